@@ -1,0 +1,83 @@
+package autoscale
+
+import "time"
+
+// quietPeriod is how long most conditions must not have been seen before it
+// is over: one good response between many bad ones is no end.
+const quietPeriod = 5 * time.Minute
+
+// DefaultRepeatAfter is how often a condition that lasts is told again.
+const DefaultRepeatAfter = time.Hour
+
+// condition is something that holds for a time and is told when it begins,
+// now and then while it lasts, and once when it ends.
+type condition struct {
+	kind  EventKind
+	part  string    // of Panicked: whose panic
+	since time.Time // zero: it does not hold
+	seen  time.Time
+	told  time.Time
+	event Event // as last seen
+}
+
+// conditions are those that hold, and those that held.
+type conditions []condition
+
+// find returns the condition, which it adds if it is new. There are as many as
+// kinds and parts of a Config, so the list does not grow beyond that.
+func (cs *conditions) find(kind EventKind, part string) *condition {
+	for i := range *cs {
+		if c := &(*cs)[i]; c.kind == kind && c.part == part {
+			return c
+		}
+	}
+	*cs = append(*cs, condition{kind: kind, part: part})
+	return &(*cs)[len(*cs)-1]
+}
+
+// holds notes that e's condition is seen, and returns e in its phase.
+func (cs *conditions) holds(e Event, part string, repeat time.Duration) Event {
+	c := cs.find(e.Kind, part)
+	switch {
+	case c.since.IsZero():
+		c.since, c.told, e.Phase = e.Time, e.Time, Began
+	case repeat > 0 && e.Time.Sub(c.told) >= repeat:
+		c.told, e.Phase = e.Time, Repeated
+	default:
+		e.Phase = Ongoing
+	}
+	c.seen, e.Since = e.Time, c.since
+	c.event = e
+	return e
+}
+
+// over returns the end of a condition of the kinds that were looked for, and
+// not seen, at now. A kind whose conditions come and go with the load, or with
+// one lucky try, ends only when it was not seen for the quietPeriod.
+func (cs conditions) over(looked EventKind, now time.Time) (Event, bool) {
+	for i := range cs {
+		c := &cs[i]
+		if c.since.IsZero() || c.kind&looked == 0 || c.seen.Equal(now) {
+			continue
+		}
+		if c.kind&(Paused|StoodDown|DiffExceeded|StoreFailing) == 0 && now.Sub(c.seen) < quietPeriod {
+			continue
+		}
+		e := c.event
+		e.Phase, e.Time = Ended, now
+		c.since = time.Time{}
+		return e, true
+	}
+	return Event{}, false
+}
+
+// all returns the conditions that hold.
+func (cs conditions) all() []Event {
+	var out []Event
+	for _, c := range cs {
+		if !c.since.IsZero() {
+			out = append(out, c.event)
+		}
+	}
+	return out
+}

@@ -1,0 +1,210 @@
+package autoscale_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+const ms = time.Millisecond
+
+// observe makes an Observation of size processes, changed at second 0, with a
+// sample every second from the first on. Negative latencies stand for
+// failures: see the fails map.
+func observe(size int, latencies ...time.Duration) autoscale.Observation {
+	o := autoscale.Observation{Capacity: autoscale.Capacity{Desired: size, Changed: start}, Min: 1, Max: 10}
+	for i, d := range latencies {
+		s := autoscale.Sample{Time: start.Add(time.Duration(i+1) * time.Second), Signals: autoscale.SignalLatency, Latency: d}
+		if f, ok := fails[d]; ok {
+			s.Failure, s.Latency = f, ms
+		}
+		o.Samples = append(o.Samples, s)
+		o.Now = s.Time
+	}
+	return o
+}
+
+const (
+	timeout = -1 - iota
+	refused
+	broken
+)
+
+var fails = map[time.Duration]autoscale.Failure{
+	timeout: autoscale.Timeout, refused: autoscale.Refused, broken: autoscale.ServerError,
+}
+
+// before moves the change of size behind the first n samples.
+func before(n int, o autoscale.Observation) autoscale.Observation {
+	o.Capacity.Changed = start.Add(time.Duration(n) * time.Second)
+	return o
+}
+
+type want struct {
+	act    bool
+	size   int
+	reason string
+}
+
+func TestConsecutive(t *testing.T) {
+	never := autoscale.Consecutive{UpAfter: -1, DownAfter: -1}
+	for _, tt := range []struct {
+		name string
+		rule autoscale.Consecutive
+		o    autoscale.Observation
+		want want
+	}{
+		{"nothing yet", autoscale.Consecutive{}, observe(2), want{reason: "nothing was measured since the size last changed"}},
+		{"two high", autoscale.Consecutive{}, observe(2, slow, slow), want{false, 3, "latency 2s is above 1s, 2 times in a row (3 needed)"}},
+		{"three high", autoscale.Consecutive{}, observe(2, fine, slow, slow, slow), want{true, 3, "latency 2s is above 1s, 3 times in a row (3 needed)"}},
+		{"the change is between", autoscale.Consecutive{}, before(1, observe(2, slow, slow, slow)), want{false, 3, "latency 2s is above 1s, 2 times in a row (3 needed)"}},
+		{"four low", autoscale.Consecutive{}, observe(2, fast, fast, fast, fast), want{false, 1, "latency 50ms is below 200ms, 4 times in a row (5 needed)"}},
+		{"five low", autoscale.Consecutive{}, observe(2, fast, fast, fast, fast, fast), want{true, 1, "latency 50ms is below 200ms, 5 times in a row (5 needed)"}},
+		{"never below 0", autoscale.Consecutive{DownAfter: 1, Increment: 5}, observe(2, fast), want{true, 0, "latency 50ms is below 200ms, 1 time in a row (1 needed)"}},
+		{"just right", autoscale.Consecutive{}, observe(2, slow, slow, fine), want{reason: "latency 500ms is within 200ms to 1s"}},
+		{"high to low", autoscale.Consecutive{DownAfter: 1}, observe(2, slow, slow, fast), want{true, 1, "latency 50ms is below 200ms, 1 time in a row (1 needed)"}},
+		{"failures are high", autoscale.Consecutive{}, observe(2, timeout, refused, broken), want{true, 3, "the service answered with a server error, 3 times in a row (3 needed)"}},
+		{"failures pass over", autoscale.Consecutive{Failures: autoscale.AsNothing}, observe(2, slow, refused, slow, broken, slow), want{true, 3, "latency 2s is above 1s, 3 times in a row (3 needed)"}},
+		{"a timeout never does", autoscale.Consecutive{Failures: autoscale.AsNothing}, observe(2, timeout, timeout, timeout), want{true, 3, "no answer within 1ms, 3 times in a row (3 needed)"}},
+		{"never up", never, observe(2, slow, slow, slow, slow), want{false, 3, "latency 2s is above 1s, 4 times in a row (never enough)"}},
+		{"never down", never, observe(2, fast, fast, fast, fast, fast, fast), want{false, 1, "latency 50ms is below 200ms, 6 times in a row (never enough)"}},
+		{"no upper limit", autoscale.Consecutive{High: -1}, observe(2, slow, slow, slow), want{reason: "latency 2s is within 200ms to no limit"}},
+		{"no lower limit", autoscale.Consecutive{Low: -1}, observe(2, fast, fast, fast, fast, fast), want{reason: "latency 50ms is within no limit to 1s"}},
+		{"no wrap round", autoscale.Consecutive{UpAfter: 1, Increment: 2}, observe(math.MaxInt-1, slow), want{true, math.MaxInt, "latency 2s is above 1s, 1 time in a row (1 needed)"}},
+	} {
+		got := tt.rule.Decide(tt.o)
+		if got.Act != tt.want.act || got.Act && got.Size != tt.want.size || got.Reason.String() != tt.want.reason {
+			t.Errorf("%s: got %t, %d, %q; want %+v", tt.name, got.Act, got.Size, got.Reason, tt.want)
+		}
+	}
+	unmeasured := observe(2, slow, slow, slow)
+	for i := range unmeasured.Samples {
+		unmeasured.Samples[i].Signals = autoscale.SignalBacklog
+	}
+	if got := (autoscale.Consecutive{}).Decide(unmeasured); got.Act {
+		t.Errorf("without its signal it decided %+v", got)
+	}
+}
+
+func TestAverage(t *testing.T) {
+	three := autoscale.Average{N: 3}
+	for _, tt := range []struct {
+		name string
+		rule autoscale.Average
+		o    autoscale.Observation
+		want want
+	}{
+		{"too few", three, observe(2, slow, slow), want{reason: "2 of 3 samples since the size last changed"}},
+		{"too few since the change", three, before(1, observe(2, slow, slow, slow)), want{reason: "2 of 3 samples since the size last changed"}},
+		{"mean 1.1 s", three, observe(2, fast, 200*ms, 200*ms, 2900*ms), want{true, 3, "mean latency 1.1s of 3 samples is above 1s"}},
+		{"mean 1 s", three, observe(2, 500*ms, 500*ms, 2000*ms), want{reason: "latency 1s is within 200ms to 1s"}},
+		{"mean 150 ms", three, observe(2, 50*ms, 50*ms, 350*ms), want{true, 1, "mean latency 150ms of 3 samples is below 200ms"}},
+		{"failures alone", three, observe(2, refused, broken, timeout), want{true, 3, "mean latency 2s of 3 samples is above 1s"}},
+		{"one failure of three", three, observe(2, 100*ms, 100*ms, timeout), want{reason: "latency 733ms is within 200ms to 1s"}},
+		{"failures pass over", autoscale.Average{N: 2, Failures: autoscale.AsNothing}, observe(2, fast, refused, fast), want{true, 1, "mean latency 50ms of 2 samples is below 200ms"}},
+		{"five by default", autoscale.Average{}, observe(2, slow, slow, slow, slow), want{reason: "4 of 5 samples since the size last changed"}},
+	} {
+		got := tt.rule.Decide(tt.o)
+		if got.Act != tt.want.act || got.Act && got.Size != tt.want.size || got.Reason.String() != tt.want.reason {
+			t.Errorf("%s: got %t, %d, %q; want %+v", tt.name, got.Act, got.Size, got.Reason, tt.want)
+		}
+	}
+}
+
+func TestHighest(t *testing.T) {
+	wish := func(act bool, size int) autoscale.Decider {
+		return autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision {
+			return autoscale.Decision{Act: act, Size: size}
+		})
+	}
+	for _, tt := range []struct {
+		name     string
+		deciders []autoscale.Decider
+		act      bool
+		size     int
+	}{
+		{"none", nil, false, 0},
+		{"the larger", []autoscale.Decider{wish(true, 7), wish(true, 9), wish(true, 8)}, true, 9},
+		{"one that holds keeps the size", []autoscale.Decider{wish(true, 3), wish(false, 0)}, false, 5},
+		{"one that holds does not keep it from growing", []autoscale.Decider{wish(false, 99), wish(true, 6)}, true, 6},
+		{"all agree to remove", []autoscale.Decider{wish(true, 3), wish(true, 4)}, true, 4},
+	} {
+		got := autoscale.Highest(tt.deciders...).Decide(observe(5))
+		if got.Act != tt.act || got.Act && got.Size != tt.size {
+			t.Errorf("%s: %+v, want %t %d", tt.name, got, tt.act, tt.size)
+		}
+	}
+	// The wrapper must show each rule the samples that it needs.
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Decider = autoscale.Highest(autoscale.Consecutive{UpAfter: 40}, windowed{})
+	})
+	r.gauge.latency(slow)
+	if got := r.ticks(39); got != nil {
+		t.Errorf("ordered %v too soon", got)
+	}
+	if got := r.ticks(1); len(got) != 1 {
+		t.Error("the fortieth sample in a row ordered nothing")
+	}
+}
+
+type windowed struct{}
+
+func (windowed) Decide(autoscale.Observation) autoscale.Decision { return autoscale.Decision{} }
+func (windowed) Window() time.Duration                           { return time.Minute }
+
+// FuzzDecide gives the rules any samples: a wish is never negative, a wish to
+// grow needs a sample that was too high, and a sample more that is too high
+// never wishes less.
+func FuzzDecide(f *testing.F) {
+	f.Add([]byte{200, 200, 200, 1, 2, 3}, 2, int64(200), int64(1000), 3, 5, 1, false)
+	f.Add([]byte{0, 255, 254, 253, 252}, math.MaxInt, int64(-1), int64(-1), -1, -1, math.MaxInt, true)
+	f.Fuzz(func(t *testing.T, data []byte, size int, low, high int64, up, down, increment int, pass bool) {
+		if size < 0 {
+			return
+		}
+		o := observe(size)
+		for i, b := range data {
+			s := autoscale.Sample{
+				Time:    start.Add(time.Duration(int8(b)) * time.Second * time.Duration(i)),
+				Signals: autoscale.SignalLatency &^ autoscale.Signals(b>>7&b), Latency: time.Duration(b) * 10 * ms,
+				Failure: autoscale.Failure(b % 5), Value: math.NaN(), Throughput: math.Inf(1), Backlog: -1,
+			}
+			if b == 255 {
+				s.Latency = math.MinInt64
+			}
+			o.Samples = append(o.Samples, s)
+		}
+		treatment := autoscale.AsTooHigh
+		if pass {
+			treatment = autoscale.AsNothing
+		}
+		c := autoscale.Consecutive{Low: time.Duration(low) * ms, High: time.Duration(high) * ms, UpAfter: up, DownAfter: down, Increment: increment, Failures: treatment}
+		a := autoscale.Average{N: up, Low: c.Low, High: c.High, Increment: increment, Failures: treatment}
+		for _, d := range []interface {
+			autoscale.Decider
+			Validate() error
+		}{c, a, autoscale.Highest(c, a).(interface {
+			autoscale.Decider
+			Validate() error
+		})} {
+			got := d.Decide(o)
+			if got.Size < 0 {
+				t.Fatalf("%+v wishes %d processes", d, got.Size)
+			}
+			_ = got.Reason.String()
+			if d.Validate() != nil {
+				continue
+			}
+			worse := o
+			worse.Samples = append(append([]autoscale.Sample(nil), o.Samples...), autoscale.Sample{
+				Time: start.Add(time.Hour), Failure: autoscale.Timeout, Latency: time.Hour, Signals: autoscale.SignalLatency,
+			})
+			after := d.Decide(worse)
+			if _, isAverage := d.(autoscale.Average); !isAverage && got.Act && got.Size > size && high >= 0 && !(after.Act && after.Size >= got.Size) {
+				t.Fatalf("%+v wishes %d, and after one more timeout %+v", d, got.Size, after)
+			}
+		}
+	})
+}

@@ -1,0 +1,294 @@
+package autoscale
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// A Notifier tells somebody of an [Event]. Notifiers run beside the loop, each
+// with ten seconds for an event, and cannot hold it: their errors are logged
+// and counted, never acted on. An Autoscaler gives a notifier one event at a
+// time; notifiers shared by several Autoscalers must be safe for concurrent use.
+//
+// A Notifier with a method Kinds() EventKind is told of those kinds instead of
+// [Config.NotifyOn].
+type Notifier interface {
+	Notify(ctx context.Context, e Event) error
+}
+
+// NotifierFunc lets an ordinary function be a [Notifier].
+type NotifierFunc func(ctx context.Context, e Event) error
+
+// Notify calls f(ctx, e).
+func (f NotifierFunc) Notify(ctx context.Context, e Event) error { return f(ctx, e) }
+
+// EventKind is a set of kinds of event; the Kind of an [Event] is one of them.
+// Each constant below is an occurrence, told each time, or a condition, told
+// when it begins, again after [Config.RepeatAfter], and once when it ends. It
+// has ended when it was not seen for five minutes; Paused, StoodDown,
+// DiffExceeded and StoreFailing end at once.
+type EventKind uint32
+
+// The kinds of event.
+const (
+	// Probed: a probe measured something. Each tick.
+	Probed EventKind = 1 << iota
+	// ProbeFailed: a probe measured nothing. Each time.
+	ProbeFailed
+	// ProbeFailing is a condition: three probes or more in a row measured
+	// nothing, so that the size is held without being known to be right.
+	ProbeFailing
+	// Decided: the decider was asked. Each tick with a measurement.
+	Decided
+	// Scaled: the platform took an order of ours. Each time.
+	Scaled
+	// ScaleFailed: the size could not be read or set. Each time.
+	ScaleFailed
+	// ScaleFailing is a condition: three ticks or more in a row could not read
+	// or set the size.
+	ScaleFailing
+	// Changed: somebody else changed the size. Each time.
+	Changed
+	// LimitReached: the platform permits fewer processes than were ordered;
+	// told each time that a limit is learned.
+	LimitReached
+	// NeedsAboveMax is a condition: at Max, and more are wanted.
+	NeedsAboveMax
+	// NeedsBelowMin is a condition: at Min, which is above 1, and fewer would do.
+	NeedsBelowMin
+	// DiffExceeded is a condition: within [Diff.Period] the size moved by more
+	// than [Diff.Threshold].
+	DiffExceeded
+	// Paused is a condition: the size is held because Pause was called, because
+	// somebody set it to 0, or because the application is in maintenance.
+	Paused
+	// StoodDown is a condition: another autoscaler is at work, and this one
+	// leaves the size alone.
+	StoodDown
+	// LeaderChanged: this process began or ceased to lead. Each time.
+	LeaderChanged
+	// NotifyFailed: a notifier failed, or events were dropped since the last
+	// tick. Each tick in which that happened; told to Observe alone.
+	NotifyFailed
+	// Panicked is a condition: a part that the host supplied panics. The panic
+	// was recovered and the size held.
+	Panicked
+	// StoreFailing is a condition: the Store has not answered for two minutes,
+	// or the state could not be saved three times in a row. While a store that
+	// elects does not answer nobody leads, and so notifiers are not told; the
+	// log, Observe and Status of every process are.
+	StoreFailing
+
+	lastKind = StoreFailing
+)
+
+const (
+	// DefaultKinds is what notifiers are told of unless told otherwise: that
+	// more is needed than may be had, and that we cannot do our work.
+	DefaultKinds = NeedsAboveMax | ProbeFailing | ScaleFailing | LimitReached | Panicked | StoodDown | StoreFailing
+
+	// AllKinds is every kind, which for a notifier is several events a tick.
+	AllKinds = lastKind<<1 - 1
+
+	// NoKinds tells notifiers nothing, except those that name kinds themselves.
+	NoKinds EventKind = 1 << 31
+)
+
+var kindNames = [...]string{
+	"probed", "probe_failed", "probe_failing", "decided", "scaled", "scale_failed", "scale_failing", "changed",
+	"limit_reached", "needs_above_max", "needs_below_min", "diff_exceeded", "paused", "stood_down",
+	"leader_changed", "notify_failed", "panicked", "store_failing",
+}
+
+// Has reports whether k contains every kind of other.
+func (k EventKind) Has(other EventKind) bool { return k&other == other }
+
+// String returns the names of the kinds in k, as "scaled" or "scaled|changed",
+// and "none" for no kind.
+func (k EventKind) String() string {
+	if k == NoKinds {
+		return noKinds
+	}
+	return joinNames(kindNames[:], uint32(k))
+}
+
+// noKinds is no "none", which is 0 and, in a Config, DefaultKinds.
+const noKinds = "no_kinds"
+
+// MarshalText returns [EventKind.String].
+func (k EventKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. An unknown name is an error.
+func (k *EventKind) UnmarshalText(text []byte) error {
+	if string(text) == noKinds {
+		*k = NoKinds
+		return nil
+	}
+	set, err := parseNames(kindNames[:], text, "event kind")
+	*k = EventKind(set)
+	return err
+}
+
+// Phase is where a condition stands.
+type Phase uint8
+
+// The phases of a condition. What is no condition has the phase Occurred.
+const (
+	Occurred Phase = iota
+	Began          // told
+	Ongoing        // not told: for Observe alone, each tick
+	Repeated       // told, each Config.RepeatAfter
+	Ended          // told
+)
+
+var phaseNames = [...]string{"occurred", "began", "ongoing", "repeated", "ended"}
+
+// String returns the phase's name in lower case.
+func (p Phase) String() string { return name(phaseNames[:], int(p), "Phase") }
+
+// MarshalText returns [Phase.String].
+func (p Phase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. An unknown name is an error.
+func (p *Phase) UnmarshalText(text []byte) error {
+	i, err := parseName(phaseNames[:], text, "phase")
+	*p = Phase(i)
+	return err
+}
+
+// An Event is something that happened in a tick.
+type Event struct {
+	Kind  EventKind // exactly one
+	Phase Phase     // of a condition
+	Time  time.Time // the tick's
+	Name  string    // Config.Name, the process type
+
+	From, To int // sizes: before and after; equal when nothing changed
+	Min, Max int // the bounds of the moment
+
+	Sample   Sample    // what was measured, for Probed and Decided and conditions of load
+	Decision Decision  // the decider's wish, where one was made
+	Limit    Limit     // what bent or held the wish
+	Until    time.Time // until when it holds, where that is known
+	Since    time.Time // of a condition: when it began
+	Count    int       // of failures: how many in a row; of NotifyFailed: how many
+
+	Err    error  // of failures; never holds a secret
+	Detail string // further words
+	DryRun bool   // nothing was ordered, it would have been
+}
+
+// Level is how much an event matters: Error for what is broken in the host,
+// Warn for what somebody should look at, Info for changes, Debug for what every
+// tick tells, failures that go on included.
+func (e Event) Level() slog.Level {
+	switch {
+	case e.Phase == Ongoing, e.Kind&(Probed|Decided) != 0,
+		e.Kind&(ProbeFailed|ScaleFailed) != 0 && e.Count >= failingAfter: // the condition says it
+		return slog.LevelDebug
+	case e.Phase == Ended, e.Kind&(Scaled|Changed|NeedsBelowMin|LeaderChanged|Paused) != 0:
+		return slog.LevelInfo
+	case e.Kind&(Panicked|StoreFailing) != 0:
+		return slog.LevelError
+	}
+	return slog.LevelWarn
+}
+
+// String says in one sentence what happened.
+func (e Event) String() string {
+	var b strings.Builder
+	b.WriteString(e.Name)
+	b.WriteString(": ")
+	if e.Phase == Ended {
+		fmt.Fprintf(&b, "no longer so: %s (it began %s ago)", e.Kind.phrase(), short(e.Time.Sub(e.Since)))
+		return b.String()
+	}
+	e.sentence(&b)
+	if e.Detail != "" {
+		b.WriteString("; ")
+		b.WriteString(e.Detail)
+	}
+	if e.Err != nil {
+		b.WriteString(": ")
+		b.WriteString(e.Err.Error())
+	}
+	if (e.Phase == Repeated || e.Phase == Ongoing) && !e.Since.IsZero() {
+		fmt.Fprintf(&b, " (for %s now)", short(e.Time.Sub(e.Since)))
+	}
+	return b.String()
+}
+
+// phrase names a condition, for the sentence that says it is over.
+func (k EventKind) phrase() string {
+	switch k {
+	case ProbeFailing:
+		return "probes measured nothing"
+	case ScaleFailing:
+		return "the size could not be read or set"
+	case NeedsAboveMax:
+		return "more processes were needed than Max permits"
+	case NeedsBelowMin:
+		return "fewer processes than Min would have done"
+	case DiffExceeded:
+		return "the size moved further than the threshold"
+	case Paused:
+		return "the size was held"
+	case StoodDown:
+		return "another autoscaler was at work"
+	case Panicked:
+		return "a part of the host's panicked"
+	case StoreFailing:
+		return "the store beside the lease failed"
+	}
+	return k.String()
+}
+
+func (e Event) sentence(b *strings.Builder) {
+	switch e.Kind {
+	case Probed:
+		fmt.Fprintf(b, "measured %v", e.Sample)
+	case ProbeFailed:
+		fmt.Fprintf(b, "the probe measured nothing (%d in a row); the size is held", e.Count)
+	case ProbeFailing:
+		fmt.Fprintf(b, "%d probes in a row measured nothing; the size is held until one does", e.Count)
+	case Decided:
+		b.WriteString(explain(e.Decision, e.Limit, e.From, e.To, e.Until, e.Time))
+	case Scaled:
+		verb := "scaled"
+		if e.DryRun {
+			verb = "would have scaled"
+		}
+		fmt.Fprintf(b, "%s from %d to %d (bounds %d to %d): %v", verb, e.From, e.To, e.Min, e.Max, e.Decision.Reason)
+	case ScaleFailed:
+		fmt.Fprintf(b, "could not read or set the size (%d in a row); it will be tried again", e.Count)
+	case ScaleFailing:
+		fmt.Fprintf(b, "the size could not be read or set %d times in a row; the service keeps the size it has", e.Count)
+	case Changed:
+		fmt.Fprintf(b, "somebody else changed the size from %d to %d; the count of samples starts anew", e.From, e.To)
+	case LimitReached:
+		fmt.Fprintf(b, "the platform permits %d processes, not the %d that were ordered", e.To, e.From)
+	case NeedsAboveMax:
+		fmt.Fprintf(b, "at the maximum of %d processes and more are needed: %v", e.Max, e.Decision.Reason)
+	case NeedsBelowMin:
+		fmt.Fprintf(b, "at the minimum of %d processes and fewer would do: %v", e.Min, e.Decision.Reason)
+	case DiffExceeded:
+		fmt.Fprintf(b, "the size moved by %d, from %d to %d, which is above the threshold", abs(e.To-e.From), e.From, e.To)
+	case Paused:
+		fmt.Fprintf(b, "the size is held at %d (%v)", e.To, e.Limit)
+	case StoodDown:
+		b.WriteString("another autoscaler changes the size; this one leaves it alone")
+	case LeaderChanged:
+		b.WriteString("leadership changed")
+	case NotifyFailed:
+		fmt.Fprintf(b, "%d notifications failed or were dropped since the last tick", e.Count)
+	case StoreFailing:
+		b.WriteString("the store beside the lease fails; nobody may lead until it answers, and the service keeps the size it has")
+	case Panicked:
+		b.WriteString("a part that the host supplied panicked, and was recovered")
+	default:
+		b.WriteString(e.Kind.String())
+	}
+}

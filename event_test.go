@@ -1,0 +1,109 @@
+package autoscale_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/google/go-cmp/cmp"
+)
+
+var errEOF = io.EOF
+
+func TestEvents(t *testing.T) {
+	reason := autoscale.Reason{Code: autoscale.ReasonTooHigh, Signal: autoscale.SignalLatency, Seen: 2, Low: .2, High: 1, Count: 3, Needed: 3}
+	base := autoscale.Event{Time: start, Name: "web", From: 2, To: 2, Min: 1, Max: 3, Decision: autoscale.Decision{Act: true, Size: 3, Reason: reason}}
+	event := func(kind autoscale.EventKind, change func(*autoscale.Event)) autoscale.Event {
+		e := base
+		e.Kind = kind
+		if change != nil {
+			change(&e)
+		}
+		return e
+	}
+	for _, tt := range []struct {
+		e     autoscale.Event
+		level slog.Level
+		want  string
+	}{
+		{event(autoscale.Scaled, func(e *autoscale.Event) { e.To = 3 }), slog.LevelInfo, "web: scaled from 2 to 3 (bounds 1 to 3): latency 2s is above 1s, 3 times in a row (3 needed)"},
+		{event(autoscale.ScaleFailed, func(e *autoscale.Event) { e.Count, e.Err = 2, errors.New("401") }), slog.LevelWarn, "web: could not read or set the size (2 in a row); it will be tried again: 401"},
+		{event(autoscale.Changed, func(e *autoscale.Event) { e.To = 7 }), slog.LevelInfo, "web: somebody else changed the size from 2 to 7; the count of samples starts anew"},
+		{event(autoscale.NeedsAboveMax, func(e *autoscale.Event) { e.Phase = autoscale.Began }), slog.LevelWarn, "web: at the maximum of 3 processes and more are needed: latency 2s is above 1s, 3 times in a row (3 needed)"},
+		{event(autoscale.NeedsAboveMax, func(e *autoscale.Event) {
+			e.Phase, e.Since = autoscale.Ended, start.Add(-90*time.Minute)
+		}), slog.LevelInfo, "web: no longer so: more processes were needed than Max permits (it began 1h30m ago)"},
+		{event(autoscale.ProbeFailing, func(e *autoscale.Event) {
+			e.Phase, e.Since, e.Count, e.Err = autoscale.Repeated, start.Add(-time.Hour), 120, errors.New("404")
+		}), slog.LevelWarn, "web: 120 probes in a row measured nothing; the size is held until one does: 404 (for 1h00m now)"},
+		{event(autoscale.LimitReached, func(e *autoscale.Event) { e.From, e.To = 20, 10 }), slog.LevelWarn, "web: the platform permits 10 processes, not the 20 that were ordered"},
+		{event(autoscale.Paused, func(e *autoscale.Event) { e.Limit = autoscale.LimitMaintenance }), slog.LevelInfo, "web: the size is held at 2 (maintenance)"},
+		{event(autoscale.Decided, func(e *autoscale.Event) { e.Limit, e.Until = autoscale.LimitCooldown, start.Add(90*time.Second) }), slog.LevelDebug, "web: stay at 2: latency 2s is above 1s, 3 times in a row (3 needed); 3 wished, but the cooldown lasts 1m30s more"},
+	} {
+		if got := tt.e.String(); got != tt.want {
+			t.Errorf("got  %q\nwant %q", got, tt.want)
+		}
+		if got := tt.e.Level(); got != tt.level {
+			t.Errorf("%v: level %v, want %v", tt.e.Kind, got, tt.level)
+		}
+	}
+}
+
+func TestEventJSON(t *testing.T) {
+	berlin := time.FixedZone("CET", 3600)
+	e := autoscale.Event{
+		Kind: autoscale.ScaleFailing, Phase: autoscale.Began, Time: start.In(berlin), Since: start.In(berlin), Name: "web", From: 2, To: 3, Min: 1, Max: 5,
+		Decision: autoscale.Decision{Act: true, Size: 3, Reason: autoscale.Reason{Code: "mine", Text: "because"}},
+		Limit:    autoscale.LimitStep, Count: 3, Err: errors.New("no"),
+		Sample: autoscale.Sample{Time: start, Signals: autoscale.SignalLatency | autoscale.SignalValue, Latency: 1500 * ms, Value: math.NaN(), Failure: autoscale.Timeout},
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"kind": "scale_failing", "phase": "began", "level": "warn", "time": "2026-03-02T00:00:00Z", "since": "2026-03-02T00:00:00Z", "name": "web",
+		"text": "web: the size could not be read or set 3 times in a row; the service keeps the size it has: no",
+		"from": 2., "to": 3., "min": 1., "max": 5., "wish": 3., "reason_code": "mine", "reason": "because", "limit": "step", "count": 3., "error": "no",
+		"sample": map[string]any{"time": "2026-03-02T00:00:00Z", "latency": 1.5, "failure": "timeout"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestStatusJSON(t *testing.T) {
+	r := newRig(t, nil)
+	for range 5 {
+		r.gauge.sample = autoscale.Sample{Signals: autoscale.SignalLatency | autoscale.SignalValue, Latency: slow, Value: math.Inf(-1)}
+		r.tick()
+	}
+	r.platform.readErr = errors.New("503")
+	r.tick()
+	text, err := json.Marshal(r.a.Status())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Size     int
+		Error    string
+		Samples  []struct{ Latency float64 }
+		Events   []struct{ Kind, Text string }
+		Counters map[string]int
+	}
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Size != 2 || got.Error != "autoscale: read the size of web: 503" || got.Samples[0].Latency != 2 || got.Events[0].Kind != "scaled" || got.Counters["scale_failures"] != 1 {
+		t.Errorf("%s", text)
+	}
+}

@@ -1,0 +1,179 @@
+package autoscale
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"time"
+)
+
+// MarshalJSON writes the event for machines: names in snake case, times in
+// RFC 3339 in UTC, what is zero left out, and the sentence of [Event.String] as
+// "text". Fields may be added to it, and will not change their meaning.
+func (e Event) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Kind   EventKind  `json:"kind"`
+		Phase  Phase      `json:"phase"`
+		Level  string     `json:"level"`
+		Time   time.Time  `json:"time"`
+		Name   string     `json:"name"`
+		Text   string     `json:"text"`
+		From   int        `json:"from"`
+		To     int        `json:"to"`
+		Min    int        `json:"min"`
+		Max    int        `json:"max"`
+		Wish   *int       `json:"wish,omitempty"`
+		Code   ReasonCode `json:"reason_code,omitempty"`
+		Reason string     `json:"reason,omitempty"`
+		Limit  string     `json:"limit,omitempty"`
+		Until  time.Time  `json:"until,omitzero"`
+		Since  time.Time  `json:"since,omitzero"`
+		Count  int        `json:"count,omitempty"`
+		Error  string     `json:"error,omitempty"`
+		Detail string     `json:"detail,omitempty"`
+		DryRun bool       `json:"dry_run,omitempty"`
+		Sample *Sample    `json:"sample,omitempty"`
+	}{
+		Kind: e.Kind, Phase: e.Phase, Level: strings.ToLower(e.Level().String()), Time: e.Time.UTC(), Name: e.Name, Text: e.String(),
+		From: e.From, To: e.To, Min: e.Min, Max: e.Max, Code: e.Decision.Reason.Code,
+		Until: e.Until.UTC(), Since: e.Since.UTC(), Count: e.Count, Detail: e.Detail, DryRun: e.DryRun,
+	}
+	if e.Decision.Act {
+		out.Wish = &e.Decision.Size
+	}
+	if e.Decision.Reason != (Reason{}) {
+		out.Reason = e.Decision.Reason.String()
+	}
+	if e.Limit != NotLimited {
+		out.Limit = e.Limit.String()
+	}
+	out.Error = message(e.Err)
+	if e.Sample.Signals != 0 || e.Sample.Failure != NoFailure {
+		out.Sample = &e.Sample
+	}
+	return json.Marshal(out)
+}
+
+// MarshalJSON writes the snapshot for machines, in the manner of
+// [Event.MarshalJSON], with the sentence of [Status.Explanation] as "text".
+func (s Status) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Name       string    `json:"name"`
+		Text       string    `json:"text"`
+		Running    bool      `json:"running"`
+		DryRun     bool      `json:"dry_run,omitempty"`
+		Leading    bool      `json:"leading"`
+		Holder     string    `json:"holder,omitempty"`
+		Term       int64     `json:"term,omitempty"`
+		Age        float64   `json:"age_seconds,omitempty"`
+		Command    string    `json:"command,omitempty"`
+		Ticked     time.Time `json:"ticked,omitzero"`
+		Size       *int      `json:"size,omitempty"` // left out until it is known
+		Pending    int       `json:"pending,omitempty"`
+		Changed    time.Time `json:"changed,omitzero"`
+		Min        int       `json:"min"`
+		Max        int       `json:"max"`
+		Reason     string    `json:"reason,omitempty"`
+		Limit      string    `json:"limit,omitempty"`
+		Until      time.Time `json:"until,omitzero"`
+		Error      string    `json:"error,omitempty"`
+		Samples    []Sample  `json:"samples"`
+		Conditions []Event   `json:"conditions"`
+		Events     []Event   `json:"events"`
+		Counters   Counters  `json:"counters"`
+	}{
+		Name: s.Name, Text: s.Explanation(), Running: s.Running, DryRun: s.DryRun,
+		Leading: s.Leading, Holder: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Command: s.Command,
+		Ticked: s.Ticked.UTC(), Pending: s.Capacity.Pending, Changed: s.Changed.UTC(), Min: s.Min, Max: s.Max,
+		Until: s.Until.UTC(), Error: message(s.Err),
+		Samples: s.Samples, Conditions: s.Conditions, Events: s.Events, Counters: s.Counters,
+	}
+	if s.Known {
+		out.Size = &s.Capacity.Desired
+	}
+	if s.Decision.Reason != (Reason{}) {
+		out.Reason = s.Decision.Reason.String()
+	}
+	if s.Limit != NotLimited {
+		out.Limit = s.Limit.String()
+	}
+	return json.Marshal(out)
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// MarshalJSON writes only what was measured; times are in seconds.
+func (s Sample) MarshalJSON() ([]byte, error) { return json.Marshal(newSampleOut(s)) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (s *Sample) UnmarshalJSON(data []byte) error {
+	var in sampleOut
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*s = Sample{Time: in.Time, Detail: in.Detail}
+	number := func(sig Signals, field *float64) float64 {
+		if field == nil {
+			return 0
+		}
+		s.Signals |= sig
+		return *field
+	}
+	seconds := func(sig Signals, field *float64) time.Duration {
+		return time.Duration(math.Round(number(sig, field) * float64(time.Second)))
+	}
+	s.Latency = seconds(SignalLatency, in.Latency)
+	s.QueueTime = seconds(SignalQueueTime, in.QueueTime)
+	s.ServiceTime = seconds(SignalServiceTime, in.ServiceTime)
+	s.Throughput = number(SignalThroughput, in.Throughput)
+	s.Busy = number(SignalBusy, in.Busy)
+	s.Utilization = number(SignalUtilization, in.Utilization)
+	s.Backlog = number(SignalBacklog, in.Backlog)
+	s.Value = number(SignalValue, in.Value)
+	if in.Failure == "" {
+		return nil
+	}
+	return s.Failure.UnmarshalText([]byte(in.Failure))
+}
+
+// sampleOut is a Sample in JSON.
+type sampleOut struct {
+	Time        time.Time `json:"time"`
+	Latency     *float64  `json:"latency,omitempty"`
+	QueueTime   *float64  `json:"queue_time,omitempty"`
+	ServiceTime *float64  `json:"service_time,omitempty"`
+	Throughput  *float64  `json:"throughput,omitempty"`
+	Busy        *float64  `json:"busy,omitempty"`
+	Utilization *float64  `json:"utilization,omitempty"`
+	Backlog     *float64  `json:"backlog,omitempty"`
+	Value       *float64  `json:"value,omitempty"`
+	Failure     string    `json:"failure,omitempty"`
+	Detail      string    `json:"detail,omitempty"`
+}
+
+func newSampleOut(s Sample) sampleOut {
+	out := sampleOut{Time: s.Time.UTC(), Detail: s.Detail}
+	set := func(sig Signals, field **float64, v float64) {
+		// JSON has no NaN and no infinity; what is neither is left out.
+		if s.Signals.Has(sig) && v-v == 0 {
+			*field = &v
+		}
+	}
+	set(SignalLatency, &out.Latency, s.Latency.Seconds())
+	set(SignalQueueTime, &out.QueueTime, s.QueueTime.Seconds())
+	set(SignalServiceTime, &out.ServiceTime, s.ServiceTime.Seconds())
+	set(SignalThroughput, &out.Throughput, s.Throughput)
+	set(SignalBusy, &out.Busy, s.Busy)
+	set(SignalUtilization, &out.Utilization, s.Utilization)
+	set(SignalBacklog, &out.Backlog, s.Backlog)
+	set(SignalValue, &out.Value, s.Value)
+	if s.Failure != NoFailure {
+		out.Failure = s.Failure.String()
+	}
+	return out
+}

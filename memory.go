@@ -1,0 +1,220 @@
+package autoscale
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// memory is what a leader saves with its lease, so that the next one neither
+// flaps, nor forgets a cooldown, nor tells the same thing again. It is never
+// longer than MaxState, and most often a few KiB.
+type memory struct {
+	Version int       `json:"version"`
+	Saved   time.Time `json:"saved"` // by the clock of who saved it
+
+	Ticked    time.Time `json:"ticked"`
+	Capacity  Capacity  `json:"capacity"`
+	Changed   time.Time `json:"changed,omitzero"`
+	Added     time.Time `json:"added,omitzero"`
+	Removed   time.Time `json:"removed,omitzero"`
+	Attempted int       `json:"attempted"`
+	Unsure    bool      `json:"unsure,omitempty"`
+	Ceiling   int       `json:"ceiling,omitempty"`
+	Until     time.Time `json:"ceiling_until,omitzero"`
+	Moves     []move    `json:"moves,omitempty"`
+	Min       int       `json:"min"`
+	Max       int       `json:"max"`
+
+	ProbeFailures int `json:"probe_failures,omitempty"`
+	ScaleFailures int `json:"scale_failures,omitempty"`
+
+	Rivalry rivalry `json:"rivalry,omitzero"`
+
+	Outcome    storedOutcome     `json:"outcome"`
+	Samples    []Sample          `json:"samples,omitempty"`
+	Events     []storedEvent     `json:"events,omitempty"`
+	Conditions []storedCondition `json:"conditions,omitempty"`
+}
+
+const memoryVersion = 1
+
+// The bounds of what is saved, beside those of the lists that are bounded by
+// themselves.
+const (
+	savedSamples = 120
+	savedText    = 200 // bytes of an error or a detail
+)
+
+// The types below are those without "stored" in their names, as JSON keeps
+// them: an error becomes its text, and a sample is left out of an event.
+
+type storedOutcome struct {
+	Wish     Decision  `json:"wish"`
+	From     int       `json:"from"`
+	Decision Decision  `json:"decision"`
+	Limit    Limit     `json:"limit,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
+	Err      string    `json:"error,omitempty"`
+}
+
+type storedEvent struct {
+	Kind     EventKind `json:"kind"`
+	Phase    Phase     `json:"phase,omitempty"`
+	Time     time.Time `json:"time"`
+	From     int       `json:"from"`
+	To       int       `json:"to"`
+	Min      int       `json:"min"`
+	Max      int       `json:"max"`
+	Decision Decision  `json:"decision,omitzero"`
+	Limit    Limit     `json:"limit,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
+	Since    time.Time `json:"since,omitzero"`
+	Count    int       `json:"count,omitempty"`
+	Err      string    `json:"error,omitempty"`
+	Detail   string    `json:"detail,omitempty"`
+	DryRun   bool      `json:"dry_run,omitempty"`
+}
+
+type storedCondition struct {
+	Part  string      `json:"part,omitempty"`
+	Since time.Time   `json:"since"`
+	Seen  time.Time   `json:"seen"`
+	Told  time.Time   `json:"told"`
+	Event storedEvent `json:"event"`
+}
+
+// encode returns the state as a leader saves it.
+func (s *state) encode(now time.Time) ([]byte, error) {
+	m := memory{
+		Version: memoryVersion, Saved: now,
+		Ticked: s.ticked, Capacity: s.capacity, Changed: s.changed, Added: s.added, Removed: s.removed,
+		Attempted: s.attempted, Unsure: s.unsure, Ceiling: s.ceiling.size, Until: s.ceiling.until,
+		Moves: s.moves, Min: s.min, Max: s.max, Rivalry: s.rivalry,
+		ProbeFailures: s.probeFailures, ScaleFailures: s.scaleFailures,
+		Outcome: storedOutcome{
+			Wish: s.outcome.wish.stored(), From: s.outcome.from, Decision: s.outcome.decision.stored(),
+			Limit: s.outcome.limit, Until: s.outcome.until, Err: cut(message(s.outcome.err)),
+		},
+	}
+	samples := s.samples.samples
+	for _, sample := range samples[max(0, len(samples)-savedSamples):] {
+		sample.Detail = cut(sample.Detail)
+		m.Samples = append(m.Samples, sample)
+	}
+	for _, e := range s.recent.all() {
+		m.Events = append(m.Events, e.stored())
+	}
+	for _, c := range s.conditions {
+		if len(m.Conditions) < maxEvents && !c.since.IsZero() {
+			m.Conditions = append(m.Conditions, storedCondition{cut(c.part), c.since, c.seen, c.told, c.event.stored()})
+		}
+	}
+	for {
+		data, err := json.Marshal(m)
+		if err != nil || len(data) <= MaxState {
+			return data, err
+		}
+		// The oldest samples and events go: texts of many rare characters can
+		// make a state long, and what is left must still be saved.
+		if len(m.Samples)+len(m.Events) == 0 {
+			return nil, fmt.Errorf("autoscale: the state has %d bytes without samples and events, more than the %d that are kept", len(data), MaxState)
+		}
+		m.Samples = m.Samples[(len(m.Samples)+1)/2:]
+		m.Events = m.Events[(len(m.Events)+1)/2:]
+	}
+}
+
+// decode reads what encode wrote, in a state of its own. Its times are those of
+// the clock of who saved it, which may be wrong: ahead is by how much ours is
+// before it.
+func decode(r Record, name string) (*state, error) {
+	if r.State == nil {
+		return nil, errors.New("autoscale: nothing is stored yet")
+	}
+	var m memory
+	if err := json.Unmarshal(r.State, &m); err != nil {
+		return nil, fmt.Errorf("autoscale: the stored state of %s cannot be read: %w", name, err)
+	}
+	if m.Version != memoryVersion {
+		return nil, fmt.Errorf("autoscale: the stored state of %s is of version %d, and this one reads %d", name, m.Version, memoryVersion)
+	}
+	// The store's clock says how long ago it was saved; from that each time
+	// follows in our own clock, whatever the clock of its writer showed.
+	shift := r.Read.Add(-r.Age).Sub(m.Saved)
+	at := func(t time.Time) time.Time {
+		if t.IsZero() {
+			return t
+		}
+		return t.Add(shift)
+	}
+	s := &state{
+		ticked: at(m.Ticked), known: !m.Ticked.IsZero(), capacity: m.Capacity,
+		changed: at(m.Changed), added: at(m.Added), removed: at(m.Removed),
+		attempted: m.Attempted, unsure: m.Unsure, ceiling: ceiling{m.Ceiling, at(m.Until)},
+		min: m.Min, max: m.Max, rivalry: m.Rivalry,
+		probeFailures: m.ProbeFailures, scaleFailures: m.ScaleFailures,
+		outcome: outcome{wish: m.Outcome.Wish, from: m.Outcome.From, decision: m.Outcome.Decision, limit: m.Outcome.Limit, until: at(m.Outcome.Until), err: textError(m.Outcome.Err)},
+	}
+	s.rivalry.shift(at)
+	for _, v := range m.Moves[max(0, len(m.Moves)-maxMoves):] {
+		s.moves = append(s.moves, move{at(v.At), v.From, v.To})
+	}
+	for _, sample := range m.Samples[max(0, len(m.Samples)-savedSamples):] {
+		sample.Time = at(sample.Time)
+		s.samples.samples = append(s.samples.samples, sample)
+	}
+	for _, e := range m.Events {
+		s.recent.add(e.event(name, at))
+	}
+	for _, c := range m.Conditions[:min(len(m.Conditions), maxEvents)] {
+		s.conditions = append(s.conditions, condition{
+			kind: c.Event.Kind, part: c.Part, since: at(c.Since), seen: at(c.Seen), told: at(c.Told), event: c.Event.event(name, at),
+		})
+	}
+	return s, nil
+}
+
+func (e Event) stored() storedEvent {
+	return storedEvent{
+		e.Kind, e.Phase, e.Time, e.From, e.To, e.Min, e.Max, e.Decision.stored(),
+		e.Limit, e.Until, e.Since, e.Count, cut(message(e.Err)), cut(e.Detail), e.DryRun,
+	}
+}
+
+func (e storedEvent) event(name string, at func(time.Time) time.Time) Event {
+	return Event{
+		Kind: e.Kind, Phase: e.Phase, Time: at(e.Time), Name: name, From: e.From, To: e.To, Min: e.Min, Max: e.Max,
+		Decision: e.Decision, Limit: e.Limit, Until: at(e.Until), Since: at(e.Since),
+		Count: e.Count, Err: textError(e.Err), Detail: e.Detail, DryRun: e.DryRun,
+	}
+}
+
+// stored returns d without what JSON cannot hold.
+func (d Decision) stored() Decision {
+	for _, f := range []*float64{&d.Reason.Seen, &d.Reason.Low, &d.Reason.High} {
+		if *f-*f != 0 {
+			*f = 0
+		}
+	}
+	d.Reason.Code = ReasonCode(cut(string(d.Reason.Code)))
+	d.Reason.Text = cut(d.Reason.Text)
+	return d
+}
+
+// cut bounds a text of somebody else's.
+func cut(s string) string {
+	if len(s) <= savedText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:savedText], "") + "…"
+}
+
+func textError(s string) error {
+	if s == "" {
+		return nil
+	}
+	return errors.New(s)
+}

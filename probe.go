@@ -1,0 +1,244 @@
+package autoscale
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Prober measures how loaded the service is.
+type Prober interface {
+	// Probe measures once, and names in [Sample.Signals] what it measured, as
+	// in Sample{Signals: SignalLatency, Latency: d}. An error means that nothing was measured, and the
+	// size is held; a service that failed under its load is no error but a
+	// [Sample] with a [Failure]. Probe returns soon after ctx ends.
+	Probe(ctx context.Context) (Sample, error)
+}
+
+// ProberFunc lets an ordinary function be a [Prober].
+type ProberFunc func(ctx context.Context) (Sample, error)
+
+// Probe calls f(ctx).
+func (f ProberFunc) Probe(ctx context.Context) (Sample, error) { return f(ctx) }
+
+// Signals is a set of things that can be measured.
+type Signals uint8
+
+// The signals, each with the field of [Sample] that holds it.
+const (
+	SignalLatency     Signals = 1 << iota // Sample.Latency
+	SignalQueueTime                       // Sample.QueueTime
+	SignalServiceTime                     // Sample.ServiceTime
+	SignalThroughput                      // Sample.Throughput
+	SignalBusy                            // Sample.Busy
+	SignalUtilization                     // Sample.Utilization
+	SignalBacklog                         // Sample.Backlog
+	SignalValue                           // Sample.Value
+)
+
+var signalNames = [...]string{
+	"latency", "queue_time", "service_time", "throughput", "busy", "utilization", "backlog", "value",
+}
+
+// Has reports whether s contains every signal of other.
+func (s Signals) Has(other Signals) bool { return s&other == other }
+
+// String returns the names of the signals in s, as "latency|throughput", and
+// "none" for no signal.
+func (s Signals) String() string { return joinNames(signalNames[:], uint32(s)) }
+
+// MarshalText returns [Signals.String].
+func (s Signals) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. An unknown name is an error.
+func (s *Signals) UnmarshalText(text []byte) error {
+	set, err := parseNames(signalNames[:], text, "signal")
+	*s = Signals(set)
+	return err
+}
+
+// Failure is how the service failed a probe under its load.
+type Failure uint8
+
+// The failures of a service.
+const (
+	NoFailure   Failure = iota
+	Timeout             // no answer within the probe's timeout
+	Refused             // the connection was refused, reset, or closed without an answer
+	ServerError         // a status of 500 or above, other than the heartbeat's own
+)
+
+var failureNames = [...]string{"none", "timeout", "refused", "server_error"}
+
+// String returns the failure's name in lower case.
+func (f Failure) String() string { return name(failureNames[:], int(f), "Failure") }
+
+// MarshalText returns [Failure.String].
+func (f Failure) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. An unknown name is an error.
+func (f *Failure) UnmarshalText(text []byte) error {
+	i, err := parseName(failureNames[:], text, "failure")
+	*f = Failure(i)
+	return err
+}
+
+// A Sample is what one probe saw. A field counts only if Signals names it.
+type Sample struct {
+	Time        time.Time     // when the measurement ended; zero: when the tick began
+	Signals     Signals       // which of the fields below were measured
+	Latency     time.Duration // how long a response took, or the prober's percentile of many
+	QueueTime   time.Duration // how long work waited before a process took it up, mean
+	ServiceTime time.Duration // how long the work itself took, mean
+	Throughput  float64       // work done per second, by the whole service
+	Busy        float64       // work in progress, mean over the prober's window, in the whole service
+	Utilization float64       // share of the processes' capacity in use, 0 to 1
+	Backlog     float64       // work waiting, in jobs
+	Value       float64       // a number of the host's own
+	Failure     Failure       // whether the service failed
+	Detail      string        // the failure in words, without secrets
+}
+
+// String gives the measured signals and the failure, as "latency 231ms".
+func (s Sample) String() string {
+	var parts []string
+	add := func(sig Signals, format string, v any) {
+		if s.Signals.Has(sig) {
+			parts = append(parts, fmt.Sprintf(format, v))
+		}
+	}
+	add(SignalLatency, "latency %s", short(s.Latency))
+	add(SignalQueueTime, "queue time %s", short(s.QueueTime))
+	add(SignalServiceTime, "service time %s", short(s.ServiceTime))
+	add(SignalThroughput, "throughput %.4g/s", s.Throughput)
+	add(SignalBusy, "busy %.4g", s.Busy)
+	add(SignalUtilization, "utilization %.4g", s.Utilization)
+	add(SignalBacklog, "backlog %.6g", s.Backlog)
+	add(SignalValue, "value %.6g", s.Value)
+	if s.Failure != NoFailure {
+		parts = append(parts, "failed: "+s.Failure.String())
+	}
+	if s.Detail != "" {
+		parts = append(parts, s.Detail)
+	}
+	if parts == nil {
+		return "nothing"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Merge returns a Prober that asks all probers at the same time and makes one
+// [Sample] of their answers. Where two measured the same signal, the earlier
+// argument's counts; the first failure counts, and the latest Time.
+//
+// A prober that measured nothing leaves its signals out of the Sample, with the
+// reason in Detail, so that rules which need them hold; Merge fails only when
+// no prober measured anything. Without probers it measures nothing.
+func Merge(probers ...Prober) Prober { return merged(append([]Prober(nil), probers...)) }
+
+type merged []Prober
+
+// Validate reports the faults of each prober, and a nil one.
+func (m merged) Validate() error {
+	var errs []error
+	if len(m) == 0 {
+		errs = append(errs, errors.New("Merge: no prober given: name at least one"))
+	}
+	for i, p := range m {
+		errs = append(errs, validatePart(fmt.Sprintf("Merge: prober %d", i+1), p, true))
+	}
+	return errors.Join(errs...)
+}
+
+func (m merged) Probe(ctx context.Context) (Sample, error) {
+	type answer struct {
+		sample   Sample
+		err      error
+		panicked *panicError
+	}
+	answers := make([]answer, len(m))
+	var wg sync.WaitGroup
+	for i, p := range m {
+		wg.Go(func() {
+			// A panic on this goroutine would end the host; it is carried to
+			// the caller's, where the loop recovers it.
+			defer func() {
+				if p := recover(); p != nil {
+					answers[i].panicked = recovered(p)
+				}
+			}()
+			answers[i].sample, answers[i].err = p.Probe(ctx)
+		})
+	}
+	wg.Wait()
+
+	var out Sample
+	var errs []error
+	for i, a := range answers {
+		if a.panicked != nil {
+			panic(a.panicked)
+		}
+		if a.err != nil {
+			errs = append(errs, fmt.Errorf("prober %d of %d: %w", i+1, len(m), a.err))
+			continue
+		}
+		out.merge(a.sample)
+	}
+	if len(errs) == len(m) {
+		return Sample{}, fmt.Errorf("autoscale: merge: nothing was measured: %w", errors.Join(errs...))
+	}
+	for _, err := range errs {
+		out.addDetail(err.Error())
+	}
+	return out, nil
+}
+
+// merge adds what from measured and s did not.
+func (s *Sample) merge(from Sample) {
+	fresh := from.Signals &^ s.Signals
+	s.Signals |= fresh
+	if fresh.Has(SignalLatency) {
+		s.Latency = from.Latency
+	}
+	if fresh.Has(SignalQueueTime) {
+		s.QueueTime = from.QueueTime
+	}
+	if fresh.Has(SignalServiceTime) {
+		s.ServiceTime = from.ServiceTime
+	}
+	if fresh.Has(SignalThroughput) {
+		s.Throughput = from.Throughput
+	}
+	if fresh.Has(SignalBusy) {
+		s.Busy = from.Busy
+	}
+	if fresh.Has(SignalUtilization) {
+		s.Utilization = from.Utilization
+	}
+	if fresh.Has(SignalBacklog) {
+		s.Backlog = from.Backlog
+	}
+	if fresh.Has(SignalValue) {
+		s.Value = from.Value
+	}
+	if s.Failure == NoFailure {
+		s.Failure = from.Failure
+	}
+	if from.Time.After(s.Time) {
+		s.Time = from.Time
+	}
+	s.addDetail(from.Detail)
+}
+
+func (s *Sample) addDetail(detail string) {
+	switch {
+	case detail == "":
+	case s.Detail == "":
+		s.Detail = detail
+	default:
+		s.Detail += "; " + detail
+	}
+}

@@ -1,0 +1,476 @@
+package autoscale_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// running starts Run and returns a func that stops it and returns its error.
+// The bubble of synctest fails the test if a goroutine is left.
+func running(t *testing.T, a *autoscale.Autoscaler) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	return func() error {
+		cancel()
+		return <-done
+	}
+}
+
+func TestRunTicksAtOnceThenStartToStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var at []time.Duration
+		took := []time.Duration{0, 10 * time.Second, 45 * time.Second, 0, 0}
+		prober := autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
+			n := len(at)
+			at = append(at, time.Since(begin))
+			if n < len(took) {
+				time.Sleep(took[n])
+			}
+			return latency(fine), nil
+		})
+		stop := running(t, autoscale.New(autoscale.Config{Prober: prober, Scaler: &platform{size: 1}, Logger: silent}))
+		time.Sleep(2*time.Minute + time.Second)
+		if err := stop(); err != nil {
+			t.Errorf("Run = %v, want nil when its context ends", err)
+		}
+		// The tick at one minute takes 45 s: the next begins when it is over,
+		// and the one after that is back on the half minute.
+		want := []time.Duration{0, 30 * time.Second, 60 * time.Second, 105 * time.Second, 120 * time.Second}
+		if !slices.Equal(at, want) {
+			t.Errorf("ticked at %v, want %v", at, want)
+		}
+	})
+}
+
+func TestRunAndTickNeverOverlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a *autoscale.Autoscaler
+		var within error
+		a = autoscale.New(autoscale.Config{
+			Prober: &gauge{sample: latency(fine)}, Scaler: &platform{size: 1}, Logger: silent,
+			Observe: func(autoscale.Event) { _, within = a.Tick(context.Background(), time.Now()) },
+		})
+		stop := running(t, a)
+		synctest.Wait()
+		if err := a.Run(t.Context()); !errors.Is(err, autoscale.ErrBusy) {
+			t.Errorf("a second Run = %v, want ErrBusy", err)
+		}
+		if _, err := a.Tick(t.Context(), time.Now()); !errors.Is(err, autoscale.ErrBusy) {
+			t.Errorf("Tick beside Run = %v, want ErrBusy", err)
+		}
+		if !errors.Is(within, autoscale.ErrBusy) {
+			t.Errorf("Tick from Observe = %v, want ErrBusy", within)
+		}
+		if !a.Status().Running {
+			t.Error("Status does not say that it runs")
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if a.Status().Running {
+			t.Error("Status says that it still runs")
+		}
+		stop = running(t, a) // it may run again
+		synctest.Wait()
+		if err := stop(); err != nil {
+			t.Errorf("running again: %v", err)
+		}
+	})
+}
+
+func TestRunReportsABadConfig(t *testing.T) {
+	var log bytes.Buffer
+	a := autoscale.New(autoscale.Config{Interval: -1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	err := a.Run(t.Context())
+	if !errors.Is(err, autoscale.ErrConfig) {
+		t.Fatalf("Run = %v, want ErrConfig", err)
+	}
+	for _, field := range []string{"Prober", "Scaler", "Interval"} {
+		if !strings.Contains(err.Error(), field) || !strings.Contains(log.String(), field) {
+			t.Errorf("%s is not named in the error %q or not in the log %q", field, err, log.String())
+		}
+	}
+	if s := a.Status(); !errors.Is(s.Err, autoscale.ErrConfig) || !strings.Contains(s.Explanation(), "Prober is nil") {
+		t.Errorf("Status says %q", s.Explanation())
+	}
+	if _, err := a.Tick(t.Context(), start); !errors.Is(err, autoscale.ErrConfig) {
+		t.Errorf("Tick = %v, want ErrConfig", err)
+	}
+}
+
+// TestHungParts has parts that wait until their context ends: each call has a
+// deadline, and a hung probe does not use up the platform's.
+func TestHungParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &platform{size: 9}
+		hung := autoscale.ProberFunc(func(ctx context.Context) (autoscale.Sample, error) {
+			<-ctx.Done()
+			return autoscale.Sample{}, context.Cause(ctx)
+		})
+		a := autoscale.New(autoscale.Config{Prober: hung, Scaler: p, Logger: silent, Timeout: 5 * time.Second})
+		begin := time.Now()
+		if _, err := a.Tick(t.Context(), begin); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Tick = %v, want its deadline", err)
+		}
+		if took := time.Since(begin); took != 5*time.Second {
+			t.Errorf("it took %v, want the Timeout of 5s", took)
+		}
+		if got := p.takeOrders(); !slices.Equal(got, []int{3}) {
+			t.Errorf("ordered %v, want [3], the nearest bound", got)
+		}
+
+		// A stop in the middle of a probe is no failure, and ends at once.
+		stop := running(t, a)
+		synctest.Wait()
+		begin = time.Now()
+		if err := stop(); err != nil || time.Since(begin) != 0 {
+			t.Errorf("Run = %v after %v, want nil at once", err, time.Since(begin))
+		}
+		if got := a.Status().Counters.ProbeFailures; got != 1 {
+			t.Errorf("counted %d failed probes, want 1: the one that was cut short does not count", got)
+		}
+	})
+}
+
+func TestPanicsAreHeld(t *testing.T) {
+	boom := func() { panic("boom s") }
+	for name, change := range map[string]func(*autoscale.Config, *bool){
+		"Prober": func(c *autoscale.Config, on *bool) {
+			inner := c.Prober
+			c.Prober = autoscale.ProberFunc(func(ctx context.Context) (autoscale.Sample, error) {
+				if *on {
+					boom()
+				}
+				return inner.Probe(ctx)
+			})
+		},
+		"a Prober in Merge": func(c *autoscale.Config, on *bool) {
+			c.Prober = autoscale.Merge(c.Prober, autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
+				if *on {
+					boom()
+				}
+				return autoscale.Sample{}, nil
+			}))
+		},
+		"Decider": func(c *autoscale.Config, on *bool) {
+			c.Decider = autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+				if *on {
+					boom()
+				}
+				return autoscale.Decision{Act: true, Size: o.Capacity.Desired}
+			})
+		},
+		"Scaler": func(c *autoscale.Config, on *bool) {
+			c.Scaler = &panicScaler{Scaler: c.Scaler, on: on}
+		},
+		"Observe": func(c *autoscale.Config, on *bool) {
+			inner := c.Observe
+			c.Observe = func(e autoscale.Event) {
+				inner(e)
+				if *on {
+					boom()
+				}
+			}
+		},
+		"Notifier": func(c *autoscale.Config, on *bool) {
+			c.NotifyOn |= autoscale.Probed | autoscale.DefaultKinds
+			c.Notifiers = append(c.Notifiers, autoscale.NotifierFunc(func(context.Context, autoscale.Event) error {
+				if *on {
+					boom()
+				}
+				return nil
+			}))
+		},
+		"Elector": func(c *autoscale.Config, on *bool) { c.Elector = &panicElector{on: on} },
+		"Logger": func(c *autoscale.Config, on *bool) {
+			c.Logger = slog.New(&panicHandler{Handler: slog.DiscardHandler, on: on})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			on := false
+			r := newRig(t, func(c *autoscale.Config) { change(c, &on) })
+			r.platform.set(2)
+			r.ticks(1)
+			on = true
+			for range 5 {
+				r.tick()
+			}
+			s := r.a.Status()
+			if s.Counters.Panics == 0 {
+				t.Error("no panic was counted")
+			}
+			if got := r.platform.takeOrders(); got != nil {
+				t.Errorf("ordered %v while a part panicked", got)
+			}
+			if name == "Logger" {
+				return // there is nobody left to tell
+			}
+			on = false
+			r.tick()
+			// A process whose elector panics does not lead, and so tells nobody
+			// but Observe.
+			if got := r.take(); name != "Elector" && !slices.Contains(got, "panicked began") {
+				t.Errorf("told %v, and nothing of a panic", got)
+			}
+			i := slices.IndexFunc(s.Conditions, func(e autoscale.Event) bool { return e.Kind == autoscale.Panicked })
+			if i < 0 || !strings.Contains(s.Conditions[i].String(), "boom s") {
+				t.Errorf("conditions %v", s.Conditions)
+			}
+		})
+	}
+}
+
+type panicScaler struct {
+	autoscale.Scaler
+	on *bool
+}
+
+func (p *panicScaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
+	if *p.on {
+		panic("boom s")
+	}
+	return p.Scaler.Capacity(ctx)
+}
+
+type panicElector struct{ on *bool }
+
+func (*panicElector) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func (p *panicElector) Current() (autoscale.Term, bool) {
+	if *p.on {
+		panic("boom s")
+	}
+	return autoscale.Term{Number: 1}, true
+}
+
+type panicHandler struct {
+	slog.Handler
+	on *bool
+}
+
+func (p *panicHandler) Enabled(context.Context, slog.Level) bool {
+	if *p.on {
+		panic("boom s")
+	}
+	return true
+}
+
+func (p *panicHandler) Handle(context.Context, slog.Record) error { panic("boom s") }
+
+// TestNotifiersDoNotHoldTheLoop has one that hangs until its context ends, one
+// that ignores its context, and one that answers.
+func TestNotifiersDoNotHoldTheLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told, calls atomic.Int32
+		release := make(chan struct{})
+		a := autoscale.New(autoscale.Config{
+			Prober: &gauge{sample: latency(fine)}, Scaler: &platform{size: 1}, Logger: silent,
+			Interval: time.Second, NotifyOn: autoscale.Probed,
+			Notifiers: []autoscale.Notifier{
+				autoscale.NotifierFunc(func(ctx context.Context, _ autoscale.Event) error { <-ctx.Done(); return ctx.Err() }),
+				autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { calls.Add(1); <-release; return nil }),
+				autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { told.Add(1); return nil }),
+			},
+		})
+		stop := running(t, a)
+		time.Sleep(10*time.Minute + 500*time.Millisecond)
+		s := a.Status()
+		if s.Counters.Ticks != 601 {
+			t.Errorf("%d ticks in ten minutes, want 601", s.Counters.Ticks)
+		}
+		// Each event takes the hung one's ten seconds, so that the queue of 256
+		// fills: of 601 events 60 are told, and what does not fit is dropped.
+		if s.Counters.Dropped == 0 || s.Counters.NotifyFailures == 0 {
+			t.Errorf("counters %+v: want drops and failures", s.Counters)
+		}
+		if calls.Load() != 1 {
+			t.Errorf("the one that ignores its context was called %d times: it must be passed over until it returns", calls.Load())
+		}
+		if told.Load() < 50 {
+			t.Errorf("the one that answers was told %d times", told.Load())
+		}
+		begin := time.Now()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took > 10*time.Second {
+			t.Errorf("it took %v to stop: want the flush to be bounded", took)
+		}
+		close(release)
+	})
+}
+
+func TestShutdownFlushes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var told []autoscale.EventKind
+		g := &gauge{sample: latency(slow)}
+		a := autoscale.New(autoscale.Config{
+			Prober: g, Scaler: &platform{size: 1}, Logger: silent, NotifyOn: autoscale.Scaled | autoscale.Probed,
+			Decider: autoscale.Consecutive{UpAfter: 1},
+			Notifiers: []autoscale.Notifier{autoscale.NotifierFunc(func(ctx context.Context, e autoscale.Event) error {
+				time.Sleep(2 * time.Second)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, e.Kind)
+				return nil
+			})},
+		})
+		stop := running(t, a)
+		synctest.Wait()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if want := []autoscale.EventKind{autoscale.Probed, autoscale.Scaled}; !slices.Equal(told, want) {
+			t.Errorf("told %v when Run had returned, want %v", told, want)
+		}
+	})
+}
+
+// office is an Elector whose answer a test sets.
+type office struct {
+	leads atomic.Bool
+	ended atomic.Bool
+	fault chan error
+}
+
+func (o *office) Run(ctx context.Context) error {
+	defer o.ended.Store(true)
+	select {
+	case <-ctx.Done():
+		o.leads.Store(false)
+		return nil
+	case err := <-o.fault:
+		return err
+	}
+}
+
+func (o *office) Current() (autoscale.Term, bool) {
+	return autoscale.Term{Holder: "web.1", Number: 1, Until: time.Now().Add(time.Minute)}, o.leads.Load()
+}
+
+func TestElector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &office{fault: make(chan error)}
+		p, g := &platform{size: 9}, &gauge{sample: latency(slow)}
+		a := autoscale.New(autoscale.Config{Prober: g, Scaler: p, Logger: silent, Elector: o})
+		if _, err := a.Tick(t.Context(), time.Now()); !errors.Is(err, autoscale.ErrNotLeader) {
+			t.Errorf("Tick of a follower = %v, want ErrNotLeader", err)
+		}
+		if p.reads+g.probes != 0 {
+			t.Errorf("a follower probed %d times and read %d times", g.probes, p.reads)
+		}
+		if s := a.Status(); s.Leading || s.Limit != autoscale.LimitNotLeader {
+			t.Errorf("status %+v", s)
+		}
+		stop := running(t, a)
+		o.leads.Store(true)
+		time.Sleep(31 * time.Second)
+		if got := p.takeOrders(); !slices.Equal(got, []int{3}) {
+			t.Errorf("as leader: ordered %v, want [3]", got)
+		}
+		if s := a.Status(); !s.Leading || s.Term.Number != 1 {
+			t.Errorf("status %+v", s)
+		}
+		if err := stop(); err != nil || !o.ended.Load() {
+			t.Errorf("Run = %v, elector ended %t", err, o.ended.Load())
+		}
+
+		o = &office{fault: make(chan error)}
+		a = autoscale.New(autoscale.Config{Prober: g, Scaler: p, Logger: silent, Elector: o})
+		done := make(chan error, 1)
+		go func() { done <- a.Run(t.Context()) }()
+		gone := errors.New("the table is of the wrong shape")
+		o.fault <- gone
+		if err := <-done; !errors.Is(err, gone) {
+			t.Errorf("Run = %v, want the elector's permanent fault", err)
+		}
+	})
+}
+
+// TestTermOutlastsTheLastTick stops in the middle of a tick: the term must not
+// be given up before that is over.
+func TestTermOutlastsTheLastTick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &office{}
+		o.leads.Store(true)
+		a := autoscale.New(autoscale.Config{
+			Prober: autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
+				time.Sleep(time.Second) // it is slow to heed its context
+				if o.ended.Load() {
+					t.Error("the term was given up in the middle of a tick")
+				}
+				return latency(fine), nil
+			}),
+			Scaler: &platform{size: 1}, Logger: silent, Elector: o,
+		})
+		stop := running(t, a)
+		synctest.Wait()
+		if err := stop(); err != nil || !o.ended.Load() {
+			t.Errorf("Run = %v, elector ended %t", err, o.ended.Load())
+		}
+	})
+}
+
+// TestLeadershipLostInATick loses it between the measurement and the order.
+func TestLeadershipLostInATick(t *testing.T) {
+	o := &office{}
+	o.leads.Store(true)
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Elector = o
+		c.Decider = autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision {
+			o.leads.Store(false)
+			return autoscale.Decision{Act: true, Size: 2}
+		})
+	})
+	if _, err := r.tick(); !errors.Is(err, autoscale.ErrNotLeader) {
+		t.Errorf("Tick = %v, want ErrNotLeader", err)
+	}
+	if got := r.platform.takeOrders(); got != nil {
+		t.Errorf("ordered %v after the term had ended", got)
+	}
+	if got := r.a.Status().Counters.ScaleFailures; got != 0 {
+		t.Errorf("counted %d failures to scale: it was not for want of the platform", got)
+	}
+}
+
+func TestWarnsWhereEveryCopyWouldAct(t *testing.T) {
+	for dyno, want := range map[string]bool{
+		"web.1": true, "web.2": true, "web-12a34b56d-e78f9": true,
+		"autoscaleworker.1": false, "web-admin.1": false, "website.1": false, "web": false, "": false,
+	} {
+		t.Run(dyno, func(t *testing.T) {
+			t.Setenv("DYNO", dyno)
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				stop := running(t, autoscale.New(autoscale.Config{
+					Prober: &gauge{sample: latency(fine)}, Scaler: &platform{size: 1},
+					Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				}))
+				time.Sleep(5 * time.Minute)
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+				if got := strings.Count(log.String(), "every one of them will act"); (got == 1) != want || got > 1 {
+					t.Errorf("warned %d times, want %t", got, want)
+				}
+			})
+		})
+	}
+}
