@@ -1,0 +1,139 @@
+package heroku
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"time"
+)
+
+const (
+	tries      = 3
+	firstPause = 500 * time.Millisecond // before the second try; doubled before the third
+)
+
+// A call says what is done, for errors, and how hard it is tried.
+type call struct {
+	op, subject string
+	urgency     urgency
+	once        bool // do not try again
+}
+
+// invalid says that a call cannot be made at all.
+func (c call) invalid(fault error) error {
+	return fmt.Errorf("heroku: %s: %s: %w", c.op, c.subject, fault)
+}
+
+// do calls send until it succeeds, at most so often as call permits, each time
+// with a deadline of its own. send must make one request, and build it anew each
+// time: heroku-go's own repetition sends an empty body the second time, and sleeps past
+// the end of its context.
+func (c *Client) do(ctx context.Context, call call, send func(context.Context) error) error {
+	var last *Error
+	for try := 1; ; try++ {
+		if err := c.budget.take(ctx, call.urgency); err != nil {
+			return c.notSent(ctx, call, last, err)
+		}
+		call.urgency = urgent // what was begun is finished
+		err := c.attempt(ctx, send)
+		if err == nil {
+			return nil
+		}
+		err.Op, err.Subject, err.Tries, err.token = call.op, call.subject, try, c.tokenName
+		last = err
+		if !err.again || call.once || try == tries || ctx.Err() != nil {
+			return err
+		}
+		// The next try must begin early enough to end; where it cannot, the
+		// caller gets the time back.
+		wait := max(err.RetryAfter, backoff(try))
+		if wait >= patience(ctx) {
+			return err
+		}
+		if stopped := pause(ctx, wait); stopped != nil {
+			return c.notSent(ctx, call, last, stopped)
+		}
+	}
+}
+
+// notSent returns the error of a call that could not be sent, or sent again. What
+// went wrong before says more than that there was no time to try again.
+func (c *Client) notSent(ctx context.Context, call call, last *Error, err error) error {
+	if last != nil {
+		if ctx.Err() != nil {
+			last.Err = ended(ctx, last.Err)
+		}
+		return last
+	}
+	var room *BudgetError
+	if errors.As(err, &room) {
+		room.Op, room.Subject = call.op, call.subject
+		return room
+	}
+	return &Error{Op: call.op, Subject: call.subject, Err: err}
+}
+
+// attempt makes one request, and returns what became of it as an *Error of its own.
+func (c *Client) attempt(parent context.Context, send func(context.Context) error) *Error {
+	var a answer
+	ctx, cancel := context.WithTimeoutCause(parent, c.timeout, errSlow{c.timeout})
+	defer cancel()
+	err := send(context.WithValue(ctx, answerKey{}, &a))
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		// The URL that net/http puts in front says nothing that op and subject do not.
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		e = &Error{Status: a.status, RequestID: a.requestID, Err: err, again: a.status == 0}
+	}
+	if e.Err != nil {
+		e.Err = c.worded(e.Err)
+	}
+	if ctx.Err() != nil {
+		e.Err = ended(ctx, e.Err)
+	}
+	return e
+}
+
+// worded returns err in words fit for a log: it may quote an answer, or a request.
+func (c *Client) worded(err error) error {
+	text := err.Error()
+	switch line := oneLine(c.scrub(text), 500); {
+	case line == text:
+		return err
+	case c.scrub(text) != text:
+		return errors.New(line) // what it wraps may hold the same
+	default:
+		return errWorded{line, err}
+	}
+}
+
+// errWorded is an error in other words.
+type errWorded struct {
+	text string
+	error
+}
+
+func (e errWorded) Error() string { return e.text }
+func (e errWorded) Unwrap() error { return e.error }
+
+// errSlow is the cause of a deadline of our own.
+type errSlow struct{ after time.Duration }
+
+func (e errSlow) Error() string        { return fmt.Sprintf("gave up after %v", e.after) }
+func (e errSlow) Is(target error) bool { return target == context.DeadlineExceeded }
+func (e errSlow) Timeout() bool        { return true }
+
+// backoff returns the pause after a try, between half and one and a half times
+// its mean, so that many who failed at once do not come back at once.
+func backoff(try int) time.Duration {
+	mean := firstPause << (try - 1)
+	return mean/2 + rand.N(mean)
+}

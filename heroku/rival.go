@@ -1,0 +1,108 @@
+package heroku
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// nativeAge is after how long Heroku's own autoscaling is looked at again: with
+	// ticks every 30 seconds every twentieth time, whatever their jitter.
+	nativeAge = 10*time.Minute - 15*time.Second
+
+	// nativeTrust is how long it counts as switched on since it was last seen so.
+	nativeTrust = 30 * time.Minute
+
+	// nativePatience bounds a look: what else a tick has to do is more urgent.
+	nativePatience = 5 * time.Second
+)
+
+// nativeName is for [autoscale.Capacity.Rival], and says what to do about it.
+const nativeName = "Heroku's own autoscaling, which `heroku ps:autoscale:disable` switches off"
+
+// native is what is known of Heroku's own autoscaling of a process type.
+type native struct {
+	on   bool
+	read time.Time // when that was read
+	next time.Time // when it is to be read again, whether or not it could be read
+}
+
+// rival names Heroku's own autoscaling if it is switched on for the process type.
+func (s *Scaler) rival(ctx context.Context, f *formation) string {
+	now := time.Now()
+	if s.nativeDue(f, now) {
+		if on, err := s.readNative(ctx, f.App.ID); err == nil {
+			s.mu.Lock()
+			s.native.on, s.native.read = on, now
+			s.mu.Unlock()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.native.on && now.Sub(s.native.read) < nativeTrust {
+		return nativeName
+	}
+	return ""
+}
+
+// nativeDue reports whether it is time to read it, and forgets what is known where it
+// cannot be on.
+func (s *Scaler) nativeDue(f *formation, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client.metrics == nil || !canHaveNative(f) {
+		s.native = native{}
+		return false
+	}
+	if now.Before(s.native.next) {
+		return false
+	}
+	s.native.next = now.Add(nativeAge)
+	return true
+}
+
+// canHaveNative reports whether Heroku offers its own autoscaling for a process type of
+// this name and size. The id goes into a path, and comes from outside.
+func canHaveNative(f *formation) bool {
+	size := strings.ToLower(f.Size)
+	return f.Type == "web" && validUUID.MatchString(f.App.ID) &&
+		slices.ContainsFunc([]string{"performance", "private", "shield"}, func(tier string) bool {
+			return strings.Contains(size, tier)
+		})
+}
+
+// readNative asks once, on no budget: it is another host, and what it permits is
+// not the account's calls of the Platform API.
+func (s *Scaler) readNative(ctx context.Context, app string) (on bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, min(patience(ctx)/4, nativePatience))
+	defer cancel()
+	var monitors []struct {
+		ActionType string `json:"action_type"`
+		IsActive   *bool  `json:"is_active"`
+	}
+	failed := s.client.attempt(ctx, func(ctx context.Context) error {
+		if err := s.client.metrics.Get(ctx, &monitors, formationPath(app, s.typ)+"/monitors", nil, nil); err != nil {
+			return err
+		}
+		if monitors == nil {
+			return errors.New("the answer is no list")
+		}
+		return whole(ctx)
+	})
+	if failed != nil {
+		return false, failed
+	}
+	for _, m := range monitors {
+		switch {
+		case m.ActionType != "scale":
+		case m.IsActive == nil:
+			err = errors.New("the answer does not say whether the monitor is active")
+		case *m.IsActive:
+			return true, nil
+		}
+	}
+	return false, err
+}

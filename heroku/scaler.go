@@ -1,0 +1,303 @@
+package heroku
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	api "github.com/heroku/heroku-go/v5"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+const (
+	// maintenanceAge is after how long the maintenance mode is read again: with
+	// ticks every 30 seconds every other time, whatever their jitter.
+	maintenanceAge = 55 * time.Second
+
+	// maintenanceTrust is how long the last known maintenance mode stands in
+	// for one that cannot be read.
+	maintenanceTrust = 5 * time.Minute
+
+	// bootTime is how long added dynos are looked at. Heroku gives up on a web
+	// dyno that has not bound its port after a minute, three on request.
+	bootTime = 5 * time.Minute
+)
+
+// A Scaler sets the size of one process type of an app. It is safe for
+// concurrent use, and so are its fellows of the same [Client].
+type Scaler struct {
+	client   *Client
+	app, typ string // without what looks like a token
+	fault    error  // what is wrong with them and with the client
+
+	mu          sync.Mutex // not held during a call
+	last        int        // the quantity that was read last; -1: none yet
+	watched     time.Time  // until when dynos are looked at
+	maintenance bool
+	asked       time.Time // when maintenance was read; zero: never
+	native      native
+}
+
+var _ autoscale.Scaler = (*Scaler)(nil)
+
+// formation is heroku-go's, except that a quantity which was not sent is no 0.
+type formation struct {
+	api.Formation
+	Quantity *int `json:"quantity"`
+}
+
+// Validate reports everything that is wrong with the names of the app and the process
+// type, and with what [NewClient] was given. It does no I/O.
+func (s *Scaler) Validate() error {
+	return s.fault
+}
+
+// Capacity reads the formation, which is one call of the API.
+//
+// Maintenance is at most a minute old, for another call every minute. If it cannot be
+// read, its last known value stands for five minutes; after that, or if it was never
+// known, Capacity returns the error: in maintenance each probe fails, and failing
+// probes must not add dynos.
+//
+// Pending is read, for another call, only after the first Capacity and after one that saw
+// the quantity grow, for five minutes and until no dyno is starting. Otherwise, and
+// if it cannot be read, it is 0, which is also what a restart or a new
+// release of the app looks like. Dynos that crashed or sleep are not counted: they
+// may stay so.
+//
+// Rival is Heroku's own autoscaling where that is switched on. It is looked at in the first
+// Capacity and then every ten minutes, at [Options.MetricsURL] and for no call of the
+// API, if it can be on at all: for web on Performance, Private or Shield dynos. Being
+// unable to see it is no error: its last known state stands for half an hour, and
+// after that, or if it was never known, Rival is empty. A look takes a quarter of
+// the time that the context leaves at most, and never more than five seconds.
+func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
+	f, err := s.read(ctx)
+	if err != nil {
+		return autoscale.Capacity{}, err
+	}
+	c := autoscale.Capacity{Desired: *f.Quantity, Changed: f.UpdatedAt}
+	watching := s.saw(c.Desired, time.Now())
+	if c.Maintenance, err = s.inMaintenance(ctx); err != nil {
+		return autoscale.Capacity{}, err
+	}
+	if watching {
+		c.Pending = s.pending(ctx, c.Desired)
+	}
+	c.Rival = s.rival(ctx, &f)
+	return c, nil
+}
+
+// Scale orders size dynos. Their kind stays as it is.
+//
+// A refusal for a dyno limit is an [autoscale.LimitError]. Heroku's limits
+// are of a process type or of the whole app, and the refusal does not say which.
+// Where the limit it names is not below size, other process types have a share in
+// it: their quantities are read then, for another call, to learn what they leave.
+func (s *Scaler) Scale(ctx context.Context, size int) error {
+	call := call{op: fmt.Sprintf("scale to %d", size), subject: s.subject(), urgency: urgent}
+	if s.fault != nil {
+		return call.invalid(s.fault)
+	}
+	if size < 0 {
+		return call.invalid(errors.New("a size must not be negative"))
+	}
+	err := s.client.do(ctx, call, func(ctx context.Context) error {
+		var f formation
+		err := s.client.service.Patch(ctx, &f, formationPath(s.app, s.typ), api.FormationUpdateOpts{Quantity: api.Int(size)})
+		if err == nil {
+			err = s.check(&f)
+		}
+		if err == nil && *f.Quantity != size {
+			err = fmt.Errorf("the answer says that the quantity is %d", *f.Quantity)
+		}
+		return err
+	})
+	var e *Error
+	if errors.As(err, &e) && e.limited {
+		return &autoscale.LimitError{Size: size, Limit: s.permitted(ctx, size, e.Limit), Err: e}
+	}
+	return err
+}
+
+// CloseIdleConnections does what that of the [Client] does.
+func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
+
+// Format writes which process type of which app is scaled, whatever the verb.
+func (s *Scaler) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "heroku.Scaler(%s)", s.subject())
+}
+
+func (s *Scaler) subject() string {
+	return oneLine(s.typ, 40) + " of " + s.appName()
+}
+
+func (s *Scaler) appName() string { return "app " + oneLine(s.app, 40) }
+
+// read reads the formation.
+func (s *Scaler) read(ctx context.Context) (f formation, err error) {
+	call := call{op: "read the size", subject: s.subject()}
+	if s.fault != nil {
+		return f, call.invalid(s.fault)
+	}
+	err = s.client.do(ctx, call, func(ctx context.Context) error {
+		f = formation{}
+		if err := s.client.service.Get(ctx, &f, formationPath(s.app, s.typ), nil, nil); err != nil {
+			return err
+		}
+		return s.check(&f)
+	})
+	return f, err
+}
+
+// check reports what an answer lacks.
+func (s *Scaler) check(f *formation) error {
+	switch {
+	case f.Type == "":
+		return errors.New("the answer has no type: it is no formation of the Platform API")
+	case f.Type != s.typ:
+		return fmt.Errorf("the answer is about the process type %s", quoted(f.Type))
+	case f.Quantity == nil:
+		return errors.New("the answer has no quantity")
+	case *f.Quantity < 0:
+		return fmt.Errorf("the answer has the quantity %d", *f.Quantity)
+	}
+	return nil
+}
+
+// saw notes a quantity, and reports whether dynos may be on their way.
+func (s *Scaler) saw(quantity int, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if quantity > s.last {
+		s.watched = now.Add(bootTime)
+	}
+	s.last = quantity
+	return quantity > 0 && now.Before(s.watched)
+}
+
+// aside returns a context for what Capacity can do without. It leaves half
+// of the time that is left.
+func aside(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, patience(ctx)/2)
+}
+
+func (s *Scaler) inMaintenance(ctx context.Context) (bool, error) {
+	now := time.Now()
+	s.mu.Lock()
+	maintenance, asked := s.maintenance, s.asked
+	s.mu.Unlock()
+	known := !asked.IsZero() && now.Sub(asked) < maintenanceTrust
+	if known && now.Sub(asked) < maintenanceAge {
+		return maintenance, nil
+	}
+
+	// Whether others need the account's calls more was asked before the formation
+	// was read: a look once begun is finished. Where there is an answer to fall back
+	// on, no time is spent on trying again.
+	call := call{op: "read the maintenance mode", subject: s.appName(), urgency: urgent, once: known}
+	limited := ctx
+	if known {
+		var cancel context.CancelFunc
+		limited, cancel = aside(ctx)
+		defer cancel()
+	}
+	var info struct {
+		Maintenance *bool `json:"maintenance"`
+	}
+	err := s.client.do(limited, call, func(ctx context.Context) error {
+		info.Maintenance = nil
+		if err := s.client.service.Get(ctx, &info, appPath(s.app), nil, nil); err != nil {
+			return err
+		}
+		if info.Maintenance == nil {
+			return errors.New("the answer does not say whether the app is in maintenance")
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		s.mu.Lock()
+		s.maintenance, s.asked = *info.Maintenance, now
+		s.mu.Unlock()
+		return *info.Maintenance, nil
+	case known && ctx.Err() == nil:
+		return maintenance, nil
+	}
+	return false, err
+}
+
+// pending returns how many of the desired dynos do not serve yet, or 0 if that
+// cannot be read.
+func (s *Scaler) pending(ctx context.Context, desired int) int {
+	ctx, cancel := aside(ctx)
+	defer cancel()
+	call := call{op: "list the dynos", subject: s.appName(), urgency: urgent, once: true}
+	var dynos []api.Dyno
+	err := s.client.do(ctx, call, func(ctx context.Context) error {
+		dynos = nil
+		if err := s.client.service.Get(ctx, &dynos, appPath(s.app)+"/dynos", nil, nil); err != nil {
+			return err
+		}
+		return whole(ctx)
+	})
+	if err != nil {
+		return 0
+	}
+	settled := 0
+	for _, d := range dynos {
+		if d.Type == s.typ && (d.State == "up" || d.State == "crashed" || d.State == "idle") {
+			settled++
+		}
+	}
+	pending := max(0, desired-settled)
+	if pending == 0 {
+		s.mu.Lock()
+		if s.last == desired {
+			s.watched = time.Time{}
+		}
+		s.mu.Unlock()
+	}
+	return pending
+}
+
+// permitted returns how many dynos a refusal of size with a limit leaves to
+// this process type: fewer than size, and no fewer than run already.
+func (s *Scaler) permitted(ctx context.Context, size, limit int) int {
+	if limit >= size {
+		limit = min(limit-s.others(ctx), size-1)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last < size {
+		limit = max(limit, s.last)
+	}
+	return max(limit, 0)
+}
+
+// others returns how many dynos the other process types of the app have, or 0 if
+// that cannot be read.
+func (s *Scaler) others(ctx context.Context) int {
+	call := call{op: "read the formation", subject: s.appName(), urgency: urgent, once: true}
+	var all []formation
+	err := s.client.do(ctx, call, func(ctx context.Context) error {
+		all = nil
+		if err := s.client.service.Get(ctx, &all, appPath(s.app)+"/formation", nil, nil); err != nil {
+			return err
+		}
+		return whole(ctx)
+	})
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for _, f := range all {
+		if f.Type != s.typ && f.Quantity != nil {
+			n += max(0, *f.Quantity)
+		}
+	}
+	return n
+}
