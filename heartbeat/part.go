@@ -1,0 +1,222 @@
+package heartbeat
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// A Part is an argument of [Handler]: a [Dependency] to exercise, or an
+// [Option]. There are no others.
+type Part interface {
+	add(h *handler) error
+}
+
+// An Option is a [Part] that exercises nothing. Where two of a kind are given, the
+// last one counts.
+type Option struct {
+	apply func(h *handler) error
+}
+
+func (o Option) add(h *handler) error {
+	if o.apply == nil {
+		return errors.New("an Option without content: use what the functions of this package return")
+	}
+	return o.apply(h)
+}
+
+// Handler returns the page. It exercises the disk, as Disk("") does, and a
+// cache in memory, and then the dependencies among the arguments, one after the
+// other in their order, as a page that needs them pays for them one after the
+// other. A dependency named "disk" or "cache" takes the place of the one that
+// is there by default, and [NoDefaults] leaves both out.
+//
+// Handler panics if an argument makes no sense, as [http.ServeMux.Handle] does:
+// a nil database, cache or func, a name that is not of the form that [Check]
+// describes or is used twice, an empty token, a limit that is not above 0.
+//
+// The handler is safe for concurrent use, starts nothing until it is
+// requested, and works at any path.
+func Handler(parts ...Part) http.Handler {
+	h := &handler{
+		timeout: defaultTimeout,
+		slots:   make(chan struct{}, defaultMaxConcurrent),
+		checks:  []*check{newCheck(Disk("")), newCheck(memoryCache())},
+	}
+	for _, c := range h.checks {
+		c.byDefault = true
+	}
+	var faults []string
+	for i, p := range parts {
+		err := errors.New("is nil: leave it out")
+		if p != nil {
+			err = p.add(h)
+		}
+		if err != nil {
+			faults = append(faults, fmt.Sprintf("argument %d: %v", i+1, err))
+		}
+	}
+	if len(h.checks) == 0 {
+		faults = append(faults, "nothing is left to exercise: name a dependency, as SQL(db), or leave out NoDefaults()")
+	}
+	if faults != nil {
+		panic("heartbeat.Handler: " + strings.Join(faults, "; "))
+	}
+	return h
+}
+
+var validName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
+
+func (d Dependency) add(h *handler) error {
+	if d.fault != "" {
+		return errors.New(d.fault)
+	}
+	if d.run == nil {
+		return errors.New("a Dependency without content: use what the functions of this package return")
+	}
+	if !validName.MatchString(d.name) {
+		return fmt.Errorf("the name %q: it must begin with a letter a-z and hold at most 32 of a-z, 0-9, _ and -", d.name)
+	}
+	if d.limited && d.limit <= 0 {
+		return fmt.Errorf("%s.Within(%v): it must be above 0", d.name, d.limit)
+	}
+	same := func(c *check) bool { return c.name == d.name }
+	if i := slices.IndexFunc(h.checks, same); i >= 0 {
+		if !h.checks[i].byDefault {
+			return fmt.Errorf("the name %q is used twice: give one of the two another, as SQL(db).Named(\"replica\")", d.name)
+		}
+		h.checks = slices.Delete(h.checks, i, i+1)
+	}
+	h.checks = append(h.checks, newCheck(d))
+	return nil
+}
+
+// NoDefaults leaves out the disk and the cache in memory: only the
+// dependencies among the arguments are exercised, of which there must be one.
+// It is for containers whose disk may not be written to.
+func NoDefaults() Option {
+	return Option{func(h *handler) error {
+		h.checks = slices.DeleteFunc(h.checks, func(c *check) bool { return c.byDefault })
+		return nil
+	}}
+}
+
+// maxToken bounds what is hashed for a stranger.
+const maxToken = 1 << 10
+
+var validToken = regexp.MustCompile(`^[!-~]+$`)
+
+// Token answers only those who send one of the tokens, as Authorization:
+// Bearer TOKEN, and everybody else by 404 as if nothing were there, before
+// anything is exercised. It takes several so that a token can be replaced
+// while autoscalers still send the old one. A token is 1 to 1,024 visible ASCII
+// characters; a random one of 20 or more cannot be guessed.
+func Token(tokens ...string) Option {
+	return Option{func(h *handler) error {
+		if len(tokens) == 0 {
+			return errors.New("Token(): give a token, or leave Token out to answer everybody")
+		}
+		sums := make([][32]byte, 0, len(tokens))
+		for i, t := range tokens {
+			// The token itself stays out of the message.
+			if t == "" {
+				return fmt.Errorf("token %d of Token is empty: is its environment variable set? Leave Token out to answer everybody", i+1)
+			}
+			if len(t) > maxToken || !validToken.MatchString(t) {
+				return fmt.Errorf("token %d of Token: it must hold at most %d characters, of visible ASCII without spaces; is there a line end behind it?", i+1, maxToken)
+			}
+			sums = append(sums, sha256.Sum256([]byte(t)))
+		}
+		h.tokens = sums
+		return nil
+	}}
+}
+
+// admits reports whether the request carries one of the tokens. The time that
+// it takes does not depend on which, or on how much of one was right.
+func (h *handler) admits(r *http.Request) bool {
+	if h.tokens == nil {
+		return true
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || len(token) > maxToken {
+		return false
+	}
+	sum := sha256.Sum256([]byte(token))
+	found := 0
+	for i := range h.tokens {
+		found |= subtle.ConstantTimeCompare(sum[:], h.tokens[i][:])
+	}
+	return found == 1
+}
+
+// MaxConcurrent sets how many heartbeats are answered at once, by default 4;
+// those beyond are shed. n must be above 0.
+func MaxConcurrent(n int) Option {
+	return Option{func(h *handler) error {
+		if n <= 0 {
+			return fmt.Errorf("MaxConcurrent(%d): it must be above 0", n)
+		}
+		h.slots = make(chan struct{}, n)
+		return nil
+	}}
+}
+
+// Limit sheds the heartbeats for which l has no token left. By default there is
+// no limit of the rate.
+func Limit(l *rate.Limiter) Option {
+	return Option{func(h *handler) error {
+		if l == nil {
+			return errors.New("Limit(nil): give a limiter, as rate.NewLimiter(10, 20), or leave Limit out")
+		}
+		h.limiter = l
+		return nil
+	}}
+}
+
+// Timeout sets how long the checks of one heartbeat may take altogether, by
+// default 10 s. A prober that waits less long shortens it, as the package
+// comment says under Time. d must be above 0, and should be below the time
+// after which the platform gives up on a request, which is 30 s on Heroku.
+func Timeout(d time.Duration) Option {
+	return Option{func(h *handler) error {
+		if d <= 0 {
+			return fmt.Errorf("Timeout(%v): it must be above 0", d)
+		}
+		h.timeout = d
+		return nil
+	}}
+}
+
+// Parallel runs the checks of a heartbeat at once, so that it takes as long as
+// the slowest: for a service whose pages fetch what they need that way.
+func Parallel() Option {
+	return Option{func(h *handler) error {
+		h.parallel = true
+		return nil
+	}}
+}
+
+// Logger sets where failures are logged, by default [slog.Default]: at level
+// Error with the attributes check, duration and error, and stack for a panic. Of
+// a check that keeps failing, five at once and then one a second are logged.
+//
+// Passwords and queries in URLs, passwords in the DSNs of the usual drivers, and
+// values that follow a word as password, token or api_key are cut out of what
+// is logged. That is a net below the rope: a check of your own should put no
+// secret into its errors.
+func Logger(l *slog.Logger) Option {
+	return Option{func(h *handler) error {
+		h.logger = l
+		return nil
+	}}
+}
