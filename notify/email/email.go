@@ -1,0 +1,185 @@
+// Package email tells events by mail, over SMTP.
+//
+//	cfg.Notifiers = []autoscale.Notifier{email.New(email.Config{
+//		URL:  os.Getenv("SMTP_URL"), // smtp://user:password@smtp.example.com:587
+//		From: "Autoscaler <autoscaler@example.com>",
+//		To:   []string{"ops@example.com"},
+//	})}
+package email
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+const (
+	// DefaultSubject begins the subject of each mail unless told otherwise.
+	DefaultSubject = "[autoscale] "
+	// MaxRecipients is how many addresses a Config may name.
+	MaxRecipients = 50
+	// maxTime bounds a call of Notify whose context has no deadline.
+	maxTime = 30 * time.Second
+)
+
+// A Config is what a notifier by mail is made of. URL, From and To are required.
+// Formatted and encoded as JSON, it shows no secret.
+type Config struct {
+	// URL names the server, and the user and password where it wants them:
+	//
+	//	smtp://user:password@smtp.example.com:587   STARTTLS; the default port is 587
+	//	smtps://user:password@smtp.example.com:465  TLS from the start; the default port is 465
+	//
+	// Special characters in the user and the password are percent-encoded.
+	// With smtp a server that offers no STARTTLS gets nothing, save where the
+	// host is this machine, to which TLS is not tried. A query changes this:
+	// ?tls=off sends everything, the password included, unencrypted;
+	// ?tls=required asks for STARTTLS of this machine too. It is a secret.
+	URL string `json:"-"`
+
+	// From is the sender, as "ops@example.com" or "Ops <ops@example.com>".
+	From string
+
+	// To is the recipients, in the same form, at most MaxRecipients. Each gets
+	// a mail of its own, so that an address that is refused keeps none from the
+	// others.
+	To []string
+
+	// Subject begins each subject line, before what happened. Empty:
+	// DefaultSubject.
+	Subject string
+
+	// HELO is the name by which this machine introduces itself. Empty: its
+	// host name.
+	HELO string
+
+	// TLS configures TLS. Nil: the server's name and the system's authorities
+	// are checked, with TLS 1.2 at least. An empty ServerName is the URL's host.
+	TLS *tls.Config `json:"-"`
+}
+
+// Format writes the settings without what is secret.
+func (c Config) Format(f fmt.State, _ rune) {
+	server := "?"
+	if s, err := parseServer(c.URL); err == nil {
+		server = s.addr()
+	}
+	fmt.Fprintf(f, "email.Config(%d recipients by %s)", len(c.To), server)
+}
+
+// New returns a notifier that sends a mail of each event to each recipient, over
+// a connection of its own, which a context that ends closes.
+//
+// It tries a second time, a second or two later, where the server says that the
+// fault is temporary (a 4xx reply), or the connection failed before the mail was
+// given to it. Recipients whose mail was taken are left out then, and the mail is
+// the same, Message-ID included. Where the connection broke amid the mail nobody
+// knows whether it was taken, and it is not sent again. Greylisting asks for
+// longer than a notifier has: have the server exempt the sender.
+//
+// What is wrong with c is reported by [autoscale.Config.Validate], and by Notify.
+// The notifier is safe for concurrent use.
+func New(c Config) autoscale.Notifier {
+	n := &notifier{subject: c.Subject, helo: c.HELO}
+	if n.subject == "" {
+		n.subject = DefaultSubject
+	}
+	server, serverErr := parseServer(c.URL)
+	n.server = &server
+	var fromErr, toErr error
+	n.from, fromErr = parseAddress("From", c.From)
+	n.to, toErr = parseAddresses(c.To)
+	n.tls = c.TLS.Clone()
+	if n.tls == nil {
+		n.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if n.tls.ServerName == "" {
+		n.tls.ServerName = n.server.host
+	}
+	n.fault = errors.Join(serverErr, fromErr, toErr, checkHELO(c.HELO))
+	return n
+}
+
+type notifier struct {
+	server  *server // a pointer, which fmt shows as an address where it cannot call Format
+	tls     *tls.Config
+	helo    string
+	from    *mail.Address
+	to      []*mail.Address
+	subject string
+	fault   error // of the settings
+}
+
+// Validate reports what is wrong with the settings.
+func (n *notifier) Validate() error { return n.fault }
+
+func (n *notifier) Notify(ctx context.Context, e autoscale.Event) error {
+	if n.fault != nil {
+		return fmt.Errorf("notify: email: %w", n.fault)
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxTime)
+	defer cancel()
+	if err := n.deliver(ctx, n.messages(e)); err != nil {
+		return fmt.Errorf("notify: email by %s: %w", n.server.addr(), err)
+	}
+	return nil
+}
+
+// Format shows the server and how many are told.
+func (n *notifier) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "email.New(%d recipients by %s)", len(n.to), n.server.addr())
+}
+
+// parseAddress refuses control characters by itself, so that no line can be
+// smuggled into a header or a command, whatever the parser permits.
+func parseAddress(field, text string) (*mail.Address, error) {
+	if text == "" {
+		return nil, fmt.Errorf("email.Config.%s is empty: give an address, as ops@example.com", field)
+	}
+	a, err := mail.ParseAddress(text)
+	if err == nil && strings.ContainsFunc(text+a.Name+a.Address, unicode.IsControl) {
+		err = errors.New("it has a control character")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("email.Config.%s is %q: write it as ops@example.com or Ops <ops@example.com>: %w", field, text, err)
+	}
+	return a, nil
+}
+
+func parseAddresses(texts []string) ([]*mail.Address, error) {
+	if len(texts) == 0 {
+		return nil, errors.New("email.Config.To is empty: name at least one recipient")
+	}
+	if len(texts) > MaxRecipients {
+		return nil, fmt.Errorf("email.Config.To has %d recipients, and at most %d get a mail each: use a mailing list", len(texts), MaxRecipients)
+	}
+	var all []*mail.Address
+	var errs []error
+	for i, text := range texts {
+		a, err := parseAddress(fmt.Sprintf("To[%d]", i), text)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		same := func(b *mail.Address) bool { return b.Address == a.Address }
+		if !slices.ContainsFunc(all, same) { // nobody is told twice
+			all = append(all, a)
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+func checkHELO(name string) error {
+	if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("email.Config.HELO is %q: it must be a host name, without spaces", name)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package email
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+// maxReplies bounds what is read from a server over one connection.
+const maxReplies = 1 << 20
+
+var errReplies = errors.New("the server sent more than 1 MiB of replies")
+
+// line is a connection to a server that is closed when a context ends: the mail
+// library heeds its context while it dials, and no longer.
+type line struct {
+	conn net.Conn // below TLS, whose own closing can be waited for
+	stop func() bool
+}
+
+// dialer returns what connects to addr, with TLS from the start where config is
+// not nil. ctx is that of the whole delivery; the one that the library hands over
+// ends with the greetings.
+func (l *line) dialer(ctx context.Context, addr string, config *tls.Config) gomail.DialContextFunc {
+	return func(dialing context.Context, network, _ string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(dialing, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		l.conn = conn
+		l.stop = context.AfterFunc(ctx, func() { conn.Close() })
+		bounded := &boundedConn{Conn: conn, left: maxReplies}
+		if config == nil {
+			return bounded, nil
+		}
+		secured := tls.Client(bounded, config)
+		return secured, secured.HandshakeContext(dialing)
+	}
+}
+
+func (l *line) close() {
+	if l.conn != nil {
+		l.stop()
+		l.conn.Close()
+	}
+}
+
+// boundedConn is a connection of which left bytes are read, and a buffer at most.
+type boundedConn struct {
+	net.Conn
+	left int
+}
+
+func (c *boundedConn) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errReplies
+	}
+	n, err := c.Conn.Read(p)
+	c.left -= n
+	return n, err
+}

@@ -1,0 +1,186 @@
+package notify_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/notify"
+)
+
+// event is what the examples tell.
+var event = autoscale.Event{
+	Kind: autoscale.Scaled, Time: time.Date(2026, time.November, 23, 9, 0, 0, 0, time.UTC),
+	Name: "web", From: 1, To: 2, Min: 1, Max: 3,
+	Decision: autoscale.Decision{Act: true, Size: 2, Reason: autoscale.Reason{Text: "the queue is long"}},
+}
+
+// receive starts a server that prints what it gets.
+func receive() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(os.Stdout, r.Body)
+		fmt.Println()
+	}))
+}
+
+// A notifier of your own is a function. It must return when ctx ends, and its
+// error, which is logged, must hold no secret.
+func Example() {
+	s := receive()
+	defer s.Close()
+
+	beep := func(ctx context.Context, e autoscale.Event) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewBufferString(e.Name+" beeps"))
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return errors.New("beep: no answer") // err quotes the URL
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return fmt.Errorf("beep: status %d", res.StatusCode)
+		}
+		return nil
+	}
+	cfg := autoscale.Config{
+		Notifiers: []autoscale.Notifier{autoscale.NotifierFunc(beep)},
+		// Prober, Scaler, …
+	}
+
+	fmt.Println(cfg.Notifiers[0].Notify(context.Background(), event))
+	// Output:
+	// web beeps
+	// <nil>
+}
+
+func ExampleConsole() {
+	n := notify.Console(os.Stdout)
+	n.Notify(context.Background(), event)
+	// Output:
+	// 2026-11-23T09:00:00Z INFO  web: scaled from 1 to 2 (bounds 1 to 3): the queue is long
+}
+
+func ExampleLog() {
+	audit := slog.New(slog.NewTextHandler(os.Stdout, nil))
+	n := notify.Only(notify.Log(audit), autoscale.Scaled|autoscale.Changed)
+	n.Notify(context.Background(), event)
+	// Output:
+	// time=2026-11-23T09:00:00.000Z level=INFO msg="autoscale: web: scaled from 1 to 2 (bounds 1 to 3): the queue is long" name=web kind=scaled from=1 to=2 min=1 max=3 wish=2 reason="the queue is long"
+}
+
+func ExampleOnly() {
+	all := notify.Console(os.Stdout)
+	changes := notify.Only(all, autoscale.Scaled|autoscale.Changed)
+
+	probed := event
+	probed.Kind = autoscale.Probed
+	changes.Notify(context.Background(), probed) // passed over
+	changes.Notify(context.Background(), event)
+	// Output:
+	// 2026-11-23T09:00:00Z INFO  web: scaled from 1 to 2 (bounds 1 to 3): the queue is long
+}
+
+func ExampleRecorder() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+
+	var r notify.Recorder
+	r.FailNext(errors.New("out of paper"))
+	go func() { // as an Autoscaler does
+		fmt.Println(r.Notify(ctx, event))
+		r.Notify(ctx, event)
+	}()
+	if err := r.Wait(ctx, 1); err != nil {
+		fmt.Println(err)
+	}
+	for _, e := range r.Events() {
+		fmt.Println(e.Kind, e.From, e.To)
+	}
+	// Output:
+	// out of paper
+	// scaled 1 2
+}
+
+func ExampleWebhook() {
+	s := receive()
+	defer s.Close()
+
+	n := notify.Webhook(s.URL, notify.WebhookOptions{Secret: os.Getenv("WEBHOOK_SECRET")})
+	n.Notify(context.Background(), event)
+	// Output:
+	// {"kind":"scaled","phase":"occurred","level":"info","time":"2026-11-23T09:00:00Z","name":"web","text":"web: scaled from 1 to 2 (bounds 1 to 3): the queue is long","from":1,"to":2,"min":1,"max":3,"wish":2,"reason":"the queue is long"}
+}
+
+// Discord takes at most 2,000 characters, and would notify everybody of an
+// @everyone in a text.
+func ExampleWebhook_discord() {
+	s := receive()
+	defer s.Close()
+
+	n := notify.Webhook(s.URL, notify.WebhookOptions{
+		Template: `{"content":{{printf "%.2000s" .String | json}},"allowed_mentions":{"parse":[]}}`,
+	})
+	n.Notify(context.Background(), event)
+	// Output:
+	// {"content":"web: scaled from 1 to 2 (bounds 1 to 3): the queue is long","allowed_mentions":{"parse":[]}}
+}
+
+// Microsoft Teams takes an adaptive card, at the URL of a workflow.
+func ExampleWebhook_teams() {
+	s := receive()
+	defer s.Close()
+
+	n := notify.Webhook(s.URL, notify.WebhookOptions{
+		Template: `{"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","content":` +
+			`{"type":"AdaptiveCard","version":"1.4","body":[{"type":"TextBlock","wrap":true,"text":{{json .String}}}]}}]}`,
+	})
+	n.Notify(context.Background(), event)
+	// Output:
+	// {"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","content":{"type":"AdaptiveCard","version":"1.4","body":[{"type":"TextBlock","wrap":true,"text":"web: scaled from 1 to 2 (bounds 1 to 3): the queue is long"}]}}]}
+}
+
+func ExampleSlack() {
+	s := receive()
+	defer s.Close()
+
+	n := notify.Slack(s.URL)
+	n.Notify(context.Background(), event)
+	// Output:
+	// {"text":"web: scaled from 1 to 2 (bounds 1 to 3): the queue is long"}
+}
+
+// A receiver reads the body, and verifies it before it believes a word of it.
+func ExampleVerify() {
+	const secret = "known to both sides"
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
+		if err != nil {
+			http.Error(w, "too long", http.StatusRequestEntityTooLarge)
+			return
+		}
+		if err := notify.Verify(secret, r.Header.Get(notify.HeaderSignature), body, 0); err != nil {
+			fmt.Println(err)
+			http.Error(w, "not signed", http.StatusUnauthorized)
+			return
+		}
+		fmt.Println("verified")
+	}))
+	defer s.Close()
+
+	ctx := context.Background()
+	notify.Webhook(s.URL, notify.WebhookOptions{Secret: secret}).Notify(ctx, event)
+	notify.Webhook(s.URL, notify.WebhookOptions{Secret: "a guess"}).Notify(ctx, event)
+	// Output:
+	// verified
+	// notify: the signature is not good: it was made with another secret or for another body
+}

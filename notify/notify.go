@@ -1,0 +1,96 @@
+// Package notify holds what an [autoscale.Autoscaler] tells its events to: a
+// terminal ([Console]), a log ([Log]), any URL ([Webhook]), Slack ([Slack]), and
+// a test ([Recorder]). Mail is in the package notify/email.
+//
+//	cfg.Notifiers = []autoscale.Notifier{
+//		notify.Slack(os.Getenv("SLACK_URL")),
+//		notify.Only(notify.Log(audit), autoscale.Scaled|autoscale.Changed),
+//	}
+//
+// No constructor does I/O, panics or fails: what is wrong with its arguments is
+// reported by [autoscale.Config.Validate], and by Notify. All are safe for
+// concurrent use.
+//
+// # A notifier of your own
+//
+// It is a function, which [autoscale.NotifierFunc] makes a notifier of. It gets
+// ten seconds for an event, and must return when its context ends. It must not
+// put a secret into its error, which is logged. It is not called again for an
+// event that failed: try again in it, where the other side says that this helps.
+//
+// # Secrets
+//
+// The URL of a webhook is a password. It is in no error and no formatted value;
+// they name its host alone.
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// Only returns a notifier that tells n of kinds alone, whatever
+// [autoscale.Config.NotifyOn] says. It has a method Kinds, which the Autoscaler
+// reads; called by others it passes over what is not among kinds. A kind that is
+// not among those of NotifyOn can be added in this way as well.
+//
+// kinds must name at least one kind; [autoscale.NoKinds] silences n.
+func Only(n autoscale.Notifier, kinds autoscale.EventKind) autoscale.Notifier {
+	return &only{n, kinds}
+}
+
+type only struct {
+	notifier autoscale.Notifier
+	kinds    autoscale.EventKind
+}
+
+// Kinds returns what the notifier is told of.
+func (o *only) Kinds() autoscale.EventKind { return o.kinds }
+
+func (o *only) Notify(ctx context.Context, e autoscale.Event) error {
+	if o.kinds&e.Kind == 0 {
+		return nil
+	}
+	return o.notifier.Notify(ctx, e)
+}
+
+// Validate reports what is wrong with the kinds, and with the notifier itself.
+func (o *only) Validate() error {
+	var errs []error
+	const known = autoscale.AllKinds | autoscale.NoKinds
+	switch {
+	case o.kinds == 0:
+		errs = append(errs, errors.New("notify.Only names no kind of event: name one, or NoKinds"))
+	case o.kinds&^known != 0:
+		errs = append(errs, fmt.Errorf("notify.Only has the unknown bits %#x: it takes a set of the kinds of event", uint32(o.kinds&^known)))
+	case o.kinds.Has(autoscale.NoKinds) && o.kinds != autoscale.NoKinds:
+		errs = append(errs, fmt.Errorf("notify.Only has NoKinds together with %v: it must be one or the other", o.kinds&^autoscale.NoKinds))
+	}
+	if isNil(o.notifier) {
+		errs = append(errs, errors.New("notify.Only has a nil notifier: give one that was made"))
+	} else if v, ok := o.notifier.(interface{ Validate() error }); ok {
+		errs = append(errs, v.Validate())
+	}
+	return errors.Join(errs...)
+}
+
+// Format leaves it to the notifier what is shown of it.
+func (o *only) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "notify.Only(%v, %v)", o.notifier, o.kinds)
+}
+
+// isNil reports whether n is nil, or holds a nil pointer or func.
+func isNil(n autoscale.Notifier) bool {
+	if n == nil {
+		return true
+	}
+	switch v := reflect.ValueOf(n); v.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan:
+		return v.IsNil()
+	}
+	return false
+}

@@ -1,0 +1,116 @@
+package notify
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// HeaderSignature is the header by which the receiver of a [Webhook] knows who
+// made its body, and when: t=<unix seconds>,v1=<hex>, where v1 is the HMAC-SHA256
+// of the t, a full stop and the body. See [Verify].
+const HeaderSignature = "X-Autoscale-Signature"
+
+// DefaultMaxAge is how old a signature [Verify] accepts unless told otherwise.
+const DefaultMaxAge = 5 * time.Minute
+
+// maxSignature bounds the header that Verify reads: room for a few signatures.
+const maxSignature = 1024
+
+// ErrSignature is wrapped by every error of [Verify].
+var ErrSignature = errors.New("notify: the signature is not good")
+
+// sign returns the header for body as of now.
+func sign(secret, body []byte, now time.Time) string {
+	t := strconv.FormatInt(now.Unix(), 10)
+	return "t=" + t + ",v1=" + hex.EncodeToString(mac(secret, t, body))
+}
+
+func mac(secret []byte, t string, body []byte) []byte {
+	h := hmac.New(sha256.New, secret)
+	h.Write([]byte(t))
+	h.Write([]byte{'.'})
+	h.Write(body)
+	return h.Sum(nil)
+}
+
+// Verify is for the receivers of a [Webhook]: it returns nil if signature, the
+// value of the header [HeaderSignature], was made for body by a holder of secret
+// no more than maxAge ago. What a clock that runs ahead signed is accepted as far
+// ahead. 0: [DefaultMaxAge]. It takes the same time wherever the signatures differ.
+//
+// Within maxAge the same request can be sent again by somebody who overheard it;
+// a receiver to whom this matters remembers the Idempotency-Key for as long.
+//
+// Every error wraps [ErrSignature]; answer it with 401. An empty secret, which
+// anybody knows, verifies nothing.
+func Verify(secret, signature string, body []byte, maxAge time.Duration) error {
+	if secret == "" {
+		return fmt.Errorf("%w: the secret is empty: give the one that the sender has", ErrSignature)
+	}
+	if maxAge < 0 {
+		return fmt.Errorf("%w: maxAge is %v: it must be above 0, or 0 for %v", ErrSignature, maxAge, DefaultMaxAge)
+	}
+	if maxAge == 0 {
+		maxAge = DefaultMaxAge
+	}
+	t, macs, err := parseSignature(signature)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSignature, err)
+	}
+	want := mac([]byte(secret), t.text, body)
+	good := false
+	for _, m := range macs {
+		good = hmac.Equal(m, want) || good
+	}
+	if !good {
+		return fmt.Errorf("%w: it was made with another secret or for another body", ErrSignature)
+	}
+	if age := time.Since(time.Unix(t.unix, 0)); age > maxAge || age < -maxAge {
+		return fmt.Errorf("%w: it is %v old and at most %v is accepted: check the clocks", ErrSignature, age.Round(time.Second), maxAge)
+	}
+	return nil
+}
+
+// stamp is a time as it was signed.
+type stamp struct {
+	text string
+	unix int64
+}
+
+// parseSignature reads a header: one t, one v1 or several, and what later
+// versions may add, which is passed over.
+func parseSignature(header string) (t stamp, macs [][]byte, err error) {
+	if header == "" {
+		return t, nil, fmt.Errorf("there is none: %s is missing", HeaderSignature)
+	}
+	if len(header) > maxSignature {
+		return t, nil, fmt.Errorf("it has %d bytes, and at most %d are read", len(header), maxSignature)
+	}
+	for part := range strings.SplitSeq(header, ",") {
+		key, value, _ := strings.Cut(part, "=")
+		switch key {
+		case "t":
+			unix, err := strconv.ParseUint(value, 10, 40) // until the year 36812
+			if err != nil || t.text != "" {
+				return t, nil, errors.New("its t must be one time in unix seconds")
+			}
+			t = stamp{value, int64(unix)}
+		case "v1":
+			m, err := hex.DecodeString(value)
+			if err != nil || len(m) != sha256.Size {
+				return t, nil, fmt.Errorf("its v1 must be %d hexadecimal digits", 2*sha256.Size)
+			}
+			macs = append(macs, m)
+		}
+	}
+	if t.text == "" || macs == nil {
+		return t, nil, errors.New("it must be of the form t=<unix seconds>,v1=<hex>")
+	}
+	return t, macs, nil
+}
