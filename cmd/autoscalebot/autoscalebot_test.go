@@ -1,0 +1,429 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/settings"
+)
+
+// binary is the program, built once.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "autoscalebot")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "autoscalebot")
+		if runtime.GOOS == "windows" {
+			binary += ".exe"
+		}
+		if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// patience is how long a test waits for what must happen; it is no measure of anything.
+const patience = 60 * time.Second
+
+// world is a platform with the app quiet-river, and what its web dynos answer.
+type world struct {
+	platform *herokutest.Server
+	app      *herokutest.App
+	scaled   chan int // sizes of web, as they are set
+	environ  []string
+}
+
+func newWorld(t *testing.T, size int, heartbeat http.HandlerFunc) *world {
+	t.Helper()
+	web := httptest.NewServer(heartbeat)
+	t.Cleanup(web.Close)
+	w := &world{platform: herokutest.NewServer(), scaled: make(chan int, 100)}
+	t.Cleanup(w.platform.Close)
+	w.app = w.platform.AddApp(herokutest.AppConfig{
+		Name: "quiet-river", WebURL: web.URL + "/",
+		Formation: []herokutest.Process{{Type: "web", Quantity: size}},
+	})
+	w.platform.OnScale(func(_, _ string, _, to int) { w.scaled <- to })
+	w.environ = []string{
+		"HEROKU_APP_NAME=quiet-river",
+		"HEROKU_API_KEY=" + herokutest.Token,
+		"HEROKU_API_URL=" + w.platform.URL,
+		"AUTOSCALE_HEARTBEAT_INTERVAL_IN_SECONDS=0.1",
+		"AUTOSCALE_TIME_ZONE=Europe/Berlin",
+	}
+	return w
+}
+
+// result is what a run of the program came to.
+type result struct {
+	status         int
+	stdout, stderr string
+}
+
+// run runs the program to its end.
+func run(t *testing.T, environ []string, args ...string) result {
+	t.Helper()
+	return start(t, environ, args...).wait(t)
+}
+
+// process is the program while it runs.
+type process struct {
+	cmd            *exec.Cmd
+	stdout, stderr *buffer
+}
+
+func start(t *testing.T, environ []string, args ...string) *process {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	p := &process{cmd: exec.CommandContext(ctx, binary, args...), stdout: new(buffer), stderr: new(buffer)}
+	p.cmd.Env = append([]string{"SYSTEMROOT=" + os.Getenv("SYSTEMROOT")}, environ...)
+	p.cmd.Dir = t.TempDir()
+	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // it has ended, unless the test failed
+	return p
+}
+
+func (p *process) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Errorf("signal %v: %v", s, err)
+	}
+}
+
+func (p *process) wait(t *testing.T) result {
+	t.Helper()
+	_ = p.cmd.Wait() // a status that is not 0 is no error here
+	r := result{p.cmd.ProcessState.ExitCode(), p.stdout.String(), p.stderr.String()}
+	if strings.Contains(r.stdout+r.stderr, herokutest.Token) {
+		t.Errorf("the token is shown:\n%s%s", r.stdout, r.stderr)
+	}
+	return r
+}
+
+// buffer can be written by one goroutine and read by another.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func await[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatalf("waited in vain for %s", what)
+	}
+	return v
+}
+
+func signals(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no signals to send")
+	}
+}
+
+func ok(http.ResponseWriter, *http.Request) {}
+
+func broken(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
+
+func TestArguments(t *testing.T) {
+	tests := []struct {
+		args           []string
+		status         int
+		stdout, stderr string // what is in them
+	}{
+		{[]string{"--help"}, 0, "Usage:", ""},
+		{[]string{"-h"}, 0, "Usage:", ""},
+		{[]string{"help"}, 0, "Usage:", ""},
+		{[]string{"check", "--help"}, 0, "Usage:", ""},
+		{[]string{"--version"}, 0, "autoscalebot ", ""},
+		{[]string{"sample"}, 0, settings.Sample(), ""},
+		{[]string{"--setings=x"}, 2, "", "autoscalebot: flag provided but not defined: -setings\n"},
+		{[]string{"--log-level=loud"}, 2, "", "it must be debug, info, warn or error\n"},
+		{[]string{"run"}, 2, "", `autoscalebot: there is no subcommand "run"`},
+		{[]string{""}, 2, "", `autoscalebot: there is no subcommand ""`},
+		{[]string{"check", "now"}, 2, "", `autoscalebot: check takes no argument "now"`},
+		{[]string{"--settings=none.env"}, 2, "", "autoscalebot: settings: read the settings file: open none.env"},
+		{[]string{"check", "--settings=none.env"}, 2, "", "autoscalebot: settings: read the settings file: open none.env"},
+	}
+	for _, tt := range tests {
+		r := run(t, nil, tt.args...)
+		if r.status != tt.status {
+			t.Errorf("%q: status %d, want %d", tt.args, r.status, tt.status)
+		}
+		for _, out := range []struct{ name, got, want string }{{"stdout", r.stdout, tt.stdout}, {"stderr", r.stderr, tt.stderr}} {
+			if !strings.Contains(out.got, out.want) || out.want == "" && out.got != "" {
+				t.Errorf("%q: %s %q, want %q in it", tt.args, out.name, out.got, out.want)
+			}
+		}
+	}
+}
+
+// Wrong settings: a line for each fault, and nothing is begun.
+func TestBadSettings(t *testing.T) {
+	w := newWorld(t, 1, ok)
+	file := filepath.Join(t.TempDir(), "autoscale.env")
+	text := "MAX_DYNO=4\nINCREMENT=two\nSMTP_URL=smtp://user:s3cret@\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--settings=" + file}, {"--settings", file, "check"}, {"check", "--settings=" + file}} {
+		r := run(t, append(w.environ, "AUTOSCALE_DRY_RUN=maybe"), args...)
+		lines := strings.Split(strings.TrimSuffix(r.stderr, "\n"), "\n")
+		if r.status != 2 || r.stdout != "" || len(lines) != 4 {
+			t.Errorf("%q: status %d, stdout %q, %d faults; want 2, none and 4:\n%s", args, r.status, r.stdout, len(lines), r.stderr)
+			continue
+		}
+		for i, want := range []string{file + ":1: MAX_DYNO ", file + ":2: INCREMENT ", file + ":3: SMTP_URL ", "environment: AUTOSCALE_DRY_RUN "} {
+			if !strings.HasPrefix(lines[i], "autoscalebot: "+want) {
+				t.Errorf("fault %d is %q, want it to begin with %q", i+1, lines[i], want)
+			}
+		}
+		if strings.Contains(r.stderr, "s3cret") {
+			t.Errorf("a password is shown:\n%s", r.stderr)
+		}
+	}
+	if n := len(w.platform.Requests()); n > 0 {
+		t.Errorf("the platform got %d requests", n)
+	}
+}
+
+// The service is broken: the program adds processes up to the maximum of three,
+// says so to the console, and ends with status 0 when it is told to.
+func TestRun(t *testing.T) {
+	signals(t)
+	for _, s := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		w := newWorld(t, 1, broken)
+		file := filepath.Join(t.TempDir(), "autoscale.env")
+		text := "NOTIFICATION_BACKENDS=console\nNOTIFY_ON_EVERY_SCALE=true\nHEARTBEAT_INTERVAL_IN_SECONDS=99\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := start(t, w.environ, "--settings="+file)
+		for _, want := range []int{2, 3} {
+			if got := await(t, "a change of size", w.scaled); got != want {
+				t.Errorf("scaled to %d, want %d", got, want)
+			}
+		}
+		p.signal(t, s)
+		r := p.wait(t)
+		if r.status != 0 {
+			t.Errorf("%v: status %d, want 0\n%s", s, r.status, r.stderr)
+		}
+		for _, want := range []string{"autoscalebot: started", "Europe/Berlin", "app=quiet-river", "autoscalebot: stopped"} {
+			if !strings.Contains(r.stderr, want) {
+				t.Errorf("the log does not say %q:\n%s", want, r.stderr)
+			}
+		}
+		// The second order may have been cut short by the signal; the first one was not.
+		if !strings.Contains(r.stdout, "scaled from 1 to 2") {
+			t.Errorf("the console was not told the change:\n%s", r.stdout)
+		}
+	}
+}
+
+// The program ends while what it waits for hangs, however often it is told to.
+func TestStopWhileHanging(t *testing.T) {
+	signals(t)
+	asked := make(chan struct{}, 100)
+	hang := func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}
+	t.Run("heartbeat", func(t *testing.T) {
+		w := newWorld(t, 1, hang)
+		p := start(t, append(w.environ, "AUTOSCALE_MAX_RESPONSE_TIME_IN_MS=3600000"))
+		await(t, "a heartbeat", asked)
+		p.signal(t, syscall.SIGTERM)
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+		if r := p.wait(t); r.status != 0 {
+			t.Errorf("status %d, want 0\n%s", r.status, r.stderr)
+		}
+	})
+	t.Run("platform", func(t *testing.T) {
+		w := newWorld(t, 1, ok)
+		api := httptest.NewServer(http.HandlerFunc(hang))
+		defer api.Close()
+		p := start(t, append(w.environ, "HEROKU_API_URL="+api.URL))
+		await(t, "a call of the platform", asked)
+		p.signal(t, syscall.SIGTERM)
+		if r := p.wait(t); r.status != 0 {
+			t.Errorf("status %d, want 0\n%s", r.status, r.stderr)
+		}
+	})
+}
+
+func TestDryRun(t *testing.T) {
+	signals(t)
+	told := make(chan struct{}, 100)
+	w := newWorld(t, 9, ok)
+	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { told <- struct{}{} }))
+	defer hook.Close()
+	p := start(t, append(w.environ, "AUTOSCALE_DRY_RUN=true", "AUTOSCALE_NOTIFICATION_BACKENDS=webhook:scaled", "AUTOSCALE_WEBHOOK_URL="+hook.URL), "--log-level=warn")
+	await(t, "the event of a change", told)
+	p.signal(t, syscall.SIGTERM)
+	r := p.wait(t)
+	if r.status != 0 || len(w.platform.Writes()) > 0 {
+		t.Errorf("status %d and %d orders, want 0 and none\n%s", r.status, len(w.platform.Writes()), r.stderr)
+	}
+	if strings.Contains(r.stderr, "level=INFO") {
+		t.Errorf("--log-level=warn logs less than warnings:\n%s", r.stderr)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	tests := []struct {
+		name      string
+		size      int
+		heartbeat http.HandlerFunc
+		environ   []string
+		fault     herokutest.Fault
+		status    int
+		want      []string
+	}{
+		{
+			"all well", 2, ok, nil,
+			herokutest.Fault{},
+			0,
+			[]string{
+				"settings   right, from the environment\n", "app        quiet-river, process type web\n",
+				"time zone  Europe/Berlin (it is ", "bounds     1 to 3 processes\n",
+				"heartbeat  /autoscalebot/heartbeat/: latency ", "200ms to 1s is just right\n",
+				"formation  2 processes ordered\n", "now        autoscalebot would hold: stay at 2: latency ",
+			},
+		},
+		{
+			"limits and schedule", 2, ok,
+			[]string{"MIN_RESPONSE_TIME_IN_MS=0", "MAX_RESPONSE_TIME_IN_MS=5000", `MAX_DYNOS={"0:00": 4, "12:00": 5}`, "TIME_ZONE="},
+			herokutest.Fault{},
+			0,
+			[]string{"at most 5s is right\n", " processes until ", ", then 1 to ", "would hold: stay at 2: latency "},
+		},
+		{
+			"outside the bounds", 7, ok, nil,
+			herokutest.Fault{},
+			0,
+			[]string{"formation  7 processes ordered\n", "now        autoscalebot would scale: from 7 to 3, the nearest bound\n"},
+		},
+		{
+			"a broken service is measured", 2, broken, nil,
+			herokutest.Fault{},
+			0,
+			[]string{"failed: server_error, status 502; 200ms to 1s is just right", "would hold: stay at 2: the service answered with a server error"},
+		},
+		{
+			"one is enough", 2, broken,
+			[]string{"NUMBER_OF_FAILS_TO_SCALE_UP_AFTER=1"},
+			herokutest.Fault{},
+			0,
+			[]string{"now        autoscalebot would scale: from 2 to 3: the service answered with a server error"},
+		},
+		{
+			"paused", 0, ok, nil,
+			herokutest.Fault{},
+			0,
+			[]string{"now        autoscalebot would hold: stay at 0: ", "pause"},
+		},
+		{
+			"no heartbeat", 2, http.NotFound, nil,
+			herokutest.Fault{},
+			1,
+			[]string{
+				"/autoscalebot/heartbeat/: nothing was measured: ", "status 404: check the URL of the heartbeat", "formation  2 processes ordered\n",
+				"failed     autoscalebot would hold the size, and try again every 100ms\n",
+			},
+		},
+		{
+			"no heartbeat, outside the bounds", 7, http.NotFound, nil,
+			herokutest.Fault{},
+			1,
+			[]string{"nothing was measured: ", "failed     autoscalebot would scale to 3 all the same: 7 is outside the bounds 1 to 3\n"},
+		},
+		{
+			"no permission", 2, ok, nil, herokutest.Error(401, "unauthorized", "Invalid credentials provided."), 1,
+			[]string{"nothing was measured: ", "formation  ", "401", "HEROKU_API_KEY", "failed     "},
+		},
+		{
+			"no such process type", 2, ok,
+			[]string{"PROCESS_TYPE=worker"},
+			herokutest.Fault{},
+			1,
+			[]string{": latency ", "formation  ", "worker", "failed     "},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, tt.size, tt.heartbeat)
+			if tt.fault.Status != 0 {
+				tt.fault.Times = -1
+				w.platform.Inject(tt.fault)
+			}
+			hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody was told") }))
+			defer hook.Close()
+			environ := append(w.environ, "NOTIFICATION_BACKENDS=webhook:"+"scaled|probed|probe_failed|scale_failed", "WEBHOOK_URL="+hook.URL)
+			for _, variable := range tt.environ {
+				environ = append(environ, "AUTOSCALE_"+variable)
+			}
+			r := run(t, environ, "check")
+			if r.status != tt.status || r.stderr != "" {
+				t.Errorf("status %d, stderr %q, want %d and nothing", r.status, r.stderr, tt.status)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(r.stdout, want) {
+					t.Errorf("it does not say %q:\n%s", want, r.stdout)
+				}
+			}
+			if n := len(w.platform.Writes()); n > 0 {
+				t.Errorf("it ordered %d times", n)
+			}
+		})
+	}
+}
+
+// A slim image has no database of time zones.
+func TestZonesEmbedded(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(out), "\ntime/tzdata\n") {
+		t.Error("time/tzdata is not part of the program")
+	}
+}

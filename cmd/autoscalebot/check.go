@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/settings"
+)
+
+// check makes one tick that changes nothing and tells nobody, and prints what
+// came of it.
+func (c *command) check(ctx context.Context) int {
+	s, _, ok := c.load()
+	if !ok {
+		return exitUsage
+	}
+	from := "the environment"
+	if c.settings != "" {
+		from = c.settings + " and the environment"
+	}
+	c.row("settings", "right, from %s", from)
+	for _, w := range s.Warnings {
+		c.row("", "but %s", w)
+	}
+
+	cfg := s.Config
+	cfg.DryRun = true
+	cfg.Notifiers = nil
+	cfg.Logger = slog.New(slog.DiscardHandler) // what it would say is said below
+	var probed, read autoscale.Event
+	cfg.Observe = func(e autoscale.Event) {
+		switch e.Kind {
+		case autoscale.Probed, autoscale.ProbeFailed:
+			probed = e
+		case autoscale.ScaleFailed:
+			read = e
+		}
+	}
+	now := time.Now()
+	c.row("app", "%s, process type %s", s.App, cfg.Name)
+	c.row("time zone", "%s", zone(s, now))
+	c.row("bounds", "%s", bounds(s, now))
+
+	a := autoscale.New(cfg)
+	d, err := a.Tick(ctx, now)
+	st := a.Status()
+
+	switch {
+	case probed.Err != nil:
+		c.row("heartbeat", "%s: nothing was measured: %v", s.Heartbeat, probed.Err)
+	case probed.Kind != 0:
+		c.row("heartbeat", "%s: %v; %s", s.Heartbeat, probed.Sample, limits(cfg.Decider))
+	}
+	switch {
+	case read.Err != nil:
+		c.row("formation", "%v", read.Err)
+	case st.Known:
+		c.row("formation", "%s", formation(st.Capacity))
+	}
+	switch {
+	case err == nil:
+		c.row("now", "%s", sentence(st))
+		return exitOK
+	case ctx.Err() != nil || probed.Kind == 0 && read.Kind == 0:
+		c.row("failed", "%v", err)
+	case d.Act:
+		c.row("failed", "autoscalebot would scale to %d all the same: %v", d.Size, d.Reason)
+	default:
+		c.row("failed", "autoscalebot would hold the size, and try again every %v", cfg.Interval)
+	}
+	return exitFailed
+}
+
+// row prints one line, with its subject in a column of its own.
+func (c *command) row(subject, format string, args ...any) {
+	fmt.Fprintf(c.stdout, "%-10s %s\n", subject, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; "))
+}
+
+// bounds says between which sizes the app is kept, and until when.
+func bounds(s *settings.Settings, now time.Time) string {
+	low, high := s.Config.Min, s.Config.Max
+	text := fmt.Sprintf("%d to %d processes", low.At(now), high.At(now))
+	next, other := low.Next(now), high.Next(now)
+	if next.IsZero() || !other.IsZero() && other.Before(next) {
+		next = other
+	}
+	if next.IsZero() {
+		return text
+	}
+	return fmt.Sprintf("%s until %s, then %d to %d", text, next.In(s.Zone).Format("Mon 15:04 MST"), low.At(next), high.At(next))
+}
+
+// limits says between which latencies a response is just right.
+func limits(d autoscale.Decider) string {
+	var low, high time.Duration
+	switch d := d.(type) {
+	case autoscale.Consecutive:
+		low, high = d.Low, d.High
+	case autoscale.Average:
+		low, high = d.Low, d.High
+	}
+	if low < 0 {
+		return fmt.Sprintf("at most %v is right", high)
+	}
+	return fmt.Sprintf("%v to %v is just right", low, high)
+}
+
+func formation(c autoscale.Capacity) string {
+	text := fmt.Sprintf("%d processes ordered", c.Desired)
+	if c.Pending > 0 {
+		text += fmt.Sprintf(", %d of them starting", c.Pending)
+	}
+	if c.Maintenance {
+		text += "; the app is in maintenance"
+	}
+	return text
+}
+
+// sentence says what autoscalebot would do now.
+func sentence(st autoscale.Status) string {
+	verb := "would hold"
+	if st.Decision.Act {
+		verb = "would scale"
+	}
+	return fmt.Sprintf("autoscalebot %s: %s", verb, strings.TrimPrefix(st.Explanation(), st.Name+": "))
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/settings"
+)
+
+// run scales until ctx ends.
+func (c *command) run(ctx context.Context) int {
+	s, logger, ok := c.load()
+	if !ok {
+		return exitUsage
+	}
+	for _, w := range s.Warnings {
+		logger.Warn("autoscalebot: " + w)
+	}
+	logger.Info("autoscalebot: started", slog.String("version", version()),
+		slog.String("app", s.App), slog.String("process_type", s.Config.Name),
+		slog.String("time_zone", zone(s, time.Now())), slog.Bool("dry_run", s.Config.DryRun))
+	if err := autoscale.New(s.Config).Run(ctx); err != nil {
+		return exitFailed // Run has logged it
+	}
+	logger.Info("autoscalebot: stopped")
+	return exitOK
+}
+
+// zone says in which time zone schedules are read, and what its clocks show.
+func zone(s *settings.Settings, now time.Time) string {
+	name := s.Zone.String()
+	if s.Zone == time.Local {
+		name = "this machine's, as TIME_ZONE is not given"
+	}
+	return fmt.Sprintf("%s (it is %s)", name, now.In(s.Zone).Format("15:04 MST -07:00"))
+}

@@ -1,0 +1,280 @@
+// Package settings makes an [autoscale.Config] of autoscalebot's settings, which
+// are names with values, from a file, from the environment, or from both.
+//
+//	s, err := settings.Load(settings.Options{File: "autoscale.env", Environ: os.Environ()})
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	err = autoscale.New(s.Config).Run(ctx)
+//
+// [Sample] has every setting with its default and its meaning. HEROKU_APP_NAME
+// and HEROKU_API_KEY are required.
+//
+// # Names
+//
+// Every name may have the prefix AUTOSCALE_, as Django's settings had it. In a file, a
+// name that is no setting is a fault, and so is one in the environment if it has the
+// prefix; other variables of the environment are somebody else's.
+//
+// # The file
+//
+// It has lines of the form KEY=VALUE; most of an autoscale_settings.py can be
+// pasted as it is:
+//
+//	# Nights are quiet.
+//	HEROKU_APP_NAME = "dancing-forest-1234"
+//	export HEARTBEAT_INTERVAL_IN_SECONDS=15    # "export" is passed over
+//	NOTIFICATION_BACKENDS = ['console', 'autoscalebot.backends.notification.DjangoEmailBackend']
+//	MAX_DYNOS = {
+//	    "0:00": 2,
+//	    "9:00": 5,     # the shop opens
+//	    "17:00": 2,
+//	}
+//
+// White space around the equals sign counts for nothing. A value in quotation marks
+// is what stands between them; in double ones \" and \\ stand for " and \. A value that
+// begins with a bracket goes on, over lines and comments, to the bracket that
+// closes it. Elsewhere a # behind white space begins a comment. Variables in
+// values are not expanded. An empty value, and None, are as if the setting were not there.
+//
+// # Which value counts
+//
+// A variable of the environment counts before the file, so that one setting can
+// be changed without a deploy; where the variable has no prefix, and might be
+// meant for another program, a warning says so. Two different values in the
+// file, or in the environment with and without prefix, are a fault.
+//
+// HEROKU_APP_NAME alone is another matter: with the feature runtime-dyno-metadata
+// Heroku sets it on every dyno to the dyno's own app. A variable of that name
+// without prefix counts only where neither AUTOSCALE_HEROKU_APP_NAME nor the file
+// names an app.
+//
+// # What notifiers are told
+//
+// The settings NOTIFY_IF_… and NOTIFY_ON_… add kinds of event or take them away.
+// Beyond these, all notifiers are told, whatever the settings, of that the autoscaler
+// cannot do its work: [autoscale.ProbeFailing], [autoscale.ScaleFailing],
+// [autoscale.LimitReached], [autoscale.Panicked] and [autoscale.StoodDown]. A backend
+// that names kinds itself, as email:scaled|panicked, is told of those and no others.
+package settings
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// Options say where the settings are. They are nowhere else: Load reads neither
+// the environment of the process nor any other file.
+type Options struct {
+	// File is the path of the settings file. Empty: no file.
+	File string
+
+	// FS is where File is opened. Nil: the file system of the machine.
+	FS fs.FS
+
+	// Environ is the environment, in the form of os.Environ: later entries of a
+	// name replace earlier ones. Nil: none.
+	Environ []string
+
+	// Console is what the notification backend console writes to. Nil: os.Stdout.
+	Console io.Writer
+
+	// Logger becomes Config.Logger, and is what the notification backend log
+	// writes to, marked as notification=true. Nil: slog.Default().
+	Logger *slog.Logger
+}
+
+// Format writes the options without the environment, which holds secrets.
+func (o Options) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "settings.Options(file %q, %d variables)", o.File, len(o.Environ))
+}
+
+// MarshalJSON writes what Format does.
+func (o Options) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(o)) }
+
+// Settings are the settings, read.
+type Settings struct {
+	// Config is ready for autoscale.New. Its fields can be changed before, to
+	// add an Observe or an Elector for instance.
+	Config autoscale.Config
+
+	// App is the app whose process type Config.Name is scaled.
+	App string
+
+	// Heartbeat is HEARTBEAT_URL without what may be secret: user, password and
+	// query.
+	Heartbeat string
+
+	// Zone is where the times of Min and Max are read. It is time.Local where
+	// TIME_ZONE was not given.
+	Zone *time.Location
+
+	// LogLevel is LOG_LEVEL. It is for whoever makes Options.Logger.
+	LogLevel slog.Level
+
+	// Warnings are what is odd about the settings and can be lived with, a line
+	// each, without secrets.
+	Warnings []string
+}
+
+// Load reads the settings. Everything that is wrong with them is in the one
+// error, which is an [*Error] unless the file could not be read. Load makes no
+// connection: whether the app and the heartbeat are there is seen by the first tick.
+func Load(o Options) (*Settings, error) {
+	var l loader
+	if o.File != "" {
+		text, err := readFile(o.FS, o.File)
+		if err != nil {
+			return nil, err
+		}
+		l.given, l.faults = parseFile(o.File, text)
+	}
+	l.given = append(l.given, environment(o.Environ)...)
+	for _, g := range l.given {
+		if k := find(g.bare()); k != nil && k.secret && len(g.value) >= 6 {
+			l.secrets = append(l.secrets, g.value)
+		}
+	}
+	chosen := l.choose()
+	v := l.read(chosen)
+	l.check(v, chosen)
+	cfg := l.config(v, o)
+	if len(l.faults) == 0 {
+		// Whatever is left is a fault that this package should have named better.
+		if err := cfg.Validate(); err != nil {
+			l.fault(given{}, "%v", err)
+		}
+	}
+	if len(l.faults) > 0 {
+		slices.SortStableFunc(l.faults, func(a, b Fault) int { return cmp.Compare(a.order(), b.order()) })
+		return nil, &Error{l.faults}
+	}
+	return &Settings{
+		Config: cfg, App: v.app, Heartbeat: withoutSecrets(v.heartbeatURL),
+		Zone: v.zone, LogLevel: v.logLevel, Warnings: l.warnings,
+	}, nil
+}
+
+// environment returns the variables that have a name of ours, or our prefix.
+func environment(environ []string) []given {
+	var out []given
+	at := make(map[string]int)
+	for _, variable := range environ {
+		name, value, ok := strings.Cut(variable, "=")
+		g := given{name: name, value: strings.TrimSpace(value), where: fromEnviron}
+		if !ok || g.bare() == name && find(name) == nil {
+			continue
+		}
+		if i, again := at[name]; again {
+			out[i] = g
+			continue
+		}
+		at[name] = len(out)
+		out = append(out, g)
+	}
+	return out
+}
+
+// loader gathers what is wrong while the settings are read.
+type loader struct {
+	given    []given
+	secrets  scrubber
+	bad      map[string]bool // settings that could not be read and have their default
+	faults   []Fault
+	warnings []string
+}
+
+// fault notes what is wrong with g, as the rest of a sentence that begins with its name.
+func (l *loader) fault(g given, format string, args ...any) {
+	problem := l.secrets.clean(fmt.Sprintf(format, args...), maxProblem)
+	name := l.secrets.clean(g.name, maxShown) // of the environment, it may be anything
+	l.faults = append(l.faults, Fault{Setting: name, Where: g.where, Problem: problem, line: g.line})
+}
+
+// show returns a value as a message has it.
+func (l *loader) show(value string) string {
+	value = l.secrets.clean(value, maxShown)
+	if value[0] == '{' || value[0] == '[' {
+		return value // has quotation marks of its own
+	}
+	return strconv.Quote(value)
+}
+
+func (l *loader) warn(format string, args ...any) {
+	l.warnings = append(l.warnings, l.secrets.clean(fmt.Sprintf(format, args...), maxProblem))
+}
+
+// choose finds which of the given values counts, for each setting that has one.
+func (l *loader) choose() map[string]given {
+	chosen := make(map[string]given)
+	for _, g := range l.given {
+		k := find(g.bare())
+		if k == nil {
+			l.fault(g, "%s", unknown(g.name))
+			continue
+		}
+		if g.value == "" || g.value == "None" {
+			continue
+		}
+		was, before := chosen[k.name]
+		switch {
+		case !before || was.value == g.value:
+			// The environment comes behind the file, and where they agree it
+			// makes no difference.
+			chosen[k.name] = g
+		case k.ambient && g.where == fromEnviron && g.name == k.name:
+			l.warn("%s of the environment is passed over: %s names the app", g.name, was)
+		case k.ambient && was.where == fromEnviron && was.name == k.name:
+			l.warn("%s of the environment is passed over: %s names the app", was.name, g)
+			chosen[k.name] = g
+		case was.where == fromEnviron || g.where != fromEnviron:
+			l.fault(g, "contradicts %s: give one of the two, or both the same value", was)
+		default:
+			if g.name == k.name {
+				l.warn("%s of the environment counts before %s: if the variable is meant for another program, give this one as %s%s", g.name, was, prefix, g.name)
+			}
+			chosen[k.name] = g
+		}
+	}
+	return chosen
+}
+
+// read reads the chosen values, and the defaults of the rest.
+func (l *loader) read(chosen map[string]given) *values {
+	v := &values{zone: time.Local}
+	l.bad = make(map[string]bool)
+	for i := range keys {
+		k := &keys[i]
+		if k.initial != "" {
+			if err := k.read(v, k.initial); err != nil {
+				panic(fmt.Sprintf("settings: the default of %s: %v", k.name, err)) // held by a test
+			}
+		}
+		g, ok := chosen[k.name]
+		if !ok {
+			if k.required != "" {
+				l.fault(given{name: k.name}, "is missing: %s", k.required)
+			}
+			continue
+		}
+		if err := k.read(v, g.value); err != nil {
+			l.bad[k.name] = true
+			if k.secret {
+				l.fault(g, "is not right: %v", err)
+			} else {
+				l.fault(g, "is %s: %v", l.show(g.value), err)
+			}
+		}
+	}
+	return v
+}
