@@ -1,0 +1,197 @@
+package autoscaletest
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// arena is where the electors of one part of the suite contend. Whatever the
+// part does, a watch looks for two that lead at once.
+type arena struct {
+	t         *testing.T
+	ttl, poll time.Duration
+	contest   Contest
+	processes []*process
+	tolerant  atomic.Bool // two may lead at once for now
+
+	watch   sync.WaitGroup
+	quit    chan struct{}
+	mu      sync.Mutex // guards what follows
+	watched []*process
+	holders map[int64]string // of the terms that were seen
+}
+
+// process is an elector that runs.
+type process struct {
+	autoscale.Elector
+	a      *arena
+	name   string
+	cancel context.CancelFunc // nil: it does not run
+	done   chan struct{}      // closed when Run has returned
+	err    error              // what it returned
+}
+
+func (a *arena) add(name string) *process {
+	a.t.Helper()
+	p := &process{Elector: a.contest.New(name), a: a, name: name}
+	if v, ok := p.Elector.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			a.t.Fatalf("Validate: %v", err)
+		}
+	}
+	a.processes = append(a.processes, p)
+	a.mu.Lock()
+	a.watched = append(a.watched, p)
+	a.mu.Unlock()
+	if a.quit == nil {
+		a.quit = make(chan struct{})
+		a.watch.Go(a.look)
+	}
+	return p
+}
+
+func (a *arena) launch(name string) *process {
+	a.t.Helper()
+	p := a.add(name)
+	a.start(p)
+	return p
+}
+
+func (a *arena) start(p *process) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	p.cancel, p.done = cancel, done
+	go func() {
+		defer close(done)
+		p.err = p.Run(ctx)
+	}()
+}
+
+// end stops the process as its host would, and waits for it.
+func (p *process) end() {
+	p.a.t.Helper()
+	if p.cancel == nil {
+		return
+	}
+	p.cancel()
+	p.cancel = nil
+	select {
+	case <-p.done:
+		if p.err != nil {
+			p.a.t.Errorf("Run of %s: %v", p.name, p.err)
+		}
+	case <-time.After(p.a.patience()):
+		p.a.t.Errorf("Run of %s has not returned %v after its context ended", p.name, p.a.patience())
+	}
+}
+
+func (a *arena) stop() {
+	a.t.Helper()
+	for _, p := range a.processes {
+		if a.contest.Cut != nil {
+			a.contest.Cut(p.name, false)
+		}
+	}
+	for _, p := range a.processes {
+		p.end()
+	}
+	if a.quit != nil {
+		close(a.quit)
+		a.watch.Wait()
+	}
+}
+
+func (a *arena) cut(p *process, cut bool) { a.contest.Cut(p.name, cut) }
+
+func (p *process) leads() bool {
+	_, ok := p.Current()
+	return ok
+}
+
+// led waits until p leads, and returns its term.
+func (a *arena) led(p *process) (term autoscale.Term) {
+	a.t.Helper()
+	a.until(p.name+" leads", func() (ok bool) {
+		term, ok = p.Current()
+		select {
+		case <-p.done:
+			a.t.Fatalf("Run of %s returned: %v", p.name, p.err)
+		default:
+		}
+		return ok
+	})
+	return term
+}
+
+// patience is generous: a slow machine is no fault of the elector.
+func (a *arena) patience() time.Duration { return 30*a.ttl + 30*time.Second }
+
+func (a *arena) until(what string, ok func() bool) {
+	a.t.Helper()
+	eventually(a.t, a.patience(), a.poll, what, ok)
+}
+
+// leaders returns the names of those that lead.
+func (a *arena) leaders() (names []string) {
+	for _, p := range a.processes {
+		if p.leads() {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
+// newest returns the greatest term in which somebody leads.
+func (a *arena) newest() (n int64) {
+	for _, p := range a.processes {
+		if term, ok := p.Current(); ok {
+			n = max(n, term.Number)
+		}
+	}
+	return n
+}
+
+// look looks for two that lead at once, until the part ends.
+func (a *arena) look() {
+	ticker := time.NewTicker(a.poll)
+	defer ticker.Stop()
+	for {
+		a.inspect()
+		select {
+		case <-a.quit:
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (a *arena) inspect() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, p := range a.watched {
+		term, ok := p.Current()
+		if !ok {
+			continue
+		}
+		if holder, known := a.holders[term.Number]; known && holder != term.Holder {
+			a.t.Errorf("term %d is both %q's and %q's", term.Number, holder, term.Holder)
+		}
+		a.holders[term.Number] = term.Holder
+		for _, q := range a.watched[i+1:] {
+			other, ok := q.Current()
+			if !ok || a.tolerant.Load() {
+				continue
+			}
+			// The first may have ceased to lead since it was asked. If it still
+			// leads in the same term, then it did when the other was asked.
+			if again, ok := p.Current(); ok && again.Number == term.Number {
+				a.t.Errorf("%s leads in term %d and %s in term %d at the same time", p.name, term.Number, q.name, other.Number)
+			}
+		}
+	}
+}

@@ -1,0 +1,44 @@
+// Package autoscaletest tests that an [autoscale.Elector], an [autoscale.Scaler]
+// or an [autoscale.Notifier] does what its interface promises. Call [Elector],
+// [Scaler] or [Notifier] from a test of the implementation.
+package autoscaletest
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// runner runs the parts of a suite as subtests, in a bubble each if it is to.
+type runner struct {
+	t      *testing.T
+	bubble bool
+}
+
+func (r runner) run(name string, f func(t *testing.T)) {
+	r.t.Helper()
+	r.t.Run(name, func(t *testing.T) {
+		if r.bubble {
+			synctest.Test(t, f)
+			return
+		}
+		f(t)
+	})
+}
+
+// eventually waits until ok returns true, and fails the test if it does not
+// within the time.
+func eventually(t *testing.T, within, poll time.Duration, what string, ok func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(poll)
+	defer ticker.Stop()
+	for end := time.Now().Add(within); ; {
+		if ok() {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after %v it is not yet so that %s", within, what)
+		}
+		<-ticker.C
+	}
+}

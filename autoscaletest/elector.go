@@ -1,0 +1,292 @@
+package autoscaletest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// A Contest is a lease for which the electors of several processes contend.
+type Contest struct {
+	// New returns the elector of another process, which holder names. Every
+	// elector of a Contest contends for the same lease. Required.
+	New func(holder string) autoscale.Elector
+
+	// Cut, if set, parts the process of that name from the store, so that
+	// nothing gets through, or lets it through again.
+	Cut func(holder string, cut bool)
+
+	// Step, if set, sets the store's clock forward, or back if d is negative.
+	Step func(d time.Duration)
+}
+
+// ElectorOptions say how [Elector] tests.
+type ElectorOptions struct {
+	// TTL is the time after which another process leads at the latest, when one
+	// is lost: that of a lease and of the wait until somebody looks. Required.
+	// The suite waits many times as long before it calls anything a failure.
+	TTL time.Duration
+
+	// Bubble runs each part within [testing/synctest]. The Contest must then
+	// have been begun without goroutines of others and without network.
+	Bubble bool
+}
+
+// Elector tests an elector, and what it is besides: an [autoscale.Store], an
+// [autoscale.Resigner]. It calls begin for each of its parts, which returns a new
+// Contest. It fails t where two lead at once, where a term does not grow, where
+// nobody leads after the last fault, and where the store is not kept.
+//
+// A store's clock that is set forward may begin a new term while the old leader
+// still trusts its own; the suite asks only that nothing is saved under two terms.
+func Elector(t *testing.T, o ElectorOptions, begin func(t *testing.T) Contest) {
+	t.Helper()
+	if o.TTL <= 0 {
+		t.Fatalf("ElectorOptions.TTL is %v: say how long a lease lasts", o.TTL)
+	}
+	r := runner{t, o.Bubble}
+	part := func(name string, f func(*arena)) {
+		r.run(name, func(t *testing.T) {
+			a := &arena{t: t, ttl: o.TTL, poll: max(o.TTL/50, time.Millisecond), contest: begin(t), holders: map[int64]string{}}
+			defer a.stop()
+			f(a)
+		})
+	}
+	part("Election", testElection)
+	part("Release", testRelease)
+	part("Again", testAgain)
+	part("Crowd", testCrowd)
+	part("Resign", testResign)
+	part("Store", testStore)
+	part("Bounds", testBounds)
+	part("Partition", testPartition)
+	part("PartitionOfAll", testPartitionOfAll)
+	part("ClockBack", testClockBack)
+	part("ClockForward", testClockForward)
+}
+
+func testElection(a *arena) {
+	first := a.add("first")
+	if term, leads := first.Current(); leads {
+		a.t.Errorf("before Run it leads: %+v", term)
+	}
+	a.start(first)
+	a.led(first)
+	second, third := a.launch("second"), a.launch("third")
+	a.while(func() {
+		if second.leads() || third.leads() || !first.leads() {
+			a.t.Errorf("who led does not lead alone: %v", a.leaders())
+		}
+	})
+}
+
+func testRelease(a *arena) {
+	first := a.launch("first")
+	was := a.led(first)
+	second := a.launch("second")
+	first.end()
+	if first.leads() {
+		a.t.Error("it leads although Run has ended")
+	}
+	if now := a.led(second); now.Number <= was.Number || now.Holder == was.Holder {
+		a.t.Errorf("after term %d of %q comes %d of %q", was.Number, was.Holder, now.Number, now.Holder)
+	}
+}
+
+func testAgain(a *arena) {
+	first := a.launch("first")
+	was := a.led(first)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	second := make(chan error, 1)
+	go func() { second <- first.Elector.Run(ctx) }()
+	select {
+	case err := <-second:
+		if err == nil {
+			a.t.Error("a second Run at the same time returned nil before its context ended")
+		}
+	case <-time.After(a.patience()):
+		a.t.Error("a second Run at the same time was not refused")
+		cancel()
+		<-second
+	}
+	first.end()
+	a.start(first)
+	if now := a.led(first); now.Number <= was.Number {
+		a.t.Errorf("run again, it leads in term %d after %d", now.Number, was.Number)
+	}
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	first.end()
+	if err := first.Elector.Run(canceled); err != nil {
+		a.t.Errorf("Run with a context that has ended: %v", err)
+	}
+}
+
+func testCrowd(a *arena) {
+	for i := range 8 {
+		a.launch(fmt.Sprint("process-", i))
+	}
+	var last int64
+	for range 4 {
+		var leader *process
+		a.until("one of them leads", func() bool {
+			for _, p := range a.processes {
+				if p.leads() {
+					leader = p
+				}
+			}
+			return leader != nil
+		})
+		if term, ok := leader.Current(); ok {
+			if term.Number <= last {
+				a.t.Errorf("after term %d comes %d", last, term.Number)
+			}
+			last = term.Number
+		}
+		leader.end()
+	}
+}
+
+func testResign(a *arena) {
+	first := a.add("first")
+	resigner, ok := first.Elector.(autoscale.Resigner)
+	if !ok {
+		a.t.Skip("it is no Resigner")
+	}
+	a.start(first)
+	was := a.led(first)
+	second := a.launch("second")
+	resigner.Resign(1000 * a.ttl)
+	if first.leads() {
+		a.t.Error("it leads although it resigned")
+	}
+	now := a.led(second)
+	if now.Number <= was.Number {
+		a.t.Errorf("after term %d comes %d", was.Number, now.Number)
+	}
+	second.end()
+	a.while(func() {
+		if first.leads() {
+			a.t.Error("it leads while it rests")
+		}
+	})
+	resigner.Resign(0)
+	a.led(first)
+}
+
+func testStore(a *arena) {
+	first, second := a.add("first"), a.add("second")
+	one, ok := first.Elector.(autoscale.Store)
+	if !ok {
+		a.t.Skip("it is no Store")
+	}
+	two := second.Elector.(autoscale.Store)
+	ctx := context.Background()
+	if r, ok := one.Record(); ok {
+		a.t.Errorf("before the first round trip there is a record: %+v", r)
+	}
+	a.start(first)
+	term := a.led(first)
+	if r, ok := one.Record(); !ok || r.Term != term.Number || r.Holder != term.Holder || r.State != nil || r.Command != nil {
+		a.t.Errorf("a new leader's record is %+v, %v; its term %+v", r, ok, term)
+	}
+	a.start(second)
+	see := func(what string, s autoscale.Store, ok func(autoscale.Record) bool) {
+		a.t.Helper()
+		a.until(what, func() bool { r, known := s.Record(); return known && ok(r) })
+	}
+	see("a follower sees who leads", two, func(r autoscale.Record) bool { return r.Term == term.Number && r.Holder == term.Holder })
+
+	// State, from the leader to followers.
+	for _, state := range []string{"one", "", "two \x00\xff'\\", "two"} {
+		if err := one.Save(ctx, term.Number, []byte(state)); err != nil {
+			a.t.Fatalf("Save(%q): %v", state, err)
+		}
+		see(fmt.Sprintf("a follower sees the state %q", state), two, func(r autoscale.Record) bool { return r.State != nil && string(r.State) == state && r.Age >= 0 })
+		see("the leader sees it as well", one, func(r autoscale.Record) bool { return r.State != nil && string(r.State) == state })
+	}
+	// Who does not lead saves nothing.
+	for _, n := range []int64{term.Number, term.Number + 1, 0} {
+		if err := two.Save(ctx, n, []byte("false")); !errors.Is(err, autoscale.ErrNotLeader) {
+			a.t.Errorf("a follower saved under term %d: %v", n, err)
+		}
+	}
+	if err := one.Save(ctx, term.Number-1, []byte("false")); !errors.Is(err, autoscale.ErrNotLeader) {
+		a.t.Errorf("saved under a term before its own: %v", err)
+	}
+	// Commands, from any process to all.
+	for _, c := range []struct {
+		by      autoscale.Store
+		command string
+	}{{two, "pause"}, {one, "resume"}, {two, "override"}} {
+		if err := c.by.Command(ctx, []byte(c.command)); err != nil {
+			a.t.Fatalf("Command(%q): %v", c.command, err)
+		}
+		for _, s := range []autoscale.Store{one, two} {
+			see("every process sees the command "+c.command, s, func(r autoscale.Record) bool { return string(r.Command) == c.command && string(r.State) == "two" })
+		}
+	}
+	// What is returned is the caller's own.
+	if r, ok := two.Record(); ok {
+		r.State[0], r.Command[0] = 'X', 'X'
+		if again, _ := two.Record(); again.State[0] == 'X' || again.Command[0] == 'X' {
+			a.t.Error("Record returned what the elector itself holds")
+		}
+	}
+	// The next leader starts from what the last one saved at the very end.
+	if err := one.Save(ctx, term.Number, []byte("last words")); err != nil {
+		a.t.Fatal(err)
+	}
+	first.end()
+	next := a.led(second)
+	if r, _ := two.Record(); string(r.State) != "last words" || string(r.Command) != "override" || r.Term != next.Number {
+		a.t.Errorf("the new leader starts from %q, %q, term %d of %d", r.State, r.Command, r.Term, next.Number)
+	}
+	if err := one.Save(ctx, term.Number, []byte("from the grave")); !errors.Is(err, autoscale.ErrNotLeader) {
+		a.t.Errorf("saved under a term that is over: %v", err)
+	}
+	if err := two.Save(ctx, next.Number, []byte("next")); err != nil {
+		a.t.Error(err)
+	}
+}
+
+func testBounds(a *arena) {
+	p := a.add("first")
+	s, ok := p.Elector.(autoscale.Store)
+	if !ok {
+		a.t.Skip("it is no Store")
+	}
+	ctx := context.Background()
+	command := bytes.Repeat([]byte{0xfe}, autoscale.MaxCommand)
+	if err := s.Command(ctx, command); err != nil { // before anybody ever led
+		a.t.Errorf("Command of MaxCommand bytes: %v", err)
+	}
+	if err := s.Command(ctx, append(command, 0)); err == nil || errors.Is(err, autoscale.ErrNotLeader) {
+		a.t.Errorf("Command of more than MaxCommand bytes: %v", err)
+	}
+	a.start(p)
+	term := a.led(p)
+	state := bytes.Repeat([]byte{0xfd, 0}, autoscale.MaxState/2)
+	if err := s.Save(ctx, term.Number, state); err != nil {
+		a.t.Errorf("Save of MaxState bytes: %v", err)
+	}
+	if err := s.Save(ctx, term.Number, append(state, 0)); err == nil || errors.Is(err, autoscale.ErrNotLeader) {
+		a.t.Errorf("Save of more than MaxState bytes: %v", err)
+	}
+	late := a.launch("late")
+	a.until("another process sees state and command in full", func() bool {
+		r, _ := late.Elector.(autoscale.Store).Record()
+		return bytes.Equal(r.State, state) && bytes.Equal(r.Command, command)
+	})
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := s.Command(canceled, nil); err == nil {
+		a.t.Error("Command with a context that has ended returned nil")
+	}
+}

@@ -1,0 +1,129 @@
+package autoscaletest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+func testPartition(a *arena) {
+	if a.contest.Cut == nil {
+		a.t.Skip("there is no way to cut a process off")
+	}
+	first := a.launch("first")
+	was := a.led(first)
+	second := a.launch("second")
+	a.cut(first, true)
+	now := a.led(second) // that the first stepped down before is watched all along
+	if first.leads() || now.Number <= was.Number {
+		a.t.Errorf("after term %d comes %d; the first leads: %v", was.Number, now.Number, first.leads())
+	}
+	if s, ok := first.Elector.(autoscale.Store); ok {
+		ctx, cancel := context.WithTimeout(context.Background(), a.ttl)
+		if err := s.Save(ctx, was.Number, []byte("late")); err == nil {
+			a.t.Error("a process that is cut off saved")
+		}
+		cancel()
+	}
+	a.cut(first, false)
+	a.while(func() {
+		if first.leads() || !second.leads() {
+			a.t.Errorf("who was cut off came back as the leader: %v", a.leaders())
+		}
+	})
+	second.end()
+	if again := a.led(first); again.Number <= now.Number {
+		a.t.Errorf("after term %d comes %d", now.Number, again.Number)
+	}
+}
+
+func testPartitionOfAll(a *arena) {
+	if a.contest.Cut == nil {
+		a.t.Skip("there is no way to cut a process off")
+	}
+	first := a.launch("first")
+	a.led(first)
+	second := a.launch("second")
+	for range 2 {
+		for _, p := range a.processes {
+			a.cut(p, true)
+		}
+		a.until("nobody leads", func() bool { return len(a.leaders()) == 0 })
+		for _, p := range a.processes {
+			a.cut(p, false)
+		}
+		a.until("somebody leads again", func() bool { return len(a.leaders()) > 0 })
+	}
+	// A process that is cut off can be stopped all the same.
+	for _, p := range a.processes {
+		a.cut(p, true)
+	}
+	first.end()
+	second.end()
+}
+
+func testClockBack(a *arena) {
+	if a.contest.Step == nil {
+		a.t.Skip("there is no way to set the store's clock")
+	}
+	first := a.launch("first")
+	was := a.led(first)
+	second := a.launch("second")
+	a.contest.Step(-100 * a.ttl)
+	a.while(func() {
+		if second.leads() {
+			a.t.Error("another leads because the clock was set back")
+		}
+	})
+	if !first.leads() {
+		a.t.Error("the leader does not lead any more because the clock was set back")
+	}
+	if a.contest.Cut == nil {
+		return
+	}
+	// The lease must not stay with a leader that is lost for as long as the
+	// clock was ahead of the time.
+	a.cut(first, true)
+	a.contest.Step(-1000 * a.ttl)
+	if now := a.led(second); now.Number <= was.Number {
+		a.t.Errorf("after term %d comes %d", was.Number, now.Number)
+	}
+}
+
+func testClockForward(a *arena) {
+	if a.contest.Step == nil {
+		a.t.Skip("there is no way to set the store's clock")
+	}
+	first := a.launch("first")
+	was := a.led(first)
+	second := a.launch("second")
+	a.tolerant.Store(true)
+	a.contest.Step(100 * a.ttl)
+	s, stored := first.Elector.(autoscale.Store)
+	a.until("one leads, and the other has learned of it", func() bool { return len(a.leaders()) == 1 && a.newest() > was.Number })
+	if stored {
+		if err := s.Save(context.Background(), was.Number, []byte("late")); !errors.Is(err, autoscale.ErrNotLeader) {
+			a.t.Errorf("saved under a term that another has ended: %v", err)
+		}
+	}
+	a.tolerant.Store(false)
+	a.while(func() {
+		if len(a.leaders()) != 1 {
+			a.t.Errorf("there lead %v", a.leaders())
+		}
+	})
+	_ = second
+}
+
+// while calls f again and again, for as long as a lease may take to change hands.
+func (a *arena) while(f func()) {
+	a.t.Helper()
+	ticker := time.NewTicker(a.poll)
+	defer ticker.Stop()
+	for end := time.Now().Add(2 * a.ttl); time.Now().Before(end) && !a.t.Failed(); {
+		f()
+		<-ticker.C
+	}
+}

@@ -1,0 +1,48 @@
+// Package leader has the electors for [autoscale.Config.Elector]: of the many
+// processes that run the same autoscaler they let one act.
+//
+//	Elector: leader.SQL(db), // db is the *sql.DB that the service has anyway
+//
+// [SQL] keeps a lease in a table of PostgreSQL or SQLite. [New] does the same
+// with any other store that can be a [Lease]. [Static] and [Dyno] need no store,
+// and promise less.
+//
+// # The lease
+//
+// There is one row for each Name, and thousands of names may share a table. It
+// says who leads, in which term, and when the lease expires. Expiry is judged by
+// the clock of the store alone, so that the clocks of the processes do not
+// matter. A leader renews well before that. Followers read, and try to take the
+// lease only when it has expired, in one atomic statement. Every new leader has a
+// greater term, and the row is never deleted, so that a term only grows.
+//
+// The leader itself trusts a renewal from the moment at which it began to ask for
+// it, for the TTL less a margin, by its own monotonic clock. This ends before the
+// lease does: a process that is cut off, or was frozen, stops calling itself the
+// leader before another one starts, as long as its clock does not run slower than
+// the store's by more than Margin in TTL (one sixth by default).
+//
+// The row outlives a store's clock that was set back as well: a lease that a
+// follower saw unrenewed for its whole TTL is free, whatever the clock says.
+//
+// # What it cannot promise
+//
+// A process may be frozen between its last look at [Elector.Current] and the
+// arrival of its order at the platform. Nothing but a condition checked by the
+// platform could close this. The Autoscaler keeps the gap small: it saves under
+// its term, checked by the store's clock, before each order, gives the order the
+// end of its trust as a deadline, and orders absolute sizes, which the true leader
+// corrects a tick later.
+//
+// CLOCK_MONOTONIC, which Go reads, stops on some systems while a machine is
+// suspended; a process that wakes then trusts itself too long. That check by the
+// store's clock stops it as well.
+//
+// A store that fails over to a copy which is behind may forget the last renewals,
+// and a new leader start while the old one still trusts itself, for at most the
+// TTL. A leader that learns of it steps down, and the next term is above every
+// term that the processes remember.
+//
+// While the store cannot be reached nobody leads, once the trust of the last
+// leader has ended: the service keeps the size that it has.
+package leader

@@ -1,0 +1,116 @@
+package leader
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+)
+
+// A fault is what is wrong with a database, as far as that matters here.
+type fault int
+
+const (
+	faultNone     fault = iota // or one that may pass
+	faultMissing               // there is no table
+	faultRace                  // somebody else made the table meanwhile
+	faultDenied                // the role lacks a right
+	faultShape                 // the table, or the database, is not as it must be
+	faultReadOnly              // the server takes no writes
+	faultPrepared              // a prepared statement was lost or found twice
+)
+
+// fault reports what err says about the database. Drivers have error types of
+// their own; all those for PostgreSQL have a method SQLState, and those for SQLite
+// repeat the library's words.
+func (l *sqlLease) fault(err error) fault {
+	if err == nil {
+		return faultNone
+	}
+	if e, ok := errors.AsType[*scanError](err); ok && e != nil {
+		return faultShape
+	}
+	var e interface{ SQLState() string }
+	switch {
+	case errors.As(err, &e):
+		return postgresFault(e.SQLState())
+	case l.dialect == SQLite:
+		return sqliteFault(err.Error())
+	}
+	return faultNone
+}
+
+func postgresFault(code string) fault {
+	switch code {
+	case "42P01": // undefined_table
+		return faultMissing
+	case "42P07", "23505": // duplicate_table, unique_violation (of the catalogue)
+		return faultRace
+	case "42501": // insufficient_privilege
+		return faultDenied
+	case "25006": // read_only_sql_transaction
+		return faultReadOnly
+	case "26000", "42P05": // invalid_sql_statement_name, duplicate_prepared_statement
+		return faultPrepared
+	}
+	switch {
+	case len(code) != 5:
+		return faultNone
+	case code[:2] == "42", code[:2] == "22", code[:2] == "23": // syntax and names, data, constraints
+		return faultShape
+	}
+	return faultNone
+}
+
+func sqliteFault(text string) fault {
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(text, w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("no such table"):
+		return faultMissing
+	case has("readonly database"):
+		return faultReadOnly
+	case has("no such column", "has no column", "ON CONFLICT clause does not match", "constraint failed", "datatype mismatch", "syntax error", "cannot modify", "may not be modified"):
+		return faultShape
+	}
+	return faultNone
+}
+
+// A scanError is a row that cannot be read.
+type scanError struct{ err error }
+
+func (e *scanError) Error() string { return e.err.Error() }
+func (e *scanError) Unwrap() error { return e.err }
+
+// redact returns err without what looks like a password in its words: a driver
+// may repeat the URL of a database that it cannot read.
+func redact(err error) error {
+	text := err.Error()
+	clean := userinfo.ReplaceAllString(text, "$1…@")
+	clean = password.ReplaceAllString(clean, "$1…")
+	if clean == text {
+		return err
+	}
+	return &redacted{clean, err}
+}
+
+var (
+	userinfo = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/]*@`)
+	password = regexp.MustCompile(`(?i)(\b\w*(?:password|passwd|pwd|secret|token)\s*[=:]\s*)(?:'[^']*'|"[^"]*"|[^\s&;,]+)`)
+)
+
+type redacted struct {
+	text string
+	err  error
+}
+
+func (e *redacted) Error() string { return e.text }
+
+// Is and As see the error behind; it is not returned, as others would print it.
+func (e *redacted) Is(target error) bool { return errors.Is(e.err, target) }
+func (e *redacted) As(target any) bool   { return errors.As(e.err, target) }

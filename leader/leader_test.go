@@ -1,0 +1,551 @@
+package leader_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/leader"
+)
+
+var (
+	_ autoscale.Elector  = (*leader.Elector)(nil)
+	_ autoscale.Store    = (*leader.Elector)(nil)
+	_ autoscale.Resigner = (*leader.Elector)(nil)
+)
+
+// node is a process in a bubble.
+type node struct {
+	*leader.Elector
+	link *fakeLink
+	stop context.CancelFunc
+	done chan error
+}
+
+// join starts an elector, which ends with the test.
+func join(t *testing.T, s *fakeStore, o leader.Options) *node {
+	if o.Logger == nil {
+		o.Logger = quiet
+	}
+	link := &fakeLink{fakeStore: s}
+	n := &node{Elector: leader.New(link, o), link: link, done: make(chan error, 1)}
+	ctx, stop := context.WithCancel(t.Context())
+	n.stop = stop
+	go func() {
+		defer close(n.done)
+		n.done <- n.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		for range n.done {
+		}
+	})
+	synctest.Wait()
+	return n
+}
+
+func (n *node) leads() bool { _, ok := n.Current(); return ok }
+
+func (n *node) number() int64 { term, _ := n.Current(); return term.Number }
+
+// until lets time pass until ok, and returns how long that took.
+func until(t *testing.T, limit time.Duration, ok func() bool) time.Duration {
+	t.Helper()
+	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		synctest.Wait()
+		if took := time.Since(start); ok() {
+			return took
+		} else if took > limit {
+			t.Fatalf("not so after %v", limit)
+		}
+	}
+}
+
+// A leader that is cut off trusts itself for 25 seconds from when it began to
+// ask for its last renewal, and nobody else leads before 30 seconds have passed.
+func TestTrustEndsBeforeTheLease(t *testing.T) {
+	for name, fault := range map[string]func(context.Context, string) error{"refused": cut, "swallowed": hang} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFakeStore()
+				first := join(t, s, leader.Options{})
+				second := join(t, s, leader.Options{})
+				start := time.Now()
+				first.link.disturb(fault, nil)
+				until(t, time.Minute, func() bool { return !first.leads() })
+				if took := time.Since(start); took < 24900*time.Millisecond || took > 25100*time.Millisecond {
+					t.Errorf("it trusted itself for %v", took)
+				}
+				until(t, time.Minute, second.leads)
+				if took := time.Since(start); took < 30*time.Second || took > 40*time.Second {
+					t.Errorf("another leads after %v", took)
+				}
+			})
+		})
+	}
+}
+
+// A process that is frozen with a request under way gets the answer when its
+// trust is over.
+func TestAnswerAfterTheTrust(t *testing.T) {
+	for _, method := range []string{"acquire", "renew"} {
+		t.Run(method, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFakeStore()
+				link := &fakeLink{fakeStore: s}
+				frozen := false
+				link.disturb(nil, func(_ context.Context, m string) error {
+					if m == method && !frozen {
+						frozen = true
+						time.Sleep(2 * time.Minute)
+					}
+					return nil
+				})
+				first := leader.New(link, leader.Options{Logger: quiet})
+				ctx, stop := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- first.Run(ctx) }()
+				synctest.Wait()
+				second := join(t, s, leader.Options{})
+				until(t, time.Minute, second.leads)
+				term := second.number()
+				time.Sleep(3 * time.Minute)
+				synctest.Wait()
+				if _, ok := first.Current(); ok || second.number() != term {
+					t.Errorf("after the freeze the first leads: %v, the second in term %d after %d", ok, second.number(), term)
+				}
+				stop()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// An attempt whose answer is lost leaves a lease of which the winner does not
+// know. It does not wait until it expires.
+func TestAnswerLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		link := &fakeLink{fakeStore: s}
+		lost := 0
+		link.disturb(nil, func(_ context.Context, m string) error {
+			if m == "acquire" && lost < 2 {
+				lost++
+				return errCut
+			}
+			return nil
+		})
+		e := leader.New(link, leader.Options{Logger: quiet})
+		go e.Run(t.Context())
+		took := until(t, time.Minute, func() bool { _, ok := e.Current(); return ok })
+		if term, _ := e.Current(); term.Number != 3 || took > 10*time.Second {
+			t.Errorf("it leads in term %d after %v, want 3, soon", term.Number, took)
+		}
+	})
+}
+
+// Who resigns while its attempt is under way does not lead by it.
+func TestResignDuringAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		link := &fakeLink{fakeStore: s}
+		link.disturb(nil, func(_ context.Context, m string) error {
+			if m == "acquire" {
+				time.Sleep(time.Second)
+			}
+			return nil
+		})
+		e := leader.New(link, leader.Options{Logger: quiet})
+		go e.Run(t.Context())
+		time.Sleep(time.Second / 2)
+		e.Resign(time.Minute)
+		led := false
+		until(t, time.Minute, func() bool { _, ok := e.Current(); led = led || ok; return s.count("release") == 1 })
+		other := join(t, s, leader.Options{})
+		if led || !other.leads() {
+			t.Errorf("who resigned leads: %v; another: %v", led, other.leads())
+		}
+	})
+}
+
+// Resigning ends the term at once, though the store cannot be told.
+func TestResignWithoutTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		first := join(t, s, leader.Options{})
+		second := join(t, s, leader.Options{})
+		first.link.disturb(cut, nil)
+		first.Resign(5 * time.Minute)
+		if first.leads() {
+			t.Error("it leads although it resigned")
+		}
+		time.Sleep(5 * time.Second)
+		first.link.disturb(nil, nil)
+		if took := until(t, time.Minute, second.leads); took > 20*time.Second {
+			t.Errorf("another leads %v after the store could be told", took)
+		}
+	})
+}
+
+// A term only grows, though the store forgets: it was replaced by an empty one,
+// or by a copy that was behind.
+func TestStoreForgets(t *testing.T) {
+	for name, forget := range map[string]func(row *fakeRow){
+		"all":     nil,
+		"a while": func(row *fakeRow) { row.Term, row.Holder, row.Renewal, row.expires = 2, "an old one", 7, time.Time{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFakeStore()
+				first := join(t, s, leader.Options{})
+				for range 4 {
+					first.Resign(0)
+					until(t, time.Minute, first.leads)
+				}
+				was := first.number()
+				s.mu.Lock()
+				if forget == nil {
+					delete(s.rows, "web")
+				} else {
+					forget(s.rows["web"])
+				}
+				s.mu.Unlock()
+				until(t, time.Minute, func() bool { return first.leads() && first.number() > was })
+				if err := first.Save(t.Context(), was, nil); !errors.Is(err, autoscale.ErrNotLeader) {
+					t.Errorf("saved under the forgotten term: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A save that the store refuses ends the term at once.
+func TestRefusedSaveEndsTheTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		e := join(t, s, leader.Options{})
+		was := e.number()
+		s.step(time.Hour)
+		if err := e.Save(t.Context(), was, []byte("late")); !errors.Is(err, autoscale.ErrNotLeader) || !strings.Contains(err.Error(), e.Holder()) {
+			t.Errorf("got %v", err)
+		}
+		if e.leads() {
+			t.Error("it leads although the store says that its term is over")
+		}
+		until(t, time.Second, func() bool { return e.number() > was })
+	})
+}
+
+// Names are apart, and holders of the same name are.
+func TestNamesAndHolders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		web, worker := join(t, s, leader.Options{Holder: "web.1"}), join(t, s, leader.Options{Name: "worker", Holder: "web.1"})
+		again := join(t, s, leader.Options{Holder: "web.1"})
+		time.Sleep(time.Minute)
+		if !web.leads() || !worker.leads() || again.leads() {
+			t.Errorf("web leads: %v; worker: %v; one of the same name as web's: %v", web.leads(), worker.leads(), again.leads())
+		}
+		if !strings.HasPrefix(web.Holder(), "web.1/") || web.Holder() == again.Holder() {
+			t.Errorf("the holders are %q and %q", web.Holder(), again.Holder())
+		}
+	})
+}
+
+// TestCost counts calls: one for each process in each renewal, of which those of
+// followers only read; one call of a process at a time.
+func TestCost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		var busy [4]atomic.Int32
+		var nodes []*node
+		for i := range busy {
+			n := join(t, s, leader.Options{})
+			n.link.disturb(func(context.Context, string) error {
+				if busy[i].Add(1) > 1 {
+					t.Error("two calls of one process at the same time")
+				}
+				time.Sleep(10 * time.Millisecond)
+				return nil
+			}, func(context.Context, string) error { busy[i].Add(-1); return nil })
+			nodes = append(nodes, n)
+		}
+		time.Sleep(time.Minute)
+		reads, renewals, attempts := s.count("read"), s.count("renew"), s.count("acquire")
+		for range 20 { // ticks of 30 seconds
+			if err := nodes[0].Save(t.Context(), nodes[0].number(), []byte("state")); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(30 * time.Second)
+		}
+		reads, renewals, attempts = s.count("read")-reads, s.count("renew")-renewals, s.count("acquire")-attempts
+		if renewals < 59 || renewals > 61 || reads < 3*59 || reads > 3*60*8/7 || attempts != 0 || s.count("save") != 20 {
+			t.Errorf("in ten minutes: %d renewals, %d reads by 3 followers, %d attempts, %d saves", renewals, reads, attempts, s.count("save"))
+		}
+	})
+}
+
+// A store that fails is logged when that begins, at times, and when it ends; Run
+// goes on.
+func TestStoreFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := newFakeStore()
+		n := join(t, s, leader.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		calls := 0
+		n.link.disturb(func(context.Context, string) error { calls++; return errCut }, nil)
+		time.Sleep(time.Hour)
+		n.link.disturb(nil, nil)
+		until(t, time.Minute, n.leads)
+		n.stop()
+		if err := <-n.done; err != nil {
+			t.Error(err)
+		}
+		fails, again := strings.Count(log.String(), "the store fails"), strings.Count(log.String(), "the store answers again")
+		if fails < 6 || fails > 7 || again != 1 {
+			t.Errorf("in an hour: %d lines that it fails, %d that it answers\n%s", fails, again, &log)
+		}
+		if calls < 360 || calls > 800 {
+			t.Errorf("%d tries in an hour", calls)
+		}
+	})
+}
+
+// What will not pass ends Run, and the trust with it.
+func TestPermanentFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		n := join(t, s, leader.Options{})
+		gone := errors.New("the table is gone: make it again")
+		n.link.disturb(func(_ context.Context, m string) error {
+			if m == "renew" {
+				return fmt.Errorf("wrapped: %w", leader.Permanent(gone))
+			}
+			return nil
+		}, nil)
+		err := <-n.done
+		if !errors.Is(err, gone) || n.leads() {
+			t.Errorf("Run returned %v; it leads: %v", err, n.leads())
+		}
+		if s.count("release") != 1 {
+			t.Error("the lease was not released")
+		}
+		if leader.Permanent(nil) != nil {
+			t.Error("Permanent(nil) is an error")
+		}
+	})
+}
+
+// A store that hangs does not keep the host from stopping.
+func TestStopWithoutTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		n := join(t, s, leader.Options{})
+		n.link.disturb(hang, nil)
+		time.Sleep(11 * time.Second) // into a renewal
+		start := time.Now()
+		n.stop()
+		if err := <-n.done; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("Run returned %v after its context", took)
+		}
+		if n.leads() {
+			t.Error("it leads although Run has ended")
+		}
+	})
+}
+
+type panicking struct{ slog.Handler }
+
+func (panicking) Enabled(context.Context, slog.Level) bool  { return true }
+func (panicking) Handle(context.Context, slog.Record) error { panic("log") }
+func (p panicking) WithAttrs([]slog.Attr) slog.Handler      { return p }
+func (p panicking) WithGroup(string) slog.Handler           { return p }
+
+func TestLoggerPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		if n := join(t, newFakeStore(), leader.Options{Logger: slog.New(panicking{})}); !n.leads() {
+			t.Error("a logger's panic ended the campaign")
+		}
+	})
+}
+
+type badLease struct{ leader.Lease }
+
+func (badLease) Validate() error { return errors.New("the lease is bad") }
+
+func TestValidate(t *testing.T) {
+	link := &fakeLink{fakeStore: newFakeStore()}
+	for name, tc := range map[string]struct {
+		e    *leader.Elector
+		want []string
+	}{
+		"defaults":       {leader.New(link), nil},
+		"short":          {leader.New(link, leader.Options{TTL: time.Second}), nil},
+		"exactly enough": {leader.New(link, leader.Options{TTL: 25 * time.Second, Renew: 10 * time.Second, Margin: 5 * time.Second}), nil},
+		"nil":            {nil, []string{"was not made"}},
+		"zero":           {new(leader.Elector), []string{"was not made"}},
+		"no lease":       {leader.New(nil), []string{"Lease is nil"}},
+		"bad lease":      {leader.New(badLease{}), []string{"the lease is bad"}},
+		"no database":    {leader.SQL(nil), []string{"*sql.DB is nil"}},
+		"dialect":        {leader.SQL(new(sql.DB), leader.Options{Dialect: "mysql"}), []string{`Dialect is "mysql"`, `"postgres" or "sqlite"`}},
+		"TTL":            {leader.New(link, leader.Options{TTL: -time.Second}), []string{"TTL is -1s", "300ms or more"}},
+		"tiny TTL":       {leader.New(link, leader.Options{TTL: time.Millisecond}), []string{"TTL is 1ms"}},
+		"huge TTL":       {leader.New(link, leader.Options{TTL: 1<<63 - 1}), []string{"TTL is"}},
+		"Renew":          {leader.New(link, leader.Options{Renew: 20 * time.Second}), []string{"TTL is 30s", "twice Renew, 20s"}},
+		"huge Renew":     {leader.New(link, leader.Options{Renew: 1<<63 - 1}), []string{"shorter than twice Renew"}},
+		"negative":       {leader.New(link, leader.Options{Renew: -1, Margin: -2}), []string{"Renew is -1ns and Margin -2ns"}},
+		"names":          {leader.New(link, leader.Options{Name: "a\nb", Holder: strings.Repeat("x", 201)}), []string{`Name is "a\nb"`, "Holder is"}},
+		"all at once":    {leader.SQL(nil, leader.Options{Name: "\x00", TTL: 1, Dialect: "x"}), []string{"Name", "TTL", "Dialect", "*sql.DB"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := tc.e.Validate()
+			if (err != nil) != (tc.want != nil) {
+				t.Fatalf("got %v", err)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q is not in %q", want, err)
+				}
+			}
+			if err == nil {
+				return
+			}
+			if tc.e.Run(t.Context()) == nil || tc.e.Save(t.Context(), 1, nil) == nil || tc.e.Command(t.Context(), nil) == nil {
+				t.Error("a call of what is not valid returned nil")
+			}
+		})
+	}
+}
+
+func TestStaticAndDyno(t *testing.T) {
+	for name, tc := range map[string]struct {
+		dyno  string
+		leads bool
+		want  string
+	}{
+		"first": {"web.1", true, ""}, "second": {"web.2", false, ""}, "eleventh": {"web.11", false, ""}, "worker": {"main_worker.1", true, ""},
+		"none": {"", false, "$DYNO is empty"}, "Fir": {"web-12a34b56d-e78f9", false, "no number"}, "odd": {"web.01", false, "no number"}, "space": {"web.1 ", false, "no number"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("DYNO", tc.dyno)
+			e := leader.Dyno()
+			err := e.(interface{ Validate() error }).Validate()
+			if (err != nil) != (tc.want != "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Validate: %v", err)
+			}
+			if term, leads := e.Current(); leads != tc.leads || leads && (term.Holder != tc.dyno || term.Number != 1 || !term.Until.IsZero()) {
+				t.Errorf("it leads: %v, %+v", leads, term)
+			}
+			testRun(t, e, err)
+		})
+	}
+	for _, leads := range []bool{true, false} {
+		e := leader.Static(leads)
+		if _, got := e.Current(); got != leads {
+			t.Errorf("Static(%v) leads: %v", leads, got)
+		}
+		testRun(t, e, nil)
+	}
+}
+
+// testRun runs until its context ends, unless want is an error.
+func testRun(t *testing.T, e autoscale.Elector, want error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		start := time.Now()
+		if err := e.Run(ctx); err != want || want == nil && time.Since(start) != time.Hour {
+			t.Errorf("Run returned %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// A database's own words may hold what must not be told.
+func TestErrorsHoldNoSecret(t *testing.T) {
+	for _, words := range []string{
+		`parse "postgres://owner:Hunter2@db.example:5432/shop": invalid port`,
+		`cannot parse host=db user=owner password=Hunter2 sslmode=disable`,
+		`cannot parse password='Hunter2 and more', token: "Hunter2"`,
+	} {
+		db := sql.OpenDB(failing{errors.New(words)})
+		defer db.Close()
+		err := leader.CreateTable(t.Context(), db)
+		if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "Hunter2") {
+			t.Errorf("got %#v", err)
+		}
+		e := leader.SQL(db)
+		if s := fmt.Sprintf("%v %+v %#v", e, e, e); strings.Contains(s, "Hunter2") {
+			t.Errorf("an Elector prints %s", s)
+		}
+	}
+}
+
+func TestSchema(t *testing.T) {
+	for _, d := range []leader.Dialect{leader.Postgres, leader.SQLite} {
+		if !strings.HasPrefix(d.Schema(), "CREATE TABLE IF NOT EXISTS autoscale_lease") {
+			t.Errorf("%s: %q", d, d.Schema())
+		}
+	}
+	if s := leader.Dialect("oracle").Schema(); s != "" {
+		t.Errorf("got %q", s)
+	}
+}
+
+func BenchmarkCurrent(b *testing.B) {
+	s := newFakeStore()
+	ctx, stop := context.WithCancel(context.Background())
+	first := leader.New(&fakeLink{fakeStore: s}, leader.Options{Logger: quiet})
+	done := make(chan error)
+	go func() { done <- first.Run(ctx) }()
+	for {
+		if _, ok := first.Current(); ok {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	second := leader.New(&fakeLink{fakeStore: s})
+	b.Run("leader", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			first.Current()
+		}
+	})
+	b.Run("follower", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			second.Current()
+		}
+	})
+	// What the clock of the machine takes of it.
+	b.Run("clock", func(b *testing.B) {
+		end := time.Now().Add(time.Hour)
+		for b.Loop() {
+			_ = time.Until(end)
+		}
+	})
+	stop()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+}
+
+func TestMain(m *testing.M) {
+	os.Unsetenv("DYNO")
+	os.Exit(m.Run())
+}

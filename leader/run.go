@@ -1,0 +1,269 @@
+package leader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+const (
+	// releaseTimeout bounds the release at the end of Run: a store that does
+	// not answer must not keep the host from stopping. The lease expires anyway.
+	releaseTimeout = 2 * time.Second
+	// repeatAfter is how often a store that goes on failing is logged.
+	repeatAfter = 10 * time.Minute
+)
+
+// campaign is what one Run remembers between its steps.
+type campaign struct {
+	last  Row       // as read last
+	since time.Time // when last was first seen, as to its holder, term and renewal
+	top   int64     // the greatest term seen
+
+	failures int       // in a row
+	began    time.Time // of the failures
+	logged   time.Time // when they were logged last
+}
+
+// Run campaigns, and renews what it won, until ctx ends. It then gives the term
+// up, within two seconds, and returns nil. A store that cannot be reached, that
+// is read-only or that fails in some other way is tried again for ever, at least
+// once in Renew, and logged. Run returns an error only if the Elector is not
+// valid, if another Run of it is under way, or for a [Permanent] fault of the
+// store.
+func (e *Elector) Run(ctx context.Context) error {
+	if err := e.Validate(); err != nil {
+		return err
+	}
+	if !e.running.CompareAndSwap(false, true) {
+		return fmt.Errorf("leader: another Run of the Elector for %q is under way", e.opts.Name)
+	}
+	defer e.running.Store(false)
+	defer e.leave(ctx)
+	e.campaign = campaign{top: e.campaign.top}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if ctx.Err() != nil {
+			return nil
+		}
+		start := time.Now()
+		next, err := e.step(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		var permanent *permanentError
+		if errors.As(err, &permanent) {
+			return fmt.Errorf("leader: the lease %q cannot be had: %w", e.opts.Name, err)
+		}
+		if err != nil {
+			next = e.failed(ctx, err)
+		} else {
+			e.recovered(ctx)
+		}
+		timer.Reset(next - time.Since(start))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-e.wake:
+		}
+	}
+}
+
+// step does what is due, and returns when to look again, from its start.
+func (e *Elector) step(ctx context.Context) (time.Duration, error) {
+	e.mu.Lock()
+	held, owed, rest, resigned := e.held, e.owed, e.rest, e.resigned
+	e.mu.Unlock()
+	if owed != 0 {
+		return 0, e.release(ctx, owed)
+	}
+	if held != 0 {
+		return e.renew(ctx, held)
+	}
+	return e.follow(ctx, rest, resigned)
+}
+
+// renew extends the term that is held.
+func (e *Elector) renew(ctx context.Context, term int64) (time.Duration, error) {
+	var start time.Time
+	var row Row
+	ok := false
+	err := e.call(ctx, func(ctx context.Context) (err error) {
+		start = time.Now()
+		if row, ok, err = e.lease.Renew(ctx, e.claim(term), e.version); ok && err == nil {
+			e.note(row)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("renew term %d: %w", term, err)
+	}
+	if !ok {
+		if e.lose(term) {
+			e.log(ctx, slog.LevelWarn, "the term is over: it expired before it was renewed", "term", term)
+		}
+		return 0, nil
+	}
+	e.mu.Lock()
+	if e.held == term { // it may have been given up meanwhile
+		e.trust(term, start)
+	}
+	e.mu.Unlock()
+	return e.opts.Renew, nil
+}
+
+// follow looks at the lease, and tries to take one that is free.
+func (e *Elector) follow(ctx context.Context, rest time.Time, resigned int64) (time.Duration, error) {
+	c := &e.campaign
+	began := time.Now()
+	var row Row
+	err := e.call(ctx, func(ctx context.Context) (err error) {
+		if row, err = e.lease.Read(ctx, e.opts.Name, e.version); err == nil {
+			e.note(row)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the lease: %w", err)
+	}
+	now := time.Now()
+	if last := c.last; c.since.IsZero() || row.Holder != last.Holder || row.Term != last.Term || row.Renewal != last.Renewal {
+		if row.Holder != last.Holder && row.Holder != "" {
+			e.log(ctx, slog.LevelDebug, "another process leads", "leader", row.Holder, "term", row.Term)
+		}
+		c.since = now
+	}
+	if row.Term < c.top && row.Term != c.last.Term {
+		e.log(ctx, slog.LevelWarn, "the store went back to an earlier term: it was restored or replaced by a copy that was behind", "term", row.Term, "seen", c.top)
+	}
+	c.last, c.top = row, max(c.top, row.Term)
+
+	// A lease that this process saw unrenewed for its whole TTL is not trusted
+	// by its holder any more. The store's clock may have been set back since.
+	stale := row.TTL > 0 && now.Sub(c.since) >= row.TTL
+	ours := row.Holder == e.holder && row.Left > 0
+	if resting := rest.Sub(now); resting > 0 {
+		if ours { // won by an attempt whose answer was lost
+			return 0, e.release(ctx, row.Term)
+		}
+		return min(resting, e.pause()), nil
+	}
+	if row.Left <= 0 || stale || ours {
+		won, err := e.acquire(ctx, row, stale, resigned)
+		if won || err != nil {
+			return now.Sub(began) + e.opts.Renew, err
+		}
+		return e.pause(), nil
+	}
+	// Look again when the lease expires, and not all followers at once.
+	due := min(row.Left, row.TTL-now.Sub(c.since)) + time.Millisecond + rand.N(e.opts.Renew/4+1)
+	return now.Sub(began) + min(e.pause(), due), nil
+}
+
+// acquire tries to begin a term.
+func (e *Elector) acquire(ctx context.Context, last Row, stale bool, resigned int64) (won bool, err error) {
+	var start time.Time
+	var row Row
+	err = e.call(ctx, func(ctx context.Context) (err error) {
+		start = time.Now()
+		if row, won, err = e.lease.Acquire(ctx, e.claim(e.campaign.top), last, stale); won && err == nil {
+			e.note(row) // before the term begins, as a leader starts from it
+		}
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("acquire the lease: %w", err)
+	}
+	if !won {
+		return false, nil
+	}
+	e.campaign.top = max(e.campaign.top, row.Term)
+	e.mu.Lock()
+	if e.resigned != resigned { // while the attempt was under way
+		e.owed = row.Term
+		e.mu.Unlock()
+		e.rouse()
+		return false, nil
+	}
+	e.held = row.Term
+	e.trust(row.Term, start)
+	e.mu.Unlock()
+	e.log(ctx, slog.LevelInfo, "this process leads", "term", row.Term)
+	return true, nil
+}
+
+// trust has Current return the term. The trust counts from before the store was
+// asked, so that it ends before the lease does. The caller holds the lock.
+func (e *Elector) trust(term int64, start time.Time) {
+	e.current.Store(&autoscale.Term{Holder: e.holder, Number: term, Until: start.Add(e.opts.TTL - e.opts.Margin)})
+}
+
+// release gives a term back, which this process trusts no more.
+func (e *Elector) release(ctx context.Context, term int64) error {
+	err := e.call(ctx, func(ctx context.Context) error { return e.lease.Release(ctx, e.claim(term)) })
+	if err != nil {
+		return fmt.Errorf("release term %d: %w", term, err)
+	}
+	e.mu.Lock()
+	if e.owed == term {
+		e.owed = 0
+	}
+	e.mu.Unlock()
+	e.log(ctx, slog.LevelInfo, "the term was given up", "term", term)
+	return nil
+}
+
+// leave ends the term that is held, if any, and releases it although ctx ended.
+func (e *Elector) leave(ctx context.Context) {
+	e.mu.Lock()
+	term := max(e.held, e.owed)
+	e.held, e.owed = 0, 0
+	e.current.Store(nil)
+	e.mu.Unlock()
+	if term == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	if err := e.release(ctx, term); err != nil {
+		e.log(ctx, slog.LevelWarn, "the term was not given up, and expires by itself", "term", term, "error", err)
+	}
+}
+
+// pause is how long to wait before the next look. It is never the same, so that
+// processes that were started together do not go on to ask together.
+func (e *Elector) pause() time.Duration {
+	return e.opts.Renew - rand.N(e.opts.Renew/8+1)
+}
+
+// failed notes that the store failed, and returns how long to wait: at first a
+// tenth of Renew, then twice as long each time, up to Renew.
+func (e *Elector) failed(ctx context.Context, err error) time.Duration {
+	c := &e.campaign
+	now := time.Now()
+	if c.failures == 0 {
+		c.began, c.logged = now, time.Time{}
+	}
+	c.failures++
+	if c.logged.IsZero() || now.Sub(c.logged) >= repeatAfter {
+		c.logged = now
+		e.log(ctx, slog.LevelWarn, "the store fails, and is tried again: "+err.Error(), "failures", c.failures, "since", c.began, "error", err)
+	}
+	wait := min(e.opts.Renew, e.opts.Renew/10<<min(c.failures-1, 4))
+	return wait - rand.N(wait/2+1)
+}
+
+// recovered notes that the store answered.
+func (e *Elector) recovered(ctx context.Context) {
+	c := &e.campaign
+	if c.failures > 0 {
+		e.log(ctx, slog.LevelInfo, "the store answers again", "failures", c.failures, "since", c.began)
+		c.failures = 0
+	}
+}

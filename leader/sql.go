@@ -1,0 +1,257 @@
+package leader
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// SQL returns an Elector that keeps its term in the table autoscale_lease of a
+// PostgreSQL (9.5 or later) or SQLite (3.35 or later) database. At most one
+// Options may be given.
+//
+// Run creates the table if it is missing and the role may. A role that may not
+// is a permanent fault, and so are a table of another shape and a database of
+// another kind; the error has the statement to run. See also [CreateTable].
+//
+// It uses at most one connection of db at a time, for one statement that is a
+// transaction by itself: it needs no session, no prepared statement and no
+// advisory lock, and so works through a connection pooler like PgBouncer in
+// transaction mode. There the driver must not prepare statements by name either:
+// with pgx, add default_query_exec_mode=exec to the URL, unless PgBouncer is 1.21
+// or later and has max_prepared_statements set. Without either it goes on failing,
+// is never unsafe, and says so.
+//
+// Where the pool of db is often exhausted, the leader waits for a connection like
+// everybody else, and may lose its term: give it a pool of its own then, with
+// SetMaxOpenConns(1). A SQLite database must be a file, on a local disk, that the
+// processes share; a busy_timeout of a second or more keeps writers from failing.
+//
+// Connections on which the server says that it is read-only are closed, so that
+// the next attempt may find the new primary.
+func SQL(db *sql.DB, options ...Options) *Elector {
+	var dialect Dialect
+	if len(options) > 0 {
+		dialect = options[0].Dialect
+	}
+	return New(&sqlLease{db: db, dialect: dialect}, options...)
+}
+
+// CreateTable creates the table of [SQL] if it is missing. It asks the database
+// for its dialect. Run does so by itself; call it where a migration runs with
+// more rights than the service, or take the statement from [Dialect.Schema].
+func CreateTable(ctx context.Context, db *sql.DB) error {
+	l := &sqlLease{db: db}
+	err := l.Validate()
+	if err == nil {
+		err = l.open(ctx)
+	}
+	if err == nil {
+		err = l.create(ctx)
+	}
+	return err
+}
+
+// sqlLease is a Lease in a table. Calls come one at a time.
+type sqlLease struct {
+	db      *sql.DB
+	dialect Dialect
+	stmt    *statements // nil: the dialect is not known yet
+}
+
+func (l *sqlLease) Validate() error {
+	var errs []error
+	if l.db == nil {
+		errs = append(errs, errors.New("leader: the *sql.DB is nil: open the database and give it"))
+	}
+	if l.dialect != "" && l.dialect.statements() == nil {
+		errs = append(errs, fmt.Errorf("leader: Dialect is %.40q: it must be %q or %q, or empty", string(l.dialect), Postgres, SQLite))
+	}
+	return errors.Join(errs...)
+}
+
+func (l *sqlLease) Read(ctx context.Context, name string, seen int64) (Row, error) {
+	row, _, err := l.query(ctx, func(s *statements) string { return s.read }, name, seen)
+	return row, err
+}
+
+func (l *sqlLease) Acquire(ctx context.Context, c Claim, last Row, stale bool) (Row, bool, error) {
+	term, renewal := int64(-1), int64(-1) // no row has these
+	if stale {
+		term, renewal = last.Term, last.Renewal
+	}
+	return l.query(ctx, func(s *statements) string { return s.acquire },
+		c.Name, last.Version, c.Holder, c.TTL.Milliseconds(), c.Term, term, renewal)
+}
+
+func (l *sqlLease) Renew(ctx context.Context, c Claim, seen int64) (Row, bool, error) {
+	return l.query(ctx, func(s *statements) string { return s.renew },
+		c.Name, seen, c.Holder, c.TTL.Milliseconds(), c.Term)
+}
+
+func (l *sqlLease) Release(ctx context.Context, c Claim) error {
+	_, err := l.exec(ctx, func(s *statements) string { return s.release }, c.Name, c.Holder, c.Term)
+	return err
+}
+
+func (l *sqlLease) Save(ctx context.Context, c Claim, state []byte, version int64) (bool, error) {
+	n, err := l.exec(ctx, func(s *statements) string { return s.save }, c.Name, c.Holder, c.Term, state, version)
+	return n > 0, err
+}
+
+func (l *sqlLease) Command(ctx context.Context, name string, command []byte) error {
+	_, err := l.exec(ctx, func(s *statements) string { return s.command }, name, command)
+	return err
+}
+
+// query runs a statement that returns the row, or nothing.
+func (l *sqlLease) query(ctx context.Context, text func(*statements) string, args ...any) (row Row, found bool, err error) {
+	err = l.run(ctx, func(conn *sql.Conn) error {
+		row, found = Row{}, false
+		rows, err := conn.QueryContext(ctx, text(l.stmt), args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() { // to the end: only then has SQLite done it
+			var ttl, left, age int64
+			if err := rows.Scan(&row.Holder, &row.Term, &row.Renewal, &ttl, &left, &row.Version, &row.State, &age, &row.Command); err != nil {
+				return &scanError{err}
+			}
+			row.TTL, row.Left, row.Age = milliseconds(ttl), milliseconds(left), milliseconds(age)
+			found = true
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return Row{}, false, err
+	}
+	return row, found, nil
+}
+
+// exec runs a statement that returns nothing, and returns how many rows it
+// changed.
+func (l *sqlLease) exec(ctx context.Context, text func(*statements) string, args ...any) (n int64, err error) {
+	err = l.run(ctx, func(conn *sql.Conn) error {
+		result, err := conn.ExecContext(ctx, text(l.stmt), args...)
+		if err == nil {
+			n, err = result.RowsAffected()
+		}
+		return err
+	})
+	return n, err
+}
+
+// run runs f, and again if the table was missing and could be made.
+func (l *sqlLease) run(ctx context.Context, f func(*sql.Conn) error) error {
+	err := l.open(ctx)
+	if err != nil {
+		return err
+	}
+	err = l.attempt(ctx, f)
+	if l.fault(err) == faultMissing {
+		if err := l.create(ctx); err != nil {
+			return err
+		}
+		err = l.attempt(ctx, f)
+	}
+	return l.explain(err)
+}
+
+// attempt runs f on a connection, and on another one if the driver says that
+// nothing was sent because the first had ended.
+func (l *sqlLease) attempt(ctx context.Context, f func(*sql.Conn) error) (err error) {
+	for range 3 {
+		if err = l.once(ctx, f); !errors.Is(err, driver.ErrBadConn) {
+			break
+		}
+	}
+	return err
+}
+
+func (l *sqlLease) once(ctx context.Context, f func(*sql.Conn) error) error {
+	conn, err := l.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	err = f(conn)
+	if l.fault(err) == faultReadOnly {
+		// Else the pool would give out the connection for ever, and with it a
+		// server that was the primary once.
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	return err
+}
+
+// open learns which SQL to speak.
+func (l *sqlLease) open(ctx context.Context) error {
+	if l.stmt != nil {
+		return nil
+	}
+	if l.dialect == "" {
+		var version string
+		err := l.attempt(ctx, func(conn *sql.Conn) error {
+			return conn.QueryRowContext(ctx, "SELECT version()").Scan(&version)
+		})
+		switch {
+		case err != nil && strings.Contains(err.Error(), "no such function: version"):
+			l.dialect = SQLite
+		case err != nil:
+			return l.explain(err)
+		case strings.HasPrefix(version, "PostgreSQL"):
+			l.dialect = Postgres
+		default:
+			return Permanent(fmt.Errorf("the database says that it is %.60q: leader.SQL works with PostgreSQL and SQLite. Use another database, or name the Dialect if this one speaks the same SQL", version))
+		}
+	}
+	l.stmt = l.dialect.statements()
+	return nil
+}
+
+// create makes the table.
+func (l *sqlLease) create(ctx context.Context) error {
+	err := l.attempt(ctx, func(conn *sql.Conn) error {
+		_, err := conn.ExecContext(ctx, l.stmt.create)
+		return err
+	})
+	if err == nil || l.fault(err) == faultRace {
+		return nil // two made it at once, and one of them did
+	}
+	if l.fault(err) == faultDenied {
+		return Permanent(fmt.Errorf("the table %s is missing, and this role may not create it. Run this as a role that may, and grant this one SELECT, INSERT and UPDATE on it:\n%s\n%w", table, l.stmt.create, redact(err)))
+	}
+	return l.explain(err)
+}
+
+// explain says what to do about an error, and marks the permanent ones.
+func (l *sqlLease) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	schema := ""
+	if l.stmt != nil {
+		schema = l.stmt.create
+	}
+	clean := redact(err)
+	switch l.fault(err) {
+	case faultDenied:
+		return Permanent(fmt.Errorf("this role may not use the table %s: grant it SELECT, INSERT and UPDATE: %w", table, clean))
+	case faultShape:
+		return Permanent(fmt.Errorf("the table %s is not as it must be, or the database is too old. Rename or drop a table that is not ours; it is made by:\n%s\n%w", table, schema, clean))
+	case faultReadOnly:
+		return fmt.Errorf("the database is read-only: nobody can lead until it can be written to: %w", clean)
+	case faultPrepared:
+		return fmt.Errorf("the driver prepares statements, which a pooler in transaction mode loses: with pgx add default_query_exec_mode=exec to the URL: %w", clean)
+	}
+	return clean
+}
+
+func milliseconds(n int64) time.Duration {
+	const most = int64(1<<63-1) / int64(time.Millisecond)
+	return time.Duration(max(-most, min(n, most))) * time.Millisecond
+}

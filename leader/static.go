@@ -1,0 +1,66 @@
+package leader
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// Static returns an elector for a service that knows by itself which of its
+// processes acts: it must be true in one of them at most. Nobody takes over from
+// that one.
+func Static(leads bool) autoscale.Elector {
+	host, _ := os.Hostname() // for people alone
+	return &static{leads: leads, holder: host}
+}
+
+// Dyno returns an elector for Heroku that needs no store: of the dynos of a
+// process type the first acts, web.1 as $DYNO says. Use it in one process type
+// alone. Names without a number, as on Heroku's Fir generation, and an empty
+// $DYNO are a configuration error.
+//
+// It promises less than [SQL]. During a deploy, above all with preboot, the old
+// web.1 and the new one overlap, and both act; so they may when Heroku replaces a
+// dyno that it cannot reach. There is no term to tell them apart. While web.1 is
+// down nobody acts. What an autoscaler remembers is lost with it.
+func Dyno() autoscale.Elector {
+	name := os.Getenv("DYNO")
+	s := &static{holder: name}
+	switch m := numbered.FindStringSubmatch(name); {
+	case name == "":
+		s.fault = fmt.Errorf("leader: $DYNO is empty: Dyno works on Heroku's dynos alone. Use leader.SQL, or leader.Static elsewhere")
+	case m == nil:
+		s.fault = fmt.Errorf("leader: $DYNO is %.60q, which has no number like web.1: it does not say which dyno acts. Use leader.SQL", name)
+	default:
+		s.leads = m[1] == "1"
+	}
+	return s
+}
+
+var numbered = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*\.([1-9][0-9]*)$`)
+
+// static is an elector that holds no election.
+type static struct {
+	leads  bool
+	holder string
+	fault  error
+}
+
+func (s *static) Validate() error { return s.fault }
+
+func (s *static) Run(ctx context.Context) error {
+	if s.fault == nil {
+		<-ctx.Done()
+	}
+	return s.fault
+}
+
+func (s *static) Current() (autoscale.Term, bool) {
+	if !s.leads {
+		return autoscale.Term{}, false
+	}
+	return autoscale.Term{Holder: s.holder, Number: 1}, true
+}
