@@ -1,0 +1,63 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/contrib/redis"
+	"github.com/autoscalebot/autoscale/leader"
+)
+
+// The processes of a service share its Redis, and one of them acts. Without the
+// Elector, each would.
+func Example() {
+	options, err := goredis.ParseURL(os.Getenv("REDIS_URL"))
+	if err != nil {
+		log.Print("REDIS_URL is not a URL of a Redis server") // err may repeat its password
+		return
+	}
+	options.ContextTimeoutEnabled = true
+	client := goredis.NewClient(options)
+	defer client.Close()
+
+	var scaler autoscale.Scaler // of package heroku, say
+	err = autoscale.New(autoscale.Config{
+		Prober:  &autoscale.HTTPProber{URL: "https://quiet-river.example.org/autoscalebot/heartbeat/"},
+		Scaler:  scaler,
+		Elector: redis.New(client, leader.Options{Name: "quiet-river/web"}),
+	}).Run(context.Background())
+	if err != nil {
+		log.Print(err)
+	}
+}
+
+func ExampleNew() {
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379", ContextTimeoutEnabled: true})
+	defer client.Close()
+	elector := redis.New(client, leader.Options{Name: "quiet-river/web"})
+
+	fmt.Println(elector.Validate())
+	_, leads := elector.Current()
+	fmt.Println("leads before it runs:", leads)
+	// Output:
+	// <nil>
+	// leads before it runs: false
+}
+
+// A server that several teams share may give each the keys of one prefix.
+func ExampleLease() {
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	defer client.Close()
+	elector := leader.New(redis.Lease(client, "team-a:lease:"), leader.Options{Name: "web"})
+
+	fmt.Println(elector.Validate())
+	fmt.Println(leader.New(redis.Lease(nil, "team-a:lease:")).Validate())
+	// Output:
+	// <nil>
+	// redis: the client is nil: make one with NewClient of go-redis and give it
+}

@@ -1,0 +1,183 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/autoscalebot/autoscale/leader"
+)
+
+// DefaultPrefix is what the keys of leases begin with.
+const DefaultPrefix = "autoscale:lease:"
+
+// New returns an Elector that keeps its term in the server of client. It does no
+// I/O and never fails: what is wrong is reported by its Validate and Run. At most
+// one Options may be given; their Dialect is not used.
+//
+// A server that cannot be reached, that is loading or a read-only replica, and a
+// password that it refuses are tried again for ever. Permanent faults, which end
+// Run, are a user without the rights, a server that has no scripts, and a key that
+// holds something else.
+func New(client goredis.UniversalClient, options ...leader.Options) *leader.Elector {
+	return leader.New(Lease(client, ""), options...)
+}
+
+// Lease returns what [New] gives to [leader.New], with another prefix of the keys:
+// for a server that several share, where each may use keys of its own alone. Empty
+// means DefaultPrefix. It is safe for concurrent use.
+func Lease(client goredis.UniversalClient, prefix string) leader.Lease {
+	return &lease{
+		client:  client,
+		prefix:  cmp.Or(prefix, DefaultPrefix),
+		read:    newScript(readScript),
+		acquire: newScript(acquireScript),
+		renew:   newScript(renewScript),
+		release: newScript(releaseScript),
+		save:    newScript(saveScript),
+		command: newScript(commandScript),
+	}
+}
+
+type lease struct {
+	client goredis.UniversalClient
+	prefix string
+
+	read, acquire, renew, release, save, command *goredis.Script
+}
+
+func (l *lease) Validate() error {
+	if v := reflect.ValueOf(l.client); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return errors.New("redis: the client is nil: make one with NewClient of go-redis and give it")
+	}
+	if _, ok := l.client.(*goredis.Ring); ok {
+		return errors.New("redis: the client is a Ring, which looks for the lease on another server when one is down, so that two would lead: give a Client or a ClusterClient")
+	}
+	return nil
+}
+
+func (l *lease) Read(ctx context.Context, name string, seen int64) (leader.Row, error) {
+	row, _, err := l.row(l.run(ctx, l.read, name, seen))
+	return row, err
+}
+
+func (l *lease) Acquire(ctx context.Context, c leader.Claim, last leader.Row, stale bool) (leader.Row, bool, error) {
+	return l.row(l.run(ctx, l.acquire, c.Name, last.Version, c.Holder, c.TTL.Microseconds(), c.Term,
+		stale, last.Holder, last.Term, last.Renewal))
+}
+
+func (l *lease) Renew(ctx context.Context, c leader.Claim, seen int64) (leader.Row, bool, error) {
+	return l.row(l.run(ctx, l.renew, c.Name, seen, c.Holder, c.TTL.Microseconds(), c.Term))
+}
+
+func (l *lease) Release(ctx context.Context, c leader.Claim) error {
+	_, err := l.run(ctx, l.release, c.Name, c.Holder, c.Term)
+	return err
+}
+
+func (l *lease) Save(ctx context.Context, c leader.Claim, state []byte, version int64) (bool, error) {
+	saved, err := l.run(ctx, l.save, c.Name, c.Holder, c.Term, string(state), version)
+	return len(saved) > 0, err
+}
+
+func (l *lease) Command(ctx context.Context, name string, command []byte) error {
+	_, err := l.run(ctx, l.command, name, string(command))
+	return err
+}
+
+// run runs a script, until ctx ends. What is in args must not change afterwards.
+func (l *lease) run(ctx context.Context, s *goredis.Script, name string, args ...any) ([]any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	type answer struct {
+		values []any
+		err    error
+	}
+	answered := make(chan answer, 1)
+	// The client waits for an answer without looking at ctx, as far as the
+	// timeouts in its own options, which end the goroutine. It does not try
+	// again once ctx has ended.
+	go func() {
+		a := answer{err: errors.New("the client's goroutine was ended")}
+		defer func() {
+			if p := recover(); p != nil { // a hook of the host's, say
+				a = answer{err: fmt.Errorf("the client panicked: %v", p)}
+			}
+			answered <- a
+		}()
+		a.values, a.err = s.Run(ctx, l.client, []string{l.prefix + name}, args...).Slice()
+	}()
+	select {
+	case a := <-answered:
+		return a.values, explain(a.err, l.prefix+name)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the server has not answered: %w", ctx.Err())
+	}
+}
+
+// row reads what a script answered: the row, or nothing.
+func (l *lease) row(values []any, err error) (leader.Row, bool, error) {
+	if err != nil || len(values) == 0 {
+		return leader.Row{}, false, err
+	}
+	if len(values) != 9 {
+		return leader.Row{}, false, fmt.Errorf("the server answered with %d values, and not with the 9 of a lease", len(values))
+	}
+	f := fields{values: values}
+	row := leader.Row{
+		Holder:  f.text(0),
+		Term:    f.number(1),
+		Renewal: f.number(2),
+		TTL:     f.duration(3),
+		Left:    f.duration(4),
+		Version: f.number(5),
+		State:   f.bytes(6),
+		Age:     f.duration(7),
+		Command: f.bytes(8),
+	}
+	if f.err != nil {
+		return leader.Row{}, false, leader.Permanent(fmt.Errorf("the key of the lease holds something else: delete it, or use another Name or prefix: %w", f.err))
+	}
+	if row.Version == 0 { // nothing was saved
+		row.Age = 0
+	}
+	return row, true, nil
+}
+
+// fields are the values that a script answered with, and the first error in them.
+type fields struct {
+	values []any
+	err    error
+}
+
+func (f *fields) text(i int) string { return string(f.bytes(i)) }
+
+func (f *fields) bytes(i int) []byte {
+	if f.values[i] == nil {
+		return nil
+	}
+	s, ok := f.values[i].(string)
+	if !ok {
+		f.err = cmp.Or(f.err, fmt.Errorf("value %d is a %T", i, f.values[i]))
+	}
+	return []byte(s)
+}
+
+func (f *fields) number(i int) int64 {
+	n, err := strconv.ParseInt(f.text(i), 10, 64)
+	f.err = cmp.Or(f.err, err)
+	return n
+}
+
+// duration reads microseconds.
+func (f *fields) duration(i int) time.Duration {
+	const most = int64(1<<63-1) / int64(time.Microsecond)
+	return time.Duration(max(-most, min(f.number(i), most))) * time.Microsecond
+}
