@@ -1,0 +1,35 @@
+// Package chaos holds the trial of an autoscaler inside a real service: six
+// processes of the program in the folder host, one PostgreSQL, one fake Platform
+// API, and a script that kills, stops and freezes the processes, cuts them off
+// from the database or the platform, restarts the database, and steps clocks.
+// From this folder:
+//
+//	go test .                                                     # twenty seconds
+//	go test . -run TestChaos -duration 1h -timeout 70m -v         # an hour
+//	go test . -run TestChaos -seed 42 -v                          # the script of that seed
+//	go test . -run TestChaos -only 'frozen in flight' -v          # one fault alone
+//
+// The seed gives the same script; what the processes make of it is up to them.
+// It needs Linux and PostgreSQL, and steps the database's clock where libfaketime
+// is installed (faketime of Debian).
+//
+// Everything that is asserted is read from a record: what each process did and
+// until when it trusted itself, by the clock CLOCK_MONOTONIC that the processes of
+// a machine share, and what arrived at the platform. Asserted are:
+//
+//   - terms never overlap, save where the database's clock was set forward, which
+//     ends a lease early; these are counted
+//   - nobody begins to write an order who does not trust itself then, or after a
+//     later term began. An order that began in time and arrived later, as its
+//     sender was frozen or the network held it up, is counted
+//   - no order is outside the bounds
+//   - nothing is told twice, whichever process tells it
+//   - after each round of faults, the last of which kills the leader, somebody
+//     leads within a TTL and a renewal, and then the size is right, each with ten
+//     seconds of slack for a slow machine; how long it took is in the summary. A
+//     leader that resigned rests for three seconds at most here, as everything is
+//     ten times faster than by default, or more
+//   - the service in each process serves its page all the while
+//
+// The record is kept, and its place printed, when a trial fails.
+package chaos

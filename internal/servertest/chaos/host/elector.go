@@ -1,0 +1,65 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/leader"
+
+	"github.com/autoscalebot/autoscale/internal/servertest/chaos/journal"
+)
+
+// elector is the elector under trial, of which the journal is told.
+type elector struct {
+	*leader.Elector
+	journal *journal.Journal
+	rest    time.Duration
+
+	mu   sync.Mutex
+	term autoscale.Term // as last seen; zero: it did not lead
+	seen int64          // when it last led for sure
+}
+
+// Current is the elector's own.
+func (e *elector) Current() (autoscale.Term, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	before := e.journal.Now()
+	term, leads := e.Elector.Current()
+	if e.term.Number != 0 && (!leads || term.Number != e.term.Number) {
+		e.journal.Add(journal.Line{What: journal.Ended, Term: e.term.Number, Seen: e.seen})
+	}
+	if leads && term != e.term {
+		e.journal.Add(journal.Line{What: journal.Trusted, Term: term.Number, Until: e.journal.At(term.Until)})
+	}
+	e.term = term
+	if leads {
+		e.seen = before
+	}
+	return term, leads
+}
+
+// Resign rests for less than it is told to, as everything in the trial is faster.
+func (e *elector) Resign(rest time.Duration) {
+	before := e.journal.Now()
+	e.Elector.Resign(min(rest, e.rest))
+	e.journal.Add(journal.Line{What: journal.Resigned, At: before, Until: e.journal.At(time.Now().Add(min(rest, e.rest)))})
+}
+
+// watch looks often enough to see each renewal.
+func (e *elector) watch(ctx context.Context) {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		e.Current()
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package servers
+
+import (
+	"os"
+	"os/exec"
+	"os/user"
+	"runtime"
+	"strconv"
+	"syscall"
+)
+
+// nobody returns whom the servers run as when the test runs as root, which
+// PostgreSQL and memcached refuse; nil: as the test itself.
+func nobody() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup("nobody")
+	if err != nil {
+		return nil, err
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
+
+// own gives a directory to whom the servers run as.
+func own(dir string) error {
+	who, err := nobody()
+	if err != nil || who == nil {
+		return err
+	}
+	return os.Chown(dir, int(who.Uid), int(who.Gid))
+}
+
+// confine has the command run as nobody when the test runs as root, and end
+// with the thread that started it.
+func confine(cmd *exec.Cmd) error {
+	who, err := nobody()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGKILL}
+	return err
+}
+
+// keep starts the command from a thread that lives as long as the command, as
+// the signal of confine comes when that thread ends, and not the process.
+func keep(cmd *exec.Cmd) (ended <-chan struct{}, err error) {
+	started, done := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			cmd.Wait()
+		}
+	}()
+	return done, <-started
+}
