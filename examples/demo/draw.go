@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// The columns of the picture: names, charts over the time of the whole run, and
+// what is true now.
+const (
+	nameWidth = 12
+	nowWidth  = 24
+)
+
+// chartsHeight is how many rows the charts take in a terminal of the usual size.
+const chartsHeight = 16
+
+// draw returns the picture of a moment.
+func draw(sc scene, width, height int) *canvas {
+	c := newCanvas(width, height)
+	s := sc.script
+	d := drawing{c: c, sc: sc, left: nameWidth, wide: width - nameWidth - nowWidth}
+	d.axis = max(s.duration, sc.elapsed)
+
+	// The charts grow with the terminal, to a point.
+	loadRows, beatRows := 2, 4
+	if height >= 30 {
+		loadRows, beatRows = 4, 8
+	}
+
+	c.text(1, 0, bold, "autoscale")
+	c.text(11, 0, normal, fmt.Sprintf("%s, %d to %d dynos, a heartbeat every %v", appName, s.min, s.max, s.interval.Round(time.Millisecond)))
+	at := fmt.Sprintf("%s of %s", clock(sc.elapsed), clock(d.axis))
+	c.text(width-1-len(at), 0, normal, at)
+
+	y := 2
+	d.load(y, loadRows)
+	y += loadRows + 1
+	d.beats(y, beatRows)
+	y += beatRows + 1
+	d.dynos(y)
+	y += s.max + 1
+
+	st := normal
+	if sc.status.Decision.Act {
+		st = bold
+	}
+	c.text(1, y, normal, "decision")
+	c.paragraph(nameWidth, y, 2, st, explanation(sc))
+	y += 3
+	d.log(y, max(0, height-y))
+	return c
+}
+
+type drawing struct {
+	c          *canvas
+	sc         scene
+	left, wide int
+	axis       time.Duration
+}
+
+// column returns where a time is drawn.
+func (d drawing) column(at time.Duration) int {
+	return d.left + min(int(float64(at)/float64(d.axis)*float64(d.wide)), d.wide-1)
+}
+
+func (d drawing) right() int { return d.left + d.wide + 1 }
+
+// load draws the requests a second.
+func (d drawing) load(y, rows int) {
+	d.c.text(1, y, normal, "load")
+	for _, p := range d.sc.points {
+		d.c.bar(d.column(p.at), y+rows, rows, p.load/d.sc.script.peak, blue)
+	}
+	lately := d.sc.lately
+	d.c.text(d.right(), y, bold, fmt.Sprintf("%.0f", d.sc.load))
+	d.c.text(d.right()+len(fmt.Sprintf("%.0f", d.sc.load)), y, normal, " requests/s")
+	st := normal
+	if lately.p95 > d.sc.script.slow || lately.failed > 0 {
+		st = red
+	}
+	d.c.text(d.right(), y+1, st, fmt.Sprintf("95%% within %v", lately.p95.Round(10*time.Millisecond)))
+}
+
+// height is how high a latency is drawn. The root keeps both limits apart from
+// each other and from the ends.
+func (d drawing) height(latency time.Duration) float64 {
+	return math.Sqrt(min(float64(latency)/float64(d.sc.script.slow), 1))
+}
+
+// beats draws the heartbeats and the limits of the rule.
+func (d drawing) beats(y, rows int) {
+	s := d.sc.script
+	d.c.text(1, y, normal, "heartbeat")
+	row := func(limit time.Duration) int { return y + rows - 1 - int(d.height(limit)*float64(rows)) }
+	for x := d.left; x < d.left+d.wide; x++ {
+		d.c.set(x, row(s.high), '┄', dim)
+		d.c.set(x, row(s.low), '┄', dim)
+	}
+	d.c.text(d.right(), row(s.high), dim, fmt.Sprintf("%v: above, add", s.high))
+	d.c.text(d.right(), row(s.low), dim, fmt.Sprintf("%v: below, remove", s.low))
+
+	// A heartbeat is drawn for as long as it took. Of those that share a column it
+	// is the slowest.
+	slowest := make(map[int]beat)
+	for _, b := range d.sc.beats {
+		for x := d.column(max(0, b.at-b.sample.Latency)); x <= d.column(b.at); x++ {
+			if old, ok := slowest[x]; !ok || b.sample.Latency > old.sample.Latency {
+				slowest[x] = b
+			}
+		}
+	}
+	for x, b := range slowest {
+		if !b.measured {
+			d.c.set(x, y+rows-1, '?', red)
+			continue
+		}
+		d.c.bar(x, y+rows, rows, d.height(b.sample.Latency), styleOf(s, b))
+	}
+	if n := len(d.sc.beats); n > 0 {
+		d.c.text(1, y+1, styleOf(s, d.sc.beats[n-1]), lastBeat(d.sc))
+	}
+}
+
+// dynos draws a row for each dyno that there may be: when it ran, and what it
+// does now.
+func (d drawing) dynos(y int) {
+	most := d.sc.script.max
+	row := func(number int) int { return y + most - number }
+	for n := 1; n <= most; n++ {
+		d.c.text(1, row(n), normal, fmt.Sprintf("%s.%d", processType, n))
+	}
+	for _, p := range d.sc.points {
+		for _, dy := range p.dynos {
+			switch x := d.column(p.at); dy.state {
+			case booting:
+				d.c.set(x, row(dy.number), '░', yellow)
+			case up:
+				d.c.set(x, row(dy.number), '█', green)
+			case stopping:
+				d.c.set(x, row(dy.number), '▒', dim)
+			}
+		}
+	}
+	for _, dy := range d.sc.dynos {
+		x, y := d.right(), row(dy.number)
+		switch dy.state {
+		case booting:
+			d.c.text(x, y, yellow, "boots")
+		case stopping:
+			d.c.text(x, y, dim, "stops")
+		case up:
+			working := min(dy.busy, workers)
+			d.c.text(x, y, green, strings.Repeat("■", working)+strings.Repeat("□", workers-working))
+			if waiting := dy.busy - working; waiting > 0 {
+				d.c.text(x+workers+1, y, red, fmt.Sprintf("%d waiting", waiting))
+			}
+		}
+	}
+}
+
+// log writes the last things that happened.
+func (d drawing) log(y, rows int) {
+	entries := d.sc.entries
+	entries = entries[max(0, len(entries)-rows):]
+	for i, e := range entries {
+		st := dim
+		if e.who == byAutoscaler {
+			st = normal
+		}
+		d.c.text(1, y+i, dim, clock(e.at))
+		d.c.text(7, y+i, st, e.text)
+	}
+}

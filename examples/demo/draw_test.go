@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+func sample() scene {
+	s := newScript(fullLength, 1)
+	sc := scene{script: s, elapsed: 45 * time.Second, load: 70, lately: served{pages: 350, p95: 850 * time.Millisecond}}
+	for at := time.Duration(0); at <= sc.elapsed; at += frameTime {
+		dynos := []dynoView{{number: 1, state: up, busy: 9}}
+		if at > 10*time.Second {
+			dynos = append(dynos, dynoView{number: 2, state: booting})
+		}
+		if at > 20*time.Second {
+			dynos[1] = dynoView{number: 2, state: up, busy: 3}
+			dynos = append(dynos, dynoView{number: 3, state: stopping})
+		}
+		sc.dynos = dynos
+		sc.points = append(sc.points, point{at, s.load(at), dynos})
+	}
+	for i, latency := range []time.Duration{2, 80, 900, 1000, 3} {
+		sc.beats = append(sc.beats, beat{
+			at: time.Duration(i+1) * 5 * time.Second, measured: true,
+			sample: autoscale.Sample{Signals: autoscale.SignalLatency, Latency: latency * time.Millisecond},
+		})
+	}
+	sc.beats[3].sample.Failure = autoscale.Timeout
+	sc.entries = []entry{{0, byPlatform, "web.1 boots"}, {9 * time.Second, byAutoscaler, "from 1 to 2: " + strings.Repeat("words ", 30)}}
+	sc.status = autoscale.Status{Name: processType, Ticked: time.Now(), Err: errors.New(strings.Repeat("explanation ", 30))}
+	return sc
+}
+
+func TestDraw(t *testing.T) {
+	text := strings.Join(draw(sample(), 80, 24).rows(false), "\n")
+	for _, want := range []string{
+		"0:45 of 1:30", "70 requests/s", "95% within 850ms", "200ms: above, add", "40ms: below, remove", "┄",
+		" web.5   ", "░", "▒", "■■■■ 5 waiting", "■■■□", "stops", "decision   explanation", " 0:00  web.1 boots", "…",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "\x1b") {
+		t.Error("terminal sequences without colours")
+	}
+	colored := strings.Join(draw(sample(), 80, 24).rows(true), "\n")
+	if !strings.Contains(colored, "\x1b[0;31m") {
+		t.Error("colours: a timeout is not red")
+	}
+	plain := strings.NewReplacer("\x1b[0;1m", "", "\x1b[0;2m", "", "\x1b[0;31m", "", "\x1b[0;32m", "", "\x1b[0;33m", "", "\x1b[0;34m", "", "\x1b[0m", "").Replace(colored)
+	if plain != text {
+		t.Errorf("colours change more than colours:\n%s", plain)
+	}
+}
+
+// A window can have any size at any moment.
+func TestDrawAnySize(t *testing.T) {
+	for _, sc := range []scene{sample(), {script: newScript(leastLength, 1)}} {
+		for width := range 140 {
+			for height := range 50 {
+				rows := draw(sc, width, height).rows(false)
+				if len(rows) != height {
+					t.Fatalf("%d rows in a window of %d", len(rows), height)
+				}
+				for _, row := range rows {
+					if n := utf8.RuneCountInString(row); n != width {
+						t.Fatalf("a row of %d cells in a window of %d: %q", n, width, row)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	s := newScript(fullLength, 1)
+	last := 0.0
+	for at := time.Duration(0); at <= s.duration+s.patience; at += time.Second {
+		now := s.load(at)
+		if now < s.quiet || now > s.peak {
+			t.Fatalf("load %v at %v, outside of %v to %v", now, at, s.quiet, s.peak)
+		}
+		if rises := at < 45*time.Second; rises && now < last || !rises && at > 50*time.Second && now > last {
+			t.Fatalf("load goes from %v to %v at %v", last, now, at)
+		}
+		last = now
+	}
+	for at, want := range map[time.Duration]float64{0: s.quiet, 50 * time.Second: s.peak, 80 * time.Second: s.quiet} {
+		if got := s.load(at); got != want {
+			t.Errorf("load at %v is %v, want %v", at, got, want)
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/autoscalebot/autoscale/heartbeat"
+)
+
+const (
+	// serviceEnv makes this program the web service instead of the demo.
+	serviceEnv = "AUTOSCALE_DEMO_DYNO"
+
+	// stopLine on its standard input asks the service to stop.
+	stopLine = "stop"
+
+	heartbeatPath = "/autoscalebot/heartbeat/"
+
+	// workers is how many requests one process works on at a time, as a pool of
+	// threads would.
+	workers = 4
+)
+
+// serve is the web service. It writes its address to standard output when it is
+// up, and ends when it is told to on standard input.
+func serve(args []string) error {
+	flags := flag.NewFlagSet("service", flag.ContinueOnError)
+	dir := flags.String("dir", "", "the folder of the database")
+	boot := flags.Duration("boot", 0, "how long to take before listening")
+	var p page
+	flags.DurationVar(&p.least, "least", 0, "what a page takes at least")
+	flags.DurationVar(&p.more, "more", 0, "what a page takes more, by chance, in the mean")
+	seed := flags.Uint64("seed", 1, "of the chance")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	signal.Ignore(os.Interrupt) // Ctrl-C is for the demo, which then stops its dynos
+	stop := make(chan struct{})
+	go obey(*dir, stop)
+
+	time.Sleep(*boot)
+	db, err := openDatabase(*dir)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	p.db, p.chance = db, rand.New(rand.NewPCG(*seed, 0))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: newService(&p, *dir), ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	fmt.Println(listener.Addr())
+
+	select {
+	case err := <-served:
+		return err
+	case <-stop:
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+// obey closes stop when the platform says so. If the platform has gone without
+// a word, it was killed, and nobody is left to clean up but the dynos.
+func obey(dir string, stop chan<- struct{}) {
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM) // which Linux sends when the parent dies
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		in := bufio.NewScanner(os.Stdin)
+		for in.Scan() {
+			lines <- in.Text()
+		}
+	}()
+	select {
+	case line := <-lines:
+		if line == stopLine {
+			close(stop)
+			return
+		}
+	case <-terminated:
+		select {
+		case <-lines:
+		case <-time.After(time.Second):
+			os.Exit(1) // somebody stopped this dyno alone, by hand
+		}
+	}
+	// The other dynos do the same, and one may still write: the last one wins.
+	for range 20 {
+		if os.RemoveAll(dir) == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	os.Exit(1)
+}
+
+// openDatabase opens the database that all dynos share.
+func openDatabase(dir string) (*sql.DB, error) {
+	dsn := url.URL{
+		Scheme: "file", Opaque: filepath.ToSlash(filepath.Join(dir, "service.db")),
+		RawQuery: "_pragma=busy_timeout(2000)&_pragma=journal_mode(wal)",
+	}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := heartbeat.CreateTable(ctx, db, heartbeat.DefaultTable); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// newService returns the service: its page, and the heartbeat, which stands in
+// the same queue as that does. Nothing else makes the heartbeat slow.
+func newService(p *page, dir string) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", p)
+	mux.Handle(heartbeatPath, heartbeat.Handler(heartbeat.SQL(p.db), heartbeat.Disk(dir)))
+	return limited(mux, workers)
+}
+
+// limited works on n requests at a time; the others wait in the order in which
+// they came. A request whose client has gone leaves the queue.
+func limited(next http.Handler, n int) http.Handler {
+	slots := make(chan struct{}, n)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			next.ServeHTTP(w, r)
+		case <-r.Context().Done():
+		}
+	})
+}
+
+// A page is answered after a query and the time that it takes. That is slept and
+// not computed, so that five dynos fit in a small machine.
+type page struct {
+	db          *sql.DB
+	least, more time.Duration
+
+	mu     sync.Mutex
+	chance *rand.Rand
+}
+
+func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var greeting string
+	err := p.db.QueryRowContext(r.Context(), "SELECT beat FROM "+heartbeat.DefaultTable+" WHERE id = 1").Scan(&greeting)
+	if err != nil {
+		http.Error(w, "the database does not answer", http.StatusInternalServerError)
+		return
+	}
+	p.mu.Lock()
+	more := time.Duration(p.chance.ExpFloat64() * float64(p.more))
+	p.mu.Unlock()
+	// A page that was begun is finished, whether or not somebody waits for it.
+	time.Sleep(p.least + more)
+	fmt.Fprintf(w, "<!doctype html><title>quiet-river</title><p>%s\n", greeting)
+}
