@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
@@ -49,7 +50,11 @@ func TestValidateReportsAllFaults(t *testing.T) {
 	}
 }
 
-func TestValidateBounds(t *testing.T) {
+// Validate looks from now on, so that the moment it names depends on the time of
+// day: a bubble's clock is always the same.
+func TestValidateBounds(t *testing.T) { synctest.Test(t, testValidateBounds) }
+
+func testValidateBounds(t *testing.T) {
 	berlin, tokyo := zone(t, "Europe/Berlin"), zone(t, "Asia/Tokyo")
 	day := map[string]int{"0:00": 2, "9:00": 5, "17:00": 2}
 	for _, tt := range []struct {

@@ -131,6 +131,7 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 	s.QueueTime = seconds(SignalQueueTime, in.QueueTime)
 	s.ServiceTime = seconds(SignalServiceTime, in.ServiceTime)
 	s.Throughput = number(SignalThroughput, in.Throughput)
+	s.Arrivals = number(SignalArrivals, in.Arrivals)
 	s.Busy = number(SignalBusy, in.Busy)
 	s.Utilization = number(SignalUtilization, in.Utilization)
 	s.Backlog = number(SignalBacklog, in.Backlog)
@@ -148,6 +149,7 @@ type sampleOut struct {
 	QueueTime   *float64  `json:"queue_time,omitempty"`
 	ServiceTime *float64  `json:"service_time,omitempty"`
 	Throughput  *float64  `json:"throughput,omitempty"`
+	Arrivals    *float64  `json:"arrivals,omitempty"`
 	Busy        *float64  `json:"busy,omitempty"`
 	Utilization *float64  `json:"utilization,omitempty"`
 	Backlog     *float64  `json:"backlog,omitempty"`
@@ -168,6 +170,7 @@ func newSampleOut(s Sample) sampleOut {
 	set(SignalQueueTime, &out.QueueTime, s.QueueTime.Seconds())
 	set(SignalServiceTime, &out.ServiceTime, s.ServiceTime.Seconds())
 	set(SignalThroughput, &out.Throughput, s.Throughput)
+	set(SignalArrivals, &out.Arrivals, s.Arrivals)
 	set(SignalBusy, &out.Busy, s.Busy)
 	set(SignalUtilization, &out.Utilization, s.Utilization)
 	set(SignalBacklog, &out.Backlog, s.Backlog)

@@ -25,7 +25,7 @@ type ProberFunc func(ctx context.Context) (Sample, error)
 func (f ProberFunc) Probe(ctx context.Context) (Sample, error) { return f(ctx) }
 
 // Signals is a set of things that can be measured.
-type Signals uint8
+type Signals uint16
 
 // The signals, each with the field of [Sample] that holds it.
 const (
@@ -33,6 +33,7 @@ const (
 	SignalQueueTime                       // Sample.QueueTime
 	SignalServiceTime                     // Sample.ServiceTime
 	SignalThroughput                      // Sample.Throughput
+	SignalArrivals                        // Sample.Arrivals
 	SignalBusy                            // Sample.Busy
 	SignalUtilization                     // Sample.Utilization
 	SignalBacklog                         // Sample.Backlog
@@ -40,7 +41,7 @@ const (
 )
 
 var signalNames = [...]string{
-	"latency", "queue_time", "service_time", "throughput", "busy", "utilization", "backlog", "value",
+	"latency", "queue_time", "service_time", "throughput", "arrivals", "busy", "utilization", "backlog", "value",
 }
 
 // Has reports whether s contains every signal of other.
@@ -94,12 +95,35 @@ type Sample struct {
 	QueueTime   time.Duration // how long work waited before a process took it up, mean
 	ServiceTime time.Duration // how long the work itself took, mean
 	Throughput  float64       // work done per second, by the whole service
+	Arrivals    float64       // work begun or queued per second, by the whole service: under overload it exceeds Throughput
 	Busy        float64       // work in progress, mean over the prober's window, in the whole service
 	Utilization float64       // share of the processes' capacity in use, 0 to 1
 	Backlog     float64       // work waiting, in jobs
 	Value       float64       // a number of the host's own
 	Failure     Failure       // whether the service failed
 	Detail      string        // the failure in words, without secrets
+
+	// Processes is how many processes Throughput, Arrivals and Busy were
+	// measured in, where that is not all of them: 1 for a prober inside one of
+	// many. The [Autoscaler] multiplies the three up to the processes that
+	// serve, so that a rule is always shown the whole service. A router that
+	// spreads the work at random makes that unbiased. 0: all were measured.
+	Processes int
+}
+
+// shares are the signals of which a prober may have measured a share.
+const shares = SignalThroughput | SignalArrivals | SignalBusy
+
+// whole returns s for the whole service, of which ready processes serve.
+func (s Sample) whole(ready int) Sample {
+	if s.Processes > 0 && ready > 0 {
+		factor := float64(ready) / float64(s.Processes)
+		s.Throughput *= factor
+		s.Arrivals *= factor
+		s.Busy *= factor
+	}
+	s.Processes = 0
+	return s
 }
 
 // String gives the measured signals and the failure, as "latency 231ms".
@@ -114,6 +138,7 @@ func (s Sample) String() string {
 	add(SignalQueueTime, "queue time %s", short(s.QueueTime))
 	add(SignalServiceTime, "service time %s", short(s.ServiceTime))
 	add(SignalThroughput, "throughput %.4g/s", s.Throughput)
+	add(SignalArrivals, "arrivals %.4g/s", s.Arrivals)
 	add(SignalBusy, "busy %.4g", s.Busy)
 	add(SignalUtilization, "utilization %.4g", s.Utilization)
 	add(SignalBacklog, "backlog %.6g", s.Backlog)
@@ -132,7 +157,8 @@ func (s Sample) String() string {
 
 // Merge returns a Prober that asks all probers at the same time and makes one
 // [Sample] of their answers. Where two measured the same signal, the earlier
-// argument's counts; the first failure counts, and the latest Time.
+// argument's counts; the first failure counts, and the latest Time. Processes is
+// that of the first that measured one of the three signals that it is about.
 //
 // A prober that measured nothing leaves its signals out of the Sample, with the
 // reason in Detail, so that rules which need them hold; Merge fails only when
@@ -199,6 +225,9 @@ func (m merged) Probe(ctx context.Context) (Sample, error) {
 // merge adds what from measured and s did not.
 func (s *Sample) merge(from Sample) {
 	fresh := from.Signals &^ s.Signals
+	if s.Signals&shares == 0 && fresh&shares != 0 {
+		s.Processes = from.Processes
+	}
 	s.Signals |= fresh
 	if fresh.Has(SignalLatency) {
 		s.Latency = from.Latency
@@ -211,6 +240,9 @@ func (s *Sample) merge(from Sample) {
 	}
 	if fresh.Has(SignalThroughput) {
 		s.Throughput = from.Throughput
+	}
+	if fresh.Has(SignalArrivals) {
+		s.Arrivals = from.Arrivals
 	}
 	if fresh.Has(SignalBusy) {
 		s.Busy = from.Busy

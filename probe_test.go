@@ -3,6 +3,7 @@ package autoscale_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"fmt"
 	"io"
 	"log"
@@ -217,6 +218,35 @@ type closer struct{ n *atomic.Int32 }
 func (closer) Read([]byte) (int, error) { return 0, errEOF }
 func (c closer) Close() error           { c.n.Add(1); return nil }
 
+// TestShare measures one of four processes, of which one does not serve yet, and
+// a backlog that all of them share.
+func TestShare(t *testing.T) {
+	one := autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
+		return autoscale.Sample{
+			Signals:    autoscale.SignalThroughput | autoscale.SignalArrivals | autoscale.SignalBusy | autoscale.SignalUtilization,
+			Throughput: 10, Arrivals: 12, Busy: 2, Utilization: 0.5, Processes: 1,
+		}, nil
+	})
+	queue := autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
+		return autoscale.Sample{Signals: autoscale.SignalBacklog, Backlog: 7}, nil
+	})
+	for _, prober := range []autoscale.Prober{autoscale.Merge(one, queue), autoscale.Merge(queue, one)} {
+		a := autoscale.New(autoscale.Config{
+			Prober: prober, Scaler: &platform{size: 4, pending: 1}, Max: autoscale.Fixed(9), Logger: slog.New(slog.DiscardHandler),
+			Decider: autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+				s := o.Samples[len(o.Samples)-1]
+				if s.Throughput != 30 || s.Arrivals != 36 || s.Busy != 6 || s.Utilization != 0.5 || s.Backlog != 7 || s.Processes != 0 {
+					t.Errorf("the rule is shown %+v", s)
+				}
+				return autoscale.Decision{}
+			}),
+		})
+		if _, err := a.Tick(t.Context(), start); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestMerge(t *testing.T) {
 	no := errors.New("no such table")
 	sample := func(s autoscale.Sample, err error) autoscale.Prober {
@@ -233,7 +263,7 @@ func TestMerge(t *testing.T) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
 	all := autoscale.Sample{
-		Signals: 255, Latency: 1, QueueTime: 2, ServiceTime: 3, Throughput: 4, Busy: 5, Utilization: 6, Backlog: 7, Value: 8,
+		Signals: 255, Latency: 1, QueueTime: 2, ServiceTime: 3, Throughput: 4, Arrivals: 8, Processes: 9, Busy: 5, Utilization: 6, Backlog: 7, Value: 8,
 	}
 	if got, err := autoscale.Merge(sample(all, nil)).Probe(t.Context()); err != nil || got != all {
 		t.Errorf("a field was lost: %+v, %v", got, err)

@@ -48,6 +48,9 @@ type Capacity struct {
 	Rival string
 }
 
+// Ready returns how many processes serve: Desired less Pending, at least 0.
+func (c Capacity) Ready() int { return max(c.Desired-c.Pending, 0) }
+
 // A LimitError is a [Scaler]'s answer to a size above what the platform
 // permits. The [Autoscaler] learns the limit, asks once more for that many
 // processes, and tells of it as [LimitReached].

@@ -217,6 +217,7 @@ func (a *Autoscaler) decide(r *report) {
 	s := &a.state
 	// In maintenance the platform answers, and not the service.
 	if r.probeErr == nil && !r.capacity.Maintenance {
+		r.sample = r.sample.whole(r.capacity.Ready())
 		a.mu.Lock()
 		s.samples.add(r.sample)
 		s.fresh = true
