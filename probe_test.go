@@ -263,7 +263,7 @@ func TestMerge(t *testing.T) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
 	all := autoscale.Sample{
-		Signals: 255, Latency: 1, QueueTime: 2, ServiceTime: 3, Throughput: 4, Arrivals: 8, Processes: 9, Busy: 5, Utilization: 6, Backlog: 7, Value: 8,
+		Signals: 511, Latency: 1, QueueTime: 2, ServiceTime: 3, Throughput: 4, Arrivals: 8, Processes: 9, Busy: 5, Utilization: 6, Backlog: 7, Value: 8,
 	}
 	if got, err := autoscale.Merge(sample(all, nil)).Probe(t.Context()); err != nil || got != all {
 		t.Errorf("a field was lost: %+v, %v", got, err)
