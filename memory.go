@@ -88,28 +88,39 @@ type storedCondition struct {
 
 // encode returns the state as a leader saves it.
 func (s *state) encode(now time.Time) ([]byte, error) {
+	// Times are saved as now less their age by the monotonic clock: those from
+	// before a step of the wall clock would else be wrong by it.
+	at := func(t time.Time) time.Time {
+		if t.IsZero() {
+			return t
+		}
+		return now.Add(t.Sub(now))
+	}
 	m := memory{
 		Version: memoryVersion, Saved: now,
-		Ticked: s.ticked, Capacity: s.capacity, Changed: s.changed, Added: s.added, Removed: s.removed,
-		Attempted: s.attempted, Unsure: s.unsure, Ceiling: s.ceiling.size, Until: s.ceiling.until,
-		Moves: s.moves, Min: s.min, Max: s.max, Rivalry: s.rivalry,
+		Ticked: at(s.ticked), Capacity: s.capacity, Changed: at(s.changed), Added: at(s.added), Removed: at(s.removed),
+		Attempted: s.attempted, Unsure: s.unsure, Ceiling: s.ceiling.size, Until: at(s.ceiling.until),
+		Min: s.min, Max: s.max, Rivalry: s.rivalry.shifted(at),
 		ProbeFailures: s.probeFailures, ScaleFailures: s.scaleFailures,
 		Outcome: storedOutcome{
 			Wish: s.outcome.wish.stored(), From: s.outcome.from, Decision: s.outcome.decision.stored(),
-			Limit: s.outcome.limit, Until: s.outcome.until, Err: cut(message(s.outcome.err)),
+			Limit: s.outcome.limit, Until: at(s.outcome.until), Err: cut(message(s.outcome.err)),
 		},
+	}
+	for _, v := range s.moves {
+		m.Moves = append(m.Moves, move{at(v.At), v.From, v.To})
 	}
 	samples := s.samples.samples
 	for _, sample := range samples[max(0, len(samples)-savedSamples):] {
-		sample.Detail = cut(sample.Detail)
+		sample.Time, sample.Detail = at(sample.Time), cut(sample.Detail)
 		m.Samples = append(m.Samples, sample)
 	}
 	for _, e := range s.recent.all() {
-		m.Events = append(m.Events, e.stored())
+		m.Events = append(m.Events, e.stored(at))
 	}
 	for _, c := range s.conditions {
 		if len(m.Conditions) < maxEvents && !c.since.IsZero() {
-			m.Conditions = append(m.Conditions, storedCondition{cut(c.part), c.since, c.seen, c.told, c.event.stored()})
+			m.Conditions = append(m.Conditions, storedCondition{cut(c.part), at(c.since), at(c.seen), at(c.told), c.event.stored(at)})
 		}
 	}
 	for {
@@ -128,8 +139,7 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 }
 
 // decode reads what encode wrote, in a state of its own. Its times are those of
-// the clock of who saved it, which may be wrong: ahead is by how much ours is
-// before it.
+// the clock of who saved it, which may be wrong.
 func decode(r Record, name string) (*state, error) {
 	if r.State == nil {
 		return nil, errors.New("autoscale: nothing is stored yet")
@@ -143,22 +153,21 @@ func decode(r Record, name string) (*state, error) {
 	}
 	// The store's clock says how long ago it was saved; from that each time
 	// follows in our own clock, whatever the clock of its writer showed.
-	shift := r.Read.Add(-r.Age).Sub(m.Saved)
+	saved := r.Read.Add(-r.Age)
 	at := func(t time.Time) time.Time {
 		if t.IsZero() {
 			return t
 		}
-		return t.Add(shift)
+		return saved.Add(t.Sub(m.Saved))
 	}
 	s := &state{
 		ticked: at(m.Ticked), known: !m.Ticked.IsZero(), capacity: m.Capacity,
 		changed: at(m.Changed), added: at(m.Added), removed: at(m.Removed),
 		attempted: m.Attempted, unsure: m.Unsure, ceiling: ceiling{m.Ceiling, at(m.Until)},
-		min: m.Min, max: m.Max, rivalry: m.Rivalry,
+		min: m.Min, max: m.Max, rivalry: m.Rivalry.shifted(at),
 		probeFailures: m.ProbeFailures, scaleFailures: m.ScaleFailures,
 		outcome: outcome{wish: m.Outcome.Wish, from: m.Outcome.From, decision: m.Outcome.Decision, limit: m.Outcome.Limit, until: at(m.Outcome.Until), err: textError(m.Outcome.Err)},
 	}
-	s.rivalry.shift(at)
 	for _, v := range m.Moves[max(0, len(m.Moves)-maxMoves):] {
 		s.moves = append(s.moves, move{at(v.At), v.From, v.To})
 	}
@@ -177,10 +186,10 @@ func decode(r Record, name string) (*state, error) {
 	return s, nil
 }
 
-func (e Event) stored() storedEvent {
+func (e Event) stored(at func(time.Time) time.Time) storedEvent {
 	return storedEvent{
-		e.Kind, e.Phase, e.Time, e.From, e.To, e.Min, e.Max, e.Decision.stored(),
-		e.Limit, e.Until, e.Since, e.Count, cut(message(e.Err)), cut(e.Detail), e.DryRun,
+		e.Kind, e.Phase, at(e.Time), e.From, e.To, e.Min, e.Max, e.Decision.stored(),
+		e.Limit, at(e.Until), at(e.Since), e.Count, cut(message(e.Err)), cut(e.Detail), e.DryRun,
 	}
 }
 

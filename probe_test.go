@@ -3,10 +3,10 @@ package autoscale_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"

@@ -63,10 +63,13 @@ func (r *rivalry) down(at time.Time) (until time.Time, down bool) {
 	return until, true
 }
 
-// shift moves all its times.
-func (r *rivalry) shift(at func(time.Time) time.Time) {
+// shifted returns r with all its times moved.
+func (r rivalry) shifted(at func(time.Time) time.Time) rivalry {
 	r.Ordered, r.Last, r.Since = at(r.Ordered), at(r.Last), at(r.Since)
-	for i, t := range r.Against {
-		r.Against[i] = at(t)
+	against := make([]time.Time, 0, len(r.Against))
+	for _, t := range r.Against {
+		against = append(against, at(t))
 	}
+	r.Against = against
+	return r
 }
