@@ -118,7 +118,9 @@ type Autoscaler struct {
 	unsaved int     // how many ticks in a row could not be,
 	saveErr error   // and why
 	now     time.Time
-	store   Store // the Elector, if it is one
+	store   Store  // the Elector, if it is one
+	rules   []Wish // of the tick under way, as is
+	bends   []Bend // this
 
 	mu      sync.Mutex // guards what follows, for Status; only the loop writes it
 	state   state
@@ -243,7 +245,7 @@ func (a *Autoscaler) check() error {
 	if a.fault != nil {
 		// For Status: who writes go a.Run(ctx) does not see the error.
 		a.mu.Lock()
-		a.state.outcome.err = a.fault
+		a.state.outcome.Err = a.fault
 		a.mu.Unlock()
 		return a.fault
 	}

@@ -2,6 +2,7 @@ package autoscale
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -25,14 +26,19 @@ func (a *Autoscaler) commit(r *report) (Decision, error) {
 	a.commitOrder(r, base)
 	a.commitConditions(r, base)
 
-	out := outcome{wish: r.wish, from: from, limit: r.limit, until: r.until}
-	out.decision = Decision{Size: from, Reason: r.reason(from)}
-	if r.acted {
-		out.decision.Act, out.decision.Size = true, r.size
+	out := Explanation{
+		From: from, Boot: r.boot, Rules: a.rules, Wish: r.wish, Bends: a.bends, Limit: r.limit, Until: r.until,
+		NextUp: r.nextUp, NextDown: r.nextDown, Err: joined(r.probeErr, r.readErr, r.decideErr, r.orderErr),
 	}
-	out.err = joined(r.probeErr, r.readErr, r.decideErr, r.orderErr)
-	s.outcome = out
-	return out.decision, out.err
+	if r.probeErr == nil {
+		out.Sample = r.sample
+	}
+	out.Decision = Decision{Size: from, Reason: r.reason(from)}
+	if r.acted {
+		out.Decision.Act, out.Decision.Size = true, r.size
+	}
+	s.outcome = out.clone(s.outcome)
+	return out.Decision, out.Err
 }
 
 // joined is errors.Join, save that one error alone stays as it is.
@@ -137,9 +143,12 @@ func (a *Autoscaler) commitOrder(r *report, e Event) {
 		e.Decision.Reason = r.reason(e.From)
 		if !a.cfg.DryRun {
 			s.counters.Scales++
-			s.capacity.Desired = r.size
+			s.capacity.Desired, s.spending.Size = r.size, r.size
 			s.rivalry.order(r.at, e.From, e.To)
 			s.moves.add(move{r.at, e.From, e.To})
+		}
+		if e.To > e.From && a.cfg.Futility.After > 0 {
+			s.futility.raised(r.at, s.samples.samples)
 		}
 		if !e.DryRun || !r.again(s) {
 			a.push(e)
@@ -152,7 +161,7 @@ func (a *Autoscaler) commitConditions(r *report, e Event) {
 	s := &a.state
 	looked := Panicked | ProbeFailing | ScaleFailing
 	if r.readErr == nil {
-		looked |= NeedsAboveMax | NeedsBelowMin | Paused | StoodDown | DiffExceeded
+		looked |= NeedsAboveMax | NeedsBelowMin | Paused | StoodDown | DiffExceeded | Futile | BudgetShort
 		size := r.capacity.Desired
 		top := min(r.max, s.ceiling.at(r.now))
 		switch {
@@ -164,6 +173,10 @@ func (a *Autoscaler) commitConditions(r *report, e Event) {
 			e := e
 			e.Kind, e.Detail = StoodDown, r.capacity.Rival
 			a.holds(e, "")
+		case r.limit == LimitFutile:
+			e := e
+			e.Kind, e.Count = Futile, a.cfg.Futility.After
+			a.holds(e, "")
 		case r.wish.Act && r.wish.Size > top && size >= top:
 			e := e
 			e.Kind, e.Max = NeedsAboveMax, top
@@ -173,6 +186,7 @@ func (a *Autoscaler) commitConditions(r *report, e Event) {
 			e.Kind = NeedsBelowMin
 			a.holds(e, "")
 		}
+		a.commitBudget(r, e)
 		if d := a.cfg.NotifyDiff; d.Threshold > 0 {
 			if was := s.moves.spread(r.at, d.Period, s.capacity.Desired); abs(s.capacity.Desired-was) > d.Threshold {
 				e := e
@@ -188,6 +202,21 @@ func (a *Autoscaler) commitConditions(r *report, e Event) {
 			return
 		}
 		a.push(over)
+	}
+}
+
+// commitBudget tells twice of a budget: when it runs short, and when it is spent.
+func (a *Autoscaler) commitBudget(r *report, e Event) {
+	if r.spent < budgetShort {
+		return
+	}
+	s := &a.state.spending
+	e.Kind = BudgetShort
+	e.Detail = fmt.Sprintf("%.1f of %.6g process-hours of %s are spent", s.Hours, a.cfg.Budget.Hours, s.Period)
+	a.holds(e, "short")
+	if r.spent >= 1 {
+		e.Detail += fmt.Sprintf("; until it ends no more than Min, %d, is ordered", r.min)
+		a.holds(e, "spent")
 	}
 }
 
@@ -252,7 +281,7 @@ func (a *Autoscaler) follow(now time.Time, term Term, leads bool) bool {
 	if !leads {
 		s.ticked = now
 		s.counters.Ticks++
-		s.outcome = outcome{limit: LimitNotLeader, from: s.capacity.Desired, decision: Decision{Size: s.capacity.Desired}, err: ErrNotLeader}
+		s.outcome = Explanation{Limit: LimitNotLeader, From: s.capacity.Desired, Decision: Decision{Size: s.capacity.Desired}, Err: ErrNotLeader}
 	}
 	return leads
 }

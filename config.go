@@ -60,6 +60,30 @@ type Config struct {
 	// Cooldown is how long the size rests after a change. Zero: not at all.
 	Cooldown Cooldown
 
+	// Tolerance is the share of the size by which a wish must differ from it:
+	// 0.1 leaves a size of 20 alone for a wish of 18 to 22. Zero: any.
+	Tolerance float64
+
+	// Stabilization is how long a wish must last. Zero: not at all.
+	Stabilization Stabilization
+
+	// Rate is how far the size may move within a period. Zero: any distance.
+	Rate Rate
+
+	// Forecast keeps a floor made of the days before. Zero: none.
+	Forecast Forecast
+
+	// Futility stops adding what does not help. Zero: never.
+	Futility Futility
+
+	// Budget bounds the process-hours of a day or a month. Zero: no bound.
+	Budget Budget
+
+	// Boot is how long a process takes from being ordered to serving, until
+	// that is learned from a platform that says how many are pending. Zero: not
+	// known.
+	Boot time.Duration
+
 	// Step is the most processes added or removed at once. Zero: any number.
 	Step Step
 
@@ -161,6 +185,25 @@ func (c Config) Validate() error {
 	}
 	if c.Step.Up < 0 || c.Step.Down < 0 {
 		bad("Step is %d up and %d down: neither must be negative; 0 is any number", c.Step.Up, c.Step.Down)
+	}
+	if !(c.Tolerance >= 0 && c.Tolerance < 1) {
+		bad("Tolerance is %v: it must be from 0 to below 1, a share of the size", c.Tolerance)
+	}
+	if c.Stabilization.Up < 0 || c.Stabilization.Down < 0 {
+		bad("Stabilization is %v up and %v down: neither must be negative", c.Stabilization.Up, c.Stabilization.Down)
+	}
+	for _, w := range [2]time.Duration{c.Stabilization.Up, c.Stabilization.Down} {
+		if w > 0 && w < c.Interval {
+			bad("Stabilization has a window of %v, shorter than the Interval of %v: it would hold nothing back", w, c.Interval)
+		}
+	}
+	add(c.Rate.Up.validate("Rate.Up"))
+	add(c.Rate.Down.validate("Rate.Down"))
+	add(c.Forecast.validate())
+	add(c.Futility.validate())
+	add(c.Budget.validate(c.Min))
+	if c.Boot < 0 || c.Boot > longestBoot {
+		bad("Boot is %v: it must be from 0, for not known, to %v", c.Boot, longestBoot)
 	}
 	if unknown := c.NotifyOn &^ (AllKinds | NoKinds); unknown != 0 {
 		bad("NotifyOn has the unknown bits %#x: it is a set of the kinds of event", uint32(unknown))

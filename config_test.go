@@ -115,6 +115,9 @@ func TestNoFieldIsLost(t *testing.T) {
 		Name: "worker", Prober: &gauge{sample: latency(slow)}, Scaler: &platform{size: 2},
 		Decider: autoscale.Consecutive{UpAfter: 1}, Min: autoscale.Fixed(2), Max: autoscale.Fixed(7),
 		Interval: time.Second, Timeout: time.Minute, Cooldown: autoscale.Cooldown{Up: 1, Down: 1}, Step: autoscale.Step{Up: 1, Down: 1},
+		Tolerance: 0.1, Stabilization: autoscale.Stabilization{Down: time.Minute},
+		Rate:     autoscale.Rate{Up: autoscale.Quota{Processes: 4, Percent: 100, Period: time.Minute}},
+		Forecast: autoscale.Forecast{Share: 1}, Futility: autoscale.Futility{After: 3}, Budget: autoscale.Budget{Hours: 100}, Boot: time.Second,
 		NotifyOn: autoscale.Scaled, RepeatAfter: time.Minute, NotifyDiff: autoscale.Diff{Threshold: 1, Period: time.Minute},
 		Observe: func(autoscale.Event) {}, Elector: leading{}, DryRun: true, Logger: silent,
 	}

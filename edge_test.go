@@ -189,7 +189,7 @@ func TestASampleFromTheFuture(t *testing.T) {
 	r.ticks(1)
 	r.gauge.sample.Time = time.Time{}
 	if got := r.ticks(2000); got == nil {
-		t.Errorf("16 hours of too slow: no order; %s", r.a.Status().Explanation())
+		t.Errorf("16 hours of too slow: no order; %s", r.a.Status().String())
 	}
 }
 
@@ -207,7 +207,7 @@ func TestPassedOverSamplesPushOutNone(t *testing.T) {
 		r.tick()
 	}
 	if got := r.platform.takeOrders(); got == nil {
-		t.Errorf("Average: 400 of 500 samples too slow: no order; %s", r.a.Status().Explanation())
+		t.Errorf("Average: 400 of 500 samples too slow: no order; %s", r.a.Status().String())
 	}
 	r = newRig(t, func(c *autoscale.Config) {
 		c.Decider = autoscale.Consecutive{UpAfter: 6, Failures: autoscale.AsNothing}
@@ -221,7 +221,7 @@ func TestPassedOverSamplesPushOutNone(t *testing.T) {
 		r.tick()
 	}
 	if got := r.platform.takeOrders(); got == nil {
-		t.Errorf("Consecutive: no order; %s", r.a.Status().Explanation())
+		t.Errorf("Consecutive: no order; %s", r.a.Status().String())
 	}
 	r = newRig(t, func(c *autoscale.Config) { // default lengths: down
 		c.Decider = autoscale.Consecutive{Failures: autoscale.AsNothing}
@@ -236,7 +236,7 @@ func TestPassedOverSamplesPushOutNone(t *testing.T) {
 		r.tick()
 	}
 	if got := r.platform.takeOrders(); got == nil {
-		t.Errorf("Consecutive down: no order; %s", r.a.Status().Explanation())
+		t.Errorf("Consecutive down: no order; %s", r.a.Status().String())
 	}
 }
 
@@ -426,7 +426,7 @@ func TestAClockThatIsPutBack(t *testing.T) {
 	// the host's clock is set back by a day
 	r.now = r.now.AddDate(0, 0, -1)
 	if got := r.ticks(2000); got == nil {
-		t.Errorf("no order in 16 h of too slow: %s", r.a.Status().Explanation())
+		t.Errorf("no order in 16 h of too slow: %s", r.a.Status().String())
 	}
 }
 

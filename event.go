@@ -81,14 +81,19 @@ const (
 	// elects does not answer nobody leads, and so notifiers are not told; the
 	// log, Observe and Status of every process are.
 	StoreFailing
+	// Futile is a condition: more is wished, and the last increases moved
+	// nothing. See [Futility].
+	Futile
+	// BudgetShort is a condition: 80% of the [Budget] are spent, or all of it.
+	BudgetShort
 
-	lastKind = StoreFailing
+	lastKind = BudgetShort
 )
 
 const (
 	// DefaultKinds is what notifiers are told of unless told otherwise: that
 	// more is needed than may be had, and that we cannot do our work.
-	DefaultKinds = NeedsAboveMax | ProbeFailing | ScaleFailing | LimitReached | Panicked | StoodDown | StoreFailing
+	DefaultKinds = NeedsAboveMax | ProbeFailing | ScaleFailing | LimitReached | Panicked | StoodDown | StoreFailing | Futile | BudgetShort
 
 	// AllKinds is every kind, which for a notifier is several events a tick.
 	AllKinds = lastKind<<1 - 1
@@ -100,7 +105,7 @@ const (
 var kindNames = [...]string{
 	"probed", "probe_failed", "probe_failing", "decided", "scaled", "scale_failed", "scale_failing", "changed",
 	"limit_reached", "needs_above_max", "needs_below_min", "diff_exceeded", "paused", "stood_down",
-	"leader_changed", "notify_failed", "panicked", "store_failing",
+	"leader_changed", "notify_failed", "panicked", "store_failing", "futile", "budget_short",
 }
 
 // Has reports whether k contains every kind of other.
@@ -242,6 +247,10 @@ func (k EventKind) phrase() string {
 		return "a part of the host's panicked"
 	case StoreFailing:
 		return "the store beside the lease failed"
+	case Futile:
+		return "more processes moved nothing"
+	case BudgetShort:
+		return "the budget of hours ran short"
 	}
 	return k.String()
 }
@@ -286,6 +295,10 @@ func (e Event) sentence(b *strings.Builder) {
 		fmt.Fprintf(b, "%d notifications failed or were dropped since the last tick", e.Count)
 	case StoreFailing:
 		b.WriteString("the store beside the lease fails; nobody may lead until it answers, and the service keeps the size it has")
+	case Futile:
+		fmt.Fprintf(b, "the last %d increases moved nothing and more is wished: the bottleneck is elsewhere, as in a database or another service; the size is held at %d", e.Count, e.To)
+	case BudgetShort:
+		b.WriteString("the budget of hours runs short")
 	case Panicked:
 		b.WriteString("a part that the host supplied panicked, and was recovered")
 	default:

@@ -92,7 +92,7 @@ func ExampleAutoscaler_Tick() {
 		d, err := a.Tick(context.Background(), now)
 		fmt.Println(d.Act, d.Size, err)
 	}
-	fmt.Println(a.Status().Explanation())
+	fmt.Println(a.Status().String())
 	// Output:
 	// false 1 <nil>
 	// false 1 <nil>
@@ -223,7 +223,7 @@ func ExampleAutoscaler_Status() {
 	a.Tick(context.Background(), time.Now())
 	s := a.Status()
 	fmt.Println(s.Capacity.Desired, "processes; bounds", s.Min, "to", s.Max)
-	fmt.Fprintln(os.Stdout, s.Explanation())
+	fmt.Fprintln(os.Stdout, s.String())
 	// Output:
 	// 2 processes; bounds 1 to 3
 	// web: stay at 2: latency 300ms is within 200ms to 1s

@@ -79,16 +79,13 @@ func (m *moves) add(v move) {
 	*m = append(*m, v)
 }
 
-// spread returns the size within the period that lies furthest from size, and
-// forgets what is older.
-func (m *moves) spread(now time.Time, period time.Duration, size int) (furthest int) {
-	old := 0
-	for old < len(*m) && now.Sub((*m)[old].At) > period {
-		old++
-	}
-	*m = append((*m)[:0], (*m)[old:]...)
+// spread returns the size within the period that lies furthest from size.
+func (m moves) spread(now time.Time, period time.Duration, size int) (furthest int) {
 	furthest = size
-	for _, v := range *m {
+	for _, v := range m {
+		if now.Sub(v.At) > period {
+			continue
+		}
 		for _, n := range [2]int{v.From, v.To} {
 			if abs(n-size) > abs(furthest-size) {
 				furthest = n

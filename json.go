@@ -55,7 +55,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON writes the snapshot for machines, in the manner of
-// [Event.MarshalJSON], with the sentence of [Status.Explanation] as "text".
+// [Event.MarshalJSON], with the sentence of [Status.String] as "text".
 func (s Status) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Name       string    `json:"name"`
@@ -73,23 +73,33 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		Changed    time.Time `json:"changed,omitzero"`
 		Min        int       `json:"min"`
 		Max        int       `json:"max"`
+		Boot       float64   `json:"boot_seconds,omitempty"`
+		Wish       *int      `json:"wish,omitempty"` // left out: hold
 		Reason     string    `json:"reason,omitempty"`
+		Rules      []Wish    `json:"rules,omitempty"`
 		Limit      string    `json:"limit,omitempty"`
+		Bends      []Bend    `json:"bends,omitempty"`
 		Until      time.Time `json:"until,omitzero"`
+		NextUp     time.Time `json:"next_up,omitzero"`
+		NextDown   time.Time `json:"next_down,omitzero"`
 		Error      string    `json:"error,omitempty"`
 		Samples    []Sample  `json:"samples"`
 		Conditions []Event   `json:"conditions"`
 		Events     []Event   `json:"events"`
 		Counters   Counters  `json:"counters"`
 	}{
-		Name: s.Name, Text: s.Explanation(), Running: s.Running, DryRun: s.DryRun,
+		Name: s.Name, Text: s.String(), Running: s.Running, DryRun: s.DryRun,
 		Leading: s.Leading, Holder: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Command: s.Command,
 		Ticked: s.Ticked.UTC(), Pending: s.Capacity.Pending, Changed: s.Changed.UTC(), Min: s.Min, Max: s.Max,
-		Until: s.Until.UTC(), Error: message(s.Err),
+		Boot: s.Boot.Seconds(), Rules: s.Rules, Bends: s.Bends,
+		Until: s.Until.UTC(), NextUp: s.NextUp.UTC(), NextDown: s.NextDown.UTC(), Error: message(s.Err),
 		Samples: s.Samples, Conditions: s.Conditions, Events: s.Events, Counters: s.Counters,
 	}
 	if s.Known {
 		out.Size = &s.Capacity.Desired
+	}
+	if s.Wish.Act {
+		out.Wish = &s.Wish.Size
 	}
 	if s.Decision.Reason != (Reason{}) {
 		out.Reason = s.Decision.Reason.String()

@@ -1,10 +1,6 @@
 package autoscale
 
-import (
-	"fmt"
-	"strings"
-	"time"
-)
+import "time"
 
 // Limit is what held a decider's wish back, or bent it. Where several would,
 // it is the first in the order in which they are declared here, which is the
@@ -31,11 +27,23 @@ const (
 	LimitOutside
 	// LimitUndecided: nothing was measured, or the decider failed.
 	LimitUndecided
+	// LimitForecast: raised to what was wished at the same time before.
+	LimitForecast
+	// LimitFutile: no more are added, because the last increases moved nothing.
+	LimitFutile
+	// LimitTolerance: the wish is too near to the size to be worth a change.
+	LimitTolerance
+	// LimitStabilization: only as far as the wishes of the whole window agree.
+	LimitStabilization
 	// LimitCooldown: the size changed too short a while ago.
 	LimitCooldown
+	// LimitRate: only as many processes as Config.Rate leaves for the period.
+	LimitRate
 	// LimitStep: only as many processes as Config.Step permits were added or
 	// removed.
 	LimitStep
+	// LimitBudget: the hours of Config.Budget are spent, and Min is the most.
+	LimitBudget
 	// LimitMax: no more than Max.
 	LimitMax
 	// LimitMin: no fewer than Min.
@@ -46,7 +54,7 @@ const (
 
 var limitNames = [...]string{
 	"none", "not_leader", "paused", "maintenance", "override", "stood_down", "outside_bounds", "undecided",
-	"cooldown", "step", "max", "min", "platform",
+	"forecast", "futile", "tolerance", "stabilization", "cooldown", "rate", "step", "budget", "max", "min", "platform",
 }
 
 // String returns the limit's name in lower case.
@@ -70,6 +78,9 @@ type Cooldown struct {
 	// Down is how long after processes were removed no more are removed.
 	// Adding does not wait for it.
 	Down time.Duration
+	// Boot makes Up last at least as long as a process takes to serve, as far
+	// as that is learned or Config.Boot says it.
+	Boot bool
 }
 
 // Step is how many processes may be added or removed at once. 0: any number.
@@ -82,147 +93,4 @@ type Step struct {
 type Diff struct {
 	Threshold int
 	Period    time.Duration
-}
-
-// circumstances are what bends a wish.
-type circumstances struct {
-	now         time.Time
-	size        int // the present one
-	min, max    int
-	ceiling     int // what the platform permits; noCeiling where not known
-	command     command
-	zeroed      bool // somebody set the size to 0 by hand
-	maintenance bool
-	rival       bool // another autoscaler is at work,
-	rivalUntil  time.Time
-	measured    bool
-	wish        Decision
-	added       time.Time // when the size was last raised, by anybody; zero: not known
-	removed     time.Time // likewise lowered
-	cooldown    Cooldown
-	step        Step
-}
-
-// bend turns a wish into the size to order, which is the present one when
-// nothing is to be done, and names the limit that decided it.
-func bend(c circumstances) (size int, by Limit, until time.Time) {
-	top, topLimit := c.max, LimitMax
-	if c.ceiling < top {
-		top, topLimit = c.ceiling, LimitPlatform
-	}
-	switch {
-	case c.command.Kind == pauseCommand:
-		return c.size, LimitPaused, time.Time{}
-	case c.maintenance:
-		return c.size, LimitMaintenance, time.Time{}
-	case c.command.Kind == overrideCommand:
-		want := min(max(c.command.Size, c.min), c.max)
-		if want > c.size {
-			want = max(min(want, c.ceiling), c.size)
-		}
-		return want, LimitOverride, c.command.Until
-	case c.zeroed:
-		return c.size, LimitPaused, time.Time{}
-	case c.rival:
-		return c.size, LimitStoodDown, c.rivalUntil
-	case c.size > c.max:
-		return c.max, LimitOutside, time.Time{}
-	case c.size < c.min:
-		// Below what the platform permits is as near as can be got.
-		if to := min(c.min, top); to > c.size {
-			return to, LimitOutside, time.Time{}
-		}
-		return c.size, LimitPlatform, time.Time{}
-	case !c.measured:
-		return c.size, LimitUndecided, time.Time{}
-	case !c.wish.Act || c.wish.Size == c.size:
-		return c.size, NotLimited, time.Time{}
-	}
-
-	want, by := c.wish.Size, NotLimited
-	up := want > c.size
-	if until = rest(c, up); c.now.Before(until) {
-		return c.size, LimitCooldown, until
-	}
-	// The distances are not subtracted from the sizes: a wish may be any int.
-	if up && c.step.Up > 0 && want > plus(c.size, c.step.Up) {
-		want, by = plus(c.size, c.step.Up), LimitStep
-	}
-	if !up && c.step.Down > 0 && want < c.size-c.step.Down {
-		want, by = c.size-c.step.Down, LimitStep
-	}
-	if up && want > top {
-		want, by = max(top, c.size), topLimit
-	}
-	if !up && want < c.min {
-		want, by = c.min, LimitMin
-	}
-	return want, by, time.Time{}
-}
-
-// rest returns until when a change in the given direction must wait.
-func rest(c circumstances, up bool) time.Time {
-	var until time.Time
-	if !c.added.IsZero() && c.cooldown.Up > 0 {
-		until = c.added.Add(c.cooldown.Up)
-	}
-	if !up && !c.removed.IsZero() && c.cooldown.Down > 0 {
-		if t := c.removed.Add(c.cooldown.Down); t.After(until) {
-			until = t
-		}
-	}
-	return until
-}
-
-// explain says in words what became of a wish.
-func explain(wish Decision, by Limit, from, to int, until, now time.Time) string {
-	var b strings.Builder
-	switch {
-	case by == LimitOutside:
-		fmt.Fprintf(&b, "from %d to %d, the nearest bound", from, to)
-		return b.String()
-	case by == LimitOverride:
-		fmt.Fprintf(&b, "from %d to %d, which somebody set until %s", from, to, until.UTC().Format(time.RFC3339))
-		return b.String()
-	case to != from:
-		fmt.Fprintf(&b, "from %d to %d", from, to)
-	default:
-		fmt.Fprintf(&b, "stay at %d", from)
-	}
-	fmt.Fprintf(&b, ": %v", wish.Reason)
-	if by == NotLimited || by == LimitUndecided {
-		return b.String()
-	}
-	if by == LimitMin && from == to {
-		b.WriteString("; it is at Min already")
-		return b.String()
-	}
-	if wish.Act {
-		fmt.Fprintf(&b, "; %d wished", wish.Size)
-	}
-	switch by {
-	case LimitNotLeader:
-		b.WriteString(", but another process leads")
-	case LimitPaused:
-		if from == 0 {
-			b.WriteString(", but the size was set to 0 by hand, which pauses")
-		} else {
-			b.WriteString(", but it is paused")
-		}
-	case LimitMaintenance:
-		b.WriteString(", but the application is in maintenance")
-	case LimitStoodDown:
-		b.WriteString(", but another autoscaler is at work")
-	case LimitCooldown:
-		fmt.Fprintf(&b, ", but the cooldown lasts %s more", short(until.Sub(now)))
-	case LimitStep:
-		b.WriteString(", as far as the step permits")
-	case LimitMax:
-		b.WriteString(", but that is above Max")
-	case LimitMin:
-		b.WriteString(", but that is below Min")
-	case LimitPlatform:
-		b.WriteString(", but the platform permits no more")
-	}
-	return b.String()
 }

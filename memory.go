@@ -33,6 +33,12 @@ type memory struct {
 
 	Rivalry rivalry `json:"rivalry,omitzero"`
 
+	Wishes   wishes     `json:"wishes,omitempty"`
+	Past     storedPast `json:"past,omitzero"`
+	Futility futility   `json:"futility,omitzero"`
+	Spending spending   `json:"spending,omitzero"`
+	Boots    boots      `json:"boots,omitzero"`
+
 	Outcome    storedOutcome     `json:"outcome"`
 	Samples    []Sample          `json:"samples,omitempty"`
 	Events     []storedEvent     `json:"events,omitempty"`
@@ -52,13 +58,26 @@ const (
 // them: an error becomes its text, and a sample is left out of an event.
 
 type storedOutcome struct {
-	Wish     Decision  `json:"wish"`
-	From     int       `json:"from"`
-	Decision Decision  `json:"decision"`
-	Limit    Limit     `json:"limit,omitempty"`
-	Until    time.Time `json:"until,omitzero"`
-	Err      string    `json:"error,omitempty"`
+	Sample   Sample        `json:"sample,omitzero"`
+	From     int           `json:"from"`
+	Boot     time.Duration `json:"boot,omitempty"`
+	Rules    []storedWish  `json:"rules,omitempty"`
+	Wish     Decision      `json:"wish"`
+	Bends    []storedBend  `json:"bends,omitempty"`
+	Decision Decision      `json:"decision"`
+	Limit    Limit         `json:"limit,omitempty"`
+	Until    time.Time     `json:"until,omitzero"`
+	NextUp   time.Time     `json:"next_up,omitzero"`
+	NextDown time.Time     `json:"next_down,omitzero"`
+	Err      string        `json:"error,omitempty"`
 }
+
+type storedWish struct {
+	Rule string   `json:"rule"`
+	Wish Decision `json:"wish"`
+}
+
+type storedBend Bend
 
 type storedEvent struct {
 	Kind     EventKind `json:"kind"`
@@ -102,10 +121,9 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 		Attempted: s.attempted, Unsure: s.unsure, Ceiling: s.ceiling.size, Until: at(s.ceiling.until),
 		Min: s.min, Max: s.max, Rivalry: s.rivalry.shifted(at),
 		ProbeFailures: s.probeFailures, ScaleFailures: s.scaleFailures,
-		Outcome: storedOutcome{
-			Wish: s.outcome.wish.stored(), From: s.outcome.from, Decision: s.outcome.decision.stored(),
-			Limit: s.outcome.limit, Until: at(s.outcome.until), Err: cut(message(s.outcome.err)),
-		},
+		Past: s.past.stored(), Futility: s.futility.shifted(at), Spending: s.spending.shifted(at), Boots: s.boots.shifted(at),
+		Wishes:  s.wishes.shifted(at),
+		Outcome: s.outcome.stored(at),
 	}
 	for _, v := range s.moves {
 		m.Moves = append(m.Moves, move{at(v.At), v.From, v.To})
@@ -166,7 +184,9 @@ func decode(r Record, name string) (*state, error) {
 		attempted: m.Attempted, unsure: m.Unsure, ceiling: ceiling{m.Ceiling, at(m.Until)},
 		min: m.Min, max: m.Max, rivalry: m.Rivalry.shifted(at),
 		probeFailures: m.ProbeFailures, scaleFailures: m.ScaleFailures,
-		outcome: outcome{wish: m.Outcome.Wish, from: m.Outcome.From, decision: m.Outcome.Decision, limit: m.Outcome.Limit, until: at(m.Outcome.Until), err: textError(m.Outcome.Err)},
+		wishes: m.Wishes[max(0, len(m.Wishes)-maxSlots):].shifted(at), past: m.Past.past(),
+		futility: m.Futility.shifted(at), spending: m.Spending.shifted(at), boots: m.Boots.shifted(at),
+		outcome: m.Outcome.explanation(at),
 	}
 	for _, v := range m.Moves[max(0, len(m.Moves)-maxMoves):] {
 		s.moves = append(s.moves, move{at(v.At), v.From, v.To})
@@ -184,6 +204,36 @@ func decode(r Record, name string) (*state, error) {
 		})
 	}
 	return s, nil
+}
+
+func (e Explanation) stored(at func(time.Time) time.Time) storedOutcome {
+	out := storedOutcome{
+		Sample: e.Sample, From: e.From, Boot: e.Boot, Wish: e.Wish.stored(), Decision: e.Decision.stored(),
+		Limit: e.Limit, Until: at(e.Until), NextUp: at(e.NextUp), NextDown: at(e.NextDown), Err: cut(message(e.Err)),
+	}
+	out.Sample.Time, out.Sample.Detail = at(e.Sample.Time), cut(e.Sample.Detail)
+	for _, w := range e.Rules {
+		out.Rules = append(out.Rules, storedWish{cut(w.Rule), w.Decision.stored()})
+	}
+	for _, b := range e.Bends {
+		out.Bends = append(out.Bends, storedBend{b.Limit, b.From, b.To, at(b.Until)})
+	}
+	return out
+}
+
+func (e storedOutcome) explanation(at func(time.Time) time.Time) Explanation {
+	out := Explanation{
+		Sample: e.Sample, From: e.From, Boot: e.Boot, Wish: e.Wish, Decision: e.Decision,
+		Limit: e.Limit, Until: at(e.Until), NextUp: at(e.NextUp), NextDown: at(e.NextDown), Err: textError(e.Err),
+	}
+	out.Sample.Time = at(e.Sample.Time)
+	for _, w := range e.Rules[:min(len(e.Rules), maxRules)] {
+		out.Rules = append(out.Rules, Wish{w.Rule, w.Wish})
+	}
+	for _, b := range e.Bends[:min(len(e.Bends), maxRules)] {
+		out.Bends = append(out.Bends, Bend{b.Limit, b.From, b.To, at(b.Until)})
+	}
+	return out
 }
 
 func (e Event) stored(at func(time.Time) time.Time) storedEvent {

@@ -104,8 +104,8 @@ func TestRunReportsABadConfig(t *testing.T) {
 			t.Errorf("%s is not named in the error %q or not in the log %q", field, err, log.String())
 		}
 	}
-	if s := a.Status(); !errors.Is(s.Err, autoscale.ErrConfig) || !strings.Contains(s.Explanation(), "Prober is nil") {
-		t.Errorf("Status says %q", s.Explanation())
+	if s := a.Status(); !errors.Is(s.Err, autoscale.ErrConfig) || !strings.Contains(s.String(), "Prober is nil") {
+		t.Errorf("Status says %q", s.String())
 	}
 	if _, err := a.Tick(t.Context(), start); !errors.Is(err, autoscale.ErrConfig) {
 		t.Errorf("Tick = %v, want ErrConfig", err)

@@ -24,6 +24,17 @@ func (s Schedule) touches(n int) bool {
 	return len(s.entries) == 0 && s.fixed == n
 }
 
+// least returns the smallest size of the week.
+func (s Schedule) least() int {
+	least := s.fixed
+	for i, e := range s.entries {
+		if i == 0 || e.size < least {
+			least = e.size
+		}
+	}
+	return least
+}
+
 // Next returns when, after t, the size next changes, and the zero Time where it
 // never does. Two neighbouring entries of the same size are no change.
 func (s Schedule) Next(t time.Time) time.Time {

@@ -34,31 +34,18 @@ type Status struct {
 
 	Samples []Sample // the last ones, oldest first
 
-	From     int       // the size at the last tick, before it ordered one
-	Wish     Decision  // what the decider last wished
-	Decision Decision  // what became of it
-	Limit    Limit     // what held it back or bent it
-	Until    time.Time // until when that holds; zero: not known
+	Explanation // of the last tick
 
-	ProbeFailures int   // in a row
-	ScaleFailures int   // in a row
-	Err           error // of the last tick, or of a bad Config; nil: it did its work
+	ProbeFailures int // in a row
+	ScaleFailures int // in a row
 
 	Conditions []Event // those that hold, or were seen in the last five minutes, each as last seen
 	Events     []Event // the last ones, oldest first; without Probed, Decided and what is Ongoing
 	Counters   Counters
 }
 
-// Explanation says in one sentence what the last tick decided and why.
-func (s Status) Explanation() string {
-	switch {
-	case s.Err != nil:
-		return s.Name + ": " + s.Err.Error()
-	case s.Ticked.IsZero():
-		return s.Name + ": no tick yet"
-	}
-	return s.Name + ": " + explain(s.Wish, s.Limit, s.From, s.Decision.Size, s.Until, s.Ticked)
-}
+// String says in one sentence what the last tick decided and why.
+func (s Status) String() string { return s.Name + ": " + s.sentence(s.Ticked) }
 
 // Counters count what happened since the Autoscaler was made.
 type Counters struct {
@@ -91,28 +78,23 @@ type state struct {
 	ceiling   ceiling
 	moves     moves
 	rivalry   rivalry
+	wishes    wishes
+	past      past
+	futility  futility
+	spending  spending
+	boots     boots
 	obeyed    time.Time // the command that was last obeyed, by when it was given
 
 	min, max int
 	samples  history
 	fresh    bool // the newest sample belongs to a tick that is not over
-	outcome  outcome
+	outcome  Explanation
 
 	probeFailures, scaleFailures int
 
 	conditions conditions
 	recent     ring
 	counters   Counters
-}
-
-// outcome is what one tick came to.
-type outcome struct {
-	wish     Decision
-	from     int
-	decision Decision
-	limit    Limit
-	until    time.Time
-	err      error
 }
 
 // Status returns a snapshot. It is cheap enough for a page that is reloaded,
@@ -149,9 +131,9 @@ func (a *Autoscaler) Status() Status {
 		Name: a.cfg.Name, Running: a.running, DryRun: a.cfg.DryRun,
 		Leading: a.state.leading, Term: term, Age: age, Command: a.commandAt(time.Now(), record).String(),
 		Ticked: s.ticked, Known: s.known, Capacity: s.capacity, Changed: s.changed, Min: s.min, Max: s.max,
-		Samples: slices.Clone(samples),
-		From:    s.outcome.from, Wish: s.outcome.wish, Decision: s.outcome.decision, Limit: s.outcome.limit, Until: s.outcome.until,
-		ProbeFailures: s.probeFailures, ScaleFailures: s.scaleFailures, Err: s.outcome.err,
+		Samples:       slices.Clone(samples),
+		Explanation:   s.outcome.clone(Explanation{}),
+		ProbeFailures: s.probeFailures, ScaleFailures: s.scaleFailures,
 		Conditions: conditions, Events: s.recent.all(), Counters: a.state.counters,
 	}
 }

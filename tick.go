@@ -47,8 +47,12 @@ type report struct {
 	added    time.Time
 	removed  time.Time
 
-	wish      Decision
-	decideErr error
+	boot  time.Duration // how long a process takes to serve
+	spent float64       // share of the budget
+
+	wish             Decision
+	decideErr        error
+	nextUp, nextDown time.Time // as in Explanation
 
 	size     int // to order
 	limit    Limit
@@ -62,12 +66,15 @@ type report struct {
 
 // tick does one step and tells of it.
 func (a *Autoscaler) tick(ctx context.Context, now time.Time, tell func(Event)) (Decision, error) {
-	a.events = a.events[:0]
+	a.events, a.rules, a.bends = a.events[:0], a.rules[:0], a.bends[:0]
 	a.heed(now)
 	a.watch(now)
 	d, err := a.step(ctx, now)
 	recorded := a.store == nil || a.keep(ctx, d.Act)
 	a.emit(ctx, recorded, tell)
+	if a.state.leading || a.cfg.Elector == nil {
+		a.explain(ctx)
+	}
 	if n := a.state.scaleFailures; n > 0 && n%resignAfter == 0 && a.state.leading {
 		a.resign(ctx)
 	}
@@ -113,7 +120,7 @@ func (a *Autoscaler) cutShort(ctx context.Context, r *report) error {
 // again reports whether a dry run would order what it would have ordered in the
 // tick before, because the size stays outside the bounds: that is told once.
 func (r *report) again(s *state) bool {
-	return r.limit == LimitOutside && s.outcome.limit == LimitOutside && s.outcome.decision.Act && s.outcome.decision.Size == r.size
+	return r.limit == LimitOutside && s.outcome.Limit == LimitOutside && s.outcome.Decision.Act && s.outcome.Decision.Size == r.size
 }
 
 // reason says why the size was ordered.
@@ -200,6 +207,11 @@ func (a *Autoscaler) compare(r *report) {
 		r.ours = s.unsure && size == s.attempted
 		r.resized(s.capacity.Desired, size)
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.boots.see(r.at, r.added, r.removed, r.capacity.Pending)
+	r.boot = s.boots.typical(a.cfg.Boot)
+	r.spent = s.spending.spend(r.at, r.capacity.Desired, a.cfg.Budget)
 }
 
 // resized notes a change of size.
@@ -223,28 +235,60 @@ func (a *Autoscaler) decide(r *report) {
 		s.fresh = true
 		a.mu.Unlock()
 
-		capacity := r.capacity
-		capacity.Changed = r.changed
-		r.wish, r.decideErr = a.ask(Observation{
-			Now: r.at, Samples: s.samples.samples, Capacity: capacity, Min: r.min, Max: r.max,
-		})
+		o := Observation{Now: r.at, Samples: s.samples.samples, Capacity: r.capacity, Min: r.min, Max: r.max, Boot: r.boot}
+		o.Capacity.Changed = r.changed
+		r.wish, r.decideErr = a.ask(o)
+		if r.decideErr == nil {
+			r.decideErr = a.each(o)
+		}
 	}
-	if r.probeErr != nil || r.decideErr != nil || r.capacity.Maintenance {
+	measured := r.probeErr == nil && r.decideErr == nil
+	if !measured || r.capacity.Maintenance {
 		r.wish = Decision{Reason: Reason{Code: ReasonUnmeasured}}
 	}
 	rivalUntil, rival := a.rivals(r)
-	r.size, r.limit, r.until = bend(circumstances{
+	c := circumstances{
 		now: r.at, size: r.capacity.Desired, min: r.min, max: r.max,
 		ceiling:     s.ceiling.at(r.now),
+		spent:       r.spent >= 1,
 		command:     r.command,
 		zeroed:      a.zeroed(r),
 		maintenance: r.capacity.Maintenance,
 		rival:       rival || r.capacity.Rival != "", rivalUntil: rivalUntil,
-		measured: r.probeErr == nil && r.decideErr == nil,
+		measured: measured,
 		wish:     r.wish,
+		moves:    s.moves,
 		added:    r.added, removed: r.removed,
-		cooldown: a.cfg.Cooldown, step: a.cfg.Step,
-	})
+		boot: r.boot, cfg: &a.cfg,
+	}
+	if measured && !r.capacity.Maintenance {
+		a.weigh(&c)
+	}
+	b := bend(&c, a.bends)
+	r.size, r.limit, r.until, a.bends = b.size, b.by, b.until, b.bends
+	r.nextUp, r.nextDown = c.next()
+}
+
+// weigh holds a wish against those before it.
+func (a *Autoscaler) weigh(c *circumstances) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := &a.state
+	want := c.size
+	if c.wish.Act {
+		want = max(c.wish.Size, 0)
+	}
+	if a.cfg.Forecast.Share > 0 {
+		c.floor = s.past.floor(c.now, c.boot, a.cfg.Forecast)
+		s.past.add(c.now, want)
+		want = max(want, c.floor)
+	}
+	c.futile = s.futility.judge(c.now, c.boot, s.samples.samples, c.size, want, a.cfg.Futility)
+	if len(s.wishes) == 0 {
+		s.wishes.add(c.now, c.size, a.cfg.Stabilization)
+	}
+	s.wishes.add(c.now, want, a.cfg.Stabilization)
+	c.wishes = s.wishes
 }
 
 // rivals reports whether another autoscaler was at work before this tick, or

@@ -587,7 +587,7 @@ func TestDryRun(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	r := newRig(t, nil)
-	if got, want := r.a.Status().Explanation(), "web: no tick yet"; got != want {
+	if got, want := r.a.Status().String(), "web: no tick yet"; got != want {
 		t.Errorf("explanation %q, want %q", got, want)
 	}
 	r.gauge.latency(slow)
@@ -602,7 +602,7 @@ func TestStatus(t *testing.T) {
 	if diff := cmp.Diff(want, s.Counters); diff != "" {
 		t.Errorf("counters (-want +got):\n%s", diff)
 	}
-	if got, want := s.Explanation(), "web: stay at 3: latency 2s is above 1s, 40 times in a row (3 needed); 4 wished, but that is above Max"; got != want {
+	if got, want := s.String(), "web: stay at 3: latency 2s is above 1s, 40 times in a row (3 needed); 4 wished, but that is above Max"; got != want {
 		t.Errorf("explanation %q, want %q", got, want)
 	}
 }

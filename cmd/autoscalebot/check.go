@@ -126,5 +126,5 @@ func sentence(st autoscale.Status) string {
 	if st.Decision.Act {
 		verb = "would scale"
 	}
-	return fmt.Sprintf("autoscalebot %s: %s", verb, strings.TrimPrefix(st.Explanation(), st.Name+": "))
+	return fmt.Sprintf("autoscalebot %s: %s", verb, strings.TrimPrefix(st.String(), st.Name+": "))
 }

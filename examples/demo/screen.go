@@ -81,7 +81,7 @@ func (s *screen) write(text string) { _, _ = s.f.WriteString(text) }
 
 // explanation says what was decided last, and why.
 func explanation(sc scene) string {
-	return cmp.Or(strings.TrimPrefix(sc.status.Explanation(), processType+": "), "nothing yet")
+	return cmp.Or(strings.TrimPrefix(sc.status.String(), processType+": "), "nothing yet")
 }
 
 // styleOf returns how a measurement is shown beside the limits.

@@ -61,7 +61,7 @@ func status(a *autoscale.Autoscaler) http.HandlerFunc {
 		case s.DryRun:
 			fmt.Fprintln(w, "dry run: nothing is ordered")
 		}
-		fmt.Fprintln(w, s.Explanation())
+		fmt.Fprintln(w, s.String())
 		for _, e := range s.Events {
 			fmt.Fprintln(w, e.Time.Format("15:04:05"), e)
 		}

@@ -1,0 +1,468 @@
+package autoscale_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/google/go-cmp/cmp"
+)
+
+// wish is a rule that wishes the newest Value.
+var wish = autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+	s := o.Samples[len(o.Samples)-1]
+	return autoscale.Decision{Act: true, Size: int(s.Value), Reason: autoscale.Reason{Code: "wished", Text: fmt.Sprintf("%.0f are needed", s.Value)}}
+})
+
+// newWisher is a rig whose rule wishes what the test says.
+func newWisher(t *testing.T, size int, change func(*autoscale.Config)) *rig {
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Decider, c.Max = wish, autoscale.Fixed(100)
+		if change != nil {
+			change(c)
+		}
+	})
+	r.platform.size = size
+	return r
+}
+
+func (r *rig) wish(size int) {
+	r.gauge.mu.Lock()
+	defer r.gauge.mu.Unlock()
+	r.gauge.sample = autoscale.Sample{Signals: autoscale.SignalValue, Value: float64(size)}
+}
+
+// TestLimitsOfWishes wishes a size in each tick, half a minute apart, and looks
+// which size is then ordered.
+func TestLimitsOfWishes(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		config autoscale.Config
+		size   int
+		wishes []int
+		want   []int
+		limit  autoscale.Limit // of the last tick
+	}{
+		{"none", autoscale.Config{}, 3, []int{9, 2, 2}, []int{9, 2, 2}, autoscale.NotLimited},
+		// 10% of 20 are 2.
+		{"tolerance", autoscale.Config{Tolerance: 0.1}, 20, []int{22, 18, 23, 22, 21}, []int{20, 20, 23, 23, 23}, autoscale.LimitTolerance},
+		{"tolerance at 0", autoscale.Config{Tolerance: 0.9, Min: autoscale.Fixed(0)}, 0, []int{1}, []int{1}, autoscale.NotLimited},
+		// The first wish counts the size that was found.
+		{"stabilization down", autoscale.Config{Stabilization: autoscale.Stabilization{Down: time.Minute}}, 5, []int{2, 2, 2, 2, 2}, []int{5, 5, 5, 2, 2}, autoscale.NotLimited},
+		{"a peak in the window", autoscale.Config{Stabilization: autoscale.Stabilization{Down: time.Minute}}, 1, []int{4, 1, 2, 1, 2, 1}, []int{4, 4, 4, 2, 2, 2}, autoscale.LimitStabilization},
+		{"stabilization up", autoscale.Config{Stabilization: autoscale.Stabilization{Up: time.Minute}}, 1, []int{4, 9, 5, 6, 6, 1, 7}, []int{1, 1, 1, 5, 5, 1, 1}, autoscale.LimitStabilization},
+		// The policy of Kubernetes' HPA: 4 processes or 100% in each period.
+		{"rate up", autoscale.Config{Rate: autoscale.Rate{Up: autoscale.Quota{Processes: 4, Percent: 100, Period: time.Minute}}}, 1, []int{99, 99, 99, 99, 99, 99}, []int{5, 5, 10, 10, 20, 20}, autoscale.LimitRate},
+		{"rate in parts", autoscale.Config{Rate: autoscale.Rate{Up: autoscale.Quota{Processes: 4, Period: time.Minute}}}, 1, []int{3, 99, 99, 99}, []int{3, 5, 7, 9}, autoscale.LimitRate},
+		{"rate down", autoscale.Config{Rate: autoscale.Rate{Down: autoscale.Quota{Percent: 10, Period: time.Minute}}}, 20, []int{1, 1, 1, 1}, []int{18, 18, 16, 16}, autoscale.LimitRate},
+		{"rate rounds up", autoscale.Config{Rate: autoscale.Rate{Down: autoscale.Quota{Percent: 10, Period: time.Minute}}}, 3, []int{1, 1, 1}, []int{2, 2, 1}, autoscale.NotLimited},
+		{"rate, then step, then max", autoscale.Config{
+			Rate: autoscale.Rate{Up: autoscale.Quota{Processes: 9, Period: time.Minute}}, Step: autoscale.Step{Up: 5}, Max: autoscale.Fixed(12),
+		}, 3, []int{99, 99, 99}, []int{8, 12, 12}, autoscale.LimitMax},
+		{"stabilization goes before the step", autoscale.Config{
+			Stabilization: autoscale.Stabilization{Down: time.Minute}, Step: autoscale.Step{Down: 1},
+		}, 9, []int{5, 1, 1, 1, 1}, []int{9, 9, 9, 8, 7}, autoscale.LimitStep},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newWisher(t, tt.size, func(c *autoscale.Config) {
+				tt.config.Prober, tt.config.Scaler, tt.config.Logger, tt.config.Decider = c.Prober, c.Scaler, c.Logger, c.Decider
+				if tt.config.Max.String() == (autoscale.Schedule{}).String() {
+					tt.config.Max = c.Max
+				}
+				*c = tt.config
+			})
+			var got []int
+			for _, w := range tt.wishes {
+				r.wish(w)
+				r.ticks(1)
+				got = append(got, r.platform.size)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("wished %v; sizes (-want +got)\n%s", tt.wishes, diff)
+			}
+			if s := r.a.Status(); s.Limit != tt.limit {
+				t.Errorf("limit %v, not %v: %v", s.Limit, tt.limit, s)
+			}
+		})
+	}
+}
+
+// TestForecast has a lunch hour of eight processes every day but Saturday and
+// Sunday, and looks how many run at 12:00, when the wish is still one.
+func TestForecast(t *testing.T) {
+	r := newWisher(t, 1, func(c *autoscale.Config) {
+		c.Interval = 10 * time.Minute
+		c.Forecast = autoscale.Forecast{Share: 1, Lead: 20 * time.Minute}
+	})
+	atNoon := make(map[string]int)
+	raised := make(map[string]string) // when it first rose, by day
+	for now := start; now.Before(start.AddDate(0, 0, 15)); now = now.Add(10 * time.Minute) {
+		weekday := now.Weekday() != time.Saturday && now.Weekday() != time.Sunday
+		r.wish(1)
+		if weekday && now.Hour() == 12 && now.Minute() > 0 {
+			r.wish(8)
+		}
+		if _, err := r.a.Tick(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		day := now.Format("Mon 2")
+		if now.Hour() == 12 && now.Minute() == 0 {
+			atNoon[day] = r.platform.size
+		}
+		if r.platform.size > 1 && raised[day] == "" {
+			raised[day] = now.Format("15:04")
+		}
+	}
+	want := map[string]int{
+		"Mon 2": 1,                                                 // nothing is known
+		"Tue 3": 8, "Wed 4": 8, "Thu 5": 8, "Fri 6": 8, "Sat 7": 8, // yesterday's
+		"Sun 8": 1, "Mon 9": 1, // yesterday had no lunch hour
+		"Tue 10": 8, "Wed 11": 8, "Thu 12": 8, "Fri 13": 8, "Sat 14": 1, // a week ago had none
+		"Sun 15": 1, "Mon 16": 1,
+	}
+	if diff := cmp.Diff(want, atNoon); diff != "" {
+		t.Errorf("sizes at noon (-want +got)\n%s", diff)
+	}
+	if raised["Tue 3"] != "11:50" || raised["Mon 2"] != "12:10" {
+		t.Errorf("raised at %s with a forecast and at %s without", raised["Tue 3"], raised["Mon 2"])
+	}
+}
+
+// TestForecastFollowsTheClocks is about the day after Berlin's clocks went
+// forward, when the same time yesterday is 23 hours ago.
+func TestForecastFollowsTheClocks(t *testing.T) {
+	berlin := zone(t, "Europe/Berlin")
+	r := newWisher(t, 1, func(c *autoscale.Config) { c.Forecast = autoscale.Forecast{Share: 0.5, Location: berlin} })
+	at := func(day, hour, wish int) int {
+		r.wish(wish)
+		if _, err := r.a.Tick(t.Context(), time.Date(2026, 3, day, hour, 0, 0, 0, berlin)); err != nil {
+			t.Fatal(err)
+		}
+		return r.platform.size
+	}
+	at(28, 12, 7) // Saturday
+	at(28, 13, 1)
+	if got := at(29, 12, 1); got != 4 { // half of seven, rounded up
+		t.Errorf("%d at noon of the day of 23 hours, not 4", got)
+	}
+	if got := at(29, 13, 1); got != 1 {
+		t.Errorf("%d an hour later, not 1", got)
+	}
+}
+
+func TestFutility(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Max, c.Futility, c.NotifyOn = autoscale.Fixed(20), autoscale.Futility{After: 2}, autoscale.Futile
+		c.Decider, c.Cooldown.Up = autoscale.Consecutive{UpAfter: 1, DownAfter: 1}, time.Minute
+	})
+	r.gauge.latency(slow) // whatever is ordered
+	if got := r.ticks(12); !slices.Equal(got, []int{2, 3}) {
+		t.Fatalf("ordered %v: more after two increases that moved nothing", got)
+	}
+	if got := r.take(); !slices.Equal(got, []string{"futile began"}) {
+		t.Errorf("told %v", got)
+	}
+	s := r.a.Status()
+	if s.Limit != autoscale.LimitFutile || !s.NextUp.Equal(s.Until) || !strings.Contains(s.String(), "the bottleneck is elsewhere") {
+		t.Errorf("status %v, next up %v, until %v", s, s.NextUp, s.Until)
+	}
+	var tried []int
+	for i := 0; i < 20 && tried == nil; i++ {
+		tried = r.ticks(1)
+	}
+	if !slices.Equal(tried, []int{4}) {
+		t.Errorf("ordered %v in the ten minutes after: one more is to be tried", tried)
+	}
+	r.gauge.latency(1500 * time.Millisecond) // that one helped, and the next two do not
+	if got := r.ticks(12); !slices.Equal(got, []int{5, 6}) {
+		t.Errorf("ordered %v after an increase that helped", got)
+	}
+	r.gauge.latency(fast)
+	r.ticks(12)
+	if got := r.take(); len(got) == 0 || got[len(got)-1] != "futile ended" {
+		t.Errorf("told %v, not that it ended", got)
+	}
+}
+
+// TestMoreWorkIsNotFutile has a load that grows with the size: the latency stays,
+// and the throughput does not.
+func TestMoreWorkIsNotFutile(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Max, c.Futility = autoscale.Fixed(9), autoscale.Futility{After: 1}
+		c.Decider = autoscale.Consecutive{UpAfter: 1}
+	})
+	for range 40 {
+		r.gauge.mu.Lock()
+		r.gauge.sample = autoscale.Sample{Signals: autoscale.SignalLatency | autoscale.SignalThroughput, Latency: slow, Throughput: float64(10 * r.platform.size)}
+		r.gauge.mu.Unlock()
+		r.ticks(1)
+	}
+	if r.platform.size != 9 {
+		t.Errorf("stopped at %d: %v", r.platform.size, r.a.Status())
+	}
+}
+
+// TestBudget spends three process-hours an hour of a budget of 48 a day.
+func TestBudget(t *testing.T) {
+	berlin := zone(t, "Europe/Berlin")
+	r := newWisher(t, 3, func(c *autoscale.Config) {
+		c.NotifyOn, c.Budget = autoscale.BudgetShort, autoscale.Budget{Hours: 48, Location: berlin}
+	})
+	r.wish(3)
+	r.now = time.Date(2026, 3, 2, 0, 0, 0, 0, berlin)
+	sizes := make(map[string]int)
+	var told []string
+	for range 48 * 120 {
+		r.ticks(1)
+		hour := r.now.In(berlin).Format("2 15:04")
+		sizes[hour] = r.platform.size
+		for _, kind := range r.take() {
+			told = append(told, kind+" "+hour)
+		}
+	}
+	// 80% are 38.4 hours, spent after 12.8; all after 16.
+	for hour, want := range map[string]int{"2 12:48": 3, "2 15:59": 3, "2 16:01": 1, "2 23:59": 1, "3 00:01": 3} {
+		if sizes[hour] != want {
+			t.Errorf("%d at %s, not %d", sizes[hour], hour, want)
+		}
+	}
+	if len(told) < 2 || told[0] != "budget_short began 2 12:49" || !slices.Contains(told, "budget_short began 2 16:01") {
+		t.Errorf("told %v", told)
+	}
+}
+
+func TestBudgetByHand(t *testing.T) {
+	r := newWisher(t, 2, func(c *autoscale.Config) { c.Budget, c.Min = autoscale.Budget{Hours: 24}, autoscale.Fixed(1) })
+	r.wish(9)
+	r.ticks(1)
+	r.now = r.now.Add(3 * time.Hour) // nobody ticked: nine ran all the same
+	r.wish(9)
+	r.ticks(1)
+	s := r.a.Status()
+	if s.Limit != autoscale.LimitBudget || r.platform.size != 1 {
+		t.Errorf("size %d: %v", r.platform.size, s)
+	}
+	if got, want := s.String(), "web: from 9 to 1: 9 are needed; 9 wished, but the budget of hours is spent"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestBoot learns from a platform that says how many are pending, and waits.
+func TestBoot(t *testing.T) {
+	r := newWisher(t, 1, func(c *autoscale.Config) { c.Cooldown.Boot, c.Boot = true, 45*time.Second })
+	var seen time.Duration
+	if got := r.a.Status().Boot; got != 0 {
+		t.Errorf("boot %v before the first tick", got)
+	}
+	for i := range 12 { // each increase takes 90 s to serve
+		r.wish(i + 2)
+		if d, _ := r.tick(); d.Act {
+			r.platform.pending = 1
+			r.ticks(2)
+			r.platform.pending = 0
+			r.ticks(1)
+		}
+		seen = r.a.Status().Boot
+	}
+	if seen != 90*time.Second {
+		t.Errorf("learned %v, not 1m30s", seen)
+	}
+	r.wish(50)
+	r.ticks(4)
+	r.wish(60)
+	r.platform.takeOrders()
+	if r.ticks(1); r.a.Status().Limit != autoscale.LimitCooldown && r.a.Status().Limit != autoscale.NotLimited {
+		t.Errorf("limit %v", r.a.Status().Limit)
+	}
+	// An increase now is followed by a rest of a boot.
+	r.ticks(4)
+	r.wish(70)
+	r.ticks(1)
+	r.wish(80)
+	for i, want := range []autoscale.Limit{autoscale.LimitCooldown, autoscale.LimitCooldown, autoscale.NotLimited} {
+		r.ticks(1)
+		if got := r.a.Status().Limit; got != want {
+			t.Errorf("%d ticks after an increase: limit %v, want %v", i+1, got, want)
+		}
+	}
+}
+
+// TestTheNextLeaderKeepsTheLimits hands each kind of what is remembered over.
+func TestTheNextLeaderKeepsTheLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, sa, sb, reg := two(t, func(c *autoscale.Config) {
+			c.Decider, c.Max = wish, autoscale.Fixed(50)
+			c.Stabilization.Down = 5 * time.Minute
+			c.Rate.Up = autoscale.Quota{Processes: 10, Period: 10 * time.Minute}
+			c.Forecast = autoscale.Forecast{Share: 1}
+			c.Budget = autoscale.Budget{Hours: 200}
+			c.Futility = autoscale.Futility{After: 3}
+		})
+		sa.lead()
+		a.wish(8)
+		a.pass()
+		a.platform.pending = 1
+		a.pass()
+		a.platform.pending = 0
+		a.pass()
+		if a.platform.size != 8 {
+			t.Fatalf("size %d", a.platform.size)
+		}
+		sb.lead()
+		b.wish(2)
+		b.pass()
+		if s := b.a.Status(); s.Limit != autoscale.LimitStabilization || s.Boot != time.Minute {
+			t.Errorf("after the hand-over: %v, boot %v", s, s.Boot)
+		}
+		b.wish(50)
+		b.pass()
+		if s := b.a.Status(); s.Limit != autoscale.LimitRate || b.platform.size != 11 {
+			t.Errorf("size %d: %v", b.platform.size, s)
+		}
+		var stored struct {
+			Past     struct{ Buckets []byte }
+			Spending struct{ Hours float64 }
+		}
+		if err := json.Unmarshal(reg.state, &stored); err != nil || len(stored.Past.Buckets) == 0 || stored.Spending.Hours == 0 {
+			t.Errorf("stored %+v, %v", stored, err)
+		}
+		// A follower shows all of it.
+		sa.term = 0
+		a.pass()
+		if s, l := a.a.Status(), b.a.Status(); !cmp.Equal(s.Bends, l.Bends) || s.Boot != l.Boot || s.String() != l.String() {
+			t.Errorf("the follower says\n%v %v\nand the leader\n%v %v", s, s.Bends, l, l.Bends)
+		}
+		// The day after, the third leader knows.
+		time.Sleep(24*time.Hour - 70*time.Second)
+		sa.lead()
+		a.wish(3)
+		a.pass()
+		if s := a.a.Status(); s.Limit == autoscale.NotLimited || len(s.Bends) == 0 || s.Bends[0] != (autoscale.Bend{Limit: autoscale.LimitForecast, From: 3, To: 50}) {
+			t.Errorf("the day after: %v %v", s, s.Bends)
+		}
+	})
+}
+
+// pair is a decider of the host's own that consists of two.
+type pair struct{ autoscale.Decider }
+
+func (pair) Each(o autoscale.Observation, yield func(string, autoscale.Decision)) {
+	yield("wish", wish(o))
+	yield("Consecutive", autoscale.Consecutive{}.Decide(o))
+}
+
+func TestExplanation(t *testing.T) {
+	var log bytes.Buffer
+	r := newWisher(t, 4, func(c *autoscale.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		c.Decider = pair{autoscale.Highest(wish, autoscale.Consecutive{})}
+		c.Max, c.Step.Up, c.Cooldown.Up = autoscale.Fixed(12), 6, time.Minute
+		c.Rate.Up = autoscale.Quota{Processes: 7, Period: 5 * time.Minute}
+	})
+	r.wish(30)
+	r.ticks(1)
+	s := r.a.Status()
+	want := []autoscale.Bend{
+		{Limit: autoscale.LimitRate, From: 30, To: 11},
+		{Limit: autoscale.LimitStep, From: 11, To: 10},
+	}
+	if diff := cmp.Diff(want, s.Bends); diff != "" {
+		t.Errorf("bends (-want +got)\n%s", diff)
+	}
+	if len(s.Rules) != 2 || s.Rules[0].Size != 30 || s.Rules[1].Rule != "Consecutive" || s.Rules[1].Act {
+		t.Errorf("rules %+v", s.Rules)
+	}
+	r.ticks(1)
+	s = r.a.Status()
+	if s.Limit != autoscale.LimitCooldown || s.NextUp.Sub(r.now) != 30*time.Second || s.NextDown.Sub(r.now) != 30*time.Second {
+		t.Errorf("limit %v, next up %v, down %v", s.Limit, s.NextUp.Sub(r.now), s.NextDown.Sub(r.now))
+	}
+	for _, part := range []string{"explanation.wish=30", "explanation.limit.rate=\"30 to 11\"", "explanation.rule.Consecutive=\"stay at 4: ", "explanation.next_up="} {
+		if !strings.Contains(log.String(), part) {
+			t.Errorf("the log does not say %s:\n%s", part, log.String())
+		}
+	}
+	data, err := json.Marshal(s)
+	for _, part := range []string{`"wish":30`, `"rules":[{"rule":"wish","wish":30,"reason":"30 are needed"}`, `"bends":[{"limit":"cooldown","from":30,"to":10`, `"next_up":"2026`} {
+		if !strings.Contains(string(data), part) {
+			t.Errorf("%v; the JSON does not say %s:\n%s", err, part, data)
+		}
+	}
+}
+
+func TestValidateLimits(t *testing.T) {
+	err := autoscale.Config{
+		Prober: &gauge{}, Scaler: &platform{}, Tolerance: 1, Boot: time.Hour,
+		Stabilization: autoscale.Stabilization{Up: -1, Down: time.Second},
+		Rate:          autoscale.Rate{Up: autoscale.Quota{Processes: 1}, Down: autoscale.Quota{Period: time.Minute}},
+		Forecast:      autoscale.Forecast{Share: 2, Lead: -1}, Futility: autoscale.Futility{After: -1, Hold: -1},
+		Budget: autoscale.Budget{Hours: 23},
+	}.Validate()
+	for _, part := range []string{
+		"Tolerance is 1:", "Boot is 1h0m0s:", "Stabilization is -1ns up", "window of 1s, shorter than the Interval of 30s",
+		"Rate.Up.Period is 0s", "Rate.Down permits no change at all in 1m0s", "Forecast.Share is 2", "Forecast.Lead is -1ns",
+		"Futility.After is -1", "Futility.Hold is -1ns", "Budget.Hours is 23, and Min alone, 1 processes around the clock, takes 24",
+	} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("the error does not say %q:\n%v", part, err)
+		}
+	}
+}
+
+// FuzzLimits lets any wishes go through any limits: the size stays within the
+// bounds, moves only as far as the step and the quota permit, and what it is
+// said to be is what was ordered.
+func FuzzLimits(f *testing.F) {
+	f.Add([]byte{9, 2, 200, 0, 255, 7, 7, 7, 1, 1, 1, 1}, uint8(3), uint8(20), uint8(2), uint8(3), uint8(10), uint16(300), uint8(4))
+	f.Fuzz(func(t *testing.T, data []byte, low, span, up, down, tolerance uint8, window uint16, quota uint8) {
+		lo, hi := int(low), int(low)+int(span)
+		cfg := autoscale.Config{
+			Min: autoscale.Fixed(lo), Max: autoscale.Fixed(hi),
+			Step: autoscale.Step{Up: int(up), Down: int(down)}, Tolerance: float64(tolerance) / 256,
+			Cooldown: autoscale.Cooldown{Up: time.Duration(up) * time.Second, Down: time.Duration(window) * time.Second},
+			Forecast: autoscale.Forecast{Share: float64(quota%3) / 2}, Futility: autoscale.Futility{After: int(quota % 4)},
+		}
+		if window >= 30 {
+			cfg.Stabilization = autoscale.Stabilization{Up: time.Duration(window/2+15) * time.Second, Down: time.Duration(window) * time.Second}
+		}
+		if quota > 0 {
+			cfg.Rate.Up = autoscale.Quota{Processes: int(quota), Percent: float64(up), Period: time.Duration(window)*time.Second + 1}
+		}
+		if lo > 0 && quota%2 == 1 {
+			cfg.Budget = autoscale.Budget{Hours: float64(24*lo + int(span))}
+		}
+		r := newWisher(t, lo, func(c *autoscale.Config) {
+			cfg.Prober, cfg.Scaler, cfg.Logger, cfg.Decider = c.Prober, c.Scaler, c.Logger, c.Decider
+			*c = cfg
+		})
+		for _, b := range data[:min(len(data), 300)] {
+			r.wish(int(b) - 5)
+			before := r.platform.size
+			d, err := r.tick()
+			if err != nil {
+				t.Fatal(err)
+			}
+			size, s := r.platform.size, r.a.Status()
+			switch {
+			case size < lo || size > hi:
+				t.Fatalf("size %d outside %d to %d", size, lo, hi)
+			case up > 0 && size-before > int(up), down > 0 && before-size > int(down) && s.Limit != autoscale.LimitBudget:
+				t.Fatalf("from %d to %d past the step: %v", before, size, s)
+			case d.Act != (size != before) || s.Decision.Size != size:
+				t.Fatalf("from %d to %d, and it says %+v", before, size, s.Decision)
+			}
+			for i, bend := range s.Bends {
+				if i > 0 && bend.From != s.Bends[i-1].To || bend.From == bend.To {
+					t.Fatalf("bends do not follow: %+v", s.Bends)
+				}
+			}
+		}
+	})
+}
