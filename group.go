@@ -1,0 +1,105 @@
+package autoscale
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+)
+
+// A Group runs the Autoscalers of several process types side by side, as of web
+// and worker. They share what their Scalers share, a heroku.Client and its
+// budget of calls for instance, and nothing else: one that fails, even for
+// good, does not stop the others. Make one with [NewGroup]. Its methods are
+// safe for concurrent use.
+type Group struct {
+	members []*Autoscaler
+	fault   error
+}
+
+// NewGroup returns a Group of an Autoscaler for each Config. As [New] it does no
+// I/O and never fails: Run and Validate report what is wrong. The Names must
+// differ, and each Config must have an Elector of its own, because an Elector
+// serves one Autoscaler.
+func NewGroup(cfgs ...Config) *Group {
+	g := &Group{}
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(cfgs) == 0 {
+		bad("a Group without a Config: give one for each process type")
+	}
+	names := make(map[string]int)
+	electors := make(map[Elector]string)
+	for i, cfg := range cfgs {
+		a := New(cfg)
+		g.members = append(g.members, a)
+		name := a.cfg.Name
+		if before, taken := names[name]; taken {
+			bad("Name of Config %d is %q, as that of Config %d: give each process type its own", i+1, name, before+1)
+			continue
+		}
+		names[name] = i
+		// Of others it cannot be told whether two that are equal are the same.
+		if v := reflect.ValueOf(cfg.Elector); v.Kind() == reflect.Pointer && !v.IsNil() {
+			if before, taken := electors[cfg.Elector]; taken {
+				bad("%s and %s have the same Elector: make one for each", before, name)
+			}
+			electors[cfg.Elector] = name
+		}
+	}
+	if errs != nil {
+		g.fault = fmt.Errorf("%w: %w", ErrConfig, errors.Join(errs...))
+	}
+	return g
+}
+
+// Validate reports what is wrong with the Group and with each Config, as
+// [Config.Validate] does.
+func (g *Group) Validate() error {
+	errs := []error{g.fault}
+	for _, a := range g.members {
+		if err := a.cfg.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", a.cfg.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Run runs all until ctx ends, and returns when all have ended. A member that
+// ends before is logged, as [Autoscaler.Run] does, and the others go on. The
+// error joins those of the members that failed; it is nil if none did. If the
+// Group itself is bad nothing is run, and the error wraps [ErrConfig]; that is
+// logged too.
+func (g *Group) Run(ctx context.Context) error {
+	if g.fault != nil {
+		// As with Autoscaler.Run, who writes go g.Run(ctx) does not see it.
+		logger := slog.Default()
+		if len(g.members) > 0 {
+			logger = g.members[0].cfg.Logger
+		}
+		_ = guard(func() error { logger.ErrorContext(ctx, g.fault.Error()); return nil })
+		return g.fault
+	}
+	errs := make([]error, len(g.members))
+	var wg sync.WaitGroup
+	for i, a := range g.members {
+		wg.Go(func() { errs[i] = a.Run(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// All returns the Autoscalers, in the order of their Configs, for Status, Pause
+// and the like.
+func (g *Group) All() []*Autoscaler { return append([]*Autoscaler(nil), g.members...) }
+
+// Status returns a snapshot of each, in the order of their Configs.
+func (g *Group) Status() []Status {
+	out := make([]Status, len(g.members))
+	for i, a := range g.members {
+		out[i] = a.Status()
+	}
+	return out
+}

@@ -1,0 +1,90 @@
+package autoscale_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// TestGroup has three process types: one works, one panics, and the elector of
+// one fails for good.
+func TestGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := errors.New("the table has the wrong shape")
+		good, bad := &platform{size: 1}, &platform{size: 1}
+		slowly := &gauge{sample: latency(slow)}
+		g := autoscale.NewGroup(
+			autoscale.Config{Name: "web", Prober: slowly, Scaler: good, Logger: silent},
+			autoscale.Config{Name: "worker", Prober: autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) { panic("no") }), Scaler: bad, Logger: silent},
+			autoscale.Config{Name: "clock", Prober: slowly, Scaler: bad, Logger: silent, Elector: failing{gone}},
+		)
+		if err := g.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute+time.Second)
+		defer cancel()
+		if err := g.Run(ctx); !errors.Is(err, gone) || !strings.Contains(err.Error(), "clock") {
+			t.Errorf("Run = %v, not what ended one of them", err)
+		}
+		if good.size != 3 {
+			t.Errorf("web is at %d: another's failure stopped it", good.size)
+		}
+		s := g.Status()
+		if len(s) != 3 || s[0].Name != "web" || s[1].Counters.Panics == 0 || s[1].Counters.Ticks != s[0].Counters.Ticks || len(g.All()) != 3 {
+			t.Errorf("status %v", s)
+		}
+	})
+}
+
+type failing struct{ err error }
+
+func (f failing) Run(context.Context) error     { return f.err }
+func (failing) Current() (autoscale.Term, bool) { return autoscale.Term{}, false }
+
+func TestGroupIsChecked(t *testing.T) {
+	same := new(registry).seat("web.1")
+	for _, tt := range []struct {
+		group *autoscale.Group
+		want  []string
+	}{
+		{autoscale.NewGroup(), []string{"a Group without a Config"}},
+		{autoscale.NewGroup(autoscale.Config{Logger: silent}, autoscale.Config{}), []string{`Name of Config 2 is "web", as that of Config 1`, "web: ", "Prober is nil"}},
+		{
+			autoscale.NewGroup(autoscale.Config{Logger: silent, Elector: same}, autoscale.Config{Name: "worker", Elector: same}),
+			[]string{"web and worker have the same Elector", "worker: "},
+		},
+	} {
+		err := tt.group.Validate()
+		for _, want := range tt.want {
+			if !errors.Is(err, autoscale.ErrConfig) || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v does not say %q", err, want)
+			}
+		}
+		if err := tt.group.Run(t.Context()); !errors.Is(err, autoscale.ErrConfig) {
+			t.Errorf("Run = %v", err)
+		}
+	}
+}
+
+func ExampleNewGroup() {
+	web, worker := &memory{size: 1}, &memory{size: 1}
+	g := autoscale.NewGroup(
+		autoscale.Config{Name: "web", Prober: measured(2 * time.Second), Scaler: web, Logger: quiet},
+		autoscale.Config{Name: "worker", Prober: measured(300 * time.Millisecond), Scaler: worker, Logger: quiet},
+	)
+	for _, a := range g.All() { // Run does this until its context ends
+		_, _ = a.Tick(context.Background(), time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
+	}
+	for _, s := range g.Status() {
+		fmt.Println(s)
+	}
+	// Output:
+	// web: stay at 1: latency 2s is above 1s, 1 time in a row (3 needed)
+	// worker: stay at 1: latency 300ms is within 200ms to 1s
+}
