@@ -89,7 +89,7 @@ func (a *Autoscaler) commitSize(r *report, e Event) {
 			s.counters.Changes++
 			e.Kind, e.Decision = Changed, Decision{}
 		}
-		s.unsure = false
+		s.orders.Unsure = false
 		a.push(e)
 	}
 	s.known = true
@@ -106,8 +106,8 @@ func (a *Autoscaler) commitSize(r *report, e Event) {
 func (a *Autoscaler) commitOrder(r *report, e Event) {
 	s := &a.state
 	if r.ordered {
-		s.attempted, s.ordering = r.tried, r.wish
-		s.unsure = r.orderErr != nil
+		s.ordering = r.wish
+		s.orders.give(r.at, r.tried, r.orderErr != nil)
 	}
 	if r.refused != nil {
 		known := s.ceiling.at(r.now) == r.refused.Limit

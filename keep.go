@@ -82,13 +82,13 @@ func (a *Autoscaler) intend(ctx context.Context, r *report) error {
 	}
 	a.mu.Lock()
 	s := &a.state
-	attempted, unsure := s.attempted, s.unsure
-	s.attempted, s.unsure = r.size, true
+	before := s.orders
+	s.orders.give(r.at, r.size, true)
 	a.mu.Unlock()
 	err := a.save(ctx)
 	if err != nil {
 		a.mu.Lock()
-		s.attempted, s.unsure = attempted, unsure
+		s.orders = before
 		a.mu.Unlock()
 	}
 	return err

@@ -15,18 +15,17 @@ type memory struct {
 	Version int       `json:"version"`
 	Saved   time.Time `json:"saved"` // by the clock of who saved it
 
-	Ticked    time.Time `json:"ticked"`
-	Capacity  Capacity  `json:"capacity"`
-	Changed   time.Time `json:"changed,omitzero"`
-	Added     time.Time `json:"added,omitzero"`
-	Removed   time.Time `json:"removed,omitzero"`
-	Attempted int       `json:"attempted"`
-	Unsure    bool      `json:"unsure,omitempty"`
-	Ceiling   int       `json:"ceiling,omitempty"`
-	Until     time.Time `json:"ceiling_until,omitzero"`
-	Moves     []move    `json:"moves,omitempty"`
-	Min       int       `json:"min"`
-	Max       int       `json:"max"`
+	Ticked   time.Time `json:"ticked"`
+	Capacity Capacity  `json:"capacity"`
+	Changed  time.Time `json:"changed,omitzero"`
+	Added    time.Time `json:"added,omitzero"`
+	Removed  time.Time `json:"removed,omitzero"`
+	Orders   orders    `json:"orders"`
+	Ceiling  int       `json:"ceiling,omitempty"`
+	Until    time.Time `json:"ceiling_until,omitzero"`
+	Moves    []move    `json:"moves,omitempty"`
+	Min      int       `json:"min"`
+	Max      int       `json:"max"`
 
 	ProbeFailures int `json:"probe_failures,omitempty"`
 	ScaleFailures int `json:"scale_failures,omitempty"`
@@ -118,7 +117,7 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 	m := memory{
 		Version: memoryVersion, Saved: now,
 		Ticked: at(s.ticked), Capacity: s.capacity, Changed: at(s.changed), Added: at(s.added), Removed: at(s.removed),
-		Attempted: s.attempted, Unsure: s.unsure, Ceiling: s.ceiling.size, Until: at(s.ceiling.until),
+		Orders: s.orders.shifted(at), Ceiling: s.ceiling.size, Until: at(s.ceiling.until),
 		Min: s.min, Max: s.max, Rivalry: s.rivalry.shifted(at),
 		ProbeFailures: s.probeFailures, ScaleFailures: s.scaleFailures,
 		Past: s.past.stored(), Futility: s.futility.shifted(at), Spending: s.spending.shifted(at), Boots: s.boots.shifted(at),
@@ -181,7 +180,7 @@ func decode(r Record, name string) (*state, error) {
 	s := &state{
 		ticked: at(m.Ticked), known: !m.Ticked.IsZero(), capacity: m.Capacity,
 		changed: at(m.Changed), added: at(m.Added), removed: at(m.Removed),
-		attempted: m.Attempted, unsure: m.Unsure, ceiling: ceiling{m.Ceiling, at(m.Until)},
+		orders: m.Orders.shifted(at), ceiling: ceiling{m.Ceiling, at(m.Until)},
 		min: m.Min, max: m.Max, rivalry: m.Rivalry.shifted(at),
 		probeFailures: m.ProbeFailures, scaleFailures: m.ScaleFailures,
 		wishes: m.Wishes[max(0, len(m.Wishes)-maxSlots):].shifted(at), past: m.Past.past(),

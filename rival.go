@@ -16,6 +16,31 @@ const (
 	rivalRest = time.Hour
 )
 
+// lateOrder is for how long an order whose answer was lost may still take
+// effect, after another one.
+const lateOrder = 10 * time.Minute
+
+// orders tell whose a size is that the platform answers with.
+type orders struct {
+	Last   int       `json:"last"`             // even if it seemed to fail
+	Unsure bool      `json:"unsure,omitempty"` // whether it did
+	Late   int       `json:"late,omitempty"`   // one before it that seemed to fail,
+	LateAt time.Time `json:"late_at,omitzero"` // and when another one followed it
+}
+
+// give notes an order.
+func (o *orders) give(now time.Time, size int, unsure bool) {
+	if o.Unsure && o.Last != size {
+		o.Late, o.LateAt = o.Last, now
+	}
+	o.Last, o.Unsure = size, unsure
+}
+
+// seemed reports whether size is that of an order of ours which seemed to fail.
+func (o *orders) seemed(now time.Time, size int) bool {
+	return o.Unsure && size == o.Last || !o.LateAt.IsZero() && size == o.Late && now.Sub(o.LateAt) < lateOrder
+}
+
 // rivalry is what is remembered of changes by others.
 type rivalry struct {
 	Ordered time.Time   `json:"ordered,omitzero"` // our last order,
@@ -72,4 +97,9 @@ func (r rivalry) shifted(at func(time.Time) time.Time) rivalry {
 	}
 	r.Against = against
 	return r
+}
+
+func (o orders) shifted(at func(time.Time) time.Time) orders {
+	o.LateAt = at(o.LateAt)
+	return o
 }

@@ -67,23 +67,22 @@ type state struct {
 	leading bool
 	term    Term
 
-	known     bool
-	capacity  Capacity
-	changed   time.Time // when the size last changed
-	added     time.Time // when it was last raised; zero: not known
-	removed   time.Time // when it was last lowered; zero: not known
-	attempted int       // the size last ordered, even if that seemed to fail
-	unsure    bool      // whether it seemed to fail
-	ordering  Decision  // why it was ordered
-	ceiling   ceiling
-	moves     moves
-	rivalry   rivalry
-	wishes    wishes
-	past      past
-	futility  futility
-	spending  spending
-	boots     boots
-	obeyed    time.Time // the command that was last obeyed, by when it was given
+	known    bool
+	capacity Capacity
+	changed  time.Time // when the size last changed
+	added    time.Time // when it was last raised; zero: not known
+	removed  time.Time // when it was last lowered; zero: not known
+	orders   orders
+	ordering Decision // why it was ordered
+	ceiling  ceiling
+	moves    moves
+	rivalry  rivalry
+	wishes   wishes
+	past     past
+	futility futility
+	spending spending
+	boots    boots
+	obeyed   time.Time // the command that was last obeyed, by when it was given
 
 	min, max int
 	samples  history

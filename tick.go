@@ -111,7 +111,8 @@ func (a *Autoscaler) cutShort(ctx context.Context, r *report) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if r.ordered {
-		a.state.attempted, a.state.ordering, a.state.unsure = r.tried, r.wish, true
+		a.state.ordering = r.wish
+		a.state.orders.give(r.at, r.tried, true)
 	}
 	a.state.fresh = false
 	return fmt.Errorf("autoscale: %s: the tick was cut short: %w", a.cfg.Name, context.Cause(ctx))
@@ -204,7 +205,7 @@ func (a *Autoscaler) compare(r *report) {
 		r.added, r.removed = r.changed, r.changed
 	case size != s.capacity.Desired:
 		r.moved = true
-		r.ours = s.unsure && size == s.attempted
+		r.ours = s.orders.seemed(r.at, size)
 		r.resized(s.capacity.Desired, size)
 	}
 	a.mu.Lock()

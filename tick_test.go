@@ -433,6 +433,26 @@ func TestScaleFails(t *testing.T) {
 			t.Errorf("told %d scaled, want 1", got)
 		}
 	})
+	t.Run("takes effect after a later order, and is ours", func(t *testing.T) {
+		r := newWisher(t, 1, nil)
+		r.wish(5)
+		r.platform.failing = no // no answer, and no effect yet
+		_, _ = r.tick()
+		r.platform.failing = nil
+		r.wish(6)
+		r.ticks(1)
+		r.platform.set(5)
+		r.ticks(1)
+		if r.has(autoscale.Changed) != 0 || r.has(autoscale.Scaled) != 3 || r.platform.size != 6 {
+			t.Errorf("size %d; told %v", r.platform.size, r.seen)
+		}
+		r.now = r.now.Add(time.Hour)
+		r.platform.set(5)
+		r.ticks(1)
+		if r.has(autoscale.Changed) != 1 {
+			t.Error("an hour later it is still taken for ours")
+		}
+	})
 	t.Run("unreadable size is not 0", func(t *testing.T) {
 		r := newRig(t, nil)
 		r.gauge.latency(slow)
