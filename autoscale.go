@@ -27,11 +27,13 @@
 //	 3. The [Decider] wishes a size, from the samples that it asked to be shown.
 //	 4. Limits bend the wish, in this order: does this process lead; is it paused,
 //	    or the application in maintenance; is the size outside the bounds, which
-//	    sets the nearest bound at once; [Cooldown]; [Step]; the bounds Min and Max
-//	    of the moment, and what the platform permits. See [Limit].
+//	    sets the nearest bound at once; [Forecast], which raises it; [Futility];
+//	    Tolerance; [Stabilization]; [Cooldown]; [Rate]; [Step]; [Budget]; the bounds
+//	    Min and Max of the moment, and what the platform permits. See [Limit].
 //	 5. The [Scaler] orders an absolute number. An order that fails changes
 //	    nothing here, and the next tick tries again.
-//	 6. What happened is logged, and told to Observe and to each [Notifier].
+//	 6. What happened is logged, and told to Observe and to each [Notifier]. Why
+//	    it happened is the [Explanation] in Status and, at debug, in the log.
 //
 // # What it promises its host
 //
