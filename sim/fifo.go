@@ -1,0 +1,199 @@
+package sim
+
+import "math"
+
+// A pool is the processes that serve. Times are seconds since the start of the
+// load, and never go back.
+type pool interface {
+	// arrive has one of the processes that serve accept a request, or none.
+	arrive(t, work float64, route uint64)
+	// beat sends a heartbeat to one process.
+	beat(t, work float64, route uint64)
+	// answered returns when the heartbeat was answered. Before it is known it
+	// returns false; a heartbeat that was refused is answered at once, and bad.
+	answered(t float64) (end float64, refused, ok bool)
+	// advance brings every process to t.
+	advance(t float64)
+	// resize makes n processes serve: the newest stop accepting requests first,
+	// and finish what they have.
+	resize(t float64, n int)
+	// worked returns for how long slots of a process were busy until t.
+	worked(process int, t float64) float64
+}
+
+// fifo is processes that take up requests in the order in which they came, each
+// with the same number of slots. When a request arrives it is known which slot
+// of its process will be free first, so that no event needs to be kept: this is
+// the recursion of Kiefer and Wolfowitz.
+type fifo struct {
+	rec     *recorder
+	slots   int
+	backlog int
+	least   bool // routing
+
+	ready int
+	free  []float64 // when each slot of each process is free
+	work  []float64 // given to each process
+	waits []waits   // of each process, where the backlog is bounded
+
+	beatEnd     float64
+	beatRefused bool
+}
+
+// waits remembers when the last requests that had to wait in a process begin to
+// be worked on. As they begin in their order, the backlog is full if the oldest
+// of them waits still.
+type waits struct {
+	starts []float64
+	next   int
+}
+
+func newFIFO(rec *recorder, s Service) *fifo {
+	return &fifo{rec: rec, slots: s.Slots, backlog: s.Backlog, least: s.Routing == LeastBusy}
+}
+
+// soonest returns the slot of the process that is free first.
+func (f *fifo) soonest(process int) int {
+	first := process * f.slots
+	if f.slots == 1 {
+		return first
+	}
+	j := first
+	for i := first + 1; i < first+f.slots; i++ {
+		if f.free[i] < f.free[j] {
+			j = i
+		}
+	}
+	return j
+}
+
+// route returns the slot that a request is given to, and its process.
+func (f *fifo) route(t float64, route uint64) (process, slot int) {
+	process = pick(route, f.ready)
+	slot = f.soonest(process)
+	if !f.least {
+		return process, slot
+	}
+	for i, p := 1, process; i < f.ready && f.free[slot] > t; i++ {
+		if p++; p == f.ready {
+			p = 0
+		}
+		if s := f.soonest(p); f.free[s] < f.free[slot] {
+			process, slot = p, s
+		}
+	}
+	return process, slot
+}
+
+// begin returns when work that arrives at t begins, and false if it is refused.
+func (f *fifo) begin(t float64, process, slot int) (float64, bool) {
+	start := f.free[slot]
+	if start <= t {
+		return t, true
+	}
+	if f.backlog > 0 {
+		w := &f.waits[process]
+		if w.starts == nil {
+			w.starts = make([]float64, f.backlog)
+		}
+		if w.starts[w.next] > t {
+			return 0, false
+		}
+		w.starts[w.next] = start
+		if w.next++; w.next == f.backlog {
+			w.next = 0
+		}
+	}
+	return start, true
+}
+
+func (f *fifo) arrive(t, work float64, route uint64) {
+	r := f.rec
+	r.cur.arrivals++
+	if f.ready == 0 {
+		r.refuse(t)
+		return
+	}
+	process, slot := f.route(t, route)
+	start, ok := f.begin(t, process, slot)
+	if !ok {
+		r.refuse(t)
+		return
+	}
+	end := start + work
+	f.free[slot] = end
+	f.work[process] += work
+	r.enter(t)
+	r.occupy(start, end)
+	r.leave(end, work, start-t)
+	r.answer(t, end-t)
+}
+
+func (f *fifo) beat(t, work float64, route uint64) {
+	f.beatEnd, f.beatRefused = t, true
+	if f.ready == 0 {
+		return
+	}
+	process, slot := f.route(t, route)
+	start, ok := f.begin(t, process, slot)
+	if !ok {
+		return
+	}
+	f.beatEnd, f.beatRefused = start+work, false
+	f.free[slot] = f.beatEnd
+	f.work[process] += work
+	f.rec.occupy(start, f.beatEnd)
+}
+
+func (f *fifo) answered(float64) (end float64, refused, ok bool) {
+	return f.beatEnd, f.beatRefused, true
+}
+
+func (f *fifo) advance(float64) {}
+
+func (f *fifo) resize(t float64, n int) {
+	for p := f.ready; p < n; p++ {
+		if p == len(f.work) {
+			f.free = append(f.free, make([]float64, f.slots)...)
+			f.work = append(f.work, 0)
+			f.waits = append(f.waits, waits{})
+			continue
+		}
+		clear(f.free[p*f.slots : (p+1)*f.slots])
+		clear(f.waits[p].starts)
+		f.work[p] = 0
+	}
+	f.rec.serving(t, n-f.ready)
+	f.ready = n
+}
+
+func (f *fifo) worked(process int, t float64) float64 {
+	work := f.work[process]
+	for _, free := range f.free[process*f.slots : (process+1)*f.slots] {
+		work -= max(0, free-t)
+	}
+	return work
+}
+
+// pick turns 64 random bits into one of n.
+func pick(random uint64, n int) int {
+	return int(uint64(uint32(random>>32)) * uint64(n) >> 32)
+}
+
+// unit turns 64 random bits into a number from 0 to below 1.
+func unit(random uint64) float64 { return float64(random>>11) / (1 << 53) }
+
+// draws returns a function that draws how long the work on a request takes.
+func draws(s Service, exp, norm func() float64) func() float64 {
+	mean := s.Mean.Seconds()
+	switch {
+	case s.CV == 1:
+		return func() float64 { return mean * exp() }
+	case s.CV < 0:
+		return func() float64 { return mean }
+	}
+	// A lognormal distribution with this mean and coefficient of variation.
+	variance := math.Log1p(s.CV * s.CV)
+	sigma, mu := math.Sqrt(variance), math.Log(mean)-variance/2
+	return func() float64 { return math.Exp(mu + sigma*norm()) }
+}

@@ -1,0 +1,325 @@
+// Package sim replays a load against an autoscaler on a simulated service, so
+// that settings can be tried before they go live.
+//
+//	report, err := sim.Run(ctx, sim.Options{
+//		Load:       load,
+//		Controller: sim.Autoscaler(cfg, sim.Signals{}),
+//	})
+//
+// [Autoscaler] makes a [Controller] of the very autoscale.Config that a host
+// runs, of which no real end is touched; any other rule is one that has the two
+// methods. All of them see the same requests: what a simulation does depends on
+// its [Options] alone, the Seed included, and not on the machine or the hour.
+//
+// # The model
+//
+// Requests arrive at random and independently (a Poisson process) at the rate of
+// the [Load]. Each is given to one process that serves, at random as Heroku's
+// routers do it or to the one that is free first, and takes a random time of
+// work. A process has some slots and works first in, first out, or shares itself
+// among all its requests. A process that is ordered serves after a boot; of
+// those that go, the newest stop first, and finish what they have. A request
+// that takes longer than the timeout fails, and is worked on all the same; one
+// that meets no process, or a full backlog, fails at once.
+//
+// A [Controller] is asked at its interval, and sees in its [View] what metrics
+// inside the service would show of the seconds that are over.
+//
+// # Its limits
+//
+// A report is as true as the model, which is kinder than the world in this:
+//
+//   - Requests are independent and alike. Real ones come in bursts that a trace
+//     of minutes does not show, have heavy and light kinds, and are sent again
+//     when they fail.
+//   - A process works as fast just after its boot as ever, and as fast beside
+//     many others as alone.
+//   - Metrics are exact and at hand at the end of each second. Where several
+//     processes measure themselves, an autoscaler inside one of them sees a
+//     share; here it sees the whole.
+//   - The platform takes every order at once and never fails.
+//
+// Compare settings by it, under several seeds and loads, rather than believe
+// one number.
+package sim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// ErrOptions is wrapped by every error that says what is wrong with [Options].
+var ErrOptions = errors.New("sim: bad options")
+
+// A Controller is what scales: [Autoscaler] makes one of a Config, and any other
+// rule can be one. A Controller serves one Run, from one goroutine.
+type Controller interface {
+	// Interval is the time from the start of one tick to the start of the next.
+	Interval() time.Duration
+
+	// Tick returns how many processes are to be ordered now. An error ends the
+	// simulation.
+	Tick(ctx context.Context, now time.Time, v *View) (size int, err error)
+}
+
+// A Heartbeater is a [Controller] that has a heartbeat sent at the start of each
+// tick; the tick ends, and Tick is called, when it is answered.
+type Heartbeater interface {
+	// Heartbeat returns how long an answer is awaited, and how long a process
+	// works on one. A timeout of 0 sends none.
+	Heartbeat() (timeout, work time.Duration)
+}
+
+// A planner is a [Controller] that knows more than others do.
+type planner interface{ plan(o Options) error }
+
+// Discipline is in which order a process works on its requests.
+type Discipline uint8
+
+const (
+	// FIFO works on as many requests as there are slots, in the order in which
+	// they came; the others wait. So do Puma, Gunicorn and Unicorn.
+	FIFO Discipline = iota
+	// ProcessorSharing works on all requests at once, which share the slots. So
+	// does a server in Go, whose slots are its cores.
+	ProcessorSharing
+)
+
+// Routing is how a request finds its process.
+type Routing uint8
+
+const (
+	// Random picks any process that serves, as Heroku's routers do.
+	Random Routing = iota
+	// LeastBusy picks the one that is free first, or under ProcessorSharing has
+	// the fewest requests: the best that a load balancer can do.
+	LeastBusy
+)
+
+// The defaults of a [Service].
+const (
+	DefaultMean    = 100 * time.Millisecond
+	DefaultSlots   = 2
+	DefaultBacklog = 1000
+	DefaultTimeout = 30 * time.Second
+	DefaultBoot    = 30 * time.Second
+)
+
+// A Service is the model of what is scaled.
+type Service struct {
+	// Mean is how long a process works on a request, on average. 0: DefaultMean.
+	Mean time.Duration
+
+	// CV is the coefficient of variation of that: the standard deviation over
+	// the mean. 0 or 1: 1, an exponential distribution; negative: every request
+	// takes as long; otherwise a lognormal one.
+	CV float64
+
+	// Slots is how many requests a process works on at a time. 0: DefaultSlots.
+	Slots int
+
+	// Discipline is in which order. 0: FIFO.
+	Discipline Discipline
+
+	// Routing is how a request finds its process. 0: Random.
+	Routing Routing
+
+	// Backlog is how many requests may wait in a process; further ones are
+	// refused, and fail. 0: DefaultBacklog; negative: any number.
+	Backlog int
+
+	// Timeout is after how long a request fails. The process works on it all
+	// the same, as on Heroku (H12). 0: DefaultTimeout. At most five minutes.
+	Timeout time.Duration
+
+	// Boot is how long a process takes from being ordered to serving. 0:
+	// DefaultBoot; negative: none.
+	Boot time.Duration
+
+	// BootJitter is by which share of Boot a process may be earlier or later,
+	// at random, 0 to 1.
+	BootJitter float64
+}
+
+// An Objective is what makes a request a good one, and a minute.
+type Objective struct {
+	Latency time.Duration `json:"latency_ns"` // a request that takes longer is over. 0: DefaultLatency
+	Share   float64       `json:"share"`      // of the requests that may be over or fail; a minute with more is bad. 0: DefaultShare
+}
+
+// Options are what a simulation is made of. Load and Controller are required.
+type Options struct {
+	Load       Load
+	Controller Controller
+	Service    Service
+	Objective  Objective
+
+	// Initial is how many processes serve at the start. 0: as many as the load
+	// then demands.
+	Initial int
+
+	// Utilization is the highest at which a process meets the Objective, from
+	// which the demand is worked out. 0: found by [Calibrate].
+	Utilization float64
+
+	// Price is what a process costs in an hour, in any currency.
+	Price float64
+
+	// Seed is where the random numbers come from: the same seed gives the same
+	// report, and the same requests to every Controller.
+	Seed uint64
+
+	// Name is what the report is called.
+	Name string
+
+	// Progress, if set, is told now and then which share is done, 0 to 1.
+	Progress func(done float64)
+}
+
+func (s Service) withDefaults() Service {
+	s.Mean = cmp.Or(s.Mean, DefaultMean)
+	s.CV = cmp.Or(s.CV, 1)
+	s.Slots = cmp.Or(s.Slots, DefaultSlots)
+	s.Backlog = max(-1, cmp.Or(s.Backlog, DefaultBacklog))
+	s.Timeout = cmp.Or(s.Timeout, DefaultTimeout)
+	s.Boot = cmp.Or(s.Boot, DefaultBoot)
+	return s
+}
+
+// The defaults of an [Objective].
+const (
+	DefaultLatency = 500 * time.Millisecond
+	DefaultShare   = .05
+)
+
+func (o Objective) withDefaults() Objective {
+	o.Latency = cmp.Or(o.Latency, DefaultLatency)
+	o.Share = cmp.Or(o.Share, DefaultShare)
+	return o
+}
+
+func (o Options) withDefaults() Options {
+	o.Service = o.Service.withDefaults()
+	o.Objective = o.Objective.withDefaults()
+	return o
+}
+
+// maxSize is the most processes that can be simulated.
+const maxSize = 100_000
+
+// faults reports what is wrong with s and with o for it.
+func (s Service) faults(o Objective) (errs []error) {
+	s, o = s.withDefaults(), o.withDefaults()
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if s.Mean < time.Microsecond {
+		bad("Service.Mean is %v: it must be 1µs or more, or 0 for %v", s.Mean, DefaultMean)
+	}
+	if math.IsNaN(s.CV) || s.CV > 10 {
+		bad("Service.CV is %v: it must be at most 10, 0 for 1, or negative for none", s.CV)
+	}
+	if s.Slots < 1 || s.Slots > 10_000 {
+		bad("Service.Slots is %d: it must be 1 to 10000, or 0 for %d", s.Slots, DefaultSlots)
+	}
+	if s.Backlog > 1_000_000 {
+		bad("Service.Backlog is %d: it must be at most 1000000, 0 for %d, or negative for any number", s.Backlog, DefaultBacklog)
+	}
+	if s.Discipline > ProcessorSharing {
+		bad("Service.Discipline is %d: it must be FIFO or ProcessorSharing", s.Discipline)
+	}
+	if s.Routing > LeastBusy {
+		bad("Service.Routing is %d: it must be Random or LeastBusy", s.Routing)
+	}
+	if s.Timeout < time.Second || s.Timeout > maxTimeout*time.Second {
+		bad("Service.Timeout is %v: it must be 1s to %v, or 0 for %v", s.Timeout, maxTimeout*time.Second, DefaultTimeout)
+	}
+	if s.Boot > 24*time.Hour {
+		bad("Service.Boot is %v: it must be a day at most, 0 for %v, or negative for none", s.Boot, DefaultBoot)
+	}
+	if !(s.BootJitter >= 0 && s.BootJitter <= 1) {
+		bad("Service.BootJitter is %v: it must be 0 to 1", s.BootJitter)
+	}
+	if o.Latency < time.Microsecond || o.Latency >= s.Timeout {
+		bad("Objective.Latency is %v: it must be above 0 and below the Service's Timeout of %v, or 0 for %v", o.Latency, s.Timeout, DefaultLatency)
+	}
+	if !(o.Share > 0 && o.Share < 1) {
+		bad("Objective.Share is %v: it must be between 0 and 1, or 0 for %v", o.Share, DefaultShare)
+	}
+	return errs
+}
+
+// Validate reports everything that is wrong with o, in one error that wraps
+// [ErrOptions].
+func (o Options) Validate() error {
+	errs := o.Service.faults(o.Objective)
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(o.Load.rates) == 0 {
+		bad("Load is empty: read a trace or generate one")
+	}
+	if o.Controller == nil {
+		bad("Controller is nil: give one, as Autoscaler(cfg, Signals{})")
+	} else if i := o.Controller.Interval(); i < time.Millisecond {
+		bad("Controller: its Interval is %v: it must be 1ms or more", i)
+	}
+	if o.Initial < 0 || o.Initial > maxSize {
+		bad("Initial is %d: it must be 0 to %d", o.Initial, maxSize)
+	}
+	if !(o.Utilization >= 0 && o.Utilization <= 1) {
+		bad("Utilization is %v: it must be above 0 and at most 1, or 0 to have it found", o.Utilization)
+	}
+	if !(o.Price >= 0) || math.IsInf(o.Price, 1) {
+		bad("Price is %v: it must be 0 or more", o.Price)
+	}
+	if errs == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrOptions, errors.Join(errs...))
+}
+
+// Run replays o.Load against o.Controller, and reports how it went. It fails
+// where the options are bad (the error wraps [ErrOptions]), where the Controller
+// fails or orders an impossible size, and when ctx ends.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	if o.Utilization == 0 {
+		var err error
+		if o.Utilization, err = Calibrate(ctx, o.Service, o.Objective); err != nil {
+			return nil, err
+		}
+	}
+	if p, ok := o.Controller.(planner); ok {
+		if err := p.plan(o); err != nil {
+			return nil, err
+		}
+	}
+	if o.Initial == 0 {
+		o.Initial = o.demand(o.Load.rate(0))
+	}
+	if err := tooMany(o.demand(o.Load.Peak())); err != nil {
+		return nil, fmt.Errorf("sim: the load's peak of %.6g requests per second: %w", o.Load.Peak(), err)
+	}
+	return newEngine(o).run(ctx)
+}
+
+func tooMany(size int) error {
+	if size < 0 || size > maxSize {
+		return fmt.Errorf("%d processes cannot be simulated: it must be 0 to %d", size, maxSize)
+	}
+	return nil
+}
+
+// demand returns the fewest processes that meet the objective at a rate.
+func (o Options) demand(rate float64) int {
+	return processes(rate, o.Service, o.Utilization)
+}
+
+// processes returns how many processes it takes to serve a rate at a utilisation.
+func processes(rate float64, s Service, utilization float64) int {
+	return int(math.Max(1, math.Ceil(rate*s.Mean.Seconds()/(float64(s.Slots)*utilization)-1e-9)))
+}
