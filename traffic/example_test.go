@@ -1,0 +1,51 @@
+package traffic_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/traffic"
+)
+
+// The service measures its own traffic, and its autoscaler decides by it.
+func Example() {
+	t := traffic.New()
+	var scaler autoscale.Scaler // of package heroku, say
+	a := autoscale.New(autoscale.Config{Prober: t, Scaler: scaler})
+	_ = a // go a.Run(ctx)
+
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "Hello") })
+	server := httptest.NewServer(t.Handler(page)) // http.ListenAndServe(addr, t.Handler(mux))
+	defer server.Close()
+	res, err := http.Get(server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	fmt.Println(string(body))
+	// Output: Hello
+}
+
+// A minute's window suits a service with few requests, of which those for static
+// files say nothing about its load.
+func ExampleNew() {
+	t := traffic.New(traffic.Options{
+		Window: time.Minute,
+		Skip:   func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/static/") },
+	})
+	fmt.Println(t.Validate())
+
+	_, err := t.Probe(context.Background())
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// traffic: nothing is measured yet: it takes a whole window of 1m0s, and 0s have passed
+}

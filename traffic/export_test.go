@@ -1,0 +1,19 @@
+package traffic
+
+// For the tests of what cannot be seen from outside.
+var (
+	ParseStart = parseStart
+	QueueTime  = queueTime
+)
+
+// Counted returns how many requests began and ended since New.
+func (t *Traffic) Counted() (begun, ended int) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		begun += int(uint32(s.begun.Load()))
+		for j := range s.slots {
+			ended += int(s.slots[j].Load())
+		}
+	}
+	return begun, ended
+}
