@@ -49,3 +49,13 @@ func ExampleNew() {
 	// <nil>
 	// traffic: nothing is measured yet: it takes a whole window of 1m0s, and 0s have passed
 }
+
+// The requests and the processors make one sample.
+func ExampleCPU() {
+	prober := autoscale.Merge(traffic.New(), &traffic.CPU{})
+	_, err := prober.Probe(context.Background())
+	fmt.Println(err)
+	// Output:
+	// autoscale: merge: nothing was measured: prober 1 of 2: traffic: nothing is measured yet: it takes a whole window of 15s, and 0s have passed
+	// prober 2 of 2: traffic: the CPU is measured from one probe to the next, and this was the first
+}

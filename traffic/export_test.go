@@ -1,5 +1,7 @@
 package traffic
 
+import "time"
+
 // For the tests of what cannot be seen from outside.
 var (
 	ParseStart = parseStart
@@ -16,4 +18,11 @@ func (t *Traffic) Counted() (begun, ended int) {
 		}
 	}
 	return begun, ended
+}
+
+// ProcessTime is what CPU reads, and NewCPU one that reads something else.
+var ProcessTime = processTime
+
+func NewCPU(cores float64, read func() (time.Duration, error)) *CPU {
+	return &CPU{Cores: cores, read: read}
 }

@@ -36,7 +36,9 @@
 // The three rates are those of this process; [autoscale.Sample.Processes] is 1, and
 // the Autoscaler multiplies them up to the processes that serve. That is unbiased
 // where a router spreads the requests at random, as Heroku's does, and noisy where
-// they are few. [Shared] sums them over all processes instead.
+// they are few.
+//
+// [CPU] measures how busy the processors are; [autoscale.Merge] joins the two.
 //
 // # What is left out
 //
