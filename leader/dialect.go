@@ -114,7 +114,7 @@ RETURNING $ROW`),
 		release: fill(`UPDATE autoscale_lease SET expires_at = $NEVER
 WHERE name = $1$TEXT AND holder = $2$TEXT AND term = $3$INT`),
 		save: fill(`UPDATE autoscale_lease SET state = $4$BYTES, version = $5$INT, saved_at = $NOW
-WHERE name = $1$TEXT AND holder = $2$TEXT AND term = $3$INT AND expires_at > $NOW`),
+WHERE name = $1$TEXT AND holder = $2$TEXT AND term = $3$INT AND expires_at > $NOW AND version <= $5$INT`),
 		command: fill(`INSERT INTO autoscale_lease (name, holder, term, renewal, ttl_ms, expires_at, command)
 VALUES ($1$TEXT, '', 0, 0, 0, $NEVER, $2$BYTES)
 ON CONFLICT (name) DO UPDATE SET command = excluded.command`),

@@ -165,9 +165,13 @@ func (l *fakeLink) Release(ctx context.Context, c leader.Claim) error {
 }
 
 func (l *fakeLink) Save(ctx context.Context, c leader.Claim, state []byte, version int64) (bool, error) {
-	return l.held(ctx, "save", c, false, func(r *fakeRow, now time.Time) {
-		r.State, r.Version, r.saved = state, version, now
+	late := false
+	ok, err := l.held(ctx, "save", c, false, func(r *fakeRow, now time.Time) {
+		if late = r.Version > version; !late {
+			r.State, r.Version, r.saved = state, version, now
+		}
 	})
+	return ok && !late, err
 }
 
 func (l *fakeLink) Command(ctx context.Context, name string, command []byte) error {

@@ -117,6 +117,7 @@ type Elector struct {
 
 	campaign campaign // of Run
 	version  int64    // of the state in record; guarded by line
+	tried    int64    // the version that was saved last, even if that failed; likewise
 }
 
 // New returns an Elector that keeps its term in lease. It does no I/O and never
@@ -217,7 +218,8 @@ func (e *Elector) Save(ctx context.Context, term int64, state []byte) error {
 	}
 	saved := false
 	err := e.call(ctx, func(ctx context.Context) (err error) {
-		version := mathrand.Int64()
+		e.tried = nextVersion(max(e.tried, e.version))
+		version := e.tried
 		saved, err = e.lease.Save(ctx, e.claim(term), append([]byte{}, state...), version)
 		if saved && err == nil {
 			e.keep(state, version)
@@ -290,6 +292,11 @@ func (e *Elector) timeout() time.Duration {
 func (e *Elector) claim(term int64) Claim {
 	return Claim{Name: e.opts.Name, Holder: e.holder, Term: term, TTL: e.opts.TTL}
 }
+
+// nextVersion returns a version above another. Below its count it is random, so
+// that a store that was restored from a copy does not repeat one; 53 bits are what
+// a number of Lua or JavaScript holds.
+func nextVersion(version int64) int64 { return (version>>16+1)<<16 | mathrand.Int64N(1<<16) }
 
 // keep notes the state that was just saved, so that it is not read back.
 func (e *Elector) keep(state []byte, version int64) {

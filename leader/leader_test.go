@@ -249,6 +249,50 @@ func TestRefusedSaveEndsTheTerm(t *testing.T) {
 }
 
 // Names are apart, and holders of the same name are.
+// slowSave is a Lease of which one Save is on its way for so long that it is given
+// up, and arrives later.
+type slowSave struct {
+	leader.Lease
+	slow   bool
+	arrive func() (bool, error)
+}
+
+func (l *slowSave) Save(ctx context.Context, c leader.Claim, state []byte, version int64) (bool, error) {
+	if !l.slow {
+		return l.Lease.Save(ctx, c, state, version)
+	}
+	l.slow = false
+	l.arrive = func() (bool, error) { return l.Lease.Save(context.WithoutCancel(ctx), c, state, version) }
+	<-ctx.Done()
+	return false, ctx.Err()
+}
+
+func TestASaveThatComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowSave{Lease: &fakeLink{fakeStore: newFakeStore()}}
+		e := leader.New(store, leader.Options{Holder: "web.1", Logger: quiet})
+		go e.Run(t.Context())
+		synctest.Wait()
+		term, _ := e.Current()
+		store.slow = true
+		if err := e.Save(t.Context(), term.Number, []byte("older")); err == nil {
+			t.Fatal("a Save that was given up returned nil")
+		}
+		if err := e.Save(t.Context(), term.Number, []byte("newer")); err != nil {
+			t.Fatal(err)
+		}
+		if saved, err := store.arrive(); saved || err != nil {
+			t.Errorf("it was saved after the newer one: %v, %v", saved, err)
+		}
+		next := leader.New(store, leader.Options{Holder: "web.2", Logger: quiet})
+		go next.Run(t.Context())
+		synctest.Wait()
+		if r, _ := next.Record(); string(r.State) != "newer" {
+			t.Errorf("the next leader would start from %q", r.State)
+		}
+	})
+}
+
 func TestNamesAndHolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFakeStore()

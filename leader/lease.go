@@ -38,8 +38,10 @@ type Lease interface {
 	Release(ctx context.Context, c Claim) error
 
 	// Save replaces the state and its version, if c.Holder holds the lease in
-	// the term c.Term and it has not expired. Otherwise it changes nothing and
-	// returns false.
+	// the term c.Term, it has not expired, and the row's version is not above
+	// version: one that was given up, and arrives after a later one, must not
+	// bring the older state back. Otherwise it changes nothing and returns
+	// false. Versions have 53 bits.
 	Save(ctx context.Context, c Claim, state []byte, version int64) (bool, error)
 
 	// Command replaces the command, and makes a row that nobody holds if there
@@ -62,7 +64,7 @@ type Row struct {
 	Renewal int64         // changes with every renewal of the term
 	TTL     time.Duration // as the holder claimed it
 	Left    time.Duration // until the lease expires, by the store's clock; 0 or less: it has
-	Version int64         // of State, chosen by who saved it; 0: nothing was saved
+	Version int64         // of State, chosen by who saved it, and growing; 0: nothing was saved
 	State   []byte
 	Age     time.Duration // since State was saved, by the store's clock
 	Command []byte        // nil: none was given

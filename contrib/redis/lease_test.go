@@ -70,9 +70,10 @@ func TestLease(t *testing.T) {
 		t.Fatalf("Acquire: %+v, %v, %v", first, ok, err)
 	}
 	a.Term = first.Term
-	// Versions have all 64 bits, and a state all its bytes.
+	// Versions have 53 bits, and a state all its bytes.
+	const last = 1<<53 - 1
 	state := bytes.Repeat([]byte{0, 0xfe}, autoscale.MaxState/2)
-	for _, version := range []int64{math.MaxInt64, math.MaxInt64 - 1, math.MinInt64} {
+	for _, version := range []int64{1, last - 1, last} {
 		if ok, err := l.Save(ctx, a, state, version); !ok || err != nil {
 			t.Fatalf("Save: %v, %v", ok, err)
 		}
@@ -83,7 +84,13 @@ func TestLease(t *testing.T) {
 			t.Error("a state that was seen was sent again")
 		}
 	}
-	if ok, err := l.Save(ctx, a, []byte{}, 7); !ok || err != nil {
+	if ok, err := l.Save(ctx, a, []byte("late"), last-1); ok || err != nil {
+		t.Errorf("a Save that came late: %v, %v", ok, err)
+	}
+	if row := read(0); !bytes.Equal(row.State, state) || row.Version != last {
+		t.Error("a Save that came late brought an older state back")
+	}
+	if ok, err := l.Save(ctx, a, []byte{}, last); !ok || err != nil { // sent twice
 		t.Fatalf("Save: %v, %v", ok, err)
 	}
 	if row := read(0); row.State == nil || len(row.State) > 0 {
@@ -97,12 +104,12 @@ func TestLease(t *testing.T) {
 	// Who does not hold it, or in another term, changes nothing.
 	for _, c := range []leader.Claim{{Name: name, Holder: "b", Term: a.Term, TTL: hour}, {Name: name, Holder: "a", Term: a.Term + 1, TTL: hour}, {Name: name, Holder: "a", Term: a.Term - 1, TTL: hour}} {
 		_, ok, err := l.Renew(ctx, c, 0)
-		saved, err2 := l.Save(ctx, c, []byte("x"), 1)
+		saved, err2 := l.Save(ctx, c, []byte("x"), last)
 		if err := errors.Join(err, err2, l.Release(ctx, c)); ok || saved || err != nil {
 			t.Errorf("%+v renewed %v, saved %v: %v", c, ok, saved, err)
 		}
 	}
-	if row := read(0); row.Renewal != renewed.Renewal || row.Left <= 0 || row.Version != 7 {
+	if row := read(0); row.Renewal != renewed.Renewal || row.Left <= 0 || row.Version != last {
 		t.Errorf("the row was changed: %+v", row)
 	}
 
@@ -119,7 +126,7 @@ func TestLease(t *testing.T) {
 		}
 	}
 	second, ok, err := l.Acquire(ctx, b, renewed, true)
-	if !ok || err != nil || second.Holder != "b" || second.Term <= renewed.Term || second.State != nil || second.Version != 7 {
+	if !ok || err != nil || second.Holder != "b" || second.Term <= renewed.Term || second.State != nil || second.Version != last {
 		t.Errorf("Acquire of a stale lease: %+v, %v, %v", second, ok, err)
 	}
 	if _, ok, err := l.Renew(ctx, a, 0); ok || err != nil {
@@ -142,7 +149,7 @@ func TestLease(t *testing.T) {
 	if err := l.Release(ctx, b); err != nil {
 		t.Fatal(err)
 	}
-	if row := read(0); row.Left > 0 || row.Term != fourth.Term || row.Holder != "b" || row.Version != 7 || !bytes.Equal(row.Command, command) {
+	if row := read(0); row.Left > 0 || row.Term != fourth.Term || row.Holder != "b" || row.Version != last || !bytes.Equal(row.Command, command) {
 		t.Errorf("after Release the row is %+v", row)
 	}
 	if left := client.PTTL(ctx, prefix+name).Val(); left != -1 {

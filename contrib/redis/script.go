@@ -3,8 +3,8 @@ package redis
 import goredis "github.com/redis/go-redis/v9"
 
 // The scripts. Each gets one key, and answers with an empty list if it did
-// nothing. Numbers of 64 bits, such as a version, stay text: a number in Lua has
-// 53. All times are in microseconds.
+// nothing. A number in Lua has
+// 53 bits, which versions and terms keep to. All times are in microseconds.
 
 // newScript adds what all scripts begin with: the server's time, and the row as it
 // is, which is empty if there is none.
@@ -81,7 +81,7 @@ return {1}
 `
 
 const saveScript = `
-if not held(ARGV[1], ARGV[2]) then return {} end
+if not held(ARGV[1], ARGV[2]) or tonumber(row.version) > tonumber(ARGV[4]) then return {} end
 set{state = ARGV[3], version = ARGV[4], saved = now}
 return {1}
 `
