@@ -3,6 +3,7 @@ package autoscale
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -19,6 +20,11 @@ import (
 //	Validate() error       // what is wrong with its settings
 //
 // Without the first two it is shown the samples of the last quarter of an hour.
+//
+// One that has Name() string is called that, and any other after its type. One
+// that consists of others tells what each of them wishes, if it has the method
+//
+//	Each(o Observation, yield func(name string, d Decision))
 type Decider interface {
 	Decide(o Observation) Decision
 }
@@ -36,6 +42,7 @@ type Observation struct {
 	Capacity Capacity      // its Changed is when the size last changed, as far as is known, and never after Now
 	Min, Max int           // the bounds of this moment
 	Boot     time.Duration // from ordering a process to its serving; 0: not known
+	Added    time.Time     // when the size was last raised, never after Now; zero: not known
 }
 
 // A Decision is what a [Decider] wishes. The zero Decision holds the size.
@@ -235,6 +242,31 @@ func (a Average) Decide(o Observation) Decision {
 func Highest(deciders ...Decider) Decider { return highest(append([]Decider(nil), deciders...)) }
 
 type highest []Decider
+
+// Name returns "Highest".
+func (h highest) Name() string { return "Highest" }
+
+// Each asks every decider, and yields its name and what it wishes.
+func (h highest) Each(o Observation, yield func(name string, d Decision)) {
+	for _, d := range h {
+		yield(ruleName(d), d.Decide(o))
+	}
+}
+
+// ruleName returns what a decider calls itself, or the name of its type.
+func ruleName(d Decider) string {
+	if n, ok := d.(interface{ Name() string }); ok {
+		return n.Name()
+	}
+	t := reflect.TypeOf(d)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Name() == "" { // an anonymous struct that embeds a Decider
+		return t.String()
+	}
+	return t.Name()
+}
 
 // Validate reports the faults of each decider, and a nil one.
 func (h highest) Validate() error {

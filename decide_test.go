@@ -1,7 +1,9 @@
 package autoscale_test
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -146,6 +148,32 @@ func TestHighest(t *testing.T) {
 	}
 	if got := r.ticks(1); len(got) != 1 {
 		t.Error("the fortieth sample in a row ordered nothing")
+	}
+}
+
+type called struct{ windowed }
+
+func (*called) Name() string { return "mine" }
+
+func TestHighestTellsOfEach(t *testing.T) {
+	rule := autoscale.Highest(
+		autoscale.Consecutive{}, &autoscale.Average{}, windowed{}, &called{},
+		autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision { return autoscale.Decision{Act: true, Size: 9} }),
+		autoscale.Highest(autoscale.Consecutive{UpAfter: 1}),
+		struct{ autoscale.Decider }{windowed{}},
+	)
+	var names []string
+	rule.(interface {
+		Each(autoscale.Observation, func(string, autoscale.Decision))
+	}).Each(observe(5, slow), func(name string, d autoscale.Decision) {
+		names = append(names, fmt.Sprint(name, " ", d.Act, " ", d.Size))
+	})
+	want := []string{
+		"Consecutive false 6", "Average false 0", "windowed false 0", "mine false 0", "DeciderFunc true 9", "Highest true 6",
+		"struct { autoscale.Decider } false 0",
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("got %q, want %q", names, want)
 	}
 }
 

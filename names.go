@@ -2,6 +2,7 @@ package autoscale
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,7 +60,7 @@ func joinNames(names []string, set uint32) string {
 func short(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + short(-d)
+		return "-" + short(-max(d, -math.MaxInt64)) // the smallest has no opposite
 	case d >= time.Hour:
 		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 	case d >= time.Minute:

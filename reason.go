@@ -2,6 +2,8 @@ package autoscale
 
 import (
 	"fmt"
+	"math"
+	"strings"
 	"time"
 )
 
@@ -21,19 +23,33 @@ const (
 	ReasonTooLow      ReasonCode = "too_low"       // Count samples in a row below Low, of Needed
 	ReasonMeanTooHigh ReasonCode = "mean_too_high" // the mean of Count samples, Seen, is above High
 	ReasonMeanTooLow  ReasonCode = "mean_too_low"  // the mean of Count samples, Seen, is below Low
+	ReasonMissing     ReasonCode = "missing"       // Signal was not measured within Span
+	ReasonShort       ReasonCode = "short_history" // Needed processes are enough, but only Seen seconds of Span were measured
+	ReasonPeak        ReasonCode = "peak"          // Needed processes are enough now, and Count were needed within Span
+	ReasonDemand      ReasonCode = "demand"        // Seen requests at work, at High a process, need Needed processes
+	ReasonQueue       ReasonCode = "queue"         // Seen, the mean time in the queue, is above High: Needed processes
+	ReasonExceeded    ReasonCode = "exceeded"      // Count of the last Of samples are above High, of Needed
+	ReasonQuiet       ReasonCode = "quiet"         // Count of the last Of samples are above Low, fewer than Needed
+	ReasonResting     ReasonCode = "resting"       // as ReasonQuiet, but the size changed less than Span ago
+	ReasonBacklog     ReasonCode = "backlog"       // Seen jobs waiting, at High a process, need Needed processes
+	ReasonAge         ReasonCode = "age"           // the oldest job has waited Seen seconds, above High: Needed processes
+	ReasonBusy        ReasonCode = "busy"          // Seen jobs are under way, and must not be cut off
+	ReasonIdle        ReasonCode = "idle"          // no job was waiting or under way for Seen seconds, of Span
 )
 
 // A Reason is why a [Decider] wishes what it wishes: a code and its numbers,
 // which [Reason.String] makes a sentence of.
 type Reason struct {
 	Code      ReasonCode
-	Signal    Signals // what Seen, Low and High measure; times are in seconds
-	Seen      float64 // the measurement, the newest or a mean
-	Low, High float64 // the rule's limits; negative: none
-	Count     int     // how many samples agree
-	Needed    int     // how many must; negative: no number is enough
-	Failure   Failure // that the service failed, where that was decisive
-	Text      string  // in words, from a decider of the host's own
+	Signal    Signals       // what Seen, Low and High measure; times are in seconds
+	Seen      float64       // the measurement, the newest or a mean
+	Low, High float64       // the rule's limits; negative: none
+	Count     int           // how many samples agree
+	Needed    int           // how many must; negative: no number is enough. Or how many processes are needed
+	Of        int           // among how many samples
+	Failure   Failure       // that the service failed, where that was decisive
+	Span      time.Duration // how far back was looked
+	Text      string        // in words, from a decider of the host's own
 }
 
 // String says the reason in words.
@@ -62,8 +78,55 @@ func (r Reason) String() string {
 		return fmt.Sprintf("mean %s %s of %d samples is above %s", r.Signal, r.number(r.Seen), r.Count, r.number(r.High))
 	case ReasonMeanTooLow:
 		return fmt.Sprintf("mean %s %s of %d samples is below %s", r.Signal, r.number(r.Seen), r.Count, r.number(r.Low))
+	case ReasonMissing:
+		return fmt.Sprintf("%s was not measured within the last %s", strings.ReplaceAll(r.Signal.String(), "|", " or "), short(r.Span))
+	case ReasonShort:
+		return fmt.Sprintf("%s enough now, but only %s of %s were measured", are(r.Needed), short(seconds(r.Seen)), short(r.Span))
+	case ReasonPeak:
+		return fmt.Sprintf("%s enough now, but %d were needed within the last %s", are(r.Needed), r.Count, short(r.Span))
+	case ReasonDemand:
+		if r.Signal.Has(SignalUtilization) {
+			return fmt.Sprintf("%.4g processes' full utilization, at %.4g each, needs %d", r.Seen, r.High, r.Needed)
+		}
+		return fmt.Sprintf("%.4g requests at work at once, at %.4g a process, need %d", r.Seen, r.High, r.Needed)
+	case ReasonQueue:
+		return fmt.Sprintf("mean queue time %s is above %s, which takes %d", r.number(r.Seen), r.number(r.High), r.Needed)
+	case ReasonExceeded:
+		if r.High < 0 {
+			return fmt.Sprintf("%d of the last %d samples failed (%d needed)", r.Count, r.Of, r.Needed)
+		}
+		return fmt.Sprintf("%d of the last %d samples are above %s (%d needed)", r.Count, r.Of, r.number(r.High), r.Needed)
+	case ReasonQuiet:
+		return fmt.Sprintf("%d of the last %d samples are above %s (fewer than %d needed)", r.Count, r.Of, r.number(r.Low), r.Needed)
+	case ReasonResting:
+		return fmt.Sprintf("%d of the last %d samples are above %s, but the size changed less than %s ago", r.Count, r.Of, r.number(r.Low), short(r.Span))
+	case ReasonBacklog:
+		return fmt.Sprintf("%s waiting, at %.4g a process, need %d", jobs(r.Seen), r.High, r.Needed)
+	case ReasonAge:
+		return fmt.Sprintf("the oldest job has waited %s, above %s, which takes %d", r.number(r.Seen), r.number(r.High), r.Needed)
+	case ReasonBusy:
+		return jobs(r.Seen) + " under way"
+	case ReasonIdle:
+		if r.Span < 0 {
+			return "no job is waiting or under way"
+		}
+		return fmt.Sprintf("no job was waiting or under way for %s (%s needed)", short(seconds(r.Seen)), short(r.Span))
 	}
 	return string(r.Code)
+}
+
+func jobs(n float64) string {
+	if n == 1 {
+		return "1 job"
+	}
+	return fmt.Sprintf("%.6g jobs", n)
+}
+
+func are(processes int) string {
+	if processes == 1 {
+		return "1 process is"
+	}
+	return fmt.Sprintf("%d processes are", processes)
 }
 
 func (r Reason) above() string {
@@ -89,6 +152,15 @@ func (r Reason) streak() string {
 	return fmt.Sprintf("%d %s in a row (%d needed)", r.Count, times, r.Needed)
 }
 
+// seconds returns v as a time, the longest one where it is longer: what becomes
+// of a number that does not fit is up to the machine.
+func seconds(v float64) time.Duration {
+	if v *= float64(time.Second); v < math.MaxInt64 {
+		return time.Duration(max(v, -math.MaxInt64))
+	}
+	return math.MaxInt64
+}
+
 // number formats a measurement of the reason's signal.
 func (r Reason) number(v float64) string {
 	if v < 0 {
@@ -96,7 +168,7 @@ func (r Reason) number(v float64) string {
 	}
 	switch r.Signal {
 	case SignalLatency, SignalQueueTime, SignalServiceTime:
-		return short(time.Duration(v * float64(time.Second)))
+		return short(seconds(v))
 	}
 	return fmt.Sprintf("%.4g", v)
 }

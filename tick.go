@@ -236,7 +236,7 @@ func (a *Autoscaler) decide(r *report) {
 		s.fresh = true
 		a.mu.Unlock()
 
-		o := Observation{Now: r.at, Samples: s.samples.samples, Capacity: r.capacity, Min: r.min, Max: r.max, Boot: r.boot}
+		o := Observation{Now: r.at, Samples: s.samples.samples, Capacity: r.capacity, Min: r.min, Max: r.max, Boot: r.boot, Added: r.added}
 		o.Capacity.Changed = r.changed
 		r.wish, r.decideErr = a.ask(o)
 		if r.decideErr == nil {

@@ -1,0 +1,232 @@
+package autoscale_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// series makes an Observation of size processes that has not changed within
+// the hour, with the samples at the given interval, the newest now.
+func series(size int, every time.Duration, samples ...autoscale.Sample) autoscale.Observation {
+	o := autoscale.Observation{Now: start.Add(time.Hour), Capacity: autoscale.Capacity{Desired: size, Changed: start}, Min: 1, Max: 100}
+	for i, s := range samples {
+		s.Time = o.Now.Add(-time.Duration(len(samples)-1-i) * every)
+		o.Samples = append(o.Samples, s)
+	}
+	return o
+}
+
+func times(n int, s autoscale.Sample) []autoscale.Sample {
+	out := make([]autoscale.Sample, n)
+	for i := range out {
+		out[i] = s
+	}
+	return out
+}
+
+func join(parts ...[]autoscale.Sample) (out []autoscale.Sample) {
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+// served is a sample of x requests finished a second, that took s each.
+func served(x float64, s time.Duration) autoscale.Sample {
+	return autoscale.Sample{Signals: autoscale.SignalThroughput | autoscale.SignalServiceTime, Throughput: x, ServiceTime: s}
+}
+
+func queued(s autoscale.Sample, q time.Duration) autoscale.Sample {
+	s.Signals |= autoscale.SignalQueueTime
+	s.QueueTime = q
+	return s
+}
+
+func arriving(s autoscale.Sample, a float64) autoscale.Sample {
+	s.Signals |= autoscale.SignalArrivals
+	s.Arrivals = a
+	return s
+}
+
+func working(s autoscale.Sample, b float64) autoscale.Sample {
+	s.Signals |= autoscale.SignalBusy
+	s.Busy = b
+	return s
+}
+
+func using(u float64) autoscale.Sample {
+	return autoscale.Sample{Signals: autoscale.SignalUtilization, Utilization: u}
+}
+
+var (
+	idleSample = autoscale.Sample{Signals: autoscale.SignalThroughput} // no request, so no service time
+	noSignal   = autoscale.Sample{Signals: autoscale.SignalValue}
+)
+
+func pending(n int, o autoscale.Observation) autoscale.Observation {
+	o.Capacity.Pending = n
+	return o
+}
+
+func changed(ago time.Duration, o autoscale.Observation) autoscale.Observation {
+	o.Capacity.Changed = o.Now.Add(-ago)
+	return o
+}
+
+type ruleCase struct {
+	name string
+	rule autoscale.Decider
+	o    autoscale.Observation
+	want want
+}
+
+func checkRule(t *testing.T, cases []ruleCase) {
+	t.Helper()
+	for _, tt := range cases {
+		t.Run(tt.name, func(t *testing.T) {
+			got := tt.rule.Decide(tt.o)
+			if got.Act != tt.want.act || got.Act && got.Size != tt.want.size || got.Reason.String() != tt.want.reason {
+				t.Errorf("got %t, %d, %q; want %+v", got.Act, got.Size, got.Reason, tt.want)
+			}
+		})
+	}
+}
+
+// A process with two slots takes 2 × 0.60 = 1.2 requests at work at once.
+func TestDemand(t *testing.T) {
+	two := autoscale.Demand{Slots: 2}
+	none := autoscale.Demand{Slots: 2, DownWindow: -1}
+	byUse := autoscale.Demand{}
+	sec := time.Second
+	checkRule(t, []ruleCase{
+		{"nothing yet", two, series(3, sec), want{reason: "service_time or throughput was not measured within the last 1m00s"}},
+		{"other signals", two, series(3, sec, noSignal), want{reason: "service_time or throughput was not measured within the last 1m00s"}},
+		{"a timeout says nothing", two, series(3, sec, autoscale.Sample{Failure: autoscale.Timeout, Signals: autoscale.SignalLatency, Latency: time.Minute}), want{reason: "service_time or throughput was not measured within the last 1m00s"}},
+		{
+			"too old", two, series(3, 61*sec, served(100, 100*ms), noSignal),
+			want{reason: "service_time or throughput was not measured within the last 1m00s"},
+		},
+		// 100/s × 0.1 s = 10 at work; 10 / 1.2 = 8.33.
+		{"up", two, series(3, 5*sec, times(20, served(100, 100*ms))...), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
+		{"one sample is enough to go up", two, series(3, sec, served(100, 100*ms)), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
+		{"enough", two, series(9, 5*sec, times(20, served(100, 100*ms))...), want{reason: "10 requests at work at once, at 1.2 a process, need 9"}},
+		{"a gap of the signals", two, series(3, 5*sec, served(100, 100*ms), noSignal, noSignal), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
+		// 3 at work at 0.06 a process are 50, though 0.6 × 0.1 is a little less than 0.06.
+		{"round-off", autoscale.Demand{Slots: 0.1}, series(50, sec, served(30, 100*ms)), want{reason: "3 requests at work at once, at 0.06 a process, need 50"}},
+		// The three newest are 15 s at 200/s: 20 / 1.2 = 16.7. A minute's mean is 125/s.
+		{"a rise", two, series(3, 5*sec, join(times(9, served(100, 100*ms)), times(3, served(200, 100*ms)))...), want{true, 17, "20 requests at work at once, at 1.2 a process, need 17"}},
+		// The fourth newest is 20 s old: 15 s have 100/s; the minute (11×100+300)/12 = 116.7/s: 11.67/1.2 = 9.7.
+		{"a burst 15 s ago counts by the minute", two, series(3, 5*sec, join(times(8, served(100, 100*ms)), times(1, served(300, 100*ms)), times(3, served(100, 100*ms)))...), want{true, 10, "11.67 requests at work at once, at 1.2 a process, need 10"}},
+		// (90×0.1 + 10×1.1)/100 = 0.2 s: what was fast weighs as much as there was of it. Mean rate 50: 10 at work.
+		{"service time is weighted", two, series(3, 30*sec, served(10, 1100*ms), served(90, 100*ms)), want{true, 15, "18 requests at work at once, at 1.2 a process, need 15"}},
+		// Overload: 60/s finish and 150/s come: 15/1.2 = 12.5.
+		{"arrivals count, not what was finished", two, series(6, 5*sec, times(3, arriving(served(60, 100*ms), 150))...), want{true, 13, "15 requests at work at once, at 1.2 a process, need 13"}},
+		// Where they are not measured, Busy grows by 90/s × 5 s = 450 a sample.
+		// The newest 15 s have 0 (no sample before), 90, 90: 60/s + 60/s. At work 12, and (12+462+912)/3 = 462 in the
+		// service: 450 wait, and 450 × 0.1 s in a minute takes 0.75 more.
+		{"growth of what is under way", two, series(6, 5*sec, working(served(60, 100*ms), 12), working(served(60, 100*ms), 462), working(served(60, 100*ms), 912)), want{true, 11, "12.75 requests at work at once, at 1.2 a process, need 11"}},
+		// 60/s × 0.1 s = 6; 606 in the service: 600 wait, × 0.1 s / 60 s = 1 more: 7/1.2 = 5.8.
+		{"what waits is worked off", two, series(5, 5*sec, times(3, arriving(working(served(60, 100*ms), 606), 60))...), want{true, 6, "7 requests at work at once, at 1.2 a process, need 6"}},
+		{"hung: requests come and none is finished", two, series(3, 30*sec, served(100, 100*ms), arriving(idleSample, 100), arriving(idleSample, 100)), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
+		{"hung from the first", two, series(3, 30*sec, arriving(idleSample, 100)), want{reason: "service_time was not measured within the last 1m00s"}},
+
+		// Down: to the most of five minutes, and only when those were measured.
+		{"down", two, series(20, 5*sec, times(73, served(100, 100*ms))...), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
+		{"not yet measured", two, series(20, 5*sec, times(31, served(100, 100*ms))...), want{reason: "9 processes are enough now, but only 2m30s of 5m00s were measured"}},
+		{"down to the peak", two, series(20, 5*sec, join(times(60, served(150, 100*ms)), times(13, served(100, 100*ms)))...), want{true, 13, "9 processes are enough now, but 13 were needed within the last 5m00s"}},
+		{"the peak holds", two, series(13, 5*sec, join(times(60, served(150, 100*ms)), times(13, served(100, 100*ms)))...), want{reason: "9 processes are enough now, but 13 were needed within the last 5m00s"}},
+		{"a peak before that does not", two, series(20, 5*sec, join(times(10, served(900, 100*ms)), times(73, served(100, 100*ms)))...), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
+		{"without a window", none, series(20, 5*sec, served(100, 100*ms)), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
+		{"slower once a minute", two, series(20, time.Minute, times(6, served(100, 100*ms))...), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
+		{"slower than that a gap is a minute", two, series(20, 4*time.Minute, times(5, served(100, 100*ms))...), want{reason: "9 processes are enough now, but only 4m00s of 5m00s were measured"}},
+		{"no load is one process", two, series(20, 5*sec, times(73, idleSample)...), want{true, 1, "0 requests at work at once, at 1.2 a process, need 1"}},
+		{"one stays one", two, series(1, 5*sec, times(73, idleSample)...), want{reason: "0 requests at work at once, at 1.2 a process, need 1"}},
+		{"none stays none without load", two, series(0, 5*sec, times(73, idleSample)...), want{reason: "0 requests at work at once, at 1.2 a process, need 0"}},
+		{"none does not stay none with load", two, series(0, 5*sec, served(1, 100*ms)), want{true, 1, "0.1 requests at work at once, at 1.2 a process, need 1"}},
+
+		// The guard: told 2 slots where there is 1, 12 serve and 120/s × 0.1 s = 12 are at work, 10 by the rule.
+		{"a short queue is no matter", two, series(12, 5*sec, times(3, queued(served(120, 100*ms), 200*ms))...), want{reason: "10 processes are enough now, but only 10s of 5m00s were measured"}},
+		// 1.1 × 12 = 13.2; 120 × (0.1+0.25)/1.2 = 35 is more than 2 × 12.
+		{"guard, at most twice", two, series(12, 5*sec, times(3, queued(served(120, 100*ms), 250*ms))...), want{true, 24, "mean queue time 250ms is above 200ms, which takes 24"}},
+		// 2 / s: 60 × 0.35/1.2 = 17.5, within 13.2 and 24.
+		{"guard, as the queue needs", two, series(12, 5*sec, times(3, queued(served(60, 100*ms), 250*ms))...), want{true, 18, "mean queue time 250ms is above 200ms, which takes 18"}},
+		{"guard, at least a tenth", two, series(12, 5*sec, times(3, queued(served(20, 100*ms), 250*ms))...), want{true, 14, "mean queue time 250ms is above 200ms, which takes 14"}},
+		{"guard, only those that serve count", two, pending(6, series(18, 5*sec, times(3, queued(served(60, 100*ms), 250*ms))...)), want{reason: "mean queue time 250ms is above 200ms, which takes 18"}},
+		{"guard, not before they serve", two, changed(40*sec, series(12, 5*sec, times(3, queued(served(60, 100*ms), 250*ms))...)), want{reason: "mean queue time 250ms is above 200ms, which takes 12"}},
+		{"guard, holds for the window", two, series(12, 5*sec, join(times(10, queued(served(60, 100*ms), 250*ms)), times(63, queued(served(60, 100*ms), 0)))...), want{true, 5, "6 requests at work at once, at 1.2 a process, need 5"}},
+		{"guard, held for the window", two, series(12, 5*sec, join(times(20, queued(served(60, 100*ms), 250*ms)), times(53, queued(served(60, 100*ms), 0)))...), want{reason: "5 processes are enough now, but 12 were needed within the last 5m00s"}},
+
+		// By utilization: 0.9 × 4 / 0.6.
+		{"utilization", byUse, series(4, 5*sec, times(3, using(0.9))...), want{true, 6, "3.6 processes' full utilization, at 0.6 each, needs 6"}},
+		{"utilization of those that serve", byUse, pending(2, series(6, 5*sec, times(3, using(0.9))...)), want{reason: "3.6 processes' full utilization, at 0.6 each, needs 6"}},
+		{"utilization of another size", byUse, changed(31*sec, series(4, 5*sec, times(3, using(0.9))...)), want{true, 6, "3.6 processes' full utilization, at 0.6 each, needs 6"}},
+		{"utilization while booting", byUse, changed(29*sec, series(4, 5*sec, times(3, using(0.9))...)), want{reason: "utilization was not measured within the last 1m00s"}},
+		{"utilization of none", byUse, series(0, 5*sec, times(3, using(0.9))...), want{reason: "utilization was not measured within the last 1m00s"}},
+		{"down by utilization", byUse, series(10, 5*sec, times(73, using(0.3))...), want{true, 5, "3 processes' full utilization, at 0.6 each, needs 5"}},
+	})
+}
+
+func TestDemandValidate(t *testing.T) {
+	for _, tt := range []struct {
+		rule autoscale.Demand
+		want string // in the error; empty: none
+	}{
+		{autoscale.Demand{}, ""},
+		{autoscale.Demand{Slots: 2, Target: 1, DownWindow: time.Minute}, ""},
+		{autoscale.Demand{DownWindow: -1}, ""},
+		{autoscale.Demand{Slots: -1}, "Demand.Slots is -1: it must be above 0"},
+		{autoscale.Demand{Slots: math.NaN()}, "Demand.Slots is NaN"},
+		{autoscale.Demand{Slots: math.Inf(1)}, "Demand.Slots is +Inf"},
+		{autoscale.Demand{Target: -0.5}, "Demand.Target is -0.5: it must be above 0 and at most 1, or 0 for 0.6"},
+		{autoscale.Demand{Target: 60}, "Demand.Target is 60"},
+		{autoscale.Demand{Target: math.NaN()}, "Demand.Target is NaN"},
+		{autoscale.Demand{DownWindow: 5}, "Demand.DownWindow is 5ns: it must be 1m0s or more"},
+		{autoscale.Demand{Slots: -1, Target: 2}, "Demand.Target is 2"},
+	} {
+		checkFault(t, tt.rule, tt.want)
+	}
+}
+
+func checkFault(t *testing.T, rule interface{ Validate() error }, want string) {
+	t.Helper()
+	switch err := rule.Validate(); {
+	case want == "" && err != nil:
+		t.Errorf("%+v: %v", rule, err)
+	case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+		t.Errorf("%+v: got %v, want %q", rule, err, want)
+	}
+}
+
+// At any interval, what Window and Samples ask for is enough to go down.
+func TestRulesAreShownEnough(t *testing.T) {
+	for _, every := range []time.Duration{time.Second, 7 * time.Second, 30 * time.Second, time.Minute, 61 * time.Second, 130 * time.Second, time.Hour} {
+		for _, tt := range []struct {
+			rule interface {
+				autoscale.Decider
+				Window() time.Duration
+				Samples() int
+			}
+			sample autoscale.Sample
+			to     int
+		}{
+			{autoscale.Demand{Slots: 2}, served(1, 100*ms), 1},
+			{autoscale.Demand{Slots: 2, DownWindow: 450 * time.Second}, served(1, 100*ms), 1},
+			{autoscale.Demand{}, using(0), 1},
+			{autoscale.Exceedance{}, latency(40 * ms), 4},
+			{autoscale.Exceedance{Baseline: 40 * ms}, latency(40 * ms), 4},
+			{autoscale.Backlog{}, autoscale.Sample{Signals: autoscale.SignalBacklog}, 0},
+			{autoscale.Backlog{Idle: 20 * time.Minute, DownWindow: -1}, autoscale.Sample{Signals: autoscale.SignalBacklog}, 0},
+		} {
+			n := max(tt.rule.Samples(), min(4096, 1+int(tt.rule.Window()/every)))
+			o := series(5, every, times(n, tt.sample)...)
+			o.Capacity.Changed = time.Time{}
+			if d := tt.rule.Decide(o); !d.Act || d.Size != tt.to {
+				t.Errorf("%T%+v every %v, shown %d samples: %t %d, %v", tt.rule, tt.rule, every, n, d.Act, d.Size, d.Reason)
+			}
+		}
+	}
+}
