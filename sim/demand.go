@@ -22,14 +22,15 @@ const (
 //
 // Under Random routing the latency depends on the utilisation alone. Under
 // LeastBusy it depends on the number of processes too, and the answer is that
-// for eight: for fewer it is too high, for more too low. It fails where no
+// for eight: for fewer it is too high, for more too low. A Dependency does not
+// count: no number of processes makes up for one. It fails where no
 // utilisation meets the objective, because it is too strict for the service.
 func Calibrate(ctx context.Context, s Service, o Objective) (float64, error) {
 	if errs := s.faults(o); errs != nil {
 		return 0, fmt.Errorf("%w: %w", ErrOptions, errors.Join(errs...))
 	}
 	s, o = s.withDefaults(), o.withDefaults()
-	s.Boot, s.Backlog = -1, -1
+	s.Boot, s.Backlog, s.Dependency = -1, -1, Dependency{}
 	n := 1
 	if s.Routing == LeastBusy {
 		n = calibratePool

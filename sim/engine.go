@@ -76,8 +76,11 @@ func newEngine(o Options) *engine {
 }
 
 func newPool(rec *recorder, s Service) pool {
-	if s.Discipline == ProcessorSharing {
+	switch {
+	case s.Discipline == ProcessorSharing:
 		return newPS(rec, s)
+	case s.Dependency.Connections > 0:
+		return newDepending(rec, s)
 	}
 	return newFIFO(rec, s)
 }

@@ -180,9 +180,6 @@ func pick(random uint64, n int) int {
 	return int(uint64(uint32(random>>32)) * uint64(n) >> 32)
 }
 
-// unit turns 64 random bits into a number from 0 to below 1.
-func unit(random uint64) float64 { return float64(random>>11) / (1 << 53) }
-
 // draws returns a function that draws how long the work on a request takes.
 func draws(s Service, exp, norm func() float64) func() float64 {
 	mean := s.Mean.Seconds()

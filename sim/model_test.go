@@ -204,3 +204,46 @@ func TestSpread(t *testing.T) {
 		within(t, fmt.Sprintf("E[W] for a CV of %g", cv), queue/done, mean*rho/(1-rho)*(1+square)/2, .03)
 	}
 }
+
+// TestDependency: a dependency with more connections than are ever needed is no
+// dependency; one that is narrow limits what any number of processes serve.
+func TestDependency(t *testing.T) {
+	options := func(processes, connections int, rate float64, s sim.Service) (sim.Options, *float64) {
+		done := new(float64)
+		o := &observer{size: processes, interval: 100 * time.Second}
+		o.look = func(v *sim.View) int {
+			*done = v.Recent(100 * time.Second).Completions
+			return processes
+		}
+		s.Dependency = sim.Dependency{Connections: connections, Share: .5}
+		return sim.Options{Load: steady(t, rate, 1000*time.Second), Controller: o, Initial: processes, Utilization: 1, Seed: 3, Service: s}, done
+	}
+	wide, _ := options(5, 1000, 60, sim.Service{})
+	none := wide
+	none.Service.Dependency = sim.Dependency{}
+	a, b := run(t, wide), run(t, none)
+	if a.Requests != b.Requests || a.Over != b.Over || a.P95 != b.P95 || a.P50 != b.P50 {
+		t.Errorf("with a wide dependency %d requests, %d over, %v; without one %d, %d, %v", a.Requests, a.Over, a.P95, b.Requests, b.Over, b.P95)
+	}
+	// Two connections, 50 ms each: 40 requests a second.
+	for _, processes := range []int{5, 50} {
+		narrow, done := options(processes, 2, 60, sim.Service{})
+		r := run(t, narrow)
+		within(t, "completions", *done, 40, .05)
+		if r.BadShare < .5 {
+			t.Errorf("%d processes overcome a dependency: %.2f of the requests are over", processes, r.BadShare)
+		}
+	}
+	// All of the work in it, and more slots than it is ever waited with: M/M/c.
+	queue := sim.Service{Mean: 10 * time.Millisecond, Slots: 1000, Backlog: -1, Dependency: sim.Dependency{Connections: 2, Share: 1}}
+	var stay, n float64
+	o := &observer{size: 1, interval: 100 * time.Second}
+	o.look = func(v *sim.View) int {
+		w := v.Recent(100 * time.Second)
+		stay += w.ServiceTime.Seconds() * w.Completions
+		n += w.Completions
+		return 1
+	}
+	run(t, sim.Options{Load: steady(t, 140, 5000*time.Second), Controller: o, Initial: 1, Utilization: 1, Seed: 3, Service: queue})
+	within(t, "E[T]", stay/n, .01+erlangC(2, 1.4)/(200-140), .03)
+}

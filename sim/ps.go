@@ -25,11 +25,11 @@ type ps struct {
 
 // sharing is one process.
 type sharing struct {
-	now    float64 // up to when it is worked out
-	got    float64 // work that each request has got since the process was idle
-	jobs   []job   // a heap, the one that is done first on top
-	worked float64 // for how long slots were busy
-	oldest float64 // no job that is not late arrived before
+	now    float64   // up to when it is worked out
+	got    float64   // work that each request has got since the process was idle
+	jobs   heap[job] // the one that is done first on top
+	worked float64   // for how long slots were busy
+	oldest float64   // no job that is not late arrived before
 }
 
 type job struct {
@@ -39,6 +39,8 @@ type job struct {
 	late    bool   // answered for, by its timeout
 	beat    uint32 // the number of the heartbeat; 0: a request
 }
+
+func (j job) key() float64 { return j.due }
 
 func newPS(rec *recorder, s Service) *ps {
 	return &ps{rec: rec, slots: s.Slots, backlog: s.Backlog, least: s.Routing == LeastBusy, beatDone: true}
@@ -61,7 +63,7 @@ func (p *ps) run(s *sharing, t float64) {
 		done = max(done, s.now)
 		s.worked += (done - s.now) * p.busy(len(s.jobs))
 		s.now, s.got = done, s.jobs[0].due
-		p.finish(s.pop(), done)
+		p.finish(s.jobs.pop(), done)
 		if len(s.jobs) < p.slots {
 			p.rec.busyBy(done, -1)
 		}
@@ -138,7 +140,7 @@ func (p *ps) accept(t float64, j job, route uint64) bool {
 		p.rec.busyBy(t, 1)
 	}
 	j.due, j.arrived = s.got+j.work, t
-	s.push(j)
+	s.jobs.push(j)
 	return true
 }
 
@@ -199,38 +201,4 @@ func (p *ps) resize(t float64, n int) {
 func (p *ps) worked(process int, t float64) float64 {
 	p.run(p.ready[process], t)
 	return p.ready[process].worked
-}
-
-// push and pop are those of container/heap, without its interface.
-
-func (s *sharing) push(j job) {
-	s.jobs = append(s.jobs, j)
-	h, i := s.jobs, len(s.jobs)-1
-	for i > 0 && h[i].due < h[(i-1)/2].due {
-		h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
-		i = (i - 1) / 2
-	}
-}
-
-func (s *sharing) pop() job {
-	h := s.jobs
-	top, last := h[0], len(h)-1
-	h[0] = h[last]
-	h = h[:last]
-	for i := 0; ; {
-		c := 2*i + 1
-		if c >= last {
-			break
-		}
-		if c+1 < last && h[c+1].due < h[c].due {
-			c++
-		}
-		if h[i].due <= h[c].due {
-			break
-		}
-		h[i], h[c] = h[c], h[i]
-		i = c
-	}
-	s.jobs = h
-	return top
 }

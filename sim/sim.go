@@ -143,6 +143,9 @@ type Service struct {
 	// BootJitter is by which share of Boot a process may be earlier or later,
 	// at random, 0 to 1.
 	BootJitter float64
+
+	// Dependency is what all processes share. Under FIFO only.
+	Dependency Dependency
 }
 
 // An Objective is what makes a request a good one, and a minute.
@@ -241,6 +244,11 @@ func (s Service) faults(o Objective) (errs []error) {
 	}
 	if !(s.BootJitter >= 0 && s.BootJitter <= 1) {
 		bad("Service.BootJitter is %v: it must be 0 to 1", s.BootJitter)
+	}
+	if d := s.Dependency; d.Connections < 0 || !(d.Share >= 0 && d.Share <= 1) {
+		bad("Service.Dependency is %d connections for a share of %v: give both, the share from 0 to 1, or neither", d.Connections, d.Share)
+	} else if d.Connections > 0 && s.Discipline != FIFO {
+		bad("Service.Dependency is given with ProcessorSharing: it is simulated under FIFO only")
 	}
 	if o.Latency < time.Microsecond || o.Latency >= s.Timeout {
 		bad("Objective.Latency is %v: it must be above 0 and below the Service's Timeout of %v, or 0 for %v", o.Latency, s.Timeout, DefaultLatency)

@@ -282,7 +282,7 @@ func TestHeartbeat(t *testing.T) {
 
 func TestOptionsFaults(t *testing.T) {
 	o := sim.Options{
-		Service:   sim.Service{Mean: -1, CV: 11, Slots: -1, Backlog: 1e7, Timeout: time.Hour, Boot: 48 * time.Hour, BootJitter: 2, Discipline: 9, Routing: 9},
+		Service:   sim.Service{Mean: -1, CV: 11, Slots: -1, Backlog: 1e7, Timeout: time.Hour, Boot: 48 * time.Hour, BootJitter: 2, Discipline: 9, Routing: 9, Dependency: sim.Dependency{Connections: -1}},
 		Objective: sim.Objective{Latency: -1, Share: 2}, Initial: -1, Utilization: 2, Price: -1,
 	}
 	_, err := sim.Run(t.Context(), o)
@@ -290,7 +290,7 @@ func TestOptionsFaults(t *testing.T) {
 		t.Fatalf("the error is %v", err)
 	}
 	for _, field := range []string{
-		"Mean", "CV", "Slots", "Backlog", "Timeout", "Boot", "BootJitter", "Discipline", "Routing",
+		"Mean", "CV", "Slots", "Backlog", "Timeout", "Boot", "BootJitter", "Discipline", "Routing", "Dependency",
 		"Objective.Latency", "Objective.Share", "Load", "Controller", "Initial", "Utilization", "Price",
 	} {
 		if !strings.Contains(err.Error(), field+" is") {
