@@ -72,7 +72,11 @@ func newLogChart(r *Report, unit string) chart {
 	c.low, c.high = math.Pow(10, first), math.Pow(10, last)
 	for e := first; e <= last; e++ {
 		v := math.Pow(10, e)
-		c.Y = append(c.Y, tick{c.y(v), seconds(v).String()})
+		text := fmt.Sprintf("%.4g s", v)
+		if v < 1 {
+			text = fmt.Sprintf("%.4g ms", 1000*v)
+		}
+		c.Y = append(c.Y, tick{c.y(v), text})
 	}
 	c.times(r)
 	return c
@@ -129,7 +133,8 @@ func (c *chart) times(r *Report) {
 	year, month, day := r.Start.Date()
 	at := time.Date(year, month, day, 0, 0, 0, 0, r.Start.Location())
 	for ; at.Sub(r.Start).Seconds() <= c.span; at = at.Add(step) {
-		if offset := at.Sub(r.Start).Seconds(); offset >= 0 {
+		// A label at the very end would be cut off.
+		if offset := at.Sub(r.Start).Seconds(); offset >= 0 && offset < .98*c.span {
 			text := at.Format(format)
 			if text == "00:00" {
 				text = at.Format("Mon 2 Jan")

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
@@ -58,4 +59,67 @@ func (inFlight) Interval() time.Duration { return 10 * time.Second }
 
 func (inFlight) Tick(_ context.Context, _ time.Time, v *sim.View) (int, error) {
 	return max(1, int(v.Recent(30*time.Second).InFlight/2)), nil
+}
+
+func ExampleReadCSV() {
+	load, err := sim.ReadCSV(strings.NewReader("time,requests\n2026-03-02T09:00:00Z,1200\n2026-03-02T09:01:00Z,1800\n"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(load.Duration(), load.Mean(), load.Peak())
+
+	_, err = sim.ReadCSV(strings.NewReader("time,requests\n2026-03-02T09:00:00Z,1200\n2026-03-02T09:01:00Z,lots\n"))
+	fmt.Println(err)
+	// Output:
+	// 2m0s 25 30
+	// sim: read a trace: line 3: "lots" is no number of requests
+}
+
+func ExampleReadSamples() {
+	recorded := `{"time":"2026-03-02T09:00:10Z","arrivals":20}
+{"time":"2026-03-02T09:00:40Z","arrivals":30}
+{"time":"2026-03-02T09:01:10Z","arrivals":50}
+`
+	load, err := sim.ReadSamples(strings.NewReader(recorded), time.Minute)
+	fmt.Println(load.Duration(), load.Mean(), err)
+	// Output: 2m0s 37.5 <nil>
+}
+
+func ExampleCalibrate() {
+	utilization, err := sim.Calibrate(context.Background(), sim.Service{Slots: 1}, sim.Objective{Latency: 500 * time.Millisecond, Share: .05})
+	fmt.Printf("%.2f %v\n", utilization, err)
+	// Output: 0.40 <nil>
+}
+
+func ExampleMeasure() {
+	demand := []int{2, 2, 4, 4, 2}
+	supply := []int{2, 2, 2, 4, 4}
+	e := sim.Measure(demand, supply)
+	fmt.Printf("θU %.0f %%, θO %.0f %%, τU %.0f %%, τO %.0f %%\n", e.ThetaU, e.ThetaO, e.TauU, e.TauO)
+	// Output: θU 10 %, θO 20 %, τU 20 %, τO 20 %
+}
+
+// The distance from foresight: how many times the process-hours that one who
+// knew the load would need for as few bad requests.
+func ExampleNewFront() {
+	load, err := sim.FlashCrowd(50, 4, time.Hour, 3*time.Hour)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	o := sim.Options{Load: load, Utilization: .65, Controller: sim.Constant(14), Seed: 1}
+	front, err := sim.NewFront(context.Background(), o)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r, err := sim.Run(context.Background(), o)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	distance, _ := front.Distance(r)
+	fmt.Printf("%.1f\n", distance)
+	// Output: 1.8
 }

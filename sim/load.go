@@ -107,6 +107,13 @@ func (l Load) Stretch(factor float64) (Load, error) {
 	return NewLoad(l.start, step, l.rates)
 }
 
+// StartingAt returns the load moved in time, as to where the schedules of a
+// Config are read.
+func (l Load) StartingAt(start time.Time) Load {
+	l.start = start
+	return l
+}
+
 // Slice returns the part of the load between two offsets, rounded to its steps.
 func (l Load) Slice(from, to time.Duration) (Load, error) {
 	if l.step <= 0 || from < 0 || to > l.Duration() || from >= to {

@@ -73,13 +73,16 @@ func TestFIFO(t *testing.T) {
 			t.Run(fmt.Sprintf("k=%d rho=%.1f", k, rho), func(t *testing.T) {
 				t.Parallel()
 				lambda, mu := rho*float64(k)/mean, 1/mean // of one process
-				length := 3000 * time.Second
+				length := 5000 * time.Second / time.Duration(k)
 				if rho > .8 {
 					length *= 3
 				}
 				var queue, done, waited, beats float64
-				const limit = .01
-				o := &observer{size: processes, interval: 50 * time.Millisecond, beat: time.Minute}
+				limit := .25 / (float64(k)*mu - lambda)
+				// A heartbeat that outlasts the interval puts off the next one, so
+				// that long waits would be met too rarely.
+				interval := time.Duration(5 / (float64(k)*mu - lambda) * float64(time.Second))
+				o := &observer{size: processes, interval: interval, beat: time.Minute}
 				var next time.Duration
 				o.look = func(v *sim.View) int {
 					beats++
@@ -123,7 +126,7 @@ func TestProcessorSharing(t *testing.T) {
 		for _, rho := range []float64{.5, .7, .9} {
 			t.Run(fmt.Sprintf("cv=%g rho=%.1f", cv, rho), func(t *testing.T) {
 				t.Parallel()
-				length := 3000 * time.Second
+				length := 2000 * time.Second
 				if rho > .8 {
 					length *= 4
 				}
@@ -197,7 +200,7 @@ func TestSpread(t *testing.T) {
 			return processes
 		}
 		run(t, sim.Options{
-			Load: steady(t, processes*rho/mean, 9000*time.Second), Controller: o, Initial: processes, Utilization: 1, Seed: 7,
+			Load: steady(t, processes*rho/mean, 5000*time.Second), Controller: o, Initial: processes, Utilization: 1, Seed: 7,
 			Service: sim.Service{Mean: 10 * time.Millisecond, CV: cv, Slots: 1, Backlog: -1},
 		})
 		square := max(cv, 0) * max(cv, 0)

@@ -68,6 +68,7 @@ type summary struct {
 	r       Report
 	tracker tracker
 	latency [bins]uint64
+	timeout time.Duration // above which no latency is
 
 	pending [minuteRing]Point // by the minute, until it is closed
 	width   int               // minutes in a point
@@ -78,7 +79,7 @@ type summary struct {
 }
 
 func newSummary(o Options) *summary {
-	return &summary{width: 1, r: Report{
+	return &summary{width: 1, timeout: o.Service.Timeout, r: Report{
 		Name: o.Name, Start: o.Load.start, Duration: o.Load.Duration(),
 		Price: o.Price, Utilization: o.Utilization, Objective: o.Objective, MaxSize: o.Initial,
 	}}
@@ -120,7 +121,7 @@ func (s *summary) close(m int64, v *minute) {
 	}
 	p := s.pending[m%minuteRing]
 	p.Requests, p.Over = v.requests, v.over
-	p.P50, p.P95 = seconds(quantile(v.latency[:], .5)), seconds(quantile(v.latency[:], .95))
+	p.P50, p.P95 = bounded(v.latency[:], .5, s.timeout), bounded(v.latency[:], .95, s.timeout)
 	s.plot(p)
 }
 
@@ -159,7 +160,7 @@ func (s *summary) report() *Report {
 	if r.Requests > 0 {
 		r.BadShare = float64(r.Over) / float64(r.Requests)
 	}
-	r.P50, r.P95, r.P99 = seconds(quantile(s.latency[:], .5)), seconds(quantile(s.latency[:], .95)), seconds(quantile(s.latency[:], .99))
+	r.P50, r.P95, r.P99 = bounded(s.latency[:], .5, s.timeout), bounded(s.latency[:], .95, s.timeout), bounded(s.latency[:], .99, s.timeout)
 	r.ProcessHours = s.ordered / 3600
 	// Each sample stands for a minute, the last one for what is left of it.
 	if s.tracker.n > 0 {
@@ -170,4 +171,10 @@ func (s *summary) report() *Report {
 	r.Elasticity = s.tracker.elasticity()
 	r.Series.Step = time.Duration(s.width) * time.Minute
 	return &r
+}
+
+// bounded returns a quantile, which must not be above the timeout because the
+// bin that holds the timeout goes beyond it.
+func bounded[N uint32 | uint64](counts []N, q float64, timeout time.Duration) time.Duration {
+	return min(seconds(quantile(counts, q)), timeout)
 }

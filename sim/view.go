@@ -118,7 +118,7 @@ func (v *View) Latency(d time.Duration, q float64) (time.Duration, bool) {
 	if total == 0 {
 		return 0, false
 	}
-	return seconds(quantile(sum[:], q)), true
+	return bounded(sum[:], q, v.e.o.Service.Timeout), true
 }
 
 // A Process is one that serves.

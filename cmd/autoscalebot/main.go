@@ -14,6 +14,10 @@
 // to see what would be done now, without doing it. Every setting can also be a
 // variable of the environment; see the package settings.
 //
+// To see what the settings would do under a load, and what others would, run
+//
+//	autoscalebot simulate --settings=autoscale.env --against=other.env --trace=week.csv --html=week.html
+//
 // autoscalebot ends on SIGTERM and on an interrupt, within some ten seconds. Its
 // exit status is 0 then, 2 where the arguments or the settings are wrong, with
 // a line for each fault, and 1 where something else failed.
@@ -49,6 +53,7 @@ Usage:
 	autoscalebot [flags]          scale, until a SIGTERM or an interrupt
 	autoscalebot check [flags]    measure once, read the size once, say what would be done, change nothing
 	autoscalebot sample           print a settings file with every setting, its default and its meaning
+	autoscalebot simulate [flags] say what the settings would do under a load, on a simulated app
 
 Flags:
 
@@ -57,7 +62,22 @@ Flags:
 	--version            print the version
 	--help               print this
 
-HEROKU_APP_NAME and HEROKU_API_KEY are required. Every setting can be a variable of the environment,
+Flags of simulate, behind its name:
+
+	--trace=FILE         the load: CSV lines of time,requests, or recorded samples in .jsonl; without it, a generated day
+	--scale=FACTOR       multiply the load; 1
+	--against=FILE       further settings, to compare with
+	--html=FILE          write a page with charts
+	--service-time=TIME  work on a request, on average; 100ms
+	--slots=N            requests that a dyno works on at a time; 2
+	--boot=TIME          from ordering a dyno to its serving; 30s
+	--objective=TIME     what is quick enough, for 95 % of the requests; 500ms
+	--price=PRICE        of a dyno in an hour
+	--seed=N             of the random numbers; 1
+
+Nothing is called in a simulation, which needs neither an app nor a key.
+
+HEROKU_APP_NAME and HEROKU_API_KEY are otherwise required. Every setting can be a variable of the environment,
 with or without AUTOSCALE_ before its name, and counts before the file there.
 
 Exit status: 0 stopped or checked; 1 something failed; 2 wrong arguments or settings.
@@ -82,6 +102,8 @@ type command struct {
 	settings string
 	level    levelFlag
 	version  bool
+
+	simulation simulation
 }
 
 // levelFlag is a slog.Level that may not have been given.
@@ -101,9 +123,10 @@ func (l *levelFlag) Set(text string) error {
 
 // subcommands are those that have a name; scaling has none.
 var subcommands = map[string]func(*command, context.Context) int{
-	"":       (*command).run,
-	"check":  (*command).check,
-	"sample": (*command).sample,
+	"":         (*command).run,
+	"check":    (*command).check,
+	"sample":   (*command).sample,
+	"simulate": (*command).simulate,
 }
 
 // main returns the exit status.
@@ -140,6 +163,9 @@ func (c *command) parse(args []string) (name string, err error) {
 	}
 	if _, ok := subcommands[name]; !ok || name == "" {
 		return "", fmt.Errorf("there is no subcommand %q", name)
+	}
+	if name == "simulate" {
+		c.simulation.flags(flags)
 	}
 	if err := flags.Parse(flags.Args()[1:]); err != nil {
 		return "", err

@@ -1,0 +1,80 @@
+package main_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestSimulate: two settings, side by side, on a trace; nothing is called.
+func TestSimulate(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the heartbeat was called") }))
+	defer web.Close()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	few := write("few.env", "MAX_DYNOS=1\nHEARTBEAT_URL="+web.URL+"/\n")
+	many := write("many.env", "MAX_DYNOS=9\nMIN_DYNOS=6\nHEARTBEAT_URL="+web.URL+"/\n")
+	trace := write("trace.csv", "time,requests\n2026-03-02T09:00:00Z,3000\n2026-03-02T09:10:00Z,30000\n2026-03-02T09:20:00Z,30000\n")
+	page := filepath.Join(dir, "out.html")
+
+	r := run(t, nil, "simulate", "--settings="+few, "--against="+many, "--trace="+trace, "--html="+page, "--price=0.05")
+	if r.status != 0 || r.stderr != "" {
+		t.Fatalf("status %d, stderr %q", r.status, r.stderr)
+	}
+	for _, want := range []string{
+		"30m0s of 35 requests per second on average and 50 at the peak", "| | few.env | many.env |\n",
+		"| most processes | 1 | 6 |", "| changes of size | 0 | 1 |", "| process-hours | 0.5 | 3.0 |", "| cost | 0.03 | 0.15 |",
+	} {
+		if !strings.Contains(r.stdout, want) {
+			t.Errorf("it does not say %q:\n%s", want, r.stdout)
+		}
+	}
+	html, err := os.ReadFile(page)
+	if err != nil || !strings.Contains(string(html), "<h2>many.env</h2>") {
+		t.Errorf("the page is %.80q, %v", html, err)
+	}
+
+	again := run(t, nil, "simulate", "--settings="+few)
+	if again.status != 0 || !strings.Contains(again.stdout, "24h0m0s of ") || !strings.Contains(again.stdout, "from a generated day") {
+		t.Errorf("without a trace: status %d, %s%s", again.status, again.stdout, again.stderr)
+	}
+}
+
+func TestSimulateFaults(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.csv")
+	if err := os.WriteFile(bad, []byte("time,requests\n0,1\n60,x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"--trace=" + bad}, 2, `bad.csv: sim: read a trace: line 3: "x" is no number`},
+		{[]string{"--trace=" + filepath.Join(dir, "none.csv")}, 2, "none.csv"},
+		{[]string{"--settings=" + filepath.Join(dir, "none.env")}, 2, "none.env"},
+		{[]string{"--slots=-1"}, 2, "Service.Slots is -1"},
+		{[]string{"--objective=1ms"}, 2, "cannot be met"},
+		{[]string{"--scale=-1"}, 2, "it must be 0 to"},
+		{[]string{"--html=" + filepath.Join(dir, "no", "such", "folder")}, 1, "folder"},
+		{[]string{"--colour=blue"}, 2, "-colour"},
+	} {
+		r := run(t, nil, append([]string{"simulate"}, tt.args...)...)
+		if r.status != tt.status || !strings.Contains(r.stderr, tt.want) {
+			t.Errorf("%v: status %d, %q, want %d and %q", tt.args, r.status, r.stderr, tt.status, tt.want)
+		}
+	}
+	if r := run(t, nil, "check", "--trace=x"); r.status != 2 {
+		t.Errorf("check takes the flags of simulate: status %d", r.status)
+	}
+}
