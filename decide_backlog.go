@@ -216,18 +216,18 @@ func (b Backlog) each(samples []Sample, ready int) (jobs float64, known bool) {
 		service := s.Signals.Has(SignalServiceTime) && s.ServiceTime > 0
 		switch {
 		case service && b.Slots > 0:
-			return least(drain * b.Slots / s.ServiceTime.Seconds()), true
+			return finite(drain * b.Slots / s.ServiceTime.Seconds()), true
 		case s.Signals.Has(SignalThroughput) && s.Throughput > 0 && hasBacklog(s) && s.Backlog > 0 && ready > 0:
-			return least(drain * s.Throughput / float64(ready)), true
+			return finite(drain * s.Throughput / float64(ready)), true
 		case service:
-			return least(drain / s.ServiceTime.Seconds()), true
+			return finite(drain / s.ServiceTime.Seconds()), true
 		}
 	}
 	return 1, false
 }
 
-// least keeps a process from taking less than no job, or NaN ones.
-func least(jobs float64) float64 { return min(max(jobs, 1/mostProcesses), math.MaxFloat64) }
+// finite keeps a process from taking so many that any backlog would need none.
+func finite(jobs float64) float64 { return min(jobs, math.MaxFloat64) }
 
 // old reports whether the oldest job has waited too long, and for a process:
 // among more processes than jobs it waits for something else.

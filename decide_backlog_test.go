@@ -55,6 +55,8 @@ func TestBacklog(t *testing.T) {
 		{"drain by an earlier throughput", minute, series(2, s, done(waits(100), 1), waits(100)), want{true, 4, "100 jobs waiting, at 30 a process, need 4"}},
 		// Nothing waited, so the throughput says what came, not what can be done.
 		{"not by that of an idle one", minute, series(2, s, done(job, 1), waits(100)), want{reason: "service_time or throughput was not measured within the last 6m00s"}},
+		{"drained however fast", autoscale.Backlog{Drain: time.Hour}, series(0, s, done(waits(1), 1), taking(waits(100), 1)), want{true, 1, "100 jobs waiting, at 3.6e+12 a process, need 1"}},
+		{"drained in no time", autoscale.Backlog{Drain: time.Hour, Slots: math.MaxFloat64}, series(0, s, taking(waits(1), 1)), want{true, 1, "1 job waiting, at 1.798e+308 a process, need 1"}},
 		{"drain from zero", minute, series(0, s, waits(100)), want{true, 1, "100 jobs waiting, at 1 a process, need 1"}},
 
 		{"down", five, series(10, s, times(31, waits(23))...), want{true, 5, "23 jobs waiting, at 5 a process, need 5"}},

@@ -115,8 +115,8 @@ func TestDemand(t *testing.T) {
 		{"one sample is enough to go up", two, series(3, sec, served(100, 100*ms)), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
 		{"enough", two, series(9, 5*sec, times(20, served(100, 100*ms))...), want{reason: "10 requests at work at once, at 1.2 a process, need 9"}},
 		{"a gap of the signals", two, series(3, 5*sec, served(100, 100*ms), noSignal, noSignal), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
-		// 3 at work at 0.06 a process are 50, though 0.6 × 0.1 is a little less than 0.06.
-		{"round-off", autoscale.Demand{Slots: 0.1}, series(50, sec, served(30, 100*ms)), want{reason: "3 requests at work at once, at 0.06 a process, need 50"}},
+		// 84 × 0.1 / (2 × 0.6) is 7.000000000000001.
+		{"round-off", two, series(7, sec, served(84, 100*ms)), want{reason: "8.4 requests at work at once, at 1.2 a process, need 7"}},
 		// The three newest are 15 s at 200/s: 20 / 1.2 = 16.7. A minute's mean is 125/s.
 		{"a rise", two, series(3, 5*sec, join(times(9, served(100, 100*ms)), times(3, served(200, 100*ms)))...), want{true, 17, "20 requests at work at once, at 1.2 a process, need 17"}},
 		// The fourth newest is 20 s old: 15 s have 100/s; the minute (11×100+300)/12 = 116.7/s: 11.67/1.2 = 9.7.
@@ -131,6 +131,9 @@ func TestDemand(t *testing.T) {
 		{"growth of what is under way", two, series(6, 5*sec, working(served(60, 100*ms), 12), working(served(60, 100*ms), 462), working(served(60, 100*ms), 912)), want{true, 11, "12.75 requests at work at once, at 1.2 a process, need 11"}},
 		// 60/s × 0.1 s = 6; 606 in the service: 600 wait, × 0.1 s / 60 s = 1 more: 7/1.2 = 5.8.
 		{"what waits is worked off", two, series(5, 5*sec, times(3, arriving(working(served(60, 100*ms), 606), 60))...), want{true, 6, "7 requests at work at once, at 1.2 a process, need 6"}},
+		// Of 240 in the service 120 wait; at two minutes each they are worked off in two minutes.
+		{"what waits and is long", two, series(5, 5*sec, times(3, arriving(working(served(1, 2*time.Minute), 240), 1))...), want{true, 200, "240 requests at work at once, at 1.2 a process, need 200"}},
+		{"too much to count", two, series(5, 5*sec, times(3, served(math.MaxFloat64, 100*ms))...), want{true, 83_333_251, "1e+08 requests at work at once, at 1.2 a process, need 83333251"}},
 		{"hung: requests come and none is finished", two, series(3, 30*sec, served(100, 100*ms), arriving(idleSample, 100), arriving(idleSample, 100)), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
 		{"hung from the first", two, series(3, 30*sec, arriving(idleSample, 100)), want{reason: "service_time was not measured within the last 1m00s"}},
 

@@ -2,6 +2,7 @@ package autoscale_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,6 +58,8 @@ func TestExceedance(t *testing.T) {
 		{"or is said", autoscale.Exceedance{Baseline: 50 * ms, Hold: 20 * sec}, changed(40*sec, series(4, 5*sec, times(20, beat(s))...)), want{true, 5, "4 of the last 4 samples are above 180ms (3 needed)"}},
 		{"or is nothing", autoscale.Exceedance{Baseline: 50 * ms, Hold: -1}, changed(16*sec, series(4, 5*sec, times(20, beat(s))...)), want{true, 5, "4 of the last 4 samples are above 180ms (3 needed)"}},
 
+		{"as long a baseline as can be", autoscale.Exceedance{Baseline: math.MaxInt64}, series(4, 5*sec, heard(timeout, timeout, timeout)...), want{true, 5, "3 of the last 3 samples are above 2562047h47m (3 needed)"}},
+
 		{"quiet", rule, series(4, 5*sec, quiet...), want{true, 3, "0 of the last 60 samples are above 83ms (fewer than 9 needed)"}},
 		{"59 are too few", rule, series(4, 5*sec, quiet[1:]...), want{reason: "0 of the last 6 samples are above 180ms (3 needed)"}},
 		{"8 of 60 are slow", rule, series(4, 5*sec, join(times(8, beat(100*ms)), quiet[:52])...), want{true, 3, "8 of the last 60 samples are above 83ms (fewer than 9 needed)"}},
@@ -84,6 +87,23 @@ func TestExceedance(t *testing.T) {
 func booting(d time.Duration, o autoscale.Observation) autoscale.Observation {
 	o.Boot = d
 	return o
+}
+
+// A rule that shrinks slowly is told when the size was last raised.
+func TestObservationSaysWhenItWasRaised(t *testing.T) {
+	var seen []time.Duration
+	sizes := []int{2, 3, 2, 2}
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Decider = autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+			seen = append(seen, o.Now.Sub(o.Added))
+			return autoscale.Decision{Act: true, Size: sizes[len(seen)-1]}
+		})
+	})
+	r.ticks(4)
+	// From 1 to 2 to 3, and back to 2: the rises are in the first and the second tick.
+	if want := []time.Duration{30 * time.Second, 30 * time.Second, time.Minute}; !slices.Equal(seen[1:], want) {
+		t.Errorf("got %v, want %v", seen[1:], want)
+	}
 }
 
 // A learned baseline is within a tenth of the true one, whatever that is.

@@ -74,6 +74,7 @@ func TestConsecutive(t *testing.T) {
 		{"never down", never, observe(2, fast, fast, fast, fast, fast, fast), want{false, 1, "latency 50ms is below 200ms, 6 times in a row (never enough)"}},
 		{"no upper limit", autoscale.Consecutive{High: -1}, observe(2, slow, slow, slow), want{reason: "latency 2s is within 200ms to no limit"}},
 		{"no lower limit", autoscale.Consecutive{Low: -1}, observe(2, fast, fast, fast, fast, fast), want{reason: "latency 50ms is within no limit to 1s"}},
+		{"as long as can be", autoscale.Consecutive{}, observe(2, math.MaxInt64), want{false, 3, "latency 2562047h47m is above 1s, 1 time in a row (3 needed)"}},
 		{"no wrap round", autoscale.Consecutive{UpAfter: 1, Increment: 2}, observe(math.MaxInt-1, slow), want{true, math.MaxInt, "latency 2s is above 1s, 1 time in a row (1 needed)"}},
 	} {
 		got := tt.rule.Decide(tt.o)

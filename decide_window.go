@@ -22,8 +22,8 @@ const (
 	mostProcesses = 1_000_000_000
 
 	// roundOff is the relative error that measurements and quotients may have.
-	// Without it 3 requests at 0.6 × 0.1 a process, which is a little less than
-	// 0.06, would need 51 processes.
+	// Without it 84 requests a second of 0.1 s, at 2 × 0.6 a process, would need
+	// 8 processes, because that quotient is a little above 7.
 	roundOff = 1e-6
 
 	// defaultBoot is how long a process takes to serve where that is not known.
