@@ -56,9 +56,9 @@ const (
 //
 // A [Timeout] always exceeds. Exceedance needs [SignalLatency]; a sample
 // without it and without a failure is passed over. Probe every five seconds:
-// at the [DefaultInterval] of 30 it needs minutes to see what it would
-// see in half of one. With a heartbeat alone, however often, no rule does as
-// well as [Demand]: it sees how long one request took, not how many there were.
+// at the [DefaultInterval] of 30 it needs minutes to see what it would see in
+// half of one. Where the service can measure its requests use [Demand]: it knows
+// how many there are, and in simulation about half as many are too slow.
 type Exceedance struct {
 	Baseline    time.Duration // the latency of an idle service. 0: learned
 	Margin      time.Duration // 0: DefaultMargin
