@@ -43,7 +43,7 @@ func postgresFault(code string) fault {
 	switch code {
 	case "42P01": // undefined_table
 		return faultMissing
-	case "42P07", "23505": // duplicate_table, unique_violation (of the catalogue)
+	case "42P07", "42710", "23505": // duplicate_table, duplicate_object (its row type), unique_violation (of the catalogue)
 		return faultRace
 	case "42501": // insufficient_privilege
 		return faultDenied
