@@ -59,3 +59,13 @@ func ExampleCPU() {
 	// autoscale: merge: nothing was measured: prober 1 of 2: traffic: nothing is measured yet: it takes a whole window of 15s, and 0s have passed
 	// prober 2 of 2: traffic: the CPU is measured from one probe to the next, and this was the first
 }
+
+// Each process publishes what it measured, and the one that leads adds it up.
+func ExampleShared() {
+	shared := &traffic.Shared{
+		Traffic: traffic.New(),
+		Board:   nil, // leader.Board(db)
+	}
+	fmt.Println(shared.Validate()) // go shared.Run(ctx)
+	// Output: traffic: Shared.Board is nil: give one, as leader.Board(db)
+}

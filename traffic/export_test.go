@@ -1,6 +1,10 @@
 package traffic
 
-import "time"
+import (
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
 
 // For the tests of what cannot be seen from outside.
 var (
@@ -25,4 +29,22 @@ var ProcessTime = processTime
 
 func NewCPU(cores float64, read func() (time.Duration, error)) *CPU {
 	return &CPU{Cores: cores, read: read}
+}
+
+// Reencode decodes a share and encodes what it held, and SampleOf is what it says.
+func Reencode(b []byte) ([]byte, error) {
+	m, err := decode(b)
+	if err != nil {
+		return nil, err
+	}
+	return m.encode(), nil
+}
+
+func SampleOf(b []byte, p float64) (autoscale.Sample, error) {
+	m, err := decode(b)
+	var s sum
+	if err == nil {
+		s.add(m)
+	}
+	return s.sample(p, time.Time{}), err
 }

@@ -36,7 +36,8 @@
 // The three rates are those of this process; [autoscale.Sample.Processes] is 1, and
 // the Autoscaler multiplies them up to the processes that serve. That is unbiased
 // where a router spreads the requests at random, as Heroku's does, and noisy where
-// they are few.
+// they are few. [Shared] adds up what all processes measured instead, through a
+// board in a database that they share.
 //
 // [CPU] measures how busy the processors are; [autoscale.Merge] joins the two.
 //

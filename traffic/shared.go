@@ -1,0 +1,245 @@
+package traffic
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// DefaultInterval is how often a [Shared] publishes unless told otherwise.
+const DefaultInterval = 10 * time.Second
+
+// boardTimeout bounds each call to the board.
+const boardTimeout = 3 * time.Second
+
+// Shared is a Prober of the whole service's traffic: each process runs [Shared.Run],
+// which puts what its own Traffic measured on a Board, and the Probe of the one that
+// leads adds up what is there.
+//
+//	shared := &traffic.Shared{Traffic: t, Board: leader.Board(db)}
+//	go shared.Run(ctx) // in every process
+//	go autoscale.New(autoscale.Config{Prober: shared, Elector: leader.SQL(db), …}).Run(ctx)
+//
+// Arrivals, Throughput and Busy are sums, the mean times are weighted by the
+// requests, and Latency is the percentile of all requests together.
+// [autoscale.Sample.Processes] is how many processes that is, from which the
+// Autoscaler extrapolates to those that serve and have not published yet, or
+// that published before they were stopped.
+//
+// A share counts until it is two and a half Intervals old by the clock of the board,
+// so that one publication may fail. The share of a process that was told to stop is
+// taken down, and that of one which was killed ends by its age.
+//
+// When the board cannot be read, or is empty, what this process measured itself
+// stands for all, as in [Traffic.Probe], and Detail says so.
+//
+// The fields must not change once it is used. It is safe for concurrent use, and
+// is not to be copied.
+type Shared struct {
+	Traffic *Traffic // of this process. Required
+	Board   Board    // the same one in all processes of the service. Required
+
+	// Member names this process to people. A unique suffix is added to it. At
+	// most 200 bytes. Empty: $DYNO, or else the host's name.
+	Member string
+
+	// Interval is how often it is published, one round trip each: 1 s to 5 min, and
+	// the same in all processes. 0: DefaultInterval.
+	Interval time.Duration
+
+	// Logger gets a board that fails or works again. It must not block. Nil:
+	// slog.Default().
+	Logger *slog.Logger
+
+	once    sync.Once
+	member  string
+	running atomic.Bool
+}
+
+// Validate reports what is wrong with the fields, the options of Traffic and the
+// Board, all at once.
+func (s *Shared) Validate() error {
+	var errs []error
+	if s.Traffic == nil {
+		errs = append(errs, errors.New("traffic: Shared.Traffic is nil: give the one whose Handler serves"))
+	} else if err := s.Traffic.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if s.Board == nil {
+		errs = append(errs, errors.New("traffic: Shared.Board is nil: give one, as leader.Board(db)"))
+	} else if v, ok := s.Board.(interface{ Validate() error }); ok {
+		errs = append(errs, v.Validate())
+	}
+	if len(s.Member) > 200 {
+		errs = append(errs, fmt.Errorf("traffic: Shared.Member has %d bytes: give at most 200", len(s.Member)))
+	}
+	if i := s.interval(); i < time.Second || i > 5*time.Minute {
+		errs = append(errs, fmt.Errorf("traffic: Shared.Interval is %v: it must be from 1s to 5m, or 0 for %v", i, DefaultInterval))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Shared) interval() time.Duration {
+	if s.Interval == 0 {
+		return DefaultInterval
+	}
+	return s.Interval
+}
+
+// name returns the member that this process is.
+func (s *Shared) name() string {
+	s.once.Do(func() {
+		s.member = s.Member
+		if s.member == "" {
+			s.member = os.Getenv("DYNO")
+		}
+		if s.member == "" {
+			s.member, _ = os.Hostname() // the suffix alone tells members apart
+		}
+		s.member = fmt.Sprintf("%.200s/%d/%s", s.member, os.Getpid(), rand.Text()[:12])
+	})
+	return s.member
+}
+
+// Run publishes what Traffic measures, as soon as that is something and then every
+// Interval, until ctx ends. It takes its share down then, for which it may need
+// some seconds, and returns nil. A board that fails is tried again for ever; that
+// it fails is logged once, and so is that it works again. Run returns an error
+// only if a field is bad, which it also logs, or if another Run is under way.
+func (s *Shared) Run(ctx context.Context) error {
+	if err := s.Validate(); err != nil {
+		s.log(ctx, slog.LevelError, err.Error())
+		return err
+	}
+	if !s.running.CompareAndSwap(false, true) {
+		return errors.New("traffic: another Run of this Shared is under way")
+	}
+	defer s.running.Store(false)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	up, failing := false, false
+	for {
+		select {
+		case <-ctx.Done():
+			if up {
+				// The next sum should not wait for it to age.
+				_ = s.publish(context.WithoutCancel(ctx), nil)
+			}
+			return nil
+		case <-timer.C:
+		}
+		m, err := s.Traffic.measure()
+		if err != nil { // not yet
+			timer.Reset(time.Second)
+			continue
+		}
+		timer.Reset(s.interval())
+		up = true // perhaps even if it fails
+		err = s.publish(ctx, m.encode())
+		switch {
+		case err != nil && !failing && ctx.Err() == nil:
+			failing = true
+			s.log(ctx, slog.LevelWarn, "traffic: what this process measured could not be published, and is tried again every "+s.interval().String(), slog.String("error", err.Error()))
+		case err == nil && failing:
+			failing = false
+			s.log(ctx, slog.LevelInfo, "traffic: what this process measures is published again")
+		}
+	}
+}
+
+// Probe returns what all processes measured. An error says that neither this one
+// nor any other has measured anything.
+func (s *Shared) Probe(ctx context.Context) (autoscale.Sample, error) {
+	if err := s.Validate(); err != nil {
+		return autoscale.Sample{}, err
+	}
+	fresh := s.interval() * 5 / 2
+	shares, boardErr := s.read(ctx, fresh)
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
+		return autoscale.Sample{}, context.Cause(ctx)
+	}
+	own, ownErr := s.Traffic.measure()
+	var all sum
+	ended := time.Now()
+	if ownErr == nil {
+		ended = own.ended
+		all.add(own) // it is younger than what was published
+	}
+	var strange int
+	var strangeErr error
+	for _, share := range shares[:min(len(shares), MaxShares)] {
+		if share.Member == s.name() && ownErr == nil {
+			continue
+		}
+		m, err := decode(share.Data)
+		if err != nil {
+			strange, strangeErr = strange+1, err
+			continue
+		}
+		all.add(m)
+	}
+	detail := ""
+	switch {
+	case boardErr != nil:
+		detail = "only this process was measured, as the board of all could not be read: " + boardErr.Error()
+	case len(shares) == 0:
+		detail = fmt.Sprintf("only this process was measured, as the board of all has no share of the last %v: does Shared.Run run in every process?", fresh)
+	case strange > 0:
+		detail = fmt.Sprintf("%d of %d shares on the board were left out, for example %v: is another release still running?", strange, len(shares), strangeErr)
+	}
+	if all.processes == 0 {
+		err := ownErr
+		if detail != "" {
+			err = fmt.Errorf("%w; %s", ownErr, detail)
+		}
+		return autoscale.Sample{}, err
+	}
+	sample := all.sample(s.Traffic.opts.Percentile, ended)
+	sample.Detail = detail
+	return sample, nil
+}
+
+func (s *Shared) publish(ctx context.Context, share []byte) error {
+	return call(ctx, func(ctx context.Context) error { return s.Board.Publish(ctx, s.name(), share) })
+}
+
+func (s *Shared) read(ctx context.Context, fresh time.Duration) (shares []Share, err error) {
+	err = call(ctx, func(ctx context.Context) error {
+		shares, err = s.Board.Read(ctx, fresh)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return shares, nil
+}
+
+// call calls the board, in bounded time. A panic there must not end the host.
+func call(ctx context.Context, f func(context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, boardTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the board panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f(ctx)
+}
+
+func (s *Shared) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
+	defer func() { _ = recover() }() // a handler of the host's
+	logger := s.Logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	logger.LogAttrs(ctx, level, message, attrs...)
+}
