@@ -26,7 +26,12 @@ func (d Dialect) Schema() string {
 // statements are what a sqlLease runs. Each is one statement, and a transaction
 // by itself. What is true of a row is decided where it is changed, in the WHERE.
 type statements struct {
-	create, read, acquire, renew, release, save, command string
+	table   string // that they use
+	rights  string // that they need
+	without string // what cannot be while they fail
+
+	create, read, acquire, renew, release, save, command string // of a lease
+	publish, takeDown, sweep, shares                     string // of a board
 }
 
 // statements returns those of a dialect, or nil.
@@ -100,6 +105,7 @@ func newStatements(create string, words ...string) *statements {
 		return r.Replace(r.Replace(s)) // a word may hold a parameter
 	}
 	return &statements{
+		table: table, rights: "SELECT, INSERT and UPDATE", without: "nobody can lead",
 		create: create,
 		read:   fill(`SELECT $ROW FROM autoscale_lease WHERE name = $1$TEXT`),
 		acquire: fill(`INSERT INTO autoscale_lease AS l (name, holder, term, renewal, ttl_ms, expires_at)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/leader"
+	"github.com/autoscalebot/autoscale/traffic"
 )
 
 // failing is the connector of a database that cannot be reached.
@@ -67,4 +68,22 @@ func ExampleCreateTable() {
 func ExamplePermanent() {
 	fmt.Println(leader.Permanent(fmt.Errorf("the bucket leases is missing: create it")))
 	// Output: the bucket leases is missing: create it
+}
+
+// What the processes measured, for the one that leads.
+func ExampleBoard() {
+	var db *sql.DB // sql.Open("pgx", os.Getenv("DATABASE_URL"))
+	shared := &traffic.Shared{
+		Traffic: traffic.New(),
+		Board:   leader.Board(db, leader.Options{Name: "quiet-river/web"}),
+	}
+	fmt.Println(shared.Validate())
+	// Output: leader: the *sql.DB is nil: open the database and give it
+}
+
+// The table of the board for a migration.
+func ExampleDialect_ShareSchema() {
+	first, _, _ := strings.Cut(leader.SQLite.ShareSchema(), "\n")
+	fmt.Println(first)
+	// Output: CREATE TABLE IF NOT EXISTS autoscale_share (
 }

@@ -1,6 +1,7 @@
 package leader
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -38,14 +39,14 @@ func SQL(db *sql.DB, options ...Options) *Elector {
 	if len(options) > 0 {
 		dialect = options[0].Dialect
 	}
-	return New(&sqlLease{db: db, dialect: dialect}, options...)
+	return New(&sqlLease{db: db, dialect: dialect, speak: Dialect.statements}, options...)
 }
 
 // CreateTable creates the table of [SQL] if it is missing. It asks the database
 // for its dialect. Run does so by itself; call it where a migration runs with
 // more rights than the service, or take the statement from [Dialect.Schema].
 func CreateTable(ctx context.Context, db *sql.DB) error {
-	l := &sqlLease{db: db}
+	l := &sqlLease{db: db, speak: Dialect.statements}
 	err := l.Validate()
 	if err == nil {
 		err = l.open(ctx)
@@ -56,11 +57,12 @@ func CreateTable(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-// sqlLease is a Lease in a table. Calls come one at a time.
+// sqlLease is a Lease in a table, or a board. Calls come one at a time.
 type sqlLease struct {
 	db      *sql.DB
 	dialect Dialect
 	stmt    *statements // nil: the dialect is not known yet
+	speak   func(Dialect) *statements
 }
 
 func (l *sqlLease) Validate() error {
@@ -209,7 +211,7 @@ func (l *sqlLease) open(ctx context.Context) error {
 			return Permanent(fmt.Errorf("the database says that it is %.60q: leader.SQL works with PostgreSQL and SQLite. Use another database, or name the Dialect if this one speaks the same SQL", version))
 		}
 	}
-	l.stmt = l.dialect.statements()
+	l.stmt = l.speak(l.dialect)
 	return nil
 }
 
@@ -223,7 +225,7 @@ func (l *sqlLease) create(ctx context.Context) error {
 		return nil // two made it at once, and one of them did
 	}
 	if l.fault(err) == faultDenied {
-		return Permanent(fmt.Errorf("the table %s is missing, and this role may not create it. Run this as a role that may, and grant this one SELECT, INSERT and UPDATE on it:\n%s\n%w", table, l.stmt.create, redact(err)))
+		return Permanent(fmt.Errorf("the table %s is missing, and this role may not create it. Run this as a role that may, and grant this one %s on it:\n%s\n%w", l.stmt.table, l.stmt.rights, l.stmt.create, redact(err)))
 	}
 	return l.explain(err)
 }
@@ -233,18 +235,16 @@ func (l *sqlLease) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	schema := ""
-	if l.stmt != nil {
-		schema = l.stmt.create
-	}
 	clean := redact(err)
+	// Before the dialect is known, the faults that are understood are PostgreSQL's.
+	stmt := cmp.Or(l.stmt, l.speak(Postgres))
 	switch l.fault(err) {
 	case faultDenied:
-		return Permanent(fmt.Errorf("this role may not use the table %s: grant it SELECT, INSERT and UPDATE: %w", table, clean))
+		return Permanent(fmt.Errorf("this role may not use the table %s: grant it %s: %w", stmt.table, stmt.rights, clean))
 	case faultShape:
-		return Permanent(fmt.Errorf("the table %s is not as it must be, or the database is too old. Rename or drop a table that is not ours; it is made by:\n%s\n%w", table, schema, clean))
+		return Permanent(fmt.Errorf("the table %s is not as it must be, or the database is too old. Rename or drop a table that is not ours; it is made by:\n%s\n%w", stmt.table, stmt.create, clean))
 	case faultReadOnly:
-		return fmt.Errorf("the database is read-only: nobody can lead until it can be written to: %w", clean)
+		return fmt.Errorf("the database is read-only: %s until it can be written to: %w", stmt.without, clean)
 	case faultPrepared:
 		return fmt.Errorf("the driver prepares statements, which a pooler in transaction mode loses: with pgx add default_query_exec_mode=exec to the URL: %w", clean)
 	}
