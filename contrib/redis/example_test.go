@@ -11,6 +11,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/contrib/redis"
 	"github.com/autoscalebot/autoscale/leader"
+	"github.com/autoscalebot/autoscale/traffic"
 )
 
 // The processes of a service share its Redis, and one of them acts. Without the
@@ -60,4 +61,15 @@ func ExampleLease() {
 	// Output:
 	// <nil>
 	// redis: the client is nil: make one with NewClient of go-redis and give it
+}
+
+// The processes of a service put what they measured on a board in its Redis, and
+// the one that leads adds it up.
+func ExampleBoard() {
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	defer client.Close()
+	shared := &traffic.Shared{Traffic: traffic.New(), Board: redis.Board(client, "quiet-river/web")}
+
+	fmt.Println(shared.Validate())
+	// Output: <nil>
 }

@@ -11,8 +11,22 @@ import (
 	"github.com/autoscalebot/autoscale/leader"
 )
 
+// use is what a key is for.
+type use struct {
+	thing    string   // that is in the key
+	remedy   string   // where another key holds one
+	commands []string // that it needs
+	without  string   // what cannot be while it fails
+}
+
+var leaseUse = use{
+	thing: "a lease", remedy: "use another Name or prefix",
+	commands: []string{"eval", "evalsha", "time", "exists", "hget", "hmget", "hset"},
+	without:  "nobody can lead",
+}
+
 // explain says what to do about an error, and marks the permanent ones.
-func explain(err error, key string) error {
+func (u use) explain(err error, key string) error {
 	if err == nil {
 		return nil
 	}
@@ -32,13 +46,13 @@ func explain(err error, key string) error {
 	}
 	switch {
 	case said("NOPERM", "The user executing the script can't"):
-		return leader.Permanent(fmt.Errorf("the user may not use the key %q or a command: grant it ~%s +eval +evalsha +time +exists +hget +hmget +hset: %w", key, key, clean))
+		return leader.Permanent(fmt.Errorf("the user may not use the key %q or a command: grant it ~%s +%s: %w", key, key, strings.Join(u.commands, " +"), clean))
 	case said("unknown command", "Unknown Redis command"):
-		return leader.Permanent(fmt.Errorf("the server lacks a command that the lease needs: use Redis 5 or later, with eval, evalsha, time, exists, hget, hmget and hset under their own names: %w", clean))
+		return leader.Permanent(fmt.Errorf("the server lacks a command that %s needs: use Redis 5 or later, with %s under their own names: %w", u.thing, strings.Join(u.commands, ", "), clean))
 	case said("WRONGTYPE"):
-		return leader.Permanent(fmt.Errorf("the key %q holds something else than a lease: delete it, or use another Name or prefix: %w", key, clean))
+		return leader.Permanent(fmt.Errorf("the key %q holds something else than %s: delete it, or %s: %w", key, u.thing, u.remedy, clean))
 	case said("READONLY"):
-		return fmt.Errorf("the server is a read-only replica: nobody can lead until it, or the address, is a primary: %w", clean)
+		return fmt.Errorf("the server is a read-only replica: %s until it, or the address, is a primary: %w", u.without, clean)
 	case said("MOVED "):
 		return fmt.Errorf("the key %q is on another server of a cluster: make the client with NewClusterClient: %w", key, clean)
 	}

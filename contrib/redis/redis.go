@@ -36,6 +36,7 @@ func Lease(client goredis.UniversalClient, prefix string) leader.Lease {
 	return &lease{
 		client:  client,
 		prefix:  cmp.Or(prefix, DefaultPrefix),
+		use:     leaseUse,
 		read:    newScript(readScript),
 		acquire: newScript(acquireScript),
 		renew:   newScript(renewScript),
@@ -48,6 +49,7 @@ func Lease(client goredis.UniversalClient, prefix string) leader.Lease {
 type lease struct {
 	client goredis.UniversalClient
 	prefix string
+	use    use
 
 	read, acquire, renew, release, save, command *goredis.Script
 }
@@ -116,7 +118,7 @@ func (l *lease) run(ctx context.Context, s *goredis.Script, name string, args ..
 	}()
 	select {
 	case a := <-answered:
-		return a.values, explain(a.err, l.prefix+name)
+		return a.values, l.use.explain(a.err, l.prefix+name)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("the server has not answered: %w", ctx.Err())
 	}
