@@ -32,12 +32,19 @@ func Board(db *sql.DB, options ...Options) traffic.Board {
 	if len(options) > 0 {
 		o = options[0]
 	}
-	return &board{
+	b := &board{
 		name:  o.withDefaults().Name,
-		many:  len(options) > 1,
 		store: sqlLease{db: db, dialect: o.Dialect, speak: Dialect.shareStatements},
 		line:  make(chan struct{}, 1),
 	}
+	b.fault = b.store.Validate()
+	if !isName(b.name) {
+		b.fault = errors.Join(b.fault, fmt.Errorf("leader: Name is %.80q: give at most %d bytes of printable UTF-8", b.name, maxName))
+	}
+	if len(options) > 1 {
+		b.fault = errors.Join(b.fault, errors.New("leader: Board was given several Options: give one"))
+	}
+	return b
 }
 
 // ShareSchema returns the statement that creates the table of [Board], for those who
@@ -52,22 +59,13 @@ func (d Dialect) ShareSchema() string {
 
 type board struct {
 	name  string
-	many  bool
+	fault error // of how it was made
 	store sqlLease
 	line  chan struct{} // holds a token while store, or swept, is in use
 	swept bool
 }
 
-func (b *board) Validate() error {
-	err := b.store.Validate()
-	if !isName(b.name) {
-		err = errors.Join(err, fmt.Errorf("leader: Name is %.80q: give at most %d bytes of printable UTF-8", b.name, maxName))
-	}
-	if b.many {
-		err = errors.Join(err, errors.New("leader: Board was given several Options: give one"))
-	}
-	return err
-}
+func (b *board) Validate() error { return b.fault }
 
 func (b *board) Publish(ctx context.Context, member string, share []byte) error {
 	if len(share) > traffic.MaxShareSize {
@@ -119,10 +117,10 @@ func (b *board) Read(ctx context.Context, fresh time.Duration) (shares []traffic
 
 // do runs f when no other call is under way.
 func (b *board) do(ctx context.Context, what string, f func() error) error {
-	err := b.Validate()
-	if err != nil {
-		return err
+	if b.fault != nil {
+		return b.fault
 	}
+	var err error
 	select {
 	case b.line <- struct{}{}:
 		defer func() { <-b.line }()

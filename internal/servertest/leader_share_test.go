@@ -269,3 +269,27 @@ func TestSharedTraffic(t *testing.T) {
 		return err == nil && s.Processes == 3 && s.Detail == "" && s.Throughput > 0 && s.ServiceTime > 0
 	})
 }
+
+func TestBoardValidate(t *testing.T) {
+	db := openDB(t, "sqlite", sqliteFile(t))
+	for want, options := range map[string][]leader.Options{
+		"":                       {{Name: "quiet-river/web"}},
+		"Name is":                {{Name: "\x00"}},
+		"Dialect is \"oracle\"":  {{Dialect: "oracle"}},
+		"given several Options":  make([]leader.Options, 2),
+		"the *sql.DB is nil: op": {{Name: "nil"}},
+	} {
+		given := db
+		if options[0].Name == "nil" {
+			given = nil
+		}
+		b := leader.Board(given, options...)
+		_, err := b.Read(t.Context(), time.Minute)
+		if (err != nil) != (want != "") || !strings.Contains(fmt.Sprint(err), want) && want != "" {
+			t.Errorf("%v, want %q", err, want)
+		}
+		if v := b.(interface{ Validate() error }).Validate(); fmt.Sprint(v) != fmt.Sprint(err) {
+			t.Errorf("Validate: %v, want %v", v, err)
+		}
+	}
+}
