@@ -99,7 +99,7 @@ func checkRule(t *testing.T, cases []ruleCase) {
 // A process with two slots takes 2 × 0.60 = 1.2 requests at work at once.
 func TestDemand(t *testing.T) {
 	two := autoscale.Demand{Slots: 2}
-	none := autoscale.Demand{Slots: 2, DownWindow: -1}
+	none := autoscale.Demand{Slots: 2, Fade: -1}
 	byUse := autoscale.Demand{}
 	sec := time.Second
 	checkRule(t, []ruleCase{
@@ -119,16 +119,16 @@ func TestDemand(t *testing.T) {
 		{"round-off", two, series(7, sec, served(84, 100*ms)), want{reason: "8.4 requests at work at once, at 1.2 a process, need 7"}},
 		// The three newest are 15 s at 200/s: 20 / 1.2 = 16.7. A minute's mean is 125/s.
 		{"a rise", two, series(3, 5*sec, join(times(9, served(100, 100*ms)), times(3, served(200, 100*ms)))...), want{true, 17, "20 requests at work at once, at 1.2 a process, need 17"}},
-		// The fourth newest is 20 s old: 15 s have 100/s; the minute (11×100+300)/12 = 116.7/s: 11.67/1.2 = 9.7.
-		{"a burst 15 s ago counts by the minute", two, series(3, 5*sec, join(times(8, served(100, 100*ms)), times(1, served(300, 100*ms)), times(3, served(100, 100*ms)))...), want{true, 10, "11.67 requests at work at once, at 1.2 a process, need 10"}},
+		// The fourth newest has 300/s, and the weight 1-15/180. The others weigh 9.25 together:
+		// ⁴√((9.25×100⁴ + 0.917×300⁴) / 10.17) = 169.3/s: 16.93/1.2 = 14.1.
+		{"a burst fades", two, series(3, 5*sec, join(times(8, served(100, 100*ms)), times(1, served(300, 100*ms)), times(3, served(100, 100*ms)))...), want{true, 15, "9 processes are enough now, and 15 for the load of the last 3m00s"}},
 		// (90×0.1 + 10×1.1)/100 = 0.2 s: what was fast weighs as much as there was of it. Mean rate 50: 10 at work.
 		{"service time is weighted", two, series(3, 30*sec, served(10, 1100*ms), served(90, 100*ms)), want{true, 15, "18 requests at work at once, at 1.2 a process, need 15"}},
 		// Overload: 60/s finish and 150/s come: 15/1.2 = 12.5.
 		{"arrivals count, not what was finished", two, series(6, 5*sec, times(3, arriving(served(60, 100*ms), 150))...), want{true, 13, "15 requests at work at once, at 1.2 a process, need 13"}},
 		// Where they are not measured, Busy grows by 90/s × 5 s = 450 a sample.
-		// The newest 15 s have 0 (no sample before), 90, 90: 60/s + 60/s. At work 12, and (12+462+912)/3 = 462 in the
-		// service: 450 wait, and 450 × 0.1 s in a minute takes 0.75 more.
-		{"growth of what is under way", two, series(6, 5*sec, working(served(60, 100*ms), 12), working(served(60, 100*ms), 462), working(served(60, 100*ms), 912)), want{true, 11, "12.75 requests at work at once, at 1.2 a process, need 11"}},
+		// 60/s + 90/s: at work 15, and 912 in the service: 897 wait, and 897 × 0.1 s in a minute takes 1.5 more.
+		{"growth of what is under way", two, series(6, 5*sec, working(served(60, 100*ms), 12), working(served(60, 100*ms), 462), working(served(60, 100*ms), 912)), want{true, 14, "16.5 requests at work at once, at 1.2 a process, need 14"}},
 		// 60/s × 0.1 s = 6; 606 in the service: 600 wait, × 0.1 s / 60 s = 1 more: 7/1.2 = 5.8.
 		{"what waits is worked off", two, series(5, 5*sec, times(3, arriving(working(served(60, 100*ms), 606), 60))...), want{true, 6, "7 requests at work at once, at 1.2 a process, need 6"}},
 		// Of 240 in the service 120 wait; at two minutes each they are worked off in two minutes.
@@ -137,22 +137,23 @@ func TestDemand(t *testing.T) {
 		{"hung: requests come and none is finished", two, series(3, 30*sec, served(100, 100*ms), arriving(idleSample, 100), arriving(idleSample, 100)), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
 		{"hung from the first", two, series(3, 30*sec, arriving(idleSample, 100)), want{reason: "service_time was not measured within the last 1m00s"}},
 
-		// Down: to the most of five minutes, and only when those were measured.
+		// Down: as the load of three minutes fades, and only when those were measured.
 		{"down", two, series(20, 5*sec, times(73, served(100, 100*ms))...), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
-		{"not yet measured", two, series(20, 5*sec, times(31, served(100, 100*ms))...), want{reason: "9 processes are enough now, but only 2m30s of 5m00s were measured"}},
-		{"down to the peak", two, series(20, 5*sec, join(times(60, served(150, 100*ms)), times(13, served(100, 100*ms)))...), want{true, 13, "9 processes are enough now, but 13 were needed within the last 5m00s"}},
-		{"the peak holds", two, series(13, 5*sec, join(times(60, served(150, 100*ms)), times(13, served(100, 100*ms)))...), want{reason: "9 processes are enough now, but 13 were needed within the last 5m00s"}},
+		{"not yet measured", two, series(20, 5*sec, times(31, served(100, 100*ms))...), want{reason: "9 processes are enough now, but only 2m30s of 3m00s were measured"}},
+		// The newest minute weighs 10.83, and what was before it 7.67: ⁴√((10.83×100⁴ + 7.67×150⁴) / 18.5) = 128/s: 12.8/1.2 = 10.7.
+		{"a peak is let go bit by bit", two, series(20, 5*sec, join(times(60, served(150, 100*ms)), times(13, served(100, 100*ms)))...), want{true, 11, "9 processes are enough now, and 11 for the load of the last 3m00s"}},
+		{"so far it holds", two, series(11, 5*sec, join(times(60, served(150, 100*ms)), times(13, served(100, 100*ms)))...), want{reason: "9 processes are enough now, and 11 for the load of the last 3m00s"}},
 		{"a peak before that does not", two, series(20, 5*sec, join(times(10, served(900, 100*ms)), times(73, served(100, 100*ms)))...), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
 		{"without a window", none, series(20, 5*sec, served(100, 100*ms)), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
 		{"slower once a minute", two, series(20, time.Minute, times(6, served(100, 100*ms))...), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
-		{"slower than that a gap is a minute", two, series(20, 4*time.Minute, times(5, served(100, 100*ms))...), want{reason: "9 processes are enough now, but only 4m00s of 5m00s were measured"}},
+		{"slower than that a gap is a minute", two, series(20, 4*time.Minute, times(3, served(100, 100*ms))...), want{reason: "9 processes are enough now, but only 2m00s of 3m00s were measured"}},
 		{"no load is one process", two, series(20, 5*sec, times(73, idleSample)...), want{true, 1, "0 requests at work at once, at 1.2 a process, need 1"}},
 		{"one stays one", two, series(1, 5*sec, times(73, idleSample)...), want{reason: "0 requests at work at once, at 1.2 a process, need 1"}},
 		{"none stays none without load", two, series(0, 5*sec, times(73, idleSample)...), want{reason: "0 requests at work at once, at 1.2 a process, need 0"}},
 		{"none does not stay none with load", two, series(0, 5*sec, served(1, 100*ms)), want{true, 1, "0.1 requests at work at once, at 1.2 a process, need 1"}},
 
 		// The guard: told 2 slots where there is 1, 12 serve and 120/s × 0.1 s = 12 are at work, 10 by the rule.
-		{"a short queue is no matter", two, series(12, 5*sec, times(3, queued(served(120, 100*ms), 200*ms))...), want{reason: "10 processes are enough now, but only 10s of 5m00s were measured"}},
+		{"a short queue is no matter", two, series(12, 5*sec, times(3, queued(served(120, 100*ms), 200*ms))...), want{reason: "10 processes are enough now, but only 10s of 3m00s were measured"}},
 		// 1.1 × 12 = 13.2; 120 × (0.1+0.25)/1.2 = 35 is more than 2 × 12.
 		{"guard, at most twice", two, series(12, 5*sec, times(3, queued(served(120, 100*ms), 250*ms))...), want{true, 24, "mean queue time 250ms is above 200ms, which takes 24"}},
 		// 2 / s: 60 × 0.35/1.2 = 17.5, within 13.2 and 24.
@@ -161,7 +162,7 @@ func TestDemand(t *testing.T) {
 		{"guard, only those that serve count", two, pending(6, series(18, 5*sec, times(3, queued(served(60, 100*ms), 250*ms))...)), want{reason: "mean queue time 250ms is above 200ms, which takes 18"}},
 		{"guard, not before they serve", two, changed(40*sec, series(12, 5*sec, times(3, queued(served(60, 100*ms), 250*ms))...)), want{reason: "mean queue time 250ms is above 200ms, which takes 12"}},
 		{"guard, holds for the window", two, series(12, 5*sec, join(times(10, queued(served(60, 100*ms), 250*ms)), times(63, queued(served(60, 100*ms), 0)))...), want{true, 5, "6 requests at work at once, at 1.2 a process, need 5"}},
-		{"guard, held for the window", two, series(12, 5*sec, join(times(20, queued(served(60, 100*ms), 250*ms)), times(53, queued(served(60, 100*ms), 0)))...), want{reason: "5 processes are enough now, but 12 were needed within the last 5m00s"}},
+		{"guard, held for the window", two, series(12, 5*sec, join(times(43, queued(served(60, 100*ms), 250*ms)), times(30, queued(served(60, 100*ms), 0)))...), want{reason: "mean queue time 250ms is above 200ms, which takes 12"}},
 
 		// By utilization: 0.9 × 4 / 0.6.
 		{"utilization", byUse, series(4, 5*sec, times(3, using(0.9))...), want{true, 6, "3.6 processes' full utilization, at 0.6 each, needs 6"}},
@@ -179,15 +180,15 @@ func TestDemandValidate(t *testing.T) {
 		want string // in the error; empty: none
 	}{
 		{autoscale.Demand{}, ""},
-		{autoscale.Demand{Slots: 2, Target: 1, DownWindow: time.Minute}, ""},
-		{autoscale.Demand{DownWindow: -1}, ""},
+		{autoscale.Demand{Slots: 2, Target: 1, Fade: time.Minute}, ""},
+		{autoscale.Demand{Fade: -1}, ""},
 		{autoscale.Demand{Slots: -1}, "Demand.Slots is -1: it must be above 0"},
 		{autoscale.Demand{Slots: math.NaN()}, "Demand.Slots is NaN"},
 		{autoscale.Demand{Slots: math.Inf(1)}, "Demand.Slots is +Inf"},
 		{autoscale.Demand{Target: -0.5}, "Demand.Target is -0.5: it must be above 0 and at most 1, or 0 for 0.6"},
 		{autoscale.Demand{Target: 60}, "Demand.Target is 60"},
 		{autoscale.Demand{Target: math.NaN()}, "Demand.Target is NaN"},
-		{autoscale.Demand{DownWindow: 5}, "Demand.DownWindow is 5ns: it must be 1m0s or more"},
+		{autoscale.Demand{Fade: 5}, "Demand.Fade is 5ns: it must be 1m0s or more"},
 		{autoscale.Demand{Slots: -1, Target: 2}, "Demand.Target is 2"},
 	} {
 		checkFault(t, tt.rule, tt.want)
@@ -217,7 +218,7 @@ func TestRulesAreShownEnough(t *testing.T) {
 			to     int
 		}{
 			{autoscale.Demand{Slots: 2}, served(1, 100*ms), 1},
-			{autoscale.Demand{Slots: 2, DownWindow: 450 * time.Second}, served(1, 100*ms), 1},
+			{autoscale.Demand{Slots: 2, Fade: 450 * time.Second}, served(1, 100*ms), 1},
 			{autoscale.Demand{}, using(0), 1},
 			{autoscale.Exceedance{}, latency(40 * ms), 4},
 			{autoscale.Exceedance{Baseline: 40 * ms}, latency(40 * ms), 4},

@@ -166,9 +166,9 @@ func law(t *testing.T, rule lawful, o autoscale.Observation, at int, factor floa
 
 func lawsOfDemand(t *testing.T, o autoscale.Observation, at int, factor float64) {
 	for _, down := range []time.Duration{0, -1} {
-		law(t, autoscale.Demand{Slots: 2, DownWindow: down}, o, at, factor, arrivals, waiting)
-		law(t, autoscale.Demand{Slots: 2, DownWindow: down}, plain(o), at, min(factor, 100), work)
-		law(t, autoscale.Demand{DownWindow: down}, o, at, factor, use)
+		law(t, autoscale.Demand{Slots: 2, Fade: down}, o, at, factor, arrivals, waiting)
+		law(t, autoscale.Demand{Slots: 2, Fade: down}, plain(o), at, min(factor, 100), work)
+		law(t, autoscale.Demand{Fade: down}, o, at, factor, use)
 	}
 }
 

@@ -26,6 +26,7 @@ const (
 	ReasonMissing     ReasonCode = "missing"       // Signal was not measured within Span
 	ReasonShort       ReasonCode = "short_history" // Needed processes are enough, but only Seen seconds of Span were measured
 	ReasonPeak        ReasonCode = "peak"          // Needed processes are enough now, and Count were needed within Span
+	ReasonFading      ReasonCode = "fading"        // Needed processes are enough now, and the load of the last Span asks for Count
 	ReasonDemand      ReasonCode = "demand"        // Seen requests at work, at High a process, need Needed processes
 	ReasonQueue       ReasonCode = "queue"         // Seen, the mean time in the queue, is above High: Needed processes
 	ReasonExceeded    ReasonCode = "exceeded"      // Count of the last Of samples are above High, of Needed
@@ -84,6 +85,8 @@ func (r Reason) String() string {
 		return fmt.Sprintf("%s enough now, but only %s of %s were measured", are(r.Needed), short(seconds(r.Seen)), short(r.Span))
 	case ReasonPeak:
 		return fmt.Sprintf("%s enough now, but %d were needed within the last %s", are(r.Needed), r.Count, short(r.Span))
+	case ReasonFading:
+		return fmt.Sprintf("%s enough now, and %d for the load of the last %s", are(r.Needed), r.Count, short(r.Span))
 	case ReasonDemand:
 		if r.Signal.Has(SignalUtilization) {
 			return fmt.Sprintf("%.4g processes' full utilization, at %.4g each, needs %d", r.Seen, r.High, r.Needed)
