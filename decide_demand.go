@@ -21,23 +21,19 @@ const (
 	// old a sample may be to count as the present. Range: 30 to 120 s.
 	demandLong = time.Minute
 
-	// demandShort is the window in which the queue time is measured.
-	// Range: 5 to 30 s.
-	demandShort = 15 * time.Second
+	// limitAt is how many service times requests wait on average in processes
+	// that are at their limit. With two slots they wait 0.56 of one where 0.60
+	// of the capacity is in use, 2 at 0.8, and 4.3 at 0.90. Range: 1 to 5.
+	limitAt = 2.0
 
-	// demandDrain is how long it may take to work off what waits.
-	// Range: 15 to 120 s.
-	demandDrain = time.Minute
+	// limitShare is how much of its slots a process has in use at that limit:
+	// 0.8 to 1, the most of which is looked at. Range: 0.8 to 1.
+	limitShare = 0.9
 
-	// guardAt is how many service times requests may wait on average before
-	// Slots is taken to be wrong. With two slots they wait 0.56 of one at a
-	// share of 0.60, and 4.3 at 0.90. Range: 1 to 5.
-	guardAt = 2.0
-
-	// guardLeast and guardMost bound what the guard wishes, as multiples of the
-	// processes that serve. Ranges: 1.05 to 1.5, and 1.5 to 3.
-	guardLeast = 1.1
-	guardMost  = 2.0
+	// limitWindow is for how long a limit that was seen is believed. A longer
+	// one outlives a deployment; each end of one may be an overload if Slots is
+	// wrong. Range: 5 to 60 minutes.
+	limitWindow = 15 * time.Minute
 )
 
 // DefaultFade is how long a load goes on to count in [Demand].
@@ -67,16 +63,12 @@ const DefaultFade = 3 * time.Minute
 //
 // Where arrivals are not measured they are the throughput and what [SignalBusy]
 // grew by: a service that is overloaded finishes fewer requests than come.
-// Where Busy is measured, more than X × S requests in it are waiting, and as
-// many slots are added as work them off within a minute.
 //
-// Slots may be set wrong. If requests wait more than twice their service time
-// on average over 15 seconds, Demand wishes at least 1.1 times the processes
-// that serve, and up to twice as many, as far as working and waiting requests
-// would need them; for Fade after that it removes none. The guard needs
-// [SignalQueueTime], and where the platform does not say which processes are
-// pending it looks only at what was measured once those ordered last could
-// serve: [Observation.Boot], or 30 seconds, after the last change.
+// Slots may be set wrong: too high, the service would be overloaded for ever. A
+// process whose requests wait more than twice their service time is at its limit,
+// and what it then has at work are its slots. Where the highest that was seen in a
+// quarter of an hour says less than Slots, that counts instead. It needs
+// [SignalQueueTime], and [Sample.Ready].
 //
 // Without Slots the processes needed are the utilization, in the same two terms,
 // × the processes that serve / Target, of samples taken as long after the last
@@ -124,7 +116,13 @@ func (d Demand) Validate() error {
 }
 
 // Window returns how far back the rule looks.
-func (d Demand) Window() time.Duration { return d.withDefaults().Fade + demandLong }
+func (d Demand) Window() time.Duration {
+	d = d.withDefaults()
+	if d.Slots > 0 {
+		return max(d.Fade, limitWindow) + demandLong
+	}
+	return d.Fade + demandLong
+}
 
 // Samples returns how many of the newest samples the rule needs to go down,
 // however far apart they were taken.
@@ -151,18 +149,15 @@ func (d Demand) Decide(o Observation) Decision {
 		return Decision{Reason: Reason{Code: ReasonMissing, Signal: SignalServiceTime, Span: demandLong}}
 	}
 
-	enough := processes(l.work(l.rate) / perProcess)
-	want := max(enough, processes(l.work(l.faded)/perProcess))
-	reason := Reason{Code: ReasonDemand, Signal: signals, Seen: l.work(l.rate), High: perProcess, Needed: want}
+	code := ReasonDemand
+	if limit := l.limit / limitShare; limit > 0 && limit < d.Slots {
+		perProcess, code = limit*d.Target, ReasonLimit
+	}
+	enough := processes(l.rate * l.service / perProcess)
+	want := max(enough, processes(l.faded*l.service/perProcess))
+	reason := Reason{Code: code, Signal: signals, Seen: l.rate * l.service, High: perProcess, Needed: want}
 	if want > enough {
 		reason = Reason{Code: ReasonFading, Count: want, Needed: max(enough, 1), Span: d.Fade}
-	}
-	queue := Reason{Code: ReasonQueue, Signal: SignalQueueTime, Seen: l.queue, High: guardAt * l.service, Needed: size}
-	if l.long(l.queue) && (o.Capacity.Pending > 0 || o.settled(now, o.boot()+demandShort)) {
-		if n := l.guard(ready, perProcess); n > want {
-			want, queue.Needed = n, n
-			reason = queue
-		}
 	}
 	if want == 0 && size > 0 {
 		want, reason.Needed = 1, 1
@@ -170,14 +165,14 @@ func (d Demand) Decide(o Observation) Decision {
 	switch {
 	case want >= size:
 		return Decision{Act: want > size, Size: want, Reason: reason}
-	case l.long(l.longest):
-		queue.Seen = l.longest
-		return Decision{Reason: queue}
 	case l.at < d.Fade:
 		return Decision{Reason: Reason{Code: ReasonShort, Seen: l.at.Seconds(), Needed: want, Span: d.Fade}}
 	}
 	return Decision{Act: true, Size: want, Reason: reason}
 }
+
+// limitSignals are what tells that a process is at its limit.
+const limitSignals = SignalQueueTime | SignalServiceTime | SignalThroughput
 
 // look is what the samples say, from the newest back. By utilization, rates are
 // shares of the capacity, and the service is the processes that serve.
@@ -190,21 +185,22 @@ type look struct {
 	rate    float64       // the newest arrivals per second
 	faded   float64       // the power mean of all
 	service float64       // mean service time, in seconds
-	queue   float64       // mean queue time of the newest 15 seconds, in seconds
-	longest float64       // the longest of any sample
-	busy    float64       // the newest
+	limit   float64       // the most that a process had at work at its limit; 0: none was
 	at      time.Duration // how far back was measured; a gap counts as vouchFor
 }
 
 // back goes once over the samples, and returns the newest that is usable, or nil.
 func (l *look) back() (now *Sample) {
-	var power, weights, weight, served, queue, queued float64 // served and queues in ns
+	var power, weights, weight, served float64 // served in ns
 	// Dividing once, not for each sample, is a quarter of the time.
 	fading := 0.0
 	if l.fade > 0 {
 		fading = 1 / float64(l.fade)
 	}
 	reach := max(l.fade, demandLong)
+	if l.slots {
+		reach = max(reach, limitWindow)
+	}
 	var newer int64
 	for i := len(l.samples) - 1; i >= 0; i-- {
 		rate, ok := l.usable(i)
@@ -215,10 +211,6 @@ func (l *look) back() (now *Sample) {
 		t := s.Time.UnixNano()
 		if now == nil {
 			now, l.rate = s, rate
-			l.busy = bounded(s.Busy)
-			if !s.Signals.Has(SignalBusy) {
-				l.busy = 0
-			}
 		} else if l.at += vouched(newer, t); l.at > reach {
 			break
 		}
@@ -231,12 +223,8 @@ func (l *look) back() (now *Sample) {
 		if !l.slots {
 			continue
 		}
-		if s.Signals.Has(SignalQueueTime) && s.QueueTime >= 0 {
-			l.longest = max(l.longest, float64(s.QueueTime))
-			if l.at < demandShort {
-				queue += float64(s.QueueTime)
-				queued++
-			}
+		if s.Signals.Has(limitSignals) && s.Ready > 0 && float64(s.QueueTime) > limitAt*float64(s.ServiceTime) && s.ServiceTime > 0 {
+			l.limit = max(l.limit, bounded(s.Throughput)*s.ServiceTime.Seconds()/float64(s.Ready))
 		}
 		// What was not finished has no service time: the last one known counts.
 		if s.Signals.Has(SignalServiceTime) && s.ServiceTime > 0 && (l.at < demandLong || weight == 0) {
@@ -254,29 +242,7 @@ func (l *look) back() (now *Sample) {
 	if weight > 0 {
 		l.service = served / weight / float64(time.Second)
 	}
-	l.queue = queue / max(queued, 1) / float64(time.Second)
-	l.longest /= float64(time.Second)
 	return now
-}
-
-// work returns how many requests are to be at work at once, at a rate.
-func (l *look) work(rate float64) float64 {
-	work := rate * l.service
-	if waiting := l.busy - work; l.slots && waiting > 0 && l.service > 0 {
-		work += waiting * l.service / max(demandDrain.Seconds(), l.service)
-	}
-	return work
-}
-
-// long reports whether a queue is so long that Slots must be wrong.
-func (l *look) long(queue float64) bool {
-	return l.slots && l.service > 0 && queue > guardAt*l.service
-}
-
-// guard returns how many processes a queue this long calls for.
-func (l *look) guard(ready int, perProcess float64) int {
-	r := float64(ready)
-	return processes(max(guardLeast*r, min(guardMost*r, l.rate*(l.service+l.queue)/perProcess)))
 }
 
 // usable returns the arrivals per second of sample i, or its utilization, and

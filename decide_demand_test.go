@@ -46,6 +46,14 @@ func queued(s autoscale.Sample, q time.Duration) autoscale.Sample {
 	return s
 }
 
+// waited is a sample of 100 requests a second that took 100 ms each in some processes,
+// and waited for q before that.
+func waited(ready int, q time.Duration) autoscale.Sample {
+	s := queued(served(100, 100*ms), q)
+	s.Ready = ready
+	return s
+}
+
 func arriving(s autoscale.Sample, a float64) autoscale.Sample {
 	s.Signals |= autoscale.SignalArrivals
 	s.Arrivals = a
@@ -99,6 +107,7 @@ func checkRule(t *testing.T, cases []ruleCase) {
 // A process with two slots takes 2 × 0.60 = 1.2 requests at work at once.
 func TestDemand(t *testing.T) {
 	two := autoscale.Demand{Slots: 2}
+	four := autoscale.Demand{Slots: 4}
 	none := autoscale.Demand{Slots: 2, Fade: -1}
 	byUse := autoscale.Demand{}
 	sec := time.Second
@@ -127,13 +136,8 @@ func TestDemand(t *testing.T) {
 		// Overload: 60/s finish and 150/s come: 15/1.2 = 12.5.
 		{"arrivals count, not what was finished", two, series(6, 5*sec, times(3, arriving(served(60, 100*ms), 150))...), want{true, 13, "15 requests at work at once, at 1.2 a process, need 13"}},
 		// Where they are not measured, Busy grows by 90/s × 5 s = 450 a sample.
-		// 60/s + 90/s: at work 15, and 912 in the service: 897 wait, and 897 × 0.1 s in a minute takes 1.5 more.
-		{"growth of what is under way", two, series(6, 5*sec, working(served(60, 100*ms), 12), working(served(60, 100*ms), 462), working(served(60, 100*ms), 912)), want{true, 14, "16.5 requests at work at once, at 1.2 a process, need 14"}},
-		// 60/s × 0.1 s = 6; 606 in the service: 600 wait, × 0.1 s / 60 s = 1 more: 7/1.2 = 5.8.
-		{"what waits is worked off", two, series(5, 5*sec, times(3, arriving(working(served(60, 100*ms), 606), 60))...), want{true, 6, "7 requests at work at once, at 1.2 a process, need 6"}},
-		// Of 240 in the service 120 wait; at two minutes each they are worked off in two minutes.
-		{"what waits and is long", two, series(5, 5*sec, times(3, arriving(working(served(1, 2*time.Minute), 240), 1))...), want{true, 200, "240 requests at work at once, at 1.2 a process, need 200"}},
-		{"too much to count", two, series(5, 5*sec, times(3, served(math.MaxFloat64, 100*ms))...), want{true, 83_333_251, "1e+08 requests at work at once, at 1.2 a process, need 83333251"}},
+		// 60/s + 90/s: 15 at work; 15/1.2 = 12.5.
+		{"growth of what is under way", two, series(6, 5*sec, working(served(60, 100*ms), 12), working(served(60, 100*ms), 462), working(served(60, 100*ms), 912)), want{true, 13, "15 requests at work at once, at 1.2 a process, need 13"}},
 		{"hung: requests come and none is finished", two, series(3, 30*sec, served(100, 100*ms), arriving(idleSample, 100), arriving(idleSample, 100)), want{true, 9, "10 requests at work at once, at 1.2 a process, need 9"}},
 		{"hung from the first", two, series(3, 30*sec, arriving(idleSample, 100)), want{reason: "service_time was not measured within the last 1m00s"}},
 
@@ -152,17 +156,15 @@ func TestDemand(t *testing.T) {
 		{"none stays none without load", two, series(0, 5*sec, times(73, idleSample)...), want{reason: "0 requests at work at once, at 1.2 a process, need 0"}},
 		{"none does not stay none with load", two, series(0, 5*sec, served(1, 100*ms)), want{true, 1, "0.1 requests at work at once, at 1.2 a process, need 1"}},
 
-		// The guard: told 2 slots where there is 1, 12 serve and 120/s × 0.1 s = 12 are at work, 10 by the rule.
-		{"a short queue is no matter", two, series(12, 5*sec, times(3, queued(served(120, 100*ms), 200*ms))...), want{reason: "10 processes are enough now, but only 10s of 3m00s were measured"}},
-		// 1.1 × 12 = 13.2; 120 × (0.1+0.25)/1.2 = 35 is more than 2 × 12.
-		{"guard, at most twice", two, series(12, 5*sec, times(3, queued(served(120, 100*ms), 250*ms))...), want{true, 24, "mean queue time 250ms is above 200ms, which takes 24"}},
-		// 2 / s: 60 × 0.35/1.2 = 17.5, within 13.2 and 24.
-		{"guard, as the queue needs", two, series(12, 5*sec, times(3, queued(served(60, 100*ms), 250*ms))...), want{true, 18, "mean queue time 250ms is above 200ms, which takes 18"}},
-		{"guard, at least a tenth", two, series(12, 5*sec, times(3, queued(served(20, 100*ms), 250*ms))...), want{true, 14, "mean queue time 250ms is above 200ms, which takes 14"}},
-		{"guard, only those that serve count", two, pending(6, series(18, 5*sec, times(3, queued(served(60, 100*ms), 250*ms))...)), want{reason: "mean queue time 250ms is above 200ms, which takes 18"}},
-		{"guard, not before they serve", two, changed(40*sec, series(12, 5*sec, times(3, queued(served(60, 100*ms), 250*ms))...)), want{reason: "mean queue time 250ms is above 200ms, which takes 12"}},
-		{"guard, holds for the window", two, series(12, 5*sec, join(times(10, queued(served(60, 100*ms), 250*ms)), times(63, queued(served(60, 100*ms), 0)))...), want{true, 5, "6 requests at work at once, at 1.2 a process, need 5"}},
-		{"guard, held for the window", two, series(12, 5*sec, join(times(43, queued(served(60, 100*ms), 250*ms)), times(30, queued(served(60, 100*ms), 0)))...), want{reason: "mean queue time 250ms is above 200ms, which takes 12"}},
+		// Told 4 slots, 2.4 at work a process. 5 processes had 100/s × 0.1 s = 10 at work while requests waited, 2 each:
+		// 2 / 0.9 × 0.6 = 1.333; 10 / 1.333 = 7.5.
+		{"at its limit", four, series(5, 5*sec, times(3, waited(5, 250*ms))...), want{true, 8, "10 requests at work at once, at 1.333 a process, which did no more while requests waited, need 8"}},
+		{"the most of a limit counts", four, series(5, 5*sec, waited(8, 250*ms), waited(5, 250*ms), waited(10, 250*ms)), want{true, 8, "10 requests at work at once, at 1.333 a process, which did no more while requests waited, need 8"}},
+		{"a short queue is no limit", four, series(5, 5*sec, times(3, waited(5, 200*ms))...), want{reason: "10 requests at work at once, at 2.4 a process, need 5"}},
+		{"whose size is not known", four, series(5, 5*sec, times(3, waited(0, 250*ms))...), want{reason: "10 requests at work at once, at 2.4 a process, need 5"}},
+		{"a limit above the slots", two, series(9, 5*sec, times(3, waited(5, 250*ms))...), want{reason: "10 requests at work at once, at 1.2 a process, need 9"}},
+		{"a limit is remembered", four, series(8, time.Minute, join(times(1, waited(5, 250*ms)), times(15, waited(8, 0)))...), want{reason: "10 requests at work at once, at 1.333 a process, which did no more while requests waited, need 8"}},
+		{"for a quarter of an hour", four, series(8, time.Minute, join(times(1, waited(5, 250*ms)), times(16, waited(8, 0)))...), want{true, 5, "10 requests at work at once, at 2.4 a process, need 5"}},
 
 		// By utilization: 0.9 × 4 / 0.6.
 		{"utilization", byUse, series(4, 5*sec, times(3, using(0.9))...), want{true, 6, "3.6 processes' full utilization, at 0.6 each, needs 6"}},

@@ -126,7 +126,7 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	*s = Sample{Time: in.Time, Detail: in.Detail}
+	*s = Sample{Time: in.Time, Ready: in.Ready, Detail: in.Detail}
 	number := func(sig Signals, field *float64) float64 {
 		if field == nil {
 			return 0
@@ -164,12 +164,13 @@ type sampleOut struct {
 	Utilization *float64  `json:"utilization,omitempty"`
 	Backlog     *float64  `json:"backlog,omitempty"`
 	Value       *float64  `json:"value,omitempty"`
+	Ready       int       `json:"ready,omitempty"`
 	Failure     string    `json:"failure,omitempty"`
 	Detail      string    `json:"detail,omitempty"`
 }
 
 func newSampleOut(s Sample) sampleOut {
-	out := sampleOut{Time: s.Time.UTC(), Detail: s.Detail}
+	out := sampleOut{Time: s.Time.UTC(), Ready: s.Ready, Detail: s.Detail}
 	set := func(sig Signals, field **float64, v float64) {
 		// JSON has no NaN and no infinity; what is neither is left out.
 		if s.Signals.Has(sig) && v-v == 0 {

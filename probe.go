@@ -109,6 +109,10 @@ type Sample struct {
 	// serve, so that a rule is always shown the whole service. A router that
 	// spreads the work at random makes that unbiased. 0: all were measured.
 	Processes int
+
+	// Ready is how many processes served when it was taken. The [Autoscaler]
+	// sets it; 0: not known.
+	Ready int
 }
 
 // shares are the signals of which a prober may have measured a share.
@@ -122,7 +126,7 @@ func (s Sample) whole(ready int) Sample {
 		s.Arrivals *= factor
 		s.Busy *= factor
 	}
-	s.Processes = 0
+	s.Processes, s.Ready = 0, ready
 	return s
 }
 

@@ -28,7 +28,7 @@ const (
 	ReasonPeak        ReasonCode = "peak"          // Needed processes are enough now, and Count were needed within Span
 	ReasonFading      ReasonCode = "fading"        // Needed processes are enough now, and the load of the last Span asks for Count
 	ReasonDemand      ReasonCode = "demand"        // Seen requests at work, at High a process, need Needed processes
-	ReasonQueue       ReasonCode = "queue"         // Seen, the mean time in the queue, is above High: Needed processes
+	ReasonLimit       ReasonCode = "limit"         // as ReasonDemand, at High a process, as it had no more at work while requests waited
 	ReasonExceeded    ReasonCode = "exceeded"      // Count of the last Of samples are above High, of Needed
 	ReasonQuiet       ReasonCode = "quiet"         // Count of the last Of samples are above Low, fewer than Needed
 	ReasonResting     ReasonCode = "resting"       // as ReasonQuiet, but the size changed less than Span ago
@@ -92,8 +92,8 @@ func (r Reason) String() string {
 			return fmt.Sprintf("%.4g processes' full utilization, at %.4g each, needs %d", r.Seen, r.High, r.Needed)
 		}
 		return fmt.Sprintf("%.4g requests at work at once, at %.4g a process, need %d", r.Seen, r.High, r.Needed)
-	case ReasonQueue:
-		return fmt.Sprintf("mean queue time %s is above %s, which takes %d", r.number(r.Seen), r.number(r.High), r.Needed)
+	case ReasonLimit:
+		return fmt.Sprintf("%.4g requests at work at once, at %.4g a process, which did no more while requests waited, need %d", r.Seen, r.High, r.Needed)
 	case ReasonExceeded:
 		if r.High < 0 {
 			return fmt.Sprintf("%d of the last %d samples failed (%d needed)", r.Count, r.Of, r.Needed)
