@@ -12,7 +12,6 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -67,85 +66,39 @@ type HTTPProber struct {
 	// count. Nil: a client of the prober's own.
 	Client *http.Client
 
-	base   atomic.Pointer[url.URL]
-	once   sync.Once
-	client *http.Client
+	line line
+}
+
+func (p *HTTPProber) asks() *request {
+	return &request{
+		prober: "HTTPProber", of: "the heartbeat", example: "https://www.example.com/autoscalebot/heartbeat/",
+		url: p.URL, base: p.Base, timeout: p.Timeout, header: p.Header,
+	}
 }
 
 // Validate reports what is wrong with the settings. It does no I/O.
-func (p *HTTPProber) Validate() error {
-	var errs []error
-	u, err := p.parse()
-	switch {
-	case err != nil:
-		errs = append(errs, err)
-	case !u.IsAbs() && p.Base == nil:
-		errs = append(errs, errors.New("HTTPProber.URL is relative and Base is nil: give an absolute URL, as https://www.example.com/autoscalebot/heartbeat/, or set Base"))
-	}
-	if p.Timeout < 0 || p.Timeout > 0 && p.Timeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("HTTPProber.Timeout is %v: it must be 1ms or more, or 0 for %v; is its unit missing?", p.Timeout, DefaultProbeTimeout))
-	}
-	return errors.Join(errs...)
-}
-
-// parse never repeats a URL that does not parse: what it holds is not known.
-func (p *HTTPProber) parse() (*url.URL, error) {
-	if p.URL == "" {
-		return nil, errors.New("HTTPProber.URL is empty: give the URL of the heartbeat")
-	}
-	u, err := url.Parse(p.URL)
-	if err != nil {
-		return nil, errors.New("HTTPProber.URL does not parse as a URL: write it as https://www.example.com/autoscalebot/heartbeat/")
-	}
-	if u.IsAbs() && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		return nil, fmt.Errorf("HTTPProber.URL %s: it must begin with http:// or https:// and a host", bare(u))
-	}
-	return u, nil
-}
+func (p *HTTPProber) Validate() error { return p.asks().validate() }
 
 // Probe requests the URL once.
 func (p *HTTPProber) Probe(ctx context.Context) (Sample, error) {
-	target, err := p.target(ctx)
+	if err := p.Validate(); err != nil {
+		return Sample{}, fmt.Errorf("autoscale: probe: %w", err)
+	}
+	asks := p.asks()
+	target, err := p.line.target(ctx, asks)
 	if err != nil {
 		return Sample{}, err
 	}
-	s, err := p.request(ctx, target)
+	s, err := p.request(ctx, asks, target)
 	if err != nil {
-		p.base.Store(nil) // it may have moved: ask again
+		p.line.base.Store(nil) // it may have moved: ask again
 		return Sample{}, fmt.Errorf("autoscale: probe %s: %w", bare(target), err)
 	}
 	return s, nil
 }
 
-// target resolves the URL.
-func (p *HTTPProber) target(ctx context.Context) (*url.URL, error) {
-	if err := p.Validate(); err != nil {
-		return nil, fmt.Errorf("autoscale: probe: %w", err)
-	}
-	u, _ := p.parse()
-	if u.IsAbs() {
-		return u, nil
-	}
-	base := p.base.Load()
-	if base == nil {
-		text, err := p.Base(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("autoscale: probe: ask for the base of %s: %w", bare(u), err)
-		}
-		base, err = url.Parse(text)
-		if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-			return nil, fmt.Errorf("autoscale: probe: the base of %s is no absolute http or https URL", bare(u))
-		}
-		p.base.Store(base)
-	}
-	return base.ResolveReference(u), nil
-}
-
-func (p *HTTPProber) request(parent context.Context, target *url.URL) (Sample, error) {
-	timeout := p.Timeout
-	if timeout == 0 {
-		timeout = DefaultProbeTimeout
-	}
+func (p *HTTPProber) request(parent context.Context, asks *request, target *url.URL) (Sample, error) {
+	timeout := asks.within()
 	ctx, cancel := context.WithTimeout(parent, timeout)
 	defer cancel()
 	var resolving atomic.Bool
@@ -153,24 +106,13 @@ func (p *HTTPProber) request(parent context.Context, target *url.URL) (Sample, e
 		DNSStart: func(httptrace.DNSStartInfo) { resolving.Store(true) },
 		DNSDone:  func(i httptrace.DNSDoneInfo) { resolving.Store(i.Err != nil) },
 	})
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	req, err := asks.to(ctx, target)
 	if err != nil {
-		return Sample{}, errors.New("the request could not be made: check HTTPProber.URL and Base")
+		return Sample{}, err
 	}
-	req.Header = p.Header.Clone()
-	if req.Header == nil {
-		req.Header = make(http.Header)
-	}
-	if host := req.Header.Get("Host"); host != "" {
-		req.Host = host
-	}
-	if req.Header.Get("User-Agent") == "" {
-		req.Header.Set("User-Agent", "autoscale")
-	}
-	req.Header.Set(HeaderTimeout, strconv.FormatInt(max(timeout.Milliseconds(), 1), 10))
 
 	start := time.Now()
-	res, err := p.http().Do(req)
+	res, err := p.line.http(p.Client).Do(req)
 	if err == nil {
 		defer res.Body.Close()
 		_, err = io.Copy(io.Discard, io.LimitReader(res.Body, maxProbeBody))
@@ -206,11 +148,7 @@ func answered(s Sample, res *http.Response) (Sample, error) {
 	case res.StatusCode >= 400:
 		return Sample{}, fmt.Errorf("status %d: check the URL of the heartbeat, that it is mounted there, and its token", res.StatusCode)
 	case res.StatusCode >= 300:
-		where := ""
-		if to, err := res.Location(); err == nil {
-			where = " to " + bare(to)
-		}
-		return Sample{}, fmt.Errorf("status %d redirects%s, and redirects are not followed: give the URL that answers itself", res.StatusCode, where)
+		return Sample{}, redirected(res)
 	}
 	return s, nil
 }
@@ -245,59 +183,15 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// http returns a client that follows no redirect and has no timeout but the
-// request's.
-func (p *HTTPProber) http() *http.Client {
-	p.once.Do(func() {
-		if p.Client != nil {
-			c := *p.Client
-			p.client = &c
-		} else {
-			// Two connections: a host name can resolve to two addresses that
-			// are raced, and no more are ever in use.
-			p.client = &http.Client{Transport: &http.Transport{
-				Proxy:             http.ProxyFromEnvironment,
-				ForceAttemptHTTP2: true,
-				MaxIdleConns:      2,
-				IdleConnTimeout:   90 * time.Second,
-			}}
-		}
-		p.client.Timeout = 0
-		p.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	})
-	return p.client
-}
-
 // CloseIdleConnections closes the connections that are kept open between
 // probes. [Autoscaler.Run] calls it when it ends. It leaves alone those of a
 // Client that was supplied.
 func (p *HTTPProber) CloseIdleConnections() {
 	if p.Client == nil {
-		p.http().CloseIdleConnections()
+		p.line.http(p.Client).CloseIdleConnections()
 	}
 }
 
 // Format writes the prober without what may be secret: the URL's user,
 // password and query, and the headers.
-func (p *HTTPProber) Format(f fmt.State, _ rune) {
-	text := "?"
-	if u, err := p.parse(); err == nil {
-		text = bare(u)
-	}
-	fmt.Fprintf(f, "HTTPProber(%s)", text)
-}
-
-// bare returns u without what may be secret.
-func bare(u *url.URL) string {
-	c := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
-	return c.String()
-}
-
-// withoutURL unwraps the error of net/http that quotes the whole URL.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
-}
+func (p *HTTPProber) Format(f fmt.State, _ rune) { p.asks().format(f) }

@@ -1,0 +1,171 @@
+package autoscale
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A jsonPath says where in a document a number is, as [JSONProber] describes.
+type jsonPath []jsonStep
+
+// A jsonStep goes into an object or an array.
+type jsonStep struct {
+	text  string // as it was written
+	key   string // for an object
+	index int    // for an array; -1: the step is no index
+}
+
+func parsePath(text string) (jsonPath, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var path jsonPath
+	for rest, more := text, true; more; {
+		step := jsonStep{index: -1}
+		if strings.HasPrefix(rest, `"`) {
+			quoted, err := strconv.QuotedPrefix(rest)
+			if err != nil {
+				return nil, errors.New("a quote does not end: write a key with a dot as queues.\"mail.urgent\"")
+			}
+			rest = rest[len(quoted):]
+			if rest != "" && rest[0] != '.' {
+				return nil, fmt.Errorf("a dot is missing after %s", quoted)
+			}
+			_, rest, more = strings.Cut(rest, ".")
+			step.text = quoted
+			step.key, _ = strconv.Unquote(quoted)
+		} else {
+			step.text, rest, more = strings.Cut(rest, ".")
+			step.key = step.text
+			if step.text == "" {
+				return nil, errors.New(`a key is missing before, between or after the dots: write it as data.result.0.value.1, and an empty key as ""`)
+			}
+			if strings.Contains(step.text, `"`) {
+				return nil, fmt.Errorf("a quote is within %s: quote the whole key, as %s", step.text, strconv.Quote(step.text))
+			}
+			if i, err := strconv.ParseUint(step.text, 10, 31); err == nil {
+				step.index = int(i)
+			}
+		}
+		path = append(path, step)
+	}
+	return path, nil
+}
+
+// String returns the path as it was written.
+func (p jsonPath) String() string {
+	if len(p) == 0 {
+		return "the answer"
+	}
+	texts := make([]string, len(p))
+	for i, s := range p {
+		texts[i] = s.text
+	}
+	return strings.Join(texts, ".")
+}
+
+// number returns the finite number at the path.
+func (p jsonPath) number(document []byte) (float64, error) {
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.UseNumber() // one that is out of range matters only at the path
+	var at any
+	err := d.Decode(&at)
+	if err == nil {
+		if _, end := d.Token(); end != io.EOF {
+			err = errors.New("more follows the first value")
+		}
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return 0, errors.New("the answer is empty")
+	case err != nil:
+		return 0, fmt.Errorf("the answer is no JSON: %w", err)
+	}
+	for i, step := range p {
+		var found bool
+		switch v := at.(type) {
+		case map[string]any:
+			at, found = v[step.key]
+			if !found {
+				return 0, fmt.Errorf("%v has no key %q: it is %s", p[:i], step.key, describe(v))
+			}
+		case []any:
+			if step.index < 0 || step.index >= len(v) {
+				return 0, fmt.Errorf("%v has no element %s: it is %s", p[:i], step.text, describe(v))
+			}
+			at = v[step.index]
+		default:
+			return 0, fmt.Errorf("%v is %s, with no %s in it", p[:i], describe(v), step.text)
+		}
+	}
+	var text string
+	switch v := at.(type) {
+	case json.Number:
+		text = v.String()
+	case string:
+		text = v
+	default:
+		return 0, fmt.Errorf("%v is %s, and no number", p, describe(v))
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		return 0, fmt.Errorf("%v is %s, and no finite number", p, describe(at))
+	case err != nil:
+		return 0, fmt.Errorf("%v is %s, and no number", p, describe(at))
+	}
+	return v, nil
+}
+
+// mostKeys is how many keys of an object an error names, and mostText how much
+// of a text it quotes.
+const (
+	mostKeys = 5
+	mostText = 40
+)
+
+// describe says in a few words what v is.
+func describe(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return strconv.Quote(clip(v))
+	case []any:
+		if len(v) == 0 {
+			return "an empty array"
+		}
+		return fmt.Sprintf("an array of length %d", len(v))
+	case map[string]any:
+		if len(v) == 0 {
+			return "an empty object"
+		}
+		keys := slices.Sorted(maps.Keys(v))
+		named := keys[:min(len(keys), mostKeys)]
+		quoted := make([]string, len(named))
+		for i, k := range named {
+			quoted[i] = strconv.Quote(clip(k))
+		}
+		text := "an object with the keys " + strings.Join(quoted, ", ")
+		if more := len(keys) - len(named); more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		return text
+	}
+	return clip(fmt.Sprint(v))
+}
+
+func clip(text string) string {
+	if len(text) > mostText {
+		return text[:mostText] + "…"
+	}
+	return text
+}

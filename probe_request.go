@@ -1,0 +1,162 @@
+package autoscale
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A request is what the fields of a prober say that GETs a URL.
+type request struct {
+	prober  string // the prober's name, for errors
+	of      string // what the URL is of
+	example string // of such a URL
+	url     string
+	base    func(ctx context.Context) (string, error)
+	timeout time.Duration
+	header  http.Header
+}
+
+func (r *request) validate() error {
+	var errs []error
+	u, err := r.parse()
+	switch {
+	case err != nil:
+		errs = append(errs, err)
+	case !u.IsAbs() && r.base == nil:
+		errs = append(errs, fmt.Errorf("%s.URL is relative and Base is nil: give an absolute URL, as %s, or set Base", r.prober, r.example))
+	}
+	if r.timeout < 0 || r.timeout > 0 && r.timeout < time.Millisecond {
+		errs = append(errs, fmt.Errorf("%s.Timeout is %v: it must be 1ms or more, or 0 for %v; is its unit missing?", r.prober, r.timeout, DefaultProbeTimeout))
+	}
+	return errors.Join(errs...)
+}
+
+// parse never repeats a URL that does not parse: what it holds is not known.
+func (r *request) parse() (*url.URL, error) {
+	if r.url == "" {
+		return nil, fmt.Errorf("%s.URL is empty: give the URL of %s", r.prober, r.of)
+	}
+	u, err := url.Parse(r.url)
+	if err != nil {
+		return nil, fmt.Errorf("%s.URL does not parse as a URL: write it as %s", r.prober, r.example)
+	}
+	if u.IsAbs() && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return nil, fmt.Errorf("%s.URL %s: it must begin with http:// or https:// and a host", r.prober, bare(u))
+	}
+	return u, nil
+}
+
+// within returns how long an answer may take.
+func (r *request) within() time.Duration { return orDefaultTime(r.timeout, DefaultProbeTimeout) }
+
+// to makes the request for target.
+func (r *request) to(ctx context.Context, target *url.URL) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("the request could not be made: check %s.URL and Base", r.prober)
+	}
+	req.Header = r.header.Clone()
+	if req.Header == nil {
+		req.Header = make(http.Header)
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+	}
+	if req.Header.Get("User-Agent") == "" {
+		req.Header.Set("User-Agent", "autoscale")
+	}
+	req.Header.Set(HeaderTimeout, strconv.FormatInt(max(r.within().Milliseconds(), 1), 10))
+	return req, nil
+}
+
+// format writes the prober without what may be secret: the URL's user, password
+// and query, and the headers.
+func (r *request) format(f fmt.State) {
+	text := "?"
+	if u, err := r.parse(); err == nil {
+		text = bare(u)
+	}
+	fmt.Fprintf(f, "%s(%s)", r.prober, text)
+}
+
+// A line is what a prober that sends requests keeps from one to the next.
+type line struct {
+	base   atomic.Pointer[url.URL]
+	once   sync.Once
+	client *http.Client
+}
+
+// target resolves the URL of a request that is valid.
+func (l *line) target(ctx context.Context, r *request) (*url.URL, error) {
+	u, err := r.parse()
+	if err != nil || u.IsAbs() {
+		return u, err
+	}
+	base := l.base.Load()
+	if base == nil {
+		text, err := r.base(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("autoscale: probe: ask for the base of %s: %w", bare(u), err)
+		}
+		base, err = url.Parse(text)
+		if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+			return nil, fmt.Errorf("autoscale: probe: the base of %s is no absolute http or https URL", bare(u))
+		}
+		l.base.Store(base)
+	}
+	return base.ResolveReference(u), nil
+}
+
+// http returns a client that follows no redirect and has no timeout but the
+// request's: the host's, if there is one.
+func (l *line) http(hosts *http.Client) *http.Client {
+	l.once.Do(func() {
+		if hosts != nil {
+			c := *hosts
+			l.client = &c
+		} else {
+			// Two connections: a host name can resolve to two addresses that
+			// are raced, and no more are ever in use.
+			l.client = &http.Client{Transport: &http.Transport{
+				Proxy:             http.ProxyFromEnvironment,
+				ForceAttemptHTTP2: true,
+				MaxIdleConns:      2,
+				IdleConnTimeout:   90 * time.Second,
+			}}
+		}
+		l.client.Timeout = 0
+		l.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	})
+	return l.client
+}
+
+// redirected says where an answer with a status of 3xx leads.
+func redirected(res *http.Response) error {
+	where := ""
+	if to, err := res.Location(); err == nil {
+		where = " to " + bare(to)
+	}
+	return fmt.Errorf("status %d redirects%s, and redirects are not followed: give the URL that answers itself", res.StatusCode, where)
+}
+
+// bare returns u without what may be secret.
+func bare(u *url.URL) string {
+	c := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	return c.String()
+}
+
+// withoutURL unwraps the error of net/http that quotes the whole URL.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
