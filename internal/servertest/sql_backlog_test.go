@@ -1,0 +1,133 @@
+package servertest
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/servertest/servers"
+)
+
+type letter struct{}
+
+func (letter) Kind() string { return "letter" }
+
+// riverQuery returns the query for River that the documentation of SQLBacklog
+// shows.
+func riverQuery(t *testing.T) string {
+	t.Helper()
+	source, err := os.ReadFile("../../probe_sql.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(source), "// # River\n")
+	doc, _, found := strings.Cut(rest, "type SQLBacklog struct")
+	var query []string
+	for line := range strings.Lines(doc) {
+		if code, ok := strings.CutPrefix(line, "//\t"); ok {
+			query = append(query, code)
+		}
+	}
+	if !found || len(query) == 0 {
+		t.Fatal("the documentation of SQLBacklog has no query for River")
+	}
+	return strings.Join(query, "")
+}
+
+func TestSQLBacklogOfRiver(t *testing.T) {
+	dsn := servers.Postgres(t)
+	const schema = "autoscale_river_test"
+	admin := open(t, "pgx", dsn)
+	exec(t, admin, "DROP SCHEMA IF EXISTS "+schema+" CASCADE", "CREATE SCHEMA "+schema)
+	t.Cleanup(func() { admin.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE") })
+	dsn += "&search_path=" + schema
+
+	pool, err := pgxpool.New(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	queue := riverpgxv5.New(pool)
+	migrator, err := rivermigrate.New(queue, &rivermigrate.Config{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := migrator.Migrate(t.Context(), rivermigrate.DirectionUp, nil); err != nil {
+		t.Fatal(err)
+	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, river.WorkFunc(func(context.Context, *river.Job[letter]) error { return nil }))
+	client, err := river.NewClient(queue, &river.Config{
+		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}},
+		Workers: workers,
+		Logger:  quiet,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	db := open(t, "pgx", dsn)
+	prober := autoscale.SQLBacklog{DB: db, Query: riverQuery(t), Args: []any{river.QueueDefault}}
+	probe := func(jobs float64) autoscale.Sample {
+		t.Helper()
+		s, err := prober.Probe(t.Context())
+		if err != nil || s.Backlog != jobs || !s.Signals.Has(autoscale.SignalBacklog) || s.Detail != "" {
+			t.Fatalf("%v, %v; want a backlog of %v", s, err, jobs)
+		}
+		if s.Signals.Has(autoscale.SignalQueueTime) != (jobs > 0) {
+			t.Fatalf("%v: want the age of the oldest job where there is one", s)
+		}
+		return s
+	}
+	insert := func(o river.InsertOpts) {
+		t.Helper()
+		if _, err := client.Insert(t.Context(), letter{}, &o); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	probe(0)
+	now := time.Now()
+	insert(river.InsertOpts{Queue: "other"})
+	insert(river.InsertOpts{ScheduledAt: now.Add(24 * time.Hour)})
+	probe(0)
+	insert(river.InsertOpts{ScheduledAt: now.Add(-time.Minute)})
+	insert(river.InsertOpts{ScheduledAt: now.Add(-2 * time.Hour)})
+	if s := probe(2); s.QueueTime < time.Hour || s.QueueTime > 3*time.Hour {
+		t.Errorf("the oldest job could begin two hours ago, and its age is %v", s.QueueTime)
+	}
+	// Time passes for two jobs while no process is there to make them available.
+	insert(river.InsertOpts{ScheduledAt: now.Add(48 * time.Hour)})
+	insert(river.InsertOpts{ScheduledAt: now.Add(48 * time.Hour)})
+	exec(t, db, `UPDATE river_job SET scheduled_at = now() - interval '1 minute',
+			state = CASE WHEN id % 2 = 0 THEN 'retryable' ELSE 'scheduled' END::river_job_state
+		WHERE scheduled_at > now() + interval '30 hours'`)
+	probe(4)
+
+	done, unsubscribe := client.Subscribe(river.EventKindJobCompleted)
+	defer unsubscribe()
+	if err := client.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	late, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for i := range 4 {
+		select {
+		case <-done:
+		case <-late.Done():
+			t.Fatalf("River worked off %d of 4 jobs", i)
+		}
+	}
+	probe(0)
+	if err := client.Stop(late); err != nil {
+		t.Error(err)
+	}
+}
