@@ -12,7 +12,7 @@ type fault int
 const (
 	faultNone     fault = iota // or one that may pass
 	faultMissing               // there is no table
-	faultRace                  // somebody else made the table meanwhile
+	faultRace                  // somebody else makes the table, or what has its name
 	faultDenied                // the role lacks a right
 	faultShape                 // the table, or the database, is not as it must be
 	faultReadOnly              // the server takes no writes
@@ -43,9 +43,9 @@ func postgresFault(code string) fault {
 	switch code {
 	case "42P01": // undefined_table
 		return faultMissing
-	case "42P07", "42710", "23505": // duplicate_table, duplicate_object (its row type), unique_violation (of the catalogue)
+	case "42P07", "42710", "23505": // duplicate_table, duplicate_object (its row type), unique_violation (in the catalogue)
 		return faultRace
-	case "42501": // insufficient_privilege
+	case "42501", "3F000": // insufficient_privilege, invalid_schema_name (there is none that may be used)
 		return faultDenied
 	case "25006": // read_only_sql_transaction
 		return faultReadOnly

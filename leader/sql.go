@@ -215,14 +215,18 @@ func (l *sqlLease) open(ctx context.Context) error {
 	return nil
 }
 
-// create makes the table.
-func (l *sqlLease) create(ctx context.Context) error {
-	err := l.attempt(ctx, func(conn *sql.Conn) error {
-		_, err := conn.ExecContext(ctx, l.stmt.create)
-		return err
-	})
-	if err == nil || l.fault(err) == faultRace {
-		return nil // two made it at once, and one of them did
+// create makes the table. Of processes that make it at once, all but one get one
+// of several errors; who asks again finds it there, unless something else has its
+// name.
+func (l *sqlLease) create(ctx context.Context) (err error) {
+	for range 3 {
+		err = l.attempt(ctx, func(conn *sql.Conn) error {
+			_, err := conn.ExecContext(ctx, l.stmt.create)
+			return err
+		})
+		if l.fault(err) != faultRace {
+			break
+		}
 	}
 	if l.fault(err) == faultDenied {
 		return Permanent(fmt.Errorf("the table %s is missing, and this role may not create it. Run this as a role that may, and grant this one %s on it:\n%s\n%w", l.stmt.table, l.stmt.rights, l.stmt.create, redact(err)))
@@ -241,8 +245,8 @@ func (l *sqlLease) explain(err error) error {
 	switch l.fault(err) {
 	case faultDenied:
 		return Permanent(fmt.Errorf("this role may not use the table %s: grant it %s: %w", stmt.table, stmt.rights, clean))
-	case faultShape:
-		return Permanent(fmt.Errorf("the table %s is not as it must be, or the database is too old. Rename or drop a table that is not ours; it is made by:\n%s\n%w", stmt.table, stmt.create, clean))
+	case faultShape, faultRace:
+		return Permanent(fmt.Errorf("the table %s is not as it must be, or the database is too old. Rename or drop what has its name and is not ours; it is made by:\n%s\n%w", stmt.table, stmt.create, clean))
 	case faultReadOnly:
 		return fmt.Errorf("the database is read-only: %s until it can be written to: %w", stmt.without, clean)
 	case faultPrepared:

@@ -84,14 +84,16 @@ func TestLeaderPermanentFaults(t *testing.T) {
 		prep []string
 		want []string
 	}{
-		"missing, and no right to create":  {role, []string{grant}, []string{"the table autoscale_lease is missing", "may not create it", create, "grant"}},
-		"no right to write":                {role, []string{grant, create, "GRANT SELECT ON autoscale_lease TO " + role}, []string{"may not use the table autoscale_lease", "SELECT, INSERT and UPDATE"}},
-		"no right to read":                 {role, []string{grant, create}, []string{"may not use the table autoscale_lease"}},
-		"somebody else's table":            {"", []string{"CREATE TABLE autoscale_lease (id int PRIMARY KEY, owner text)"}, []string{"not as it must be", create}},
-		"no primary key":                   {"", []string{other("name       text PRIMARY KEY", "name text")}, []string{"not as it must be"}},
-		"a column of another type":         {"", []string{other("term       bigint", "term text")}, []string{"not as it must be"}},
-		"one more column that is required": {"", []string{other("name       text", "team text NOT NULL, name text")}, []string{"not as it must be"}},
-		"a column less":                    {"", []string{other("	saved_at   timestamptz,\n", "")}, []string{"not as it must be"}},
+		"missing, and no right to create":     {role, []string{grant}, []string{"the table autoscale_lease is missing", "may not create it", create, "grant"}},
+		"missing, and no right to the schema": {role, nil, []string{"the table autoscale_lease is missing", "may not create it", create, "grant"}},
+		"a type of its name":                  {"", []string{"CREATE TYPE autoscale_lease AS (a int)"}, []string{"not as it must be", "what has its name"}},
+		"no right to write":                   {role, []string{grant, create, "GRANT SELECT ON autoscale_lease TO " + role}, []string{"may not use the table autoscale_lease", "SELECT, INSERT and UPDATE"}},
+		"no right to read":                    {role, []string{grant, create}, []string{"may not use the table autoscale_lease"}},
+		"somebody else's table":               {"", []string{"CREATE TABLE autoscale_lease (id int PRIMARY KEY, owner text)"}, []string{"not as it must be", create}},
+		"no primary key":                      {"", []string{other("name       text PRIMARY KEY", "name text")}, []string{"not as it must be"}},
+		"a column of another type":            {"", []string{other("term       bigint", "term text")}, []string{"not as it must be"}},
+		"one more column that is required":    {"", []string{other("name       text", "team text NOT NULL, name text")}, []string{"not as it must be"}},
+		"a column less":                       {"", []string{other("	saved_at   timestamptz,\n", "")}, []string{"not as it must be"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, db := schema(t, postgres, tc.role)
@@ -122,15 +124,35 @@ func TestLeaderPermanentFaults(t *testing.T) {
 
 func TestLeaderCreatesTheTable(t *testing.T) {
 	postgres := servers.Postgres(t)
+	// Which of several errors the losers of the race get depends on how far the
+	// winner is, hence the many races.
 	t.Run("many at once", func(t *testing.T) {
+		const processes = 6
 		url, _ := schema(t, postgres, "")
-		done := make(chan error)
-		for range 20 {
-			go func() { done <- leader.CreateTable(t.Context(), openDB(t, "pgx", url)) }()
+		admin := openDB(t, "pgx", url)
+		var dbs [processes]*sql.DB
+		for i := range dbs {
+			dbs[i] = openDB(t, "pgx", url)
+			dbs[i].SetMaxOpenConns(1)
 		}
-		for range 20 {
-			if err := <-done; err != nil {
-				t.Error(err)
+		for range 200 {
+			must(t, admin, "DROP TABLE IF EXISTS autoscale_lease")
+			start, done := make(chan struct{}), make(chan error, processes)
+			for i := range processes {
+				go func() {
+					<-start
+					done <- leader.CreateTable(t.Context(), dbs[i])
+				}()
+			}
+			close(start)
+			for range processes {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+			must(t, admin, "SELECT count(*) FROM autoscale_lease")
+			if t.Failed() {
+				return
 			}
 		}
 	})

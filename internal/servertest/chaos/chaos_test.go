@@ -4,8 +4,6 @@ package chaos_test
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -24,7 +22,6 @@ import (
 	// be taken for one of it as it is.
 	_ "github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
-	"github.com/autoscalebot/autoscale/leader"
 
 	"github.com/autoscalebot/autoscale/internal/servertest/chaos/journal"
 )
@@ -135,16 +132,6 @@ func newTrial(t *testing.T) *trial {
 	program, steps := buildHost(t)
 	x.clockSteps = steps
 	x.db = newDatabase(t)
-	// The table is made once, as by a migration: processes that all find it
-	// missing at the same moment are another trial.
-	db, err := sql.Open("pgx", x.db.url(x.db.addr))
-	if err == nil {
-		err = errors.Join(leader.CreateTable(t.Context(), db), db.Close())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-
 	x.server = herokutest.NewServer()
 	t.Cleanup(x.server.Close)
 	x.server.SetSenderHeader("X-Sender")
