@@ -15,6 +15,7 @@ import (
 type arena struct {
 	t         *testing.T
 	ttl, poll time.Duration
+	bubble    bool // where nothing is slow
 	contest   Contest
 	processes []*process
 	tolerant  atomic.Bool // two may lead at once for now
@@ -134,6 +135,47 @@ func (a *arena) patience() time.Duration { return 30*a.ttl + 30*time.Second }
 func (a *arena) until(what string, ok func() bool) {
 	a.t.Helper()
 	eventually(a.t, a.patience(), a.poll, what, ok)
+}
+
+// can calls f until it returns nil. Where nothing is slow the first error counts.
+func (a *arena) can(what string, f func() error) {
+	a.t.Helper()
+	for end := time.Now().Add(a.patience()); ; time.Sleep(a.poll) {
+		err := f()
+		if err == nil {
+			return
+		}
+		if a.bubble || time.Now().After(end) {
+			a.t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+// steady waits until a term lasts for as long as a lease may take to change hands.
+// Where nothing is slow it is the present one, of that number.
+func (a *arena) steady(number int64) {
+	a.t.Helper()
+	since := time.Now()
+	a.until("a term lasts", func() bool {
+		if now := a.newest(); now != number || len(a.leaders()) != 1 {
+			if a.bubble {
+				a.t.Fatalf("term %d did not last: there lead %v, in term %d", number, a.leaders(), now)
+			}
+			number, since = now, time.Now()
+		}
+		return time.Since(since) >= 2*a.ttl
+	})
+}
+
+// while calls f again and again, for as long as a lease may take to change hands.
+func (a *arena) while(f func()) {
+	a.t.Helper()
+	ticker := time.NewTicker(a.poll)
+	defer ticker.Stop()
+	for end := time.Now().Add(2 * a.ttl); time.Now().Before(end) && !a.t.Failed(); {
+		f()
+		<-ticker.C
+	}
 }
 
 // leaders returns the names of those that lead.

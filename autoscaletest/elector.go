@@ -33,7 +33,9 @@ type ElectorOptions struct {
 	TTL time.Duration
 
 	// Bubble runs each part within [testing/synctest]. The Contest must then
-	// have been begun without goroutines of others and without network.
+	// have been begun without goroutines of others and without network. Where the
+	// time is real instead, a slow machine may cost a leader its term and a call
+	// its time: the suite then waits for a term that lasts, and calls again.
 	Bubble bool
 }
 
@@ -52,7 +54,7 @@ func Elector(t *testing.T, o ElectorOptions, begin func(t *testing.T) Contest) {
 	r := runner{t, o.Bubble}
 	part := func(name string, f func(*arena)) {
 		r.run(name, func(t *testing.T) {
-			a := &arena{t: t, ttl: o.TTL, poll: max(o.TTL/50, time.Millisecond), contest: begin(t), holders: map[int64]string{}}
+			a := &arena{t: t, ttl: o.TTL, poll: max(o.TTL/50, time.Millisecond), bubble: o.Bubble, contest: begin(t), holders: map[int64]string{}}
 			defer a.stop()
 			f(a)
 		})
@@ -76,13 +78,10 @@ func testElection(a *arena) {
 		a.t.Errorf("before Run it leads: %+v", term)
 	}
 	a.start(first)
-	a.led(first)
-	second, third := a.launch("second"), a.launch("third")
-	a.while(func() {
-		if second.leads() || third.leads() || !first.leads() {
-			a.t.Errorf("who led does not lead alone: %v", a.leaders())
-		}
-	})
+	term := a.led(first)
+	a.launch("second")
+	a.launch("third")
+	a.steady(term.Number)
 }
 
 func testRelease(a *arena) {
@@ -193,21 +192,25 @@ func testStore(a *arena) {
 	}
 	a.start(first)
 	term := a.led(first)
-	if r, ok := one.Record(); !ok || r.Term != term.Number || r.Holder != term.Holder || r.State != nil || r.Command != nil {
+	if r, ok := one.Record(); !ok || r.Term < term.Number || r.Holder != term.Holder || r.State != nil || r.Command != nil {
 		a.t.Errorf("a new leader's record is %+v, %v; its term %+v", r, ok, term)
+	}
+	// The second only looks on for now, so that the first leads again, should
+	// it lose a term.
+	resigner, rests := second.Elector.(autoscale.Resigner)
+	if rests {
+		resigner.Resign(1000 * a.ttl)
 	}
 	a.start(second)
 	see := func(what string, s autoscale.Store, ok func(autoscale.Record) bool) {
 		a.t.Helper()
 		a.until(what, func() bool { r, known := s.Record(); return known && ok(r) })
 	}
-	see("a follower sees who leads", two, func(r autoscale.Record) bool { return r.Term == term.Number && r.Holder == term.Holder })
+	see("a follower sees who leads", two, func(r autoscale.Record) bool { return r.Term >= term.Number && r.Holder == term.Holder })
 
 	// State, from the leader to followers.
 	for _, state := range []string{"one", "", "two \x00\xff'\\", "two"} {
-		if err := one.Save(ctx, term.Number, []byte(state)); err != nil {
-			a.t.Fatalf("Save(%q): %v", state, err)
-		}
+		term = a.save(first, []byte(state))
 		see(fmt.Sprintf("a follower sees the state %q", state), two, func(r autoscale.Record) bool { return r.State != nil && string(r.State) == state && r.Age >= 0 })
 		see("the leader sees it as well", one, func(r autoscale.Record) bool { return r.State != nil && string(r.State) == state })
 	}
@@ -225,9 +228,7 @@ func testStore(a *arena) {
 		by      autoscale.Store
 		command string
 	}{{two, "pause"}, {one, "resume"}, {two, "override"}} {
-		if err := c.by.Command(ctx, []byte(c.command)); err != nil {
-			a.t.Fatalf("Command(%q): %v", c.command, err)
-		}
+		a.can("Command", func() error { return c.by.Command(ctx, []byte(c.command)) })
 		for _, s := range []autoscale.Store{one, two} {
 			see("every process sees the command "+c.command, s, func(r autoscale.Record) bool { return string(r.Command) == c.command && string(r.State) == "two" })
 		}
@@ -240,20 +241,29 @@ func testStore(a *arena) {
 		}
 	}
 	// The next leader starts from what the last one saved at the very end.
-	if err := one.Save(ctx, term.Number, []byte("last words")); err != nil {
-		a.t.Fatal(err)
-	}
+	term = a.save(first, []byte("last words"))
 	first.end()
+	if rests {
+		resigner.Resign(0)
+	}
 	next := a.led(second)
-	if r, _ := two.Record(); string(r.State) != "last words" || string(r.Command) != "override" || r.Term != next.Number {
+	if r, _ := two.Record(); string(r.State) != "last words" || string(r.Command) != "override" || r.Term < next.Number {
 		a.t.Errorf("the new leader starts from %q, %q, term %d of %d", r.State, r.Command, r.Term, next.Number)
 	}
 	if err := one.Save(ctx, term.Number, []byte("from the grave")); !errors.Is(err, autoscale.ErrNotLeader) {
 		a.t.Errorf("saved under a term that is over: %v", err)
 	}
-	if err := two.Save(ctx, next.Number, []byte("next")); err != nil {
-		a.t.Error(err)
-	}
+	a.save(second, []byte("next"))
+}
+
+// save saves in the term in which p leads, and returns it.
+func (a *arena) save(p *process, state []byte) (term autoscale.Term) {
+	a.t.Helper()
+	a.can("Save", func() error {
+		term = a.led(p)
+		return p.Elector.(autoscale.Store).Save(context.Background(), term.Number, state)
+	})
+	return term
 }
 
 func testBounds(a *arena) {
@@ -264,18 +274,13 @@ func testBounds(a *arena) {
 	}
 	ctx := context.Background()
 	command := bytes.Repeat([]byte{0xfe}, autoscale.MaxCommand)
-	if err := s.Command(ctx, command); err != nil { // before anybody ever led
-		a.t.Errorf("Command of MaxCommand bytes: %v", err)
-	}
+	a.can("Command of MaxCommand bytes", func() error { return s.Command(ctx, command) }) // before anybody ever led
 	if err := s.Command(ctx, append(command, 0)); err == nil || errors.Is(err, autoscale.ErrNotLeader) {
 		a.t.Errorf("Command of more than MaxCommand bytes: %v", err)
 	}
 	a.start(p)
-	term := a.led(p)
 	state := bytes.Repeat([]byte{0xfd, 0}, autoscale.MaxState/2)
-	if err := s.Save(ctx, term.Number, state); err != nil {
-		a.t.Errorf("Save of MaxState bytes: %v", err)
-	}
+	term := a.save(p, state)
 	if err := s.Save(ctx, term.Number, append(state, 0)); err == nil || errors.Is(err, autoscale.ErrNotLeader) {
 		a.t.Errorf("Save of more than MaxState bytes: %v", err)
 	}

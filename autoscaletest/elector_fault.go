@@ -3,7 +3,6 @@ package autoscaletest
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/autoscalebot/autoscale"
 )
@@ -28,11 +27,7 @@ func testPartition(a *arena) {
 		cancel()
 	}
 	a.cut(first, false)
-	a.while(func() {
-		if first.leads() || !second.leads() {
-			a.t.Errorf("who was cut off came back as the leader: %v", a.leaders())
-		}
-	})
+	a.steady(now.Number)
 	second.end()
 	if again := a.led(first); again.Number <= now.Number {
 		a.t.Errorf("after term %d comes %d", now.Number, again.Number)
@@ -72,14 +67,7 @@ func testClockBack(a *arena) {
 	was := a.led(first)
 	second := a.launch("second")
 	a.contest.Step(-100 * a.ttl)
-	a.while(func() {
-		if second.leads() {
-			a.t.Error("another leads because the clock was set back")
-		}
-	})
-	if !first.leads() {
-		a.t.Error("the leader does not lead any more because the clock was set back")
-	}
+	a.steady(was.Number)
 	if a.contest.Cut == nil {
 		return
 	}
@@ -98,7 +86,7 @@ func testClockForward(a *arena) {
 	}
 	first := a.launch("first")
 	was := a.led(first)
-	second := a.launch("second")
+	a.launch("second")
 	a.tolerant.Store(true)
 	a.contest.Step(100 * a.ttl)
 	s, stored := first.Elector.(autoscale.Store)
@@ -109,21 +97,5 @@ func testClockForward(a *arena) {
 		}
 	}
 	a.tolerant.Store(false)
-	a.while(func() {
-		if len(a.leaders()) != 1 {
-			a.t.Errorf("there lead %v", a.leaders())
-		}
-	})
-	_ = second
-}
-
-// while calls f again and again, for as long as a lease may take to change hands.
-func (a *arena) while(f func()) {
-	a.t.Helper()
-	ticker := time.NewTicker(a.poll)
-	defer ticker.Stop()
-	for end := time.Now().Add(2 * a.ttl); time.Now().Before(end) && !a.t.Failed(); {
-		f()
-		<-ticker.C
-	}
+	a.steady(a.newest())
 }

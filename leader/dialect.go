@@ -112,7 +112,7 @@ func newStatements(create string, words ...string) *statements {
 VALUES ($1$TEXT, $3$TEXT, $5$INT + 1, 0, $4$INT, $UNTIL)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, term = $GREATEST(l.term + 1, excluded.term),
 	renewal = 0, ttl_ms = excluded.ttl_ms, expires_at = $UNTIL
-WHERE l.expires_at <= $NOW OR l.holder = excluded.holder OR (l.term = $6$INT AND l.renewal = $7$INT)
+WHERE l.expires_at <= $NOW OR l.holder = excluded.holder OR (l.term = $6$INT AND l.renewal = $7$INT AND l.holder = $8$TEXT)
 RETURNING $ROW`),
 		renew: fill(`UPDATE autoscale_lease SET renewal = renewal + 1, ttl_ms = $4$INT, expires_at = $UNTIL
 WHERE name = $1$TEXT AND holder = $3$TEXT AND term = $5$INT AND expires_at > $NOW

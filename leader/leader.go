@@ -48,8 +48,9 @@ type Options struct {
 	// seconds a slow network costs the leader its term.
 	TTL time.Duration
 
-	// Renew is how often the leader renews and a follower looks: one round trip
-	// each. Defaults to a third of TTL.
+	// Renew is how often the leader renews, and how often a follower looks, at
+	// most, and up to an eighth less often: one round trip each. Defaults to a
+	// third of TTL.
 	Renew time.Duration
 
 	// Margin is by how much a leader's trust in its own lease ends before the

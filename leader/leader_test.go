@@ -335,7 +335,7 @@ func TestCost(t *testing.T) {
 			time.Sleep(30 * time.Second)
 		}
 		reads, renewals, attempts = s.count("read")-reads, s.count("renew")-renewals, s.count("acquire")-attempts
-		if renewals < 59 || renewals > 61 || reads < 3*59 || reads > 3*60*8/7 || attempts != 0 || s.count("save") != 20 {
+		if renewals < 59 || renewals > 61 || reads < 3*60*8/9-3 || reads > 3*60 || attempts != 0 || s.count("save") != 20 {
 			t.Errorf("in ten minutes: %d renewals, %d reads by 3 followers, %d attempts, %d saves", renewals, reads, attempts, s.count("save"))
 		}
 	})
@@ -363,6 +363,25 @@ func TestStoreFails(t *testing.T) {
 		}
 		if calls < 360 || calls > 800 {
 			t.Errorf("%d tries in an hour", calls)
+		}
+	})
+}
+
+// A store that fails in a new way is logged soon, and one that fails in ever new
+// ways not all the time.
+func TestStoreFailsOtherwise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		n := join(t, newFakeStore(), leader.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		n.link.disturb(cut, nil)
+		time.Sleep(20 * time.Second)
+		n.link.disturb(func(context.Context, string) error { return errors.New("it is read-only") }, nil)
+		until(t, 90*time.Second, func() bool { return strings.Contains(log.String(), "it is read-only") })
+		n.link.disturb(func(context.Context, string) error { return fmt.Errorf("failure at %v", time.Now()) }, nil)
+		log.Reset()
+		time.Sleep(time.Hour)
+		if n := strings.Count(log.String(), "the store fails"); n < 50 || n > 60 {
+			t.Errorf("in an hour: %d lines", n)
 		}
 	})
 }

@@ -15,8 +15,10 @@ const (
 	// releaseTimeout bounds the release at the end of Run: a store that does
 	// not answer must not keep the host from stopping. The lease expires anyway.
 	releaseTimeout = 2 * time.Second
-	// repeatAfter is how often a store that goes on failing is logged.
-	repeatAfter = 10 * time.Minute
+	// repeatAfter is how often a store that goes on failing is logged, and
+	// changedAfter how soon if it fails otherwise than was said.
+	repeatAfter  = 10 * time.Minute
+	changedAfter = time.Minute
 )
 
 // campaign is what one Run remembers between its steps.
@@ -28,6 +30,7 @@ type campaign struct {
 	failures int       // in a row
 	began    time.Time // of the failures
 	logged   time.Time // when they were logged last
+	said     string    // what was logged then
 }
 
 // Run campaigns, and renews what it won, until ctx ends. It then gives the term
@@ -236,10 +239,11 @@ func (e *Elector) leave(ctx context.Context) {
 	}
 }
 
-// pause is how long to wait before the next look. It is never the same, so that
-// processes that were started together do not go on to ask together.
+// pause is how long to wait before the next look: not less than Renew, which is
+// what a process may cost the store, and never the same, so that processes that
+// were started together do not go on to ask together.
 func (e *Elector) pause() time.Duration {
-	return e.opts.Renew - rand.N(e.opts.Renew/8+1)
+	return e.opts.Renew + rand.N(e.opts.Renew/8+1)
 }
 
 // failed notes that the store failed, and returns how long to wait: at first a
@@ -251,9 +255,10 @@ func (e *Elector) failed(ctx context.Context, err error) time.Duration {
 		c.began, c.logged = now, time.Time{}
 	}
 	c.failures++
-	if c.logged.IsZero() || now.Sub(c.logged) >= repeatAfter {
-		c.logged = now
-		e.log(ctx, slog.LevelWarn, "the store fails, and is tried again: "+err.Error(), "failures", c.failures, "since", c.began, "error", err)
+	quiet, text := now.Sub(c.logged), err.Error()
+	if c.logged.IsZero() || quiet >= repeatAfter || quiet >= changedAfter && text != c.said {
+		c.logged, c.said = now, text
+		e.log(ctx, slog.LevelWarn, "the store fails, and is tried again: "+text, "failures", c.failures, "since", c.began, "error", err)
 	}
 	wait := min(e.opts.Renew, e.opts.Renew/10<<min(c.failures-1, 4))
 	return wait - rand.N(wait/2+1)

@@ -87,7 +87,7 @@ func (l *sqlLease) Acquire(ctx context.Context, c Claim, last Row, stale bool) (
 		term, renewal = last.Term, last.Renewal
 	}
 	return l.query(ctx, func(s *statements) string { return s.acquire },
-		c.Name, last.Version, c.Holder, c.TTL.Milliseconds(), c.Term, term, renewal)
+		c.Name, last.Version, c.Holder, c.TTL.Milliseconds(), c.Term, term, renewal, last.Holder)
 }
 
 func (l *sqlLease) Renew(ctx context.Context, c Claim, seen int64) (Row, bool, error) {

@@ -15,12 +15,17 @@ import (
 	"github.com/autoscalebot/autoscale/leader"
 )
 
-// ttl is short for the tests' sake, and long enough for a slow machine to renew.
-const ttl = time.Second
+// A lease of short is one whose end a test waits for; in one of long no machine
+// is too slow to renew.
+const (
+	short = 1500 * time.Millisecond
+	long  = 20 * time.Second
+	renew = 150 * time.Millisecond
+)
 
 func TestElector(t *testing.T) {
 	o := options(t)
-	autoscaletest.Elector(t, autoscaletest.ElectorOptions{TTL: ttl * 4 / 3}, func(t *testing.T) autoscaletest.Contest {
+	autoscaletest.Elector(t, autoscaletest.ElectorOptions{TTL: short + renew}, func(t *testing.T) autoscaletest.Contest {
 		name := unique(t)
 		direct := newClient(t, o)
 		t.Cleanup(func() { direct.Del(context.Background(), redis.DefaultPrefix+name) })
@@ -31,7 +36,7 @@ func TestElector(t *testing.T) {
 				cables[holder] = c
 				o := *o
 				o.Dialer = c.dial
-				return redis.New(newClient(t, &o), leader.Options{Name: name, Holder: holder, TTL: ttl, Logger: slog.New(slog.DiscardHandler)})
+				return redis.New(newClient(t, &o), leader.Options{Name: name, Holder: holder, TTL: short, Renew: renew, Logger: slog.New(slog.DiscardHandler)})
 			},
 			Cut:  func(holder string, cut bool) { cables[holder].cut.Store(cut) },
 			Step: func(d time.Duration) { step(t, direct, redis.DefaultPrefix+name, d) },
@@ -61,10 +66,10 @@ type candidate struct {
 	end func() error
 }
 
-func campaign(t testing.TB, client goredis.UniversalClient, holder string) *candidate {
+func campaign(t testing.TB, client goredis.UniversalClient, holder string, ttl time.Duration) *candidate {
 	t.Helper()
 	c := &candidate{
-		Elector: redis.New(client, leader.Options{Name: "web", Holder: holder, TTL: ttl, Logger: slog.New(slog.DiscardHandler)}),
+		Elector: redis.New(client, leader.Options{Name: "web", Holder: holder, TTL: ttl, Renew: renew, Logger: slog.New(slog.DiscardHandler)}),
 		t:       t,
 	}
 	ctx, cancel := context.WithCancel(context.Background())

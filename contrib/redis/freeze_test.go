@@ -22,7 +22,7 @@ func TestFreeze(t *testing.T) {
 			// A client that waits for an answer for ever, but for a context.
 			o := &goredis.Options{Addr: s.addr, ReadTimeout: -1, WriteTimeout: -1, ContextTimeoutEnabled: honours}
 			client := newClient(t, o)
-			first := campaign(t, client, "first")
+			first := campaign(t, client, "first", short)
 			was := first.led(0)
 			if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)

@@ -65,7 +65,9 @@ func startServer(t testing.TB, args ...string) *server {
 	}
 	s := &server{t: t, program: program, dir: t.TempDir(), args: args}
 	t.Cleanup(s.kill)
-	for range 3 { // somebody else may take the port
+	// Somebody else may take the port, and a fifth of all ports are too great for
+	// a server of a cluster, which needs the one 10000 above as well.
+	for range 20 {
 		if s.addr = freeAddr(t); s.start() {
 			s.client = newClient(t, &goredis.Options{Addr: s.addr})
 			return s

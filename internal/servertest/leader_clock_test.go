@@ -24,8 +24,8 @@ func TestLeaderClock(t *testing.T) {
 	if !after.Before(before.Add(-59 * time.Minute)) {
 		t.Fatalf("the server's clock was not set: %v, then %v", before, after)
 	}
-	autoscaletest.Elector(t, autoscaletest.ElectorOptions{TTL: 3 * leaderTTL / 2}, func(t *testing.T) autoscaletest.Contest {
-		o := leaseOptions(t, "")
+	autoscaletest.Elector(t, autoscaletest.ElectorOptions{TTL: leaderTTL + leaderRenew}, func(t *testing.T) autoscaletest.Contest {
+		o := shortLease(t)
 		proxies := map[string]*proxy{}
 		return autoscaletest.Contest{
 			New: func(holder string) autoscale.Elector {
@@ -45,7 +45,7 @@ func TestLeaderClock(t *testing.T) {
 // survives, so that the term goes on from where it was.
 func TestLeaderCrash(t *testing.T) {
 	server := servers.PostgresClocked(t)
-	o := leaseOptions(t, "")
+	o := shortLease(t)
 	first, second := leader.SQL(openDB(t, "pgx", server.URL), o), leader.SQL(openDB(t, "pgx", server.URL), o)
 	campaign(t, first)
 	campaign(t, second)

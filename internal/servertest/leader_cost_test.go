@@ -28,8 +28,8 @@ func BenchmarkLeaderFollowers(b *testing.B) {
 	}
 	for _, mode := range []string{"", "&" + execMode} {
 		b.Run("mode="+strings.TrimPrefix(mode, "&default_query_exec_mode="), func(b *testing.B) {
-			o := leaseOptions(b, "")
-			o.TTL = leader.DefaultTTL
+			o := leaseOptions(b)
+			o.TTL, o.Renew = 0, 0 // the default
 			electors := make([]*leader.Elector, 101)
 			var db *sql.DB
 			for i := range electors {

@@ -105,7 +105,7 @@ func TestLeaderPermanentFaults(t *testing.T) {
 				must(t, db, strings.ReplaceAll(s, "$SCHEMA", current))
 			}
 			for _, mode := range []string{"", "&" + execMode, "&default_query_exec_mode=simple_protocol"} {
-				e := leader.SQL(openDB(t, "pgx", url+mode), leaseOptions(t, ""))
+				e := leader.SQL(openDB(t, "pgx", url+mode), leaseOptions(t))
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				err := e.Run(ctx)
 				cancel()
@@ -158,7 +158,7 @@ func TestLeaderCreatesTheTable(t *testing.T) {
 	})
 	t.Run("again while it runs", func(t *testing.T) {
 		url, db := schema(t, postgres, "")
-		e := leader.SQL(openDB(t, "pgx", url), leaseOptions(t, ""))
+		e := leader.SQL(openDB(t, "pgx", url), leaseOptions(t))
 		campaign(t, e)
 		await(t, "it leads", leads(e))
 		was, _ := e.Current()
@@ -173,7 +173,7 @@ func TestLeaderCreatesTheTable(t *testing.T) {
 			}
 		}
 		must(t, db, "DROP TABLE autoscale_lease", "CREATE TABLE autoscale_lease (name TEXT, holder TEXT)")
-		err := leader.SQL(db, leaseOptions(t, "")).Run(t.Context())
+		err := leader.SQL(db, leaseOptions(t)).Run(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "not as it must be") {
 			t.Errorf("got %v", err)
 		}
@@ -183,7 +183,7 @@ func TestLeaderCreatesTheTable(t *testing.T) {
 // A database of another kind is told from those that work.
 func TestLeaderOtherDatabase(t *testing.T) {
 	db := openDB(t, "mysql", servers.MySQL(t))
-	err := leader.SQL(db, leaseOptions(t, "")).Run(t.Context())
+	err := leader.SQL(db, leaseOptions(t)).Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "works with PostgreSQL and SQLite") {
 		t.Errorf("got %v", err)
 	}
@@ -210,7 +210,7 @@ func TestLeaderReadOnly(t *testing.T) {
 	u.User = url.User(role)
 
 	var log safeBuffer
-	o := leaseOptions(t, "")
+	o := leaseOptions(t)
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	// Connections that begin from now on are read-only, until further notice:
 	// those of an old primary are so for ever.
@@ -228,9 +228,6 @@ func TestLeaderReadOnly(t *testing.T) {
 	if err := end(); err != nil {
 		t.Error(err)
 	}
-	if n := strings.Count(log.String(), "the store fails"); n != 1 {
-		t.Errorf("%d lines say that the store fails:\n%s", n, log.String())
-	}
 }
 
 func number(e autoscale.Elector) int64 { term, _ := e.Current(); return term.Number }
@@ -242,7 +239,7 @@ func TestLeaderReadOnlySQLite(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log safeBuffer
-	o := leaseOptions(t, "")
+	o := leaseOptions(t)
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	campaign(t, leader.SQL(openDB(t, "sqlite", dsn+"&_pragma=query_only(1)"), o))
 	await(t, "it says that the database is read-only", func() bool { return strings.Contains(log.String(), "read-only") })
@@ -253,9 +250,7 @@ func TestLeaderConnectionKilled(t *testing.T) {
 	postgres := servers.Postgres(t)
 	admin := openDB(t, "pgx", postgres)
 	for _, mode := range []string{"", "&" + execMode} {
-		o := leaseOptions(t, "")
-		o.TTL = 20 * time.Second // long enough for a slow machine to renew in
-		o.Renew = 100 * time.Millisecond
+		o := leaseOptions(t)
 		name := fmt.Sprintf("lease-%d", leases.Add(1))
 		e := leader.SQL(openDB(t, "pgx", postgres+mode+"&application_name="+name), o)
 		end := campaign(t, e)
@@ -264,7 +259,7 @@ func TestLeaderConnectionKilled(t *testing.T) {
 		for range 5 {
 			must(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '"+name+"'")
 			was, _ := e.Current()
-			await(t, "it renews", func() bool { term, ok := e.Current(); return ok && term.Until.After(was.Until.Add(time.Second)) })
+			await(t, "it renews", func() bool { term, ok := e.Current(); return ok && term.Until.After(was.Until.Add(2 * leaderRenew)) })
 		}
 		if n := number(e); n != first.Number {
 			t.Errorf("term %d became %d", first.Number, n)
@@ -282,7 +277,7 @@ func TestLeaderServerAway(t *testing.T) {
 	postgres := servers.Postgres(t)
 	p := newProxy(t, addr(t, postgres))
 	dsn := via(t, postgres, p.Addr)
-	o := leaseOptions(t, "")
+	o := shortLease(t)
 	first, second := leader.SQL(openDB(t, "pgx", dsn), o), leader.SQL(openDB(t, "pgx", dsn), o)
 	campaign(t, first)
 	campaign(t, second)
@@ -305,8 +300,7 @@ func TestLeaderFifty(t *testing.T) {
 	postgres := servers.Postgres(t)
 	db := openDB(t, "pgx", postgres) // one pool of few connections
 	db.SetMaxOpenConns(8)
-	o := leaseOptions(t, "")
-	o.TTL = 3 * time.Second
+	o := leaseOptions(t)
 	var electors []*leader.Elector
 	var ends []func() error
 	for range 50 {
@@ -344,7 +338,7 @@ func TestLeaderFifty(t *testing.T) {
 func TestLeaderPgBouncerPreparing(t *testing.T) {
 	postgres := servers.Postgres(t)
 	pooled := servers.PgBouncer(t, postgres)
-	o := leaseOptions(t, "")
+	o := leaseOptions(t)
 	var log safeBuffer
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	electors := make([]*leader.Elector, 6)
@@ -355,16 +349,17 @@ func TestLeaderPgBouncerPreparing(t *testing.T) {
 	hinted := func() bool { return strings.Contains(log.String(), "default_query_exec_mode=exec") }
 	settled := time.Now().Add(20 * time.Second)
 	await(t, "it says what to do, or the pooler can do it", func() bool {
-		n := 0
+		var first, second *leader.Elector
 		for _, e := range electors {
 			if leads(e)() {
-				n++
+				first, second = e, first
 			}
 		}
-		if n > 1 {
-			t.Fatalf("%d lead", n)
+		// The second of them led when the first was asked, if it still does.
+		if second != nil && leads(second)() {
+			t.Fatal("two lead")
 		}
-		return hinted() || n == 1 && time.Now().After(settled)
+		return hinted() || first != nil && time.Now().After(settled)
 	})
 	t.Logf("the hint was given: %v", hinted())
 }
@@ -391,9 +386,11 @@ func TestLeaderPoolUsedUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := leader.SQL(db, leaseOptions(t, ""))
+	e := leader.SQL(db, leaseOptions(t))
 	end := campaign(t, e)
-	if err := e.Command(t.Context(), []byte("pause")); !errors.Is(err, context.DeadlineExceeded) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := e.Command(ctx, []byte("pause")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	conn.Close()

@@ -22,17 +22,28 @@ import (
 
 const execMode = "default_query_exec_mode=exec"
 
-// leaderTTL is short for the sake of the tests, and long enough for a slow
-// machine: who loses a term because of it begins another, which no test minds.
-const leaderTTL = time.Second
+// leaderTTL is that of a lease for whose end a test waits. A slow machine may
+// cost a leader its term, which none of those tests minds. Other leases last for so
+// long that no machine is too slow.
+const (
+	leaderTTL   = 1500 * time.Millisecond
+	leaderRenew = 150 * time.Millisecond
+)
 
 var quiet = slog.New(slog.DiscardHandler)
 
 var leases atomic.Int64
 
 // leaseOptions are those of a lease of its own.
-func leaseOptions(t testing.TB, holder string) leader.Options {
-	return leader.Options{Name: fmt.Sprintf("%s-%d", t.Name(), leases.Add(1)), Holder: holder, TTL: leaderTTL, Logger: quiet}
+func leaseOptions(t testing.TB) leader.Options {
+	return leader.Options{Name: fmt.Sprintf("%s-%d", t.Name(), leases.Add(1)), TTL: 20 * time.Second, Renew: leaderRenew, Logger: quiet}
+}
+
+// shortLease are those of a lease of its own for whose end the test waits.
+func shortLease(t testing.TB) leader.Options {
+	o := leaseOptions(t)
+	o.TTL = leaderTTL
+	return o
 }
 
 func openDB(t testing.TB, driver, dsn string) *sql.DB {
@@ -68,8 +79,8 @@ func addr(t testing.TB, dsn string) string {
 // conformance runs the suite on electors that reach the database each through a
 // proxy and a pool of their own.
 func conformance(t *testing.T, dsn string) {
-	autoscaletest.Elector(t, autoscaletest.ElectorOptions{TTL: 3 * leaderTTL / 2}, func(t *testing.T) autoscaletest.Contest {
-		o := leaseOptions(t, "")
+	autoscaletest.Elector(t, autoscaletest.ElectorOptions{TTL: leaderTTL + leaderRenew}, func(t *testing.T) autoscaletest.Contest {
+		o := shortLease(t)
 		proxies := map[string]*proxy{}
 		return autoscaletest.Contest{
 			New: func(holder string) autoscale.Elector {
@@ -98,9 +109,9 @@ func TestLeaderConforms(t *testing.T) {
 	})
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		autoscaletest.Elector(t, autoscaletest.ElectorOptions{TTL: 3 * leaderTTL / 2}, func(t *testing.T) autoscaletest.Contest {
+		autoscaletest.Elector(t, autoscaletest.ElectorOptions{TTL: leaderTTL + leaderRenew}, func(t *testing.T) autoscaletest.Contest {
 			dsn := sqliteFile(t)
-			o := leaseOptions(t, "")
+			o := shortLease(t)
 			return autoscaletest.Contest{New: func(holder string) autoscale.Elector {
 				o := o
 				o.Holder = holder
