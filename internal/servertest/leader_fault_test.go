@@ -259,7 +259,7 @@ func TestLeaderConnectionKilled(t *testing.T) {
 		for range 5 {
 			must(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '"+name+"'")
 			was, _ := e.Current()
-			await(t, "it renews", func() bool { term, ok := e.Current(); return ok && term.Until.After(was.Until.Add(2 * leaderRenew)) })
+			await(t, "it renews", func() bool { term, ok := e.Current(); return ok && term.Until.After(was.Until.Add(2*leaderRenew)) })
 		}
 		if n := number(e); n != first.Number {
 			t.Errorf("term %d became %d", first.Number, n)
