@@ -19,14 +19,15 @@
 //
 //   - terms never overlap, save where the database's clock was set forward, which
 //     ends a lease early; these are counted
-//   - nobody begins to write an order who does not trust itself then, or after a
-//     later term began. An order that began in time and arrived later, as its
-//     sender was frozen or the network held it up, is counted
+//   - the client of the platform gives out no order to the network when its process
+//     does not trust itself any more, or after a later term began. An order that
+//     was given out in time and written or arrived later, as its sender was frozen
+//     or the network held it up, is counted
 //   - no order is outside the bounds
 //   - nothing is told twice, whichever process tells it
 //   - after each round of faults, the last of which kills the leader, somebody
-//     leads within a TTL and a renewal, and then the size is right, each with ten
-//     seconds of slack for a slow machine; how long it took is in the summary. A
+//     leads within a TTL and a renewal, and then the size is right, each with a
+//     minute of slack for a slow machine; how long it took is in the summary. A
 //     leader that resigned rests for three seconds at most here, as everything is
 //     ten times faster than by default, or more
 //   - the service in each process serves its page all the while

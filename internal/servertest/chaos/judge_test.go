@@ -17,7 +17,7 @@ func TestJudge(t *testing.T) {
 		return journal.Line{What: journal.Trusted, At: at, Host: host, Term: term, Until: until}
 	}
 	order := func(at int64, host string, term, until int64) journal.Line {
-		return journal.Line{What: journal.Ordered, At: at, Host: host, Term: term, Until: until, ID: host + "/1"}
+		return journal.Line{What: journal.Ordered, At: at, Given: at, Host: host, Term: term, Until: until, ID: host + "/1"}
 	}
 	scaled := func(at int64, host string, to int, detail string) journal.Line {
 		return journal.Line{What: journal.Told, At: at, Tick: at - s, Host: host, Kind: "scaled", Phase: "occurred", To: to, Detail: detail}
@@ -67,6 +67,10 @@ func TestJudge(t *testing.T) {
 		{"an order too late", record{lines: []journal.Line{
 			trust(1*s, "a", 1, 3*s), order(3*s, "a", 1, 3*s),
 		}}, []string{"0s after it could trust itself"}},
+		{name: "an order given out in time, and written too late", record: record{lines: []journal.Line{
+			trust(1*s, "a", 1, 2*s), trust(3*s, "b", 2, 9*s),
+			{What: journal.Ordered, At: 4 * s, Given: 1 * s, Host: "a", Term: 1, Until: 2 * s, ID: "a/1"},
+		}}},
 		{"an order in another's term", record{lines: []journal.Line{
 			trust(1*s, "a", 1, 2*s), trust(2*s, "b", 2, 4*s), order(3*s, "a", 1, 4*s),
 		}}, []string{"1s after term 2 had begun"}},

@@ -140,7 +140,8 @@ func (x *trial) summary(v *verdict) string {
 	row := func(n int, what string) { fmt.Fprintf(&b, "%6d %s\n", n, what) }
 	row(v.terms, "terms")
 	row(v.early, "of them began early, as the database's clock was set forward")
-	row(v.orders, "orders that began to be written, each while its sender could trust itself unless said otherwise below")
+	row(v.orders, "orders, each given out while its sender could trust itself unless said otherwise below")
+	row(v.slow, "of them began to be written after that, as their sender was frozen or had no processor in between")
 	row(v.writes, "writes that the platform took")
 	row(v.late, "of them arrived after the trust of their sender had ended (in flight)")
 	row(v.stale, "of these after a later term had begun")

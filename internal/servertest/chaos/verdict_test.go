@@ -53,6 +53,7 @@ type verdict struct {
 	terms    int // that anybody led in
 	early    int // that began before the trust in another had ended, as the database's clock was set forward
 	orders   int // that began to be written
+	slow     int // of these, given out in time, and written when the trust of their sender had ended
 	writes   int // that the platform took
 	late     int // writes that arrived when the trust of their sender had ended,
 	stale    int // and when a later term had begun
@@ -144,8 +145,9 @@ func (r record) steppedForward(t, later *term) bool {
 	return slices.ContainsFunc(r.steps, func(s step) bool { return s.by > 0 && s.at > t.begin && s.at <= later.begin })
 }
 
-// order asserts that nobody began an order who could not trust itself any more,
-// and that what was ordered was within the bounds.
+// order asserts that nobody gave out an order who could not trust itself any more,
+// and that what was ordered was within the bounds. Between that and the write the
+// process may be frozen, or wait for a processor.
 func (v *verdict) order(r record, terms []*term) {
 	until := make(map[string]int64)
 	after := make(map[string]*term) // the term that followed the one of an order
@@ -155,19 +157,22 @@ func (v *verdict) order(r record, terms []*term) {
 		}
 		v.orders++
 		until[l.ID] = l.Until
-		if l.Until <= l.At {
-			v.fault("%s began to write order %s, of term %d, %v after it could trust itself", l.Host, l.ID, l.Term, time.Duration(l.At-l.Until))
+		switch {
+		case l.Until <= l.Given:
+			v.fault("%s gave out order %s, of term %d, %v after it could trust itself", l.Host, l.ID, l.Term, time.Duration(l.Given-l.Until))
+		case l.Until <= l.At:
+			v.slow++
 		}
 		i := slices.IndexFunc(terms, func(t *term) bool { return t.number == l.Term })
 		if i < 0 {
-			v.fault("%s began to write order %s in the term %d, in which nobody led", l.Host, l.ID, l.Term)
+			v.fault("%s gave out order %s in the term %d, in which nobody led", l.Host, l.ID, l.Term)
 			continue
 		}
 		if i+1 < len(terms) {
 			next := successor(terms[i+1:])
 			after[l.ID] = next
-			if next.begin < l.At && !r.steppedForward(terms[i], next) {
-				v.fault("%s began to write order %s in term %d, %v after term %d had begun", l.Host, l.ID, l.Term, time.Duration(l.At-next.begin), next.number)
+			if next.begin < l.Given && !r.steppedForward(terms[i], next) {
+				v.fault("%s gave out order %s in term %d, %v after term %d had begun", l.Host, l.ID, l.Term, time.Duration(l.Given-next.begin), next.number)
 			}
 		}
 	}

@@ -24,6 +24,7 @@ import (
 type order struct {
 	term  int64
 	until time.Time
+	given int64 // when the client gave it to the network
 	size  int
 }
 
@@ -76,6 +77,7 @@ func (p *platform) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return p.Transport.RoundTrip(req)
 	}
+	o.given = p.journal.Now()
 	id := fmt.Sprintf("%s/%d", p.host, p.last.Add(1))
 	p.orders.Store(id, o)
 	defer p.orders.Delete(id)
@@ -93,7 +95,7 @@ func (p *platform) begin(id string) {
 		if term, leads := p.elector.Elector.Current(); leads && term.Number == o.term {
 			o.until = term.Until // it was renewed since
 		}
-		l.Term, l.To = o.term, o.size
+		l.Term, l.To, l.Given = o.term, o.size, o.given
 		if o.term != 0 {
 			l.Until = p.journal.At(o.until)
 		}

@@ -23,7 +23,7 @@ const (
 	Ended    = "ended"    // it leads in Term no more, and did at Seen
 	Resigned = "resigned" // it gives Term up, and does not campaign before Until
 	Ticked   = "ticked"   // it read the size From, and decided for To as Need were needed
-	Ordered  = "ordered"  // it begins to write the order ID of To processes
+	Ordered  = "ordered"  // it begins to write the order ID of To processes, which the client gave out at Given
 	Frozen   = "frozen"   // it stops itself, as it was told
 	Told     = "told"     // it tells the event Kind
 )
@@ -36,6 +36,7 @@ type Line struct {
 	Term   int64  `json:"term,omitempty"`
 	Until  int64  `json:"until,omitempty"`
 	Seen   int64  `json:"seen,omitempty"`
+	Given  int64  `json:"given,omitempty"`
 	ID     string `json:"id,omitempty"`
 	From   int    `json:"from,omitempty"`
 	To     int    `json:"to,omitempty"`
