@@ -45,4 +45,13 @@
 //
 // While the store cannot be reached nobody leads, once the trust of the last
 // leader has ended: the service keeps the size that it has.
+//
+// # Cost
+//
+// A process makes one round trip in Renew, ten seconds by default, and the leader
+// one more for each Save and Command. A leader that saves twice a minute and a
+// hundred followers took half a percent of one processor of a PostgreSQL 15, or
+// less, of which a part is that pgx pings a connection that was idle for a second
+// (BenchmarkLeaderFollowers in internal/servertest). Current takes ten nanoseconds
+// more than the machine's clock does.
 package leader

@@ -39,6 +39,10 @@ const (
 	EnvMemcached = "AUTOSCALE_TEST_MEMCACHED_ADDR" // host:port
 )
 
+// patience is how long a program may take to end, or to answer, on a machine that
+// has much else to do.
+const patience = 3 * time.Minute
+
 // Postgres returns the URL of a PostgreSQL database, for driver "pgx".
 func Postgres(t testing.TB) string {
 	t.Helper()
@@ -180,7 +184,7 @@ func tempDir(t testing.TB) string {
 // run runs a program to its end.
 func run(t testing.TB, dir, program string, args ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
@@ -234,7 +238,7 @@ func start(t testing.TB, dir string, cmd *exec.Cmd, answers func(context.Context
 		cmd.Process.Kill()
 		<-ended
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		err := answers(ctx)
@@ -272,14 +276,14 @@ func ping(ctx context.Context, driver, dsn string) error {
 		return err
 	}
 	defer db.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	return db.PingContext(ctx)
 }
 
 // say reports whether a server answers a line as it should.
 func say(ctx context.Context, addr, line, want string) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
