@@ -1,12 +1,8 @@
 package leader_test
 
 import (
-	"bytes"
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
-	"log/slog"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -248,7 +244,6 @@ func TestRefusedSaveEndsTheTerm(t *testing.T) {
 	})
 }
 
-// Names are apart, and holders of the same name are.
 // slowSave is a Lease of which one Save is on its way for so long that it is given
 // up, and arrives later.
 type slowSave struct {
@@ -293,6 +288,7 @@ func TestASaveThatComesLate(t *testing.T) {
 	})
 }
 
+// Names are apart, and holders of the same name are.
 func TestNamesAndHolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFakeStore()
@@ -339,235 +335,6 @@ func TestCost(t *testing.T) {
 			t.Errorf("in ten minutes: %d renewals, %d reads by 3 followers, %d attempts, %d saves", renewals, reads, attempts, s.count("save"))
 		}
 	})
-}
-
-// A store that fails is logged when that begins, at times, and when it ends; Run
-// goes on.
-func TestStoreFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		s := newFakeStore()
-		n := join(t, s, leader.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		calls := 0
-		n.link.disturb(func(context.Context, string) error { calls++; return errCut }, nil)
-		time.Sleep(time.Hour)
-		n.link.disturb(nil, nil)
-		until(t, time.Minute, n.leads)
-		n.stop()
-		if err := <-n.done; err != nil {
-			t.Error(err)
-		}
-		fails, again := strings.Count(log.String(), "the store fails"), strings.Count(log.String(), "the store answers again")
-		if fails < 6 || fails > 7 || again != 1 {
-			t.Errorf("in an hour: %d lines that it fails, %d that it answers\n%s", fails, again, &log)
-		}
-		if calls < 360 || calls > 800 {
-			t.Errorf("%d tries in an hour", calls)
-		}
-	})
-}
-
-// A store that fails in a new way is logged soon, and one that fails in ever new
-// ways not all the time.
-func TestStoreFailsOtherwise(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		n := join(t, newFakeStore(), leader.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		n.link.disturb(cut, nil)
-		time.Sleep(20 * time.Second)
-		n.link.disturb(func(context.Context, string) error { return errors.New("it is read-only") }, nil)
-		until(t, 90*time.Second, func() bool { return strings.Contains(log.String(), "it is read-only") })
-		n.link.disturb(func(context.Context, string) error { return fmt.Errorf("failure at %v", time.Now()) }, nil)
-		log.Reset()
-		time.Sleep(time.Hour)
-		if n := strings.Count(log.String(), "the store fails"); n < 50 || n > 60 {
-			t.Errorf("in an hour: %d lines", n)
-		}
-	})
-}
-
-// What will not pass ends Run, and the trust with it.
-func TestPermanentFault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newFakeStore()
-		n := join(t, s, leader.Options{})
-		gone := errors.New("the table is gone: make it again")
-		n.link.disturb(func(_ context.Context, m string) error {
-			if m == "renew" {
-				return fmt.Errorf("wrapped: %w", leader.Permanent(gone))
-			}
-			return nil
-		}, nil)
-		err := <-n.done
-		if !errors.Is(err, gone) || n.leads() {
-			t.Errorf("Run returned %v; it leads: %v", err, n.leads())
-		}
-		if s.count("release") != 1 {
-			t.Error("the lease was not released")
-		}
-		if leader.Permanent(nil) != nil {
-			t.Error("Permanent(nil) is an error")
-		}
-	})
-}
-
-// A store that hangs does not keep the host from stopping.
-func TestStopWithoutTheStore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newFakeStore()
-		n := join(t, s, leader.Options{})
-		n.link.disturb(hang, nil)
-		time.Sleep(11 * time.Second) // into a renewal
-		start := time.Now()
-		n.stop()
-		if err := <-n.done; err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("Run returned %v after its context", took)
-		}
-		if n.leads() {
-			t.Error("it leads although Run has ended")
-		}
-	})
-}
-
-type panicking struct{ slog.Handler }
-
-func (panicking) Enabled(context.Context, slog.Level) bool  { return true }
-func (panicking) Handle(context.Context, slog.Record) error { panic("log") }
-func (p panicking) WithAttrs([]slog.Attr) slog.Handler      { return p }
-func (p panicking) WithGroup(string) slog.Handler           { return p }
-
-func TestLoggerPanics(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		if n := join(t, newFakeStore(), leader.Options{Logger: slog.New(panicking{})}); !n.leads() {
-			t.Error("a logger's panic ended the campaign")
-		}
-	})
-}
-
-type badLease struct{ leader.Lease }
-
-func (badLease) Validate() error { return errors.New("the lease is bad") }
-
-func TestValidate(t *testing.T) {
-	link := &fakeLink{fakeStore: newFakeStore()}
-	for name, tc := range map[string]struct {
-		e    *leader.Elector
-		want []string
-	}{
-		"defaults":       {leader.New(link), nil},
-		"short":          {leader.New(link, leader.Options{TTL: time.Second}), nil},
-		"exactly enough": {leader.New(link, leader.Options{TTL: 25 * time.Second, Renew: 10 * time.Second, Margin: 5 * time.Second}), nil},
-		"nil":            {nil, []string{"was not made"}},
-		"zero":           {new(leader.Elector), []string{"was not made"}},
-		"no lease":       {leader.New(nil), []string{"Lease is nil"}},
-		"bad lease":      {leader.New(badLease{}), []string{"the lease is bad"}},
-		"no database":    {leader.SQL(nil), []string{"*sql.DB is nil"}},
-		"dialect":        {leader.SQL(new(sql.DB), leader.Options{Dialect: "mysql"}), []string{`Dialect is "mysql"`, `"postgres" or "sqlite"`}},
-		"TTL":            {leader.New(link, leader.Options{TTL: -time.Second}), []string{"TTL is -1s", "300ms or more"}},
-		"tiny TTL":       {leader.New(link, leader.Options{TTL: time.Millisecond}), []string{"TTL is 1ms"}},
-		"huge TTL":       {leader.New(link, leader.Options{TTL: 1<<63 - 1}), []string{"TTL is"}},
-		"Renew":          {leader.New(link, leader.Options{Renew: 20 * time.Second}), []string{"TTL is 30s", "twice Renew, 20s"}},
-		"huge Renew":     {leader.New(link, leader.Options{Renew: 1<<63 - 1}), []string{"shorter than twice Renew"}},
-		"negative":       {leader.New(link, leader.Options{Renew: -1, Margin: -2}), []string{"Renew is -1ns and Margin -2ns"}},
-		"names":          {leader.New(link, leader.Options{Name: "a\nb", Holder: strings.Repeat("x", 201)}), []string{`Name is "a\nb"`, "Holder is"}},
-		"all at once":    {leader.SQL(nil, leader.Options{Name: "\x00", TTL: 1, Dialect: "x"}), []string{"Name", "TTL", "Dialect", "*sql.DB"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := tc.e.Validate()
-			if (err != nil) != (tc.want != nil) {
-				t.Fatalf("got %v", err)
-			}
-			for _, want := range tc.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%q is not in %q", want, err)
-				}
-			}
-			if err == nil {
-				return
-			}
-			if tc.e.Run(t.Context()) == nil || tc.e.Save(t.Context(), 1, nil) == nil || tc.e.Command(t.Context(), nil) == nil {
-				t.Error("a call of what is not valid returned nil")
-			}
-		})
-	}
-}
-
-func TestStaticAndDyno(t *testing.T) {
-	for name, tc := range map[string]struct {
-		dyno  string
-		leads bool
-		want  string
-	}{
-		"first": {"web.1", true, ""}, "second": {"web.2", false, ""}, "eleventh": {"web.11", false, ""}, "worker": {"main_worker.1", true, ""},
-		"none": {"", false, "$DYNO is empty"}, "Fir": {"web-12a34b56d-e78f9", false, "no number"}, "odd": {"web.01", false, "no number"}, "space": {"web.1 ", false, "no number"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Setenv("DYNO", tc.dyno)
-			e := leader.Dyno()
-			err := e.(interface{ Validate() error }).Validate()
-			if (err != nil) != (tc.want != "") || err != nil && !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("Validate: %v", err)
-			}
-			if term, leads := e.Current(); leads != tc.leads || leads && (term.Holder != tc.dyno || term.Number != 1 || !term.Until.IsZero()) {
-				t.Errorf("it leads: %v, %+v", leads, term)
-			}
-			testRun(t, e, err)
-		})
-	}
-	for _, leads := range []bool{true, false} {
-		e := leader.Static(leads)
-		if _, got := e.Current(); got != leads {
-			t.Errorf("Static(%v) leads: %v", leads, got)
-		}
-		testRun(t, e, nil)
-	}
-}
-
-// testRun runs until its context ends, unless want is an error.
-func testRun(t *testing.T, e autoscale.Elector, want error) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		start := time.Now()
-		if err := e.Run(ctx); err != want || want == nil && time.Since(start) != time.Hour {
-			t.Errorf("Run returned %v after %v", err, time.Since(start))
-		}
-	})
-}
-
-// A database's own words may hold what must not be told.
-func TestErrorsHoldNoSecret(t *testing.T) {
-	for _, words := range []string{
-		`parse "postgres://owner:Hunter2@db.example:5432/shop": invalid port`,
-		`cannot parse host=db user=owner password=Hunter2 sslmode=disable`,
-		`cannot parse password='Hunter2 and more', token: "Hunter2"`,
-	} {
-		db := sql.OpenDB(failing{errors.New(words)})
-		defer db.Close()
-		err := leader.CreateTable(t.Context(), db)
-		if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "Hunter2") {
-			t.Errorf("got %#v", err)
-		}
-		e := leader.SQL(db)
-		if s := fmt.Sprintf("%v %+v %#v", e, e, e); strings.Contains(s, "Hunter2") {
-			t.Errorf("an Elector prints %s", s)
-		}
-	}
-}
-
-func TestSchema(t *testing.T) {
-	for _, d := range []leader.Dialect{leader.Postgres, leader.SQLite} {
-		if !strings.HasPrefix(d.Schema(), "CREATE TABLE IF NOT EXISTS autoscale_lease") {
-			t.Errorf("%s: %q", d, d.Schema())
-		}
-	}
-	if s := leader.Dialect("oracle").Schema(); s != "" {
-		t.Errorf("got %q", s)
-	}
 }
 
 func BenchmarkCurrent(b *testing.B) {

@@ -3,8 +3,8 @@ package redis
 import goredis "github.com/redis/go-redis/v9"
 
 // The scripts. Each gets one key, and answers with an empty list if it did
-// nothing. A number in Lua has
-// 53 bits, which versions and terms keep to. All times are in microseconds.
+// nothing. A number in Lua has 53 bits, which versions and terms keep to. All times
+// are in microseconds.
 
 // newScript adds what all scripts begin with: the server's time, and the row as it
 // is, which is empty if there is none.
