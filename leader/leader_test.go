@@ -176,6 +176,41 @@ func TestResignDuringAnAttempt(t *testing.T) {
 	})
 }
 
+// Who resigns and is stopped at once gives the lease back all the same, after a
+// save that is under way.
+func TestResignAndStopDuringASave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFakeStore()
+		first := join(t, s, leader.Options{})
+		second := join(t, s, leader.Options{})
+		first.link.disturb(func(_ context.Context, m string) error {
+			if m == "release" && s.count("save") == 0 {
+				t.Error("released before the save that was under way had ended")
+			}
+			time.Sleep(time.Second)
+			return nil
+		}, nil)
+		saved := make(chan error, 1)
+		go func() { saved <- first.Save(t.Context(), first.number(), []byte("last words")) }()
+		time.Sleep(time.Second / 2)
+		first.Resign(time.Minute)
+		first.stop()
+		if err := <-first.done; err != nil || first.leads() {
+			t.Errorf("Run: %v; it leads: %v", err, first.leads())
+		}
+		if err := <-saved; err != nil {
+			t.Errorf("Save: %v", err)
+		}
+		if n := s.count("release"); n != 1 {
+			t.Errorf("released %d times", n)
+		}
+		took := until(t, time.Minute, second.leads)
+		if r, _ := second.Record(); string(r.State) != "last words" || took > 12*time.Second {
+			t.Errorf("after %v another starts from %q", took, r.State)
+		}
+	})
+}
+
 // Resigning ends the term at once, though the store cannot be told.
 func TestResignWithoutTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
