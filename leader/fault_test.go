@@ -53,6 +53,7 @@ func TestStoreFailsOtherwise(t *testing.T) {
 		n.link.disturb(func(context.Context, string) error { return fmt.Errorf("failure at %v", time.Now()) }, nil)
 		log.Reset()
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if n := strings.Count(log.String(), "the store fails"); n < 50 || n > 60 {
 			t.Errorf("in an hour: %d lines", n)
 		}
