@@ -248,8 +248,15 @@ func (e *Elector) Command(ctx context.Context, command []byte) error {
 	if len(command) > autoscale.MaxCommand {
 		return fmt.Errorf("leader: give a command to %q: it has %d bytes, and at most %d are kept", e.opts.Name, len(command), autoscale.MaxCommand)
 	}
+	command = append([]byte{}, command...)
 	err := e.call(ctx, func(ctx context.Context) error {
-		return e.lease.Command(ctx, e.opts.Name, append([]byte{}, command...))
+		err := e.lease.Command(ctx, e.opts.Name, command)
+		if last := e.record.Load(); last != nil && err == nil {
+			r := *last
+			r.Command = command
+			e.record.Store(&r)
+		}
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("leader: give a command to %q: %w", e.opts.Name, err)
@@ -299,7 +306,8 @@ func (e *Elector) claim(term int64) Claim {
 // a number of Lua or JavaScript holds.
 func nextVersion(version int64) int64 { return (version>>16+1)<<16 | mathrand.Int64N(1<<16) }
 
-// keep notes the state that was just saved, so that it is not read back.
+// keep notes the state that was just saved, so that it is not read back. The rest
+// is as it was read last, but for a command that this process gave since.
 func (e *Elector) keep(state []byte, version int64) {
 	r := autoscale.Record{}
 	if last := e.record.Load(); last != nil {

@@ -211,6 +211,29 @@ func TestResignAndStopDuringASave(t *testing.T) {
 	})
 }
 
+// A command that this process gave is part of its record from then on: a Save
+// makes the record new, and must not make an older command look new with it.
+func TestCommandBeforeASave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := join(t, newFakeStore(), leader.Options{})
+		if err := e.Command(t.Context(), []byte("pause")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		resume := []byte("resume")
+		if err := e.Command(t.Context(), resume); err != nil {
+			t.Fatal(err)
+		}
+		copy(resume, "XXXXXX")
+		if err := e.Save(t.Context(), e.number(), []byte("state")); err != nil {
+			t.Fatal(err)
+		}
+		if r, ok := e.Record(); !ok || string(r.Command) != "resume" || string(r.State) != "state" {
+			t.Errorf("the record has the command %q and the state %q", r.Command, r.State)
+		}
+	})
+}
+
 // Resigning ends the term at once, though the store cannot be told.
 func TestResignWithoutTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
