@@ -47,7 +47,8 @@ type JSONProber struct {
 
 	// Signal is the one signal that the number is. It must be that of the whole
 	// service, in the unit of the field of [Sample]; for [SignalLatency],
-	// [SignalQueueTime] and [SignalServiceTime] in seconds. 0: SignalValue.
+	// [SignalQueueTime] and [SignalServiceTime] in seconds. 0: SignalValue, which
+	// no rule of this package reads, but a [Decider] of the host's own can.
 	Signal Signals
 
 	// Base returns the URL against which a relative URL is resolved. It is
