@@ -103,6 +103,7 @@ type Elector struct {
 	opts   Options
 	lease  Lease
 	holder string
+	fault  error         // of how it was made
 	line   chan struct{} // holds a token while a call to the lease is under way
 	wake   chan struct{} // holds a token when Run has something to do at once
 
@@ -130,7 +131,7 @@ func New(lease Lease, options ...Options) *Elector {
 		o = options[0]
 	}
 	o = o.withDefaults()
-	return &Elector{
+	e := &Elector{
 		opts:  o,
 		lease: lease,
 		// The process is told apart from others on its host, and from itself
@@ -139,6 +140,10 @@ func New(lease Lease, options ...Options) *Elector {
 		line:   make(chan struct{}, 1),
 		wake:   make(chan struct{}, 1),
 	}
+	// A Lease learns while Run is under way, and Command may be called then: it
+	// is judged as it was made.
+	e.fault = e.check()
+	return e
 }
 
 // Validate reports everything that is wrong with how e was made, with what to
@@ -147,6 +152,10 @@ func (e *Elector) Validate() error {
 	if e == nil || e.line == nil {
 		return errors.New("leader: the Elector was not made: use leader.SQL or leader.New")
 	}
+	return e.fault
+}
+
+func (e *Elector) check() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("leader: "+format, args...)) }
 	o := e.opts

@@ -66,7 +66,15 @@ func erlangC(k int, offered float64) float64 {
 
 // TestFIFO holds processes with exponential work against the theory: under
 // random routing each is an M/M/k queue of its own.
+// slowly is for tests of one goroutine and many millions of requests.
+func slowly(t *testing.T) {
+	if raced {
+		t.Skip("the race detector makes it ten times as slow, and finds nothing in one goroutine: it runs without")
+	}
+}
+
 func TestFIFO(t *testing.T) {
+	slowly(t)
 	const mean, processes = .01, 10
 	for _, k := range []int{1, 2, 4} {
 		for _, rho := range []float64{.5, .7, .9} {
@@ -121,6 +129,7 @@ func TestFIFO(t *testing.T) {
 // TestProcessorSharing: the mean response time of M/G/1-PS depends on the mean
 // of the work alone.
 func TestProcessorSharing(t *testing.T) {
+	slowly(t)
 	const mean, processes = .01, 10
 	for _, cv := range []float64{-1, 1, 2} {
 		for _, rho := range []float64{.5, .7, .9} {
@@ -151,6 +160,7 @@ func TestProcessorSharing(t *testing.T) {
 // TestProcessorSharingSlots: with k slots and exponential work, sharing has the
 // same mean number of requests as a queue.
 func TestProcessorSharingSlots(t *testing.T) {
+	slowly(t)
 	const mean, processes, k, rho = .01, 10, 4, .8
 	var stay, done float64
 	o := &observer{size: processes, interval: 100 * time.Second}
