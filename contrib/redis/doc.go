@@ -5,6 +5,9 @@
 //
 // Where the service has a PostgreSQL database as well, [leader.SQL] promises more.
 //
+// It also measures the queues that are in Redis, those of Celery and Sidekiq for
+// instance: see [Backlog].
+//
 // # The lease
 //
 // There is one key for each Name, "autoscale:lease:" and the name, with a hash in

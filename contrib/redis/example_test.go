@@ -73,3 +73,22 @@ func ExampleBoard() {
 	fmt.Println(shared.Validate())
 	// Output: <nil>
 }
+
+// Workers of Celery are scaled by how many tasks wait for them.
+func ExampleBacklog() {
+	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
+	defer client.Close()
+	tasks := redis.Backlog{Client: client, Keys: redis.CeleryKeys("celery"), Unacked: "unacked"}
+	cfg := autoscale.Config{Name: "worker", Prober: tasks, Decider: autoscale.Backlog{PerProcess: 10}}
+
+	fmt.Println(tasks.Validate())
+	fmt.Println(cfg.Name, "has", len(tasks.Keys), "lists")
+	// Output:
+	// <nil>
+	// worker has 4 lists
+}
+
+func ExampleCeleryKeys() {
+	fmt.Printf("%q\n", redis.CeleryKeys("celery"))
+	// Output: ["celery" "celery\x06\x163" "celery\x06\x166" "celery\x06\x169"]
+}

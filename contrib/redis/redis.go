@@ -95,12 +95,21 @@ func (l *lease) Command(ctx context.Context, name string, command []byte) error 
 
 // run runs a script, until ctx ends. What is in args must not change afterwards.
 func (l *lease) run(ctx context.Context, s *goredis.Script, name string, args ...any) ([]any, error) {
+	values, err := until(ctx, func() ([]any, error) {
+		return s.Run(ctx, l.client, []string{l.prefix + name}, args...).Slice()
+	})
+	return values, l.use.explain(err, l.prefix+name)
+}
+
+// until returns what f does, or an error when ctx ends.
+func until[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	var zero T
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return zero, err
 	}
 	type answer struct {
-		values []any
-		err    error
+		value T
+		err   error
 	}
 	answered := make(chan answer, 1)
 	// The client waits for an answer without looking at ctx, as far as the
@@ -114,13 +123,13 @@ func (l *lease) run(ctx context.Context, s *goredis.Script, name string, args ..
 			}
 			answered <- a
 		}()
-		a.values, a.err = s.Run(ctx, l.client, []string{l.prefix + name}, args...).Slice()
+		a.value, a.err = f()
 	}()
 	select {
 	case a := <-answered:
-		return a.values, l.use.explain(a.err, l.prefix+name)
+		return a.value, a.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("the server has not answered: %w", ctx.Err())
+		return zero, fmt.Errorf("the server has not answered: %w", ctx.Err())
 	}
 }
 
