@@ -64,8 +64,6 @@ func erlangC(k int, offered float64) float64 {
 	return b / (1 - rho*(1-b))
 }
 
-// TestFIFO holds processes with exponential work against the theory: under
-// random routing each is an M/M/k queue of its own.
 // slowly is for tests of one goroutine and many millions of requests.
 func slowly(t *testing.T) {
 	if raced {
@@ -73,6 +71,8 @@ func slowly(t *testing.T) {
 	}
 }
 
+// TestFIFO holds processes with exponential work against the theory: under
+// random routing each is an M/M/k queue of its own.
 func TestFIFO(t *testing.T) {
 	slowly(t)
 	const mean, processes = .01, 10
