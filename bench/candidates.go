@@ -1,0 +1,216 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/bench/hpa"
+	"github.com/autoscalebot/autoscale/bench/kpa"
+	"github.com/autoscalebot/autoscale/bench/rules"
+	"github.com/autoscalebot/autoscale/sim"
+)
+
+// The families that the fronts are compared of.
+const (
+	ours        = "autoscale Demand"
+	heartbeat   = "autoscale Exceedance"
+	kubernetes  = "Kubernetes HPA"
+	knative     = "Knative KPA"
+	heroku      = "Heroku p95"
+	clairvoyant = "clairvoyant"
+)
+
+// kind says whose code a candidate is.
+type kind string
+
+const (
+	own    kind = "ours"
+	part   kind = "ours, without a part"
+	theirs kind = "their code"
+	anew   kind = "written anew"
+	bounds kind = "bound"
+)
+
+// candidate is one setting of one way to scale.
+type candidate struct {
+	family  string // the settings of a family are a line in the chart
+	setting string
+	kind    kind
+	bubble  bool // reads the real clock
+	make    func(w world) sim.Controller
+}
+
+func (c candidate) name() string { return c.family + " " + c.setting }
+
+// world is what a candidate may know of its surroundings when it is made.
+type world struct {
+	load        sim.Load
+	service     sim.Service
+	utilization float64 // at which a process just meets the objective
+}
+
+// demand is autoscale inside the service, by the requests that it measures.
+func demand(target float64) autoscale.Config {
+	return autoscale.Config{
+		Decider:  autoscale.Demand{Slots: slots, Target: target},
+		Interval: 5 * time.Second,
+		Max:      unbounded,
+	}
+}
+
+// slots is how many requests a process works on at once.
+const slots = 2
+
+var (
+	unbounded = autoscale.Fixed(100_000)
+	measured  = sim.Signals{Traffic: true}
+)
+
+// candidates lists all that is compared.
+func candidates() (list []candidate) {
+	add := func(kind kind, family, setting string, make func(w world) sim.Controller) {
+		list = append(list, candidate{family: family, setting: setting, kind: kind, make: make})
+	}
+	percent := func(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
+
+	for _, u := range []float64{.4, .45, .5, .55, .6, .65, .7, .75, .8} {
+		add(bounds, clairvoyant, percent(u), func(world) sim.Controller { return sim.Clairvoyant(u) })
+	}
+	add(bounds, "static", "for the peak", func(w world) sim.Controller {
+		return sim.Constant(int(math.Ceil(w.load.Peak() * w.service.Mean.Seconds() / (slots * w.utilization))))
+	})
+
+	for _, target := range []float64{.45, .5, .55, .6, .65, .7, .75, .8, .85} {
+		add(own, ours, percent(target), func(world) sim.Controller {
+			return sim.Autoscaler(demand(target), measured)
+		})
+	}
+	list = append(list, variants()...)
+	for _, e := range []struct {
+		setting string
+		rule    autoscale.Exceedance
+	}{
+		{"defaults", autoscale.Exceedance{}},
+		{"margin 200 ms", autoscale.Exceedance{Margin: 200 * time.Millisecond}},
+		{"margin 300 ms", autoscale.Exceedance{Margin: 300 * time.Millisecond}},
+		{"quiet below 0.10", autoscale.Exceedance{Quiet: .10}},
+		{"quiet below 0.20", autoscale.Exceedance{Quiet: .20}},
+		{"quiet below 0.25", autoscale.Exceedance{Quiet: .25}},
+		{"quiet below 0.30", autoscale.Exceedance{Quiet: .30}},
+	} {
+		add(own, heartbeat, e.setting, func(world) sim.Controller {
+			return sim.Autoscaler(autoscale.Config{Decider: e.rule, Interval: 5 * time.Second, Max: unbounded}, sim.Signals{})
+		})
+	}
+	add(own, "autoscale Consecutive", "autoscalebot's defaults", func(world) sim.Controller {
+		return sim.Autoscaler(autoscale.Config{Max: unbounded}, sim.Signals{})
+	})
+
+	for _, target := range []int32{45, 50, 55, 60, 65, 70, 75, 80} {
+		list = append(list, candidate{
+			kind: theirs, family: kubernetes, setting: fmt.Sprintf("%d %%", target), bubble: true,
+			make: func(world) sim.Controller { return hpa.New(target) },
+		})
+	}
+	for _, target := range []float64{.45, .5, .6, .7, .8, .9, 1} {
+		add(theirs, knative, percent(target), func(world) sim.Controller { return kpa.New(target) })
+	}
+
+	for _, p95 := range []time.Duration{350, 400, 450, 500, 600} {
+		p95 *= time.Millisecond
+		add(anew, heroku, p95.String(), func(world) sim.Controller { return rules.Heroku(p95) })
+	}
+	for _, p95 := range []time.Duration{400, 500} {
+		p95 *= time.Millisecond
+		add(anew, "HireFire p95", p95.String(), func(world) sim.Controller { return rules.HireFire(p95) })
+	}
+	for _, high := range []time.Duration{100, 200, 300} {
+		high *= time.Millisecond
+		add(anew, "Judoscale", "queue "+high.String(), func(world) sim.Controller {
+			return &rules.Judoscale{High: high, Low: high / 2, UpEvery: 30 * time.Second, DownEvery: 10 * time.Minute}
+		})
+	}
+	for _, target := range []float64{.4, .5, .6} {
+		add(anew, "AWS target tracking", percent(target), func(world) sim.Controller { return &rules.AWS{Target: target} })
+	}
+	for _, high := range []float64{.55, .65} {
+		add(anew, "React", percent(high), func(world) sim.Controller { return rules.React{High: high, Low: high * 2 / 3} })
+	}
+	return list
+}
+
+// variants are autoscale with something left out or added, at one target.
+func variants() (list []candidate) {
+	const target = .6
+	add := func(setting string, signals sim.Signals, change func(*autoscale.Config)) {
+		list = append(list, candidate{family: "variant", setting: setting, kind: part, make: func(world) sim.Controller {
+			cfg := demand(target)
+			change(&cfg)
+			return sim.Autoscaler(cfg, signals)
+		}})
+	}
+	without := func(s autoscale.Signals) func(*autoscale.Config) {
+		return func(cfg *autoscale.Config) { cfg.Decider = blind{cfg.Decider, s} }
+	}
+	rule := func(d autoscale.Demand) func(*autoscale.Config) {
+		return func(cfg *autoscale.Config) { cfg.Decider = d }
+	}
+	add("nothing left out", measured, func(*autoscale.Config) {})
+	add("completions, not arrivals", measured, without(autoscale.SignalArrivals))
+	add("completions alone", measured, without(autoscale.SignalArrivals|autoscale.SignalBusy))
+	add("measured over 60 s", sim.Signals{Traffic: true, Window: time.Minute}, func(*autoscale.Config) {})
+	add("measured over 5 s", sim.Signals{Traffic: true, Window: 5 * time.Second}, func(*autoscale.Config) {})
+	add("every 2 s", measured, func(cfg *autoscale.Config) { cfg.Interval = 2 * time.Second })
+	add("every 15 s", measured, func(cfg *autoscale.Config) { cfg.Interval = 15 * time.Second })
+	add("every 30 s", measured, func(cfg *autoscale.Config) { cfg.Interval = 30 * time.Second })
+	for _, fade := range []time.Duration{-1, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute} {
+		setting := "fade " + max(0, fade).String()
+		add(setting, measured, rule(autoscale.Demand{Slots: slots, Target: target, Fade: fade}))
+	}
+	add("stabilized down for 5 min", measured, func(cfg *autoscale.Config) { cfg.Stabilization.Down = 5 * time.Minute })
+	add("forecast of 80 % (from the second day on)", measured, func(cfg *autoscale.Config) { cfg.Forecast = autoscale.Forecast{Share: .8} })
+	add("tolerance of 10 %", measured, func(cfg *autoscale.Config) { cfg.Tolerance = .1 })
+	add("slots not known (utilization)", measured, rule(autoscale.Demand{Target: target}))
+	add("slots wrong: 4 for 2", measured, rule(autoscale.Demand{Slots: 4, Target: target}))
+	add("slots wrong, not learned (queue time not measured)", measured, func(cfg *autoscale.Config) {
+		cfg.Decider = blind{autoscale.Demand{Slots: 4, Target: target}, autoscale.SignalQueueTime}
+	})
+	return list
+}
+
+// blind is a decider to which some signals are not shown.
+type blind struct {
+	autoscale.Decider
+	signals autoscale.Signals
+}
+
+func (b blind) Decide(o autoscale.Observation) autoscale.Decision {
+	samples := make([]autoscale.Sample, len(o.Samples))
+	for i, s := range o.Samples {
+		s.Signals &^= b.signals
+		samples[i] = s
+	}
+	o.Samples = samples
+	return b.Decider.Decide(o)
+}
+
+// Window and Samples are those of the decider within.
+
+func (b blind) Window() time.Duration {
+	return b.Decider.(interface{ Window() time.Duration }).Window()
+}
+
+func (b blind) Samples() int { return b.Decider.(interface{ Samples() int }).Samples() }
+
+// pick returns the candidates whose name matches.
+func pick(list []candidate, only *regexp.Regexp) (out []candidate) {
+	for _, c := range list {
+		if only.MatchString(c.name()) {
+			out = append(out, c)
+		}
+	}
+	return out
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// point is a share of violations, and the cost that it was had at.
+type point struct{ violations, cost float64 }
+
+// front is the points of a family that no other point of it beats in both, the
+// fewest violations first.
+type front []point
+
+// newFront returns the front of some points.
+func newFront(points []point) (f front) {
+	points = slices.Clone(points)
+	slices.SortFunc(points, func(a, b point) int {
+		return cmp.Or(cmp.Compare(a.violations, b.violations), cmp.Compare(a.cost, b.cost))
+	})
+	for _, p := range points {
+		if p.violations > 0 && (len(f) == 0 || p.cost < f[len(f)-1].cost) {
+			f = append(f, p)
+		}
+	}
+	return f
+}
+
+// cost returns what a share of violations costs on the front: in a straight line
+// between its points, over the logarithm of the violations. Beyond its ends it
+// is not known.
+func (f front) cost(violations float64) (float64, bool) {
+	for i, p := range f {
+		switch {
+		case violations == p.violations:
+			return p.cost, true
+		case violations < p.violations && i == 0:
+			return 0, false
+		case violations < p.violations:
+			a := f[i-1]
+			part := math.Log(violations/a.violations) / math.Log(p.violations/a.violations)
+			return a.cost + part*(p.cost-a.cost), true
+		}
+	}
+	return 0, false
+}
+
+// front returns the front of a family under one load, or, for a load of -1, in
+// the mean of the loads.
+func (r *results) front(family string, load int) front {
+	var points []point
+	for _, x := range r.family(family) {
+		o := x.at(load)
+		points = append(points, point{o.violations, o.cost})
+	}
+	return newFront(points)
+}
+
+// at returns the outcome under one load, or for -1 the mean of the loads.
+func (r result) at(load int) outcome {
+	if load < 0 {
+		return r.mean
+	}
+	return r.loads[load]
+}
+
+// levels returns shares of violations in equal ratios, over all that the fronts
+// have in common; none where they have nothing.
+func levels(n int, fronts ...front) (out []float64) {
+	low, high := 0.0, math.Inf(1)
+	for _, f := range fronts {
+		if len(f) == 0 {
+			return nil
+		}
+		low, high = max(low, f[0].violations), min(high, f[len(f)-1].violations)
+	}
+	if low >= high {
+		return nil
+	}
+	for i := range n {
+		v := low * math.Pow(high/low, float64(i)/float64(n-1))
+		out = append(out, min(max(v, low), high))
+	}
+	return out
+}
+
+// standing is how a front stands among others, at one share of violations.
+type standing struct {
+	violations            float64
+	mine, hpa, kpa, bound float64 // cost
+}
+
+// way returns how far mine is from the better of the other two to the
+// clairvoyant: 0 where it costs as much as the better one, 1 where it costs as
+// much as with foresight, below 0 where it costs more than the better one.
+func (s standing) way() float64 {
+	best := min(s.hpa, s.kpa)
+	return (best - s.mine) / (best - s.bound)
+}
+
+// behind returns by which share mine costs more than the better of the two.
+func (s standing) behind() float64 { return s.mine/min(s.hpa, s.kpa) - 1 }
+
+// standings compares a family's front with those of the HPA, the KPA and the
+// clairvoyant, at the shares of violations that all four reach.
+func (r *results) standings(family string, load int) (out []standing) {
+	mine, h, k, c := r.front(family, load), r.front(kubernetes, load), r.front(knative, load), r.front(clairvoyant, load)
+	for _, v := range levels(21, mine, h, k, c) {
+		s := standing{violations: v}
+		var ok [4]bool
+		s.mine, ok[0] = mine.cost(v)
+		s.hpa, ok[1] = h.cost(v)
+		s.kpa, ok[2] = k.cost(v)
+		s.bound, ok[3] = c.cost(v)
+		if ok == [4]bool{true, true, true, true} {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// meanWay returns the mean of way over the standings.
+func meanWay(list []standing) float64 {
+	var sum float64
+	for _, s := range list {
+		sum += s.way()
+	}
+	return sum / float64(len(list))
+}
+
+// worstBehind returns the highest of behind over the standings, and the mean.
+func worstBehind(list []standing) (worst, mean float64) {
+	worst = math.Inf(-1)
+	for _, s := range list {
+		worst = max(worst, s.behind())
+		mean += s.behind() / float64(len(list))
+	}
+	return worst, mean
+}
+
+// violations returns what share of violations a cost buys: the inverse of cost.
+func (f front) violations(cost float64) (float64, bool) {
+	for i, p := range f {
+		switch {
+		case cost == p.cost:
+			return p.violations, true
+		case cost > p.cost && i == 0:
+			return 0, false
+		case cost > p.cost:
+			a := f[i-1]
+			part := (cost - a.cost) / (p.cost - a.cost)
+			return a.violations * math.Pow(p.violations/a.violations, part), true
+		}
+	}
+	return 0, false
+}

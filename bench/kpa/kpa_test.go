@@ -1,0 +1,87 @@
+package kpa_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/autoscalebot/autoscale/bench/kpa"
+	"github.com/autoscalebot/autoscale/sim"
+)
+
+// sizes returns the sizes that the controller orders at its ticks, under a load
+// given as the requests per second of each second.
+func sizes(t *testing.T, target float64, initial int, rates []float64) []int {
+	t.Helper()
+	load, err := sim.NewLoad(time.Unix(0, 0), time.Second, rates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &recorded{Controller: kpa.New(target)}
+	defer c.Stop()
+	// The free process first and work that is always as long: the concurrency is
+	// the rate times a tenth of a second.
+	_, err = sim.Run(t.Context(), sim.Options{
+		Load: load, Controller: c, Initial: initial, Utilization: .6,
+		Service: sim.Service{CV: -1, Routing: sim.LeastBusy, Boot: -1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.sizes
+}
+
+type recorded struct {
+	*kpa.Controller
+	sizes []int
+}
+
+func (r *recorded) Tick(ctx context.Context, now time.Time, v *sim.View) (int, error) {
+	n, err := r.Controller.Tick(ctx, now, v)
+	r.sizes = append(r.sizes, n)
+	return n, err
+}
+
+// load gives seconds at one rate and then seconds at another.
+func load(rate float64, seconds int, then float64, more int) []float64 {
+	return slices.Concat(slices.Repeat([]float64{rate}, seconds), slices.Repeat([]float64{then}, more))
+}
+
+// A concurrency of 10 at a target of half of two slots takes ten pods.
+func TestStable(t *testing.T) {
+	got := sizes(t, .5, 10, load(100, 300, 0, 0))
+	for i, n := range got[60:] {
+		if n < 9 || n > 12 {
+			t.Fatalf("%d pods at tick %d for a concurrency of 10, one a pod", n, 60+i)
+		}
+	}
+}
+
+// Within the stable window a load six times as high shows within seconds, and
+// the size does not fall while there is panic.
+func TestPanic(t *testing.T) {
+	got := sizes(t, .5, 5, append(load(50, 120, 300, 20), load(50, 100, 0, 0)...))
+	if at := got[60+5]; at < 20 {
+		t.Errorf("ten seconds after the load rose from 5 pods to 30 the size is %d", at)
+	}
+	if !slices.IsSorted(got[65:89]) { // the panic lasts for 60 s after its last breach
+		t.Errorf("the size falls in panic: %v", got[65:89])
+	}
+	if last := got[len(got)-1]; last > 10 {
+		t.Errorf("%d pods, of which 5 are needed, 100 s after the peak", last)
+	}
+}
+
+// It never falls by more than half at once.
+func TestMaxScaleDownRate(t *testing.T) {
+	got := sizes(t, .5, 40, load(400, 120, 1, 120))
+	for i := 1; i < len(got); i++ {
+		if got[i] < got[i-1]/2 {
+			t.Errorf("from %d to %d at tick %d", got[i-1], got[i], i)
+		}
+	}
+	if last := got[len(got)-1]; last > 2 {
+		t.Errorf("%d pods without a load", last)
+	}
+}

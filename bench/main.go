@@ -1,0 +1,144 @@
+// The command bench puts autoscale side by side with other autoscalers, on the
+// same simulated service under the same requests:
+//
+//	go run . -traces DIR -seeds 5 -boot 30s -out .
+//
+// Kubernetes' HorizontalPodAutoscaler and Knative's autoscaler are their real
+// code, in the packages hpa and kpa. What was written anew is in the package
+// rules. What is compared is listed in candidates.go.
+//
+// It prints tables and writes, with -out, RESULTS.md and front.svg. A DIR holds
+// traces, a CSV file each with the header "time,requests"; it is also read from
+// the environment variable AUTOSCALE_TRACES. Without one, generated loads are
+// used. The results follow from the flags and the traces alone.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+)
+
+// settings are the flags.
+type settings struct {
+	traces    string
+	seeds     int
+	boots     []time.Duration
+	days      float64
+	processes float64
+	only      *regexp.Regexp
+	out       string
+	workers   int
+	page      io.Writer // the tables
+	progress  io.Writer
+}
+
+func parse(args []string) (settings, error) {
+	s := settings{page: os.Stdout, progress: os.Stderr}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&s.traces, "traces", os.Getenv("AUTOSCALE_TRACES"), "the folder of the traces; empty: generated loads")
+	flags.IntVar(&s.seeds, "seeds", 3, "how many times each simulation is done, with other random numbers")
+	flags.Float64Var(&s.days, "days", 1, "of each trace, the busiest ones in a row")
+	flags.Float64Var(&s.processes, "processes", 8, "that the mean of each load demands: it is scaled so")
+	flags.StringVar(&s.out, "out", "", "the folder to write RESULTS.md and front.svg to; empty: none")
+	flags.IntVar(&s.workers, "workers", runtime.GOMAXPROCS(0), "simulations at the same time")
+	boots := flags.String("boot", "30s", "how long a process takes to serve; several with commas make several tables")
+	only := flags.String("only", "", "only the candidates whose name matches this regular expression")
+	if err := flags.Parse(args); err != nil {
+		return s, err
+	}
+	for boot := range strings.SplitSeq(*boots, ",") {
+		d, err := time.ParseDuration(boot)
+		if err != nil {
+			return s, fmt.Errorf("bench: -boot: %w", err)
+		}
+		s.boots = append(s.boots, d)
+	}
+	var err error
+	if s.only, err = regexp.Compile(*only); err != nil {
+		return s, fmt.Errorf("bench: -only: %w", err)
+	}
+	if s.seeds < 1 || s.workers < 1 || !(s.days > 0) || !(s.processes > 0) {
+		return s, fmt.Errorf("bench: -seeds is %d, -workers %d, -days %v and -processes %v: all must be above 0", s.seeds, s.workers, s.days, s.processes)
+	}
+	return s, nil
+}
+
+func main() {
+	klog.SetLogger(logr.Discard())
+	s, err := parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	// Kubernetes' controller reads the real clock, which only testing/synctest
+	// can make another, and only within a test.
+	command := commandLine(os.Args[1:])
+	os.Args = os.Args[:1]
+	testing.Main(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{Name: "bench", F: func(t *testing.T) {
+		if err := run(context.Background(), t, s, command); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}}}, nil, nil)
+}
+
+// commandLine returns how to run this again. Where the traces lie is no part of it.
+func commandLine(args []string) string {
+	out := []string{"go", "run", "."}
+	for i := 0; i < len(args); i++ {
+		switch name, _, joined := strings.Cut(strings.TrimLeft(args[i], "-"), "="); {
+		case name != "traces":
+			out = append(out, args[i])
+			continue
+		case !joined:
+			i++
+		}
+		out = append(out, "-traces", "DIR")
+	}
+	return strings.Join(out, " ")
+}
+
+// run simulates, prints and writes.
+func run(ctx context.Context, t *testing.T, s settings, command string) error {
+	scene, err := newScene(ctx, s)
+	if err != nil {
+		return err
+	}
+	var page strings.Builder
+	heading(&page, scene, s, command)
+	for i, boot := range s.boots {
+		list := pick(candidates(), s.only)
+		results, err := simulate(ctx, t, scene, list, boot, s)
+		if err != nil {
+			return err
+		}
+		section(&page, results, boot)
+		if i == 0 && s.out != "" {
+			if err := os.WriteFile(s.out+"/front.svg", chart(results), 0o644); err != nil {
+				return fmt.Errorf("bench: %w", err)
+			}
+		}
+	}
+	if _, err := io.WriteString(s.page, page.String()); err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	if s.out == "" {
+		return nil
+	}
+	if err := os.WriteFile(s.out+"/RESULTS.md", []byte(page.String()), 0o644); err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	return nil
+}

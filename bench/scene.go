@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/autoscalebot/autoscale/sim"
+)
+
+// The service of all simulations, but for the boot.
+var (
+	service   = sim.Service{Mean: 100 * time.Millisecond, Slots: slots, CV: 1}
+	objective = sim.Objective{Latency: 500 * time.Millisecond, Share: .05}
+)
+
+// scene is what all candidates are put in.
+type scene struct {
+	utilization float64
+	loads       []load
+}
+
+// load is one load, and how it was made of a trace.
+type load struct {
+	sim.Load
+	name   string
+	begin  time.Time
+	factor float64 // of the trace's rates
+}
+
+func newScene(ctx context.Context, s settings) (*scene, error) {
+	utilization, err := sim.Calibrate(ctx, service, objective)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := readTraces(s.traces)
+	if s.traces == "" {
+		raw, err = generated()
+	}
+	if err != nil {
+		return nil, err
+	}
+	sc := &scene{utilization: utilization}
+	for _, l := range raw {
+		if l, err = prepare(l, s, utilization); err != nil {
+			return nil, fmt.Errorf("bench: the load %s: %w", l.name, err)
+		}
+		sc.loads = append(sc.loads, l)
+	}
+	return sc, nil
+}
+
+// prepare cuts the busiest days out of a load, of those that begin a whole
+// number of days after its start, and scales them so that their mean rate
+// demands the wanted number of processes.
+func prepare(l load, s settings, utilization float64) (load, error) {
+	const day = 24 * time.Hour
+	length := time.Duration(s.days * float64(day))
+	best := l.Load
+	if l.Duration() > length {
+		most := -1.0
+		for from := time.Duration(0); from+length <= l.Duration(); from += day {
+			part, err := l.Slice(from, from+length)
+			if err != nil {
+				return l, err
+			}
+			if mean := part.Mean(); mean > most {
+				best, most = part, mean
+			}
+		}
+	}
+	l.begin = best.Start()
+	l.factor = s.processes * slots * utilization / service.Mean.Seconds() / best.Mean()
+	scaled, err := best.Scale(l.factor)
+	l.Load = scaled
+	return l, err
+}
+
+// readTraces reads each CSV file of a folder.
+func readTraces(dir string) ([]load, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.csv"))
+	if err != nil {
+		return nil, fmt.Errorf("bench: -traces: %w", err)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("bench: -traces: the folder %s holds no CSV file", dir)
+	}
+	var out []load
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("bench: %w", err)
+		}
+		l, err := sim.ReadCSV(f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("bench: the trace %s: %w", filepath.Base(file), err)
+		}
+		out = append(out, load{Load: l, name: strings.TrimSuffix(filepath.Base(file), ".csv")})
+	}
+	return out, nil
+}
+
+// generated returns loads for where there are no traces.
+func generated() ([]load, error) {
+	week, err := sim.Week(100, 1)
+	if err != nil {
+		return nil, err
+	}
+	crowd, err := sim.FlashCrowd(20, 10, 6*time.Hour, 24*time.Hour)
+	if err != nil {
+		return nil, err
+	}
+	return []load{{Load: week, name: "generated week"}, {Load: crowd, name: "generated flash crowd"}}, nil
+}
