@@ -46,8 +46,8 @@ func (d Dependency) Within(limit time.Duration) Dependency {
 
 // Check returns a Dependency that calls f, which fails by returning an error,
 // by panicking, or by taking too long. The name stands in the log and in
-// Server-Timing; it begins with a letter a-z and holds at most 32 of a-z, 0-9, _
-// and -.
+// Server-Timing; it begins with a letter a-z, holds at most 32 of a-z, 0-9, _
+// and -, and is not total.
 //
 // f runs on a goroutine of its own, several at a time where heartbeats overlap.
 // Its context ends when the time for it is over or the client has gone. If f

@@ -233,8 +233,8 @@ func TestDefaults(t *testing.T) {
 				name, _, _ := strings.Cut(share, ";")
 				got = append(got, name)
 			}
-			if strings.Join(got, " ") != tt.want {
-				t.Errorf("exercised %q, want %q", got, tt.want)
+			if strings.Join(got, " ") != tt.want+" total" {
+				t.Errorf("exercised %q, want %q and the total", got, tt.want)
 			}
 		})
 	}
@@ -260,6 +260,7 @@ func TestHandlerPanics(t *testing.T) {
 		{"nil func", []heartbeat.Part{heartbeat.Check("search", nil)}, []string{`Check("search", nil)`}},
 		{"zero dependency", []heartbeat.Part{heartbeat.Dependency{}}, []string{"without content"}},
 		{"zero option", []heartbeat.Part{heartbeat.Option{}}, []string{"without content"}},
+		{"the name of the whole", []heartbeat.Part{heartbeat.Check("total", succeed)}, []string{`name "total"`, "choose another"}},
 		{"no name", []heartbeat.Part{heartbeat.Check("", succeed)}, []string{`name ""`, "a-z"}},
 		{"bad name", []heartbeat.Part{heartbeat.Check("Über", succeed)}, []string{`name "Über"`}},
 		{"header in a name", []heartbeat.Part{heartbeat.Check("a\r\nset-cookie: b", succeed)}, []string{`name "a\r\nset-cookie: b"`}},

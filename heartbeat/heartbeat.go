@@ -19,7 +19,7 @@
 //
 // # Answers
 //
-//	200  Autoscale-Heartbeat: ok    "Beat"; Server-Timing tells each check's share
+//	200  Autoscale-Heartbeat: ok    "Beat"; Server-Timing tells each check's share, and the handler's time as total
 //	503  Autoscale-Heartbeat: fail  a check failed: nothing was measured
 //	429  Autoscale-Heartbeat: shed  too many heartbeats at once: nothing was measured
 //	404                             the token is missing or wrong
@@ -63,6 +63,10 @@ const (
 	headerHeartbeat = "Autoscale-Heartbeat"
 	headerTimeout   = "Autoscale-Timeout-Ms"
 
+	// totalName stands in Server-Timing for the whole handler. The checks' shares
+	// cannot tell it: they overlap where they run in parallel.
+	totalName = "total"
+
 	defaultTimeout       = 10 * time.Second
 	defaultMaxConcurrent = 4
 
@@ -91,6 +95,7 @@ type handler struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
 	w.Header().Set("Cache-Control", "no-store")
 	if !h.admits(r) {
 		http.NotFound(w, r) // as if nothing were here
@@ -113,14 +118,15 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	ctx, cancel := context.WithTimeout(r.Context(), h.budget(r.Header))
 	defer cancel()
-	timing, ok := h.beat(ctx, r.Context())
+	shares, ok := h.beat(ctx, r.Context())
 	if !ok {
 		w.Header().Set(headerHeartbeat, "fail")
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set(headerHeartbeat, "ok")
-	w.Header().Set("Server-Timing", timing)
+	shares = appendTiming(shares, totalName, time.Since(began))
+	w.Header().Set("Server-Timing", string(shares))
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	io.WriteString(w, "Beat")
 }
@@ -137,10 +143,10 @@ func (h *handler) budget(header http.Header) time.Duration {
 	return min(h.timeout, max(asked, minBudget))
 }
 
-// beat runs the checks and returns the value of Server-Timing, and whether all
+// beat runs the checks and returns their share of Server-Timing, and whether all
 // succeeded. In sequence, the first failure ends it: there is nothing left to
 // measure, and no reason to load what may be limping.
-func (h *handler) beat(ctx, client context.Context) (timing string, ok bool) {
+func (h *handler) beat(ctx, client context.Context) (shares []byte, ok bool) {
 	calls := make([]*call, len(h.checks))
 	if h.parallel {
 		for i, c := range h.checks {
@@ -149,7 +155,7 @@ func (h *handler) beat(ctx, client context.Context) (timing string, ok bool) {
 	}
 	ok = true
 	patience := grace
-	shares := make([]byte, 0, 32*len(calls))
+	shares = make([]byte, 0, 32*(len(calls)+1))
 	for i, c := range h.checks {
 		if !h.parallel {
 			calls[i] = c.start(ctx)
@@ -165,14 +171,19 @@ func (h *handler) beat(ctx, client context.Context) (timing string, ok bool) {
 		if res.abandoned {
 			patience = 0 // once is enough: the prober waits
 		}
-		if i > 0 {
-			shares = append(shares, ", "...)
-		}
-		shares = append(shares, c.name...)
-		shares = append(shares, ";dur="...)
-		shares = strconv.AppendFloat(shares, float64(res.took)/float64(time.Millisecond), 'f', 3, 64)
+		shares = appendTiming(shares, c.name, res.took)
 	}
-	return string(shares), ok
+	return shares, ok
+}
+
+// appendTiming adds a metric to the value of Server-Timing, in milliseconds.
+func appendTiming(value []byte, name string, took time.Duration) []byte {
+	if len(value) > 0 {
+		value = append(value, ", "...)
+	}
+	value = append(value, name...)
+	value = append(value, ";dur="...)
+	return strconv.AppendFloat(value, float64(took)/float64(time.Millisecond), 'f', 3, 64)
 }
 
 // report logs a failure, unless the client went away, which ends the checks

@@ -47,7 +47,7 @@ func TestMounted(t *testing.T) {
 			"Autoscale-Heartbeat": `^ok$`,
 			"Cache-Control":       `^no-store$`,
 			"Content-Type":        `^text/plain; charset=utf-8$`,
-			"Server-Timing":       `^disk;dur=\d+\.\d{3}, cache;dur=\d+\.\d{3}$`,
+			"Server-Timing":       `^disk;dur=\d+\.\d{3}, cache;dur=\d+\.\d{3}, total;dur=\d+\.\d{3}$`,
 		} {
 			if got := res.Header.Get(name); !regexp.MustCompile(want).MatchString(got) {
 				t.Errorf("%s: %s is %q, want %s", method, name, got, want)
@@ -90,8 +90,8 @@ func TestServerTiming(t *testing.T) {
 		want  string
 		took  time.Duration
 	}{
-		{"in sequence", []heartbeat.Part{wait("a", 20*time.Millisecond), wait("b", 1500*time.Microsecond)}, "a;dur=20.000, b;dur=1.500", 21500 * time.Microsecond},
-		{"in parallel", []heartbeat.Part{wait("a", 20*time.Millisecond), heartbeat.Parallel(), wait("b", 30*time.Millisecond)}, "a;dur=20.000, b;dur=30.000", 30 * time.Millisecond},
+		{"in sequence", []heartbeat.Part{wait("a", 20*time.Millisecond), wait("b", 1500*time.Microsecond)}, "a;dur=20.000, b;dur=1.500, total;dur=21.500", 21500 * time.Microsecond},
+		{"in parallel", []heartbeat.Part{wait("a", 20*time.Millisecond), heartbeat.Parallel(), wait("b", 30*time.Millisecond)}, "a;dur=20.000, b;dur=30.000, total;dur=30.000", 30 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

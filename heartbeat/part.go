@@ -86,6 +86,9 @@ func (d Dependency) add(h *handler) error {
 	if !validName.MatchString(d.name) {
 		return fmt.Errorf("the name %q: it must begin with a letter a-z and hold at most 32 of a-z, 0-9, _ and -", d.name)
 	}
+	if d.name == totalName {
+		return fmt.Errorf("the name %q: Server-Timing gives it to the whole heartbeat: choose another", d.name)
+	}
 	if d.limited && d.limit <= 0 {
 		return fmt.Errorf("%s.Within(%v): it must be above 0", d.name, d.limit)
 	}

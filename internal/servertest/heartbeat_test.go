@@ -376,7 +376,7 @@ func TestTogether(t *testing.T) {
 				}
 				res.Body.Close()
 				shares := res.Header.Get("Server-Timing")
-				if res.StatusCode != http.StatusOK || strings.Count(shares, ";dur=") != 6 {
+				if res.StatusCode != http.StatusOK || strings.Count(shares, ";dur=") != 7 {
 					t.Errorf("status %d, Server-Timing %q", res.StatusCode, shares)
 				}
 			}
