@@ -184,33 +184,10 @@ func (m merged) Validate() error {
 }
 
 func (m merged) Probe(ctx context.Context) (Sample, error) {
-	type answer struct {
-		sample   Sample
-		err      error
-		panicked *panicError
-	}
-	answers := make([]answer, len(m))
-	var wg sync.WaitGroup
-	for i, p := range m {
-		wg.Go(func() {
-			// A panic on this goroutine would end the host; it is carried to
-			// the caller's, where the loop recovers it.
-			defer func() {
-				if p := recover(); p != nil {
-					answers[i].panicked = recovered(p)
-				}
-			}()
-			answers[i].sample, answers[i].err = p.Probe(ctx)
-		})
-	}
-	wg.Wait()
-
+	answers := together(len(m), func(i int) (Sample, error) { return m[i].Probe(ctx) })
 	var out Sample
 	var errs []error
 	for i, a := range answers {
-		if a.panicked != nil {
-			panic(a.panicked)
-		}
 		if a.err != nil {
 			errs = append(errs, fmt.Errorf("prober %d of %d: %w", i+1, len(m), a.err))
 			continue
@@ -224,6 +201,37 @@ func (m merged) Probe(ctx context.Context) (Sample, error) {
 		out.addDetail(err.Error())
 	}
 	return out, nil
+}
+
+// answer is what one of several probes returned.
+type answer struct {
+	sample Sample
+	err    error
+}
+
+// together calls probe n times at the same time.
+func together(n int, probe func(i int) (Sample, error)) []answer {
+	answers, panics := make([]answer, n), make([]*panicError, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			// A panic on this goroutine would end the host; it is carried to
+			// the caller's, where the loop recovers it.
+			defer func() {
+				if p := recover(); p != nil {
+					panics[i] = recovered(p)
+				}
+			}()
+			answers[i].sample, answers[i].err = probe(i)
+		})
+	}
+	wg.Wait()
+	for _, p := range panics {
+		if p != nil {
+			panic(p)
+		}
+	}
+	return answers
 }
 
 // merge adds what from measured and s did not.

@@ -35,17 +35,41 @@ const DefaultProbeTimeout = 2 * DefaultHigh
 
 const maxProbeBody = 1 << 20
 
-// HTTPProber measures the latency of one GET request, from its start to the
-// end of the answer's body, of which it reads at most 1 MiB. Connections are
-// kept open between probes. It is safe for concurrent use once its fields are set.
+// HTTPProber measures the latency of one or several GET requests, each from its
+// start to the end of the answer's body, of which it reads at most 1 MiB. It is
+// safe for concurrent use once its fields are set.
 //
 // A timeout, a refused or broken connection, and a status of 500 or above are
 // samples with a [Failure]. Nothing was measured, and Probe returns an error,
 // when the name did not resolve, TLS failed, the status was 3xx (redirects are
 // not followed) or 4xx, or the answer's HeaderHeartbeat was "shed" or "fail".
 //
-// Through a load balancer each probe meets one process of many: a single
-// sample says little, which is why rules count several.
+// Through a load balancer each request meets one process of many: a single one
+// says little, which is why rules count several samples, and why a probe can make
+// several Requests.
+//
+// # Where the time went
+//
+// Besides Latency a Sample tells, where it is known:
+//
+//   - ServiceTime: what the handler took, by its own clock. It is the metric
+//     "total" of the answer's Server-Timing header, in milliseconds, which the
+//     heartbeat sends, and any page can: Server-Timing: total;dur=12.3. A
+//     value that exceeds Latency is not believed.
+//   - QueueTime: the rest of what the service took, which is the time from when
+//     the request was written to the first byte of the answer, without one round
+//     trip and without ServiceTime. Below zero it is 0. That is waiting in a
+//     router and in a server for a process, a thread or the processor. It is
+//     known where ServiceTime and the round trip are.
+//
+// The round trip is what the TCP connection took to be made, which is one
+// exchange of packets (RFC 9293, section 3.5); on a connection that is kept open,
+// it is what the prober's last one took. Behind a proxy it is only the way to the
+// proxy. A Client whose transport does not report to net/http/httptrace, or that
+// had its connection from before, leaves the round trip unknown.
+//
+// Finding the address, connecting, TLS, and the way of the answer's body are in
+// Latency alone.
 type HTTPProber struct {
 	// URL is what is requested: absolute, or a path that is resolved against Base.
 	URL string
@@ -59,14 +83,45 @@ type HTTPProber struct {
 	// about twice the rule's upper limit.
 	Timeout time.Duration
 
+	// Requests is how many requests make one probe, at most 32. 0: 1.
+	//
+	// One keeps its connection open between probes. Several are made at the same
+	// time, each on a connection of its own that is closed after it, by HTTP/1.1,
+	// so that a load balancer can give each to another process; they are to the
+	// service as many requests that arrive at once, of which a heartbeat answers
+	// four in each process unless told otherwise. All have the same Timeout.
+	//
+	// Those that measured nothing do not count; if none measured anything, Probe
+	// returns an error. QueueTime and ServiceTime are the means of those in which
+	// they are known.
+	Requests int
+
+	// Percentile is which of several Requests counts, by nearest rank among
+	// those that measured something, above 0 and at most 100. A failure ranks
+	// above every latency, and the Sample has one if the percentile falls on it;
+	// so 100 counts the worst, and any failure. 0: 50, the median, as the extreme
+	// of a few is mostly noise.
+	Percentile float64
+
+	// ServerLatency makes Sample.Latency the service's share, which is queue and
+	// service time together, so that no slow network and no slow TLS orders
+	// processes. It needs the round trip, as above, and no Server-Timing. A probe of
+	// which it is not known measures nothing. Two things it does not see: a server
+	// without a router before it whose kernel is slow to accept connections, and
+	// a body that is slow to follow its headers. Failures count as ever, with the
+	// Latency that was waited for.
+	ServerLatency bool
+
 	// Header is sent with each request, for example an Authorization.
 	Header http.Header
 
 	// Client sends the requests. Its own timeout and redirect policy do not
-	// count. Nil: a client of the prober's own.
+	// count. For several Requests its transport should have DisableKeepAlives, lest
+	// they share connections. Nil: a client of the prober's own.
 	Client *http.Client
 
-	line line
+	line      line
+	roundTrip atomic.Pointer[time.Duration] // of the last connection made; nil: not known
 }
 
 func (p *HTTPProber) asks() *request {
@@ -77,9 +132,18 @@ func (p *HTTPProber) asks() *request {
 }
 
 // Validate reports what is wrong with the settings. It does no I/O.
-func (p *HTTPProber) Validate() error { return p.asks().validate() }
+func (p *HTTPProber) Validate() error {
+	errs := []error{p.asks().validate()}
+	if p.Requests < 0 || p.Requests > maxRequests {
+		errs = append(errs, fmt.Errorf("HTTPProber.Requests is %d: it must be 1 to %d, or 0 for 1", p.Requests, maxRequests))
+	}
+	if !(p.Percentile >= 0 && p.Percentile <= 100) { // nor NaN
+		errs = append(errs, fmt.Errorf("HTTPProber.Percentile is %v: it must be above 0 and at most 100, as 50 for the median, or 0 for %v", p.Percentile, defaultPercentile))
+	}
+	return errors.Join(errs...)
+}
 
-// Probe requests the URL once.
+// Probe requests the URL as often as Requests says.
 func (p *HTTPProber) Probe(ctx context.Context) (Sample, error) {
 	if err := p.Validate(); err != nil {
 		return Sample{}, fmt.Errorf("autoscale: probe: %w", err)
@@ -89,7 +153,7 @@ func (p *HTTPProber) Probe(ctx context.Context) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	s, err := p.request(ctx, asks, target)
+	s, err := p.measure(ctx, asks, target)
 	if err != nil {
 		p.line.base.Store(nil) // it may have moved: ask again
 		return Sample{}, fmt.Errorf("autoscale: probe %s: %w", bare(target), err)
@@ -97,22 +161,19 @@ func (p *HTTPProber) Probe(ctx context.Context) (Sample, error) {
 	return s, nil
 }
 
-func (p *HTTPProber) request(parent context.Context, asks *request, target *url.URL) (Sample, error) {
-	timeout := asks.within()
-	ctx, cancel := context.WithTimeout(parent, timeout)
-	defer cancel()
-	var resolving atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSStart: func(httptrace.DNSStartInfo) { resolving.Store(true) },
-		DNSDone:  func(i httptrace.DNSDoneInfo) { resolving.Store(i.Err != nil) },
-	})
+// request makes one request, which ends with ctx: what is left of the timeout,
+// and of parent.
+func (p *HTTPProber) request(parent, ctx context.Context, asks *request, target *url.URL) (Sample, error) {
+	var t tracer
+	ctx = httptrace.WithClientTrace(ctx, t.hooks())
 	req, err := asks.to(ctx, target)
 	if err != nil {
 		return Sample{}, err
 	}
+	req.Close = p.Requests > 1 // and no connection is left to be used again
 
 	start := time.Now()
-	res, err := p.line.http(p.Client).Do(req)
+	res, err := p.line.http(p.Client, p.Requests > 1).Do(req)
 	if err == nil {
 		defer res.Body.Close()
 		_, err = io.Copy(io.Discard, io.LimitReader(res.Body, maxProbeBody))
@@ -122,13 +183,17 @@ func (p *HTTPProber) request(parent context.Context, asks *request, target *url.
 
 	switch {
 	case err == nil:
-		return answered(s, res)
+		s, err = answered(s, res)
+		if err != nil {
+			return Sample{}, err
+		}
+		return p.split(s, res.Header, &t)
 	case parent.Err() != nil && !errors.Is(parent.Err(), context.DeadlineExceeded):
 		return Sample{}, context.Cause(parent) // somebody stopped it
 	case errors.As(err, new(*net.DNSError)):
 		return broken(s, err)
-	case resolving.Load():
-		return Sample{}, fmt.Errorf("the name did not resolve within %v", timeout)
+	case t.looksUp():
+		return Sample{}, fmt.Errorf("the name did not resolve within %v", asks.within())
 	case ctx.Err() != nil || isTimeout(err):
 		s.Failure, s.Detail = Timeout, "no answer within "+short(s.Latency)
 		return s, nil
@@ -188,7 +253,7 @@ func isTimeout(err error) bool {
 // Client that was supplied.
 func (p *HTTPProber) CloseIdleConnections() {
 	if p.Client == nil {
-		p.line.http(p.Client).CloseIdleConnections()
+		p.line.http(p.Client, p.Requests > 1).CloseIdleConnections()
 	}
 }
 

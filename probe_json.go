@@ -140,7 +140,7 @@ func (p *JSONProber) measure(parent context.Context, asks *request, target *url.
 
 // fetch returns the whole answer.
 func (p *JSONProber) fetch(req *http.Request) ([]byte, error) {
-	res, err := p.line.http(p.Client).Do(req)
+	res, err := p.line.http(p.Client, false).Do(req)
 	if err != nil {
 		return nil, withoutURL(err)
 	}
@@ -212,7 +212,7 @@ func inSeconds(v float64) (d time.Duration, ok bool) {
 // Client that was supplied.
 func (p *JSONProber) CloseIdleConnections() {
 	if p.Client == nil {
-		p.line.http(nil).CloseIdleConnections()
+		p.line.http(nil, false).CloseIdleConnections()
 	}
 }
 

@@ -115,21 +115,27 @@ func (l *line) target(ctx context.Context, r *request) (*url.URL, error) {
 }
 
 // http returns a client that follows no redirect and has no timeout but the
-// request's: the host's, if there is one.
-func (l *line) http(hosts *http.Client) *http.Client {
+// request's: the host's, if there is one. apart is whether requests at the same time
+// need connections of their own.
+func (l *line) http(hosts *http.Client, apart bool) *http.Client {
 	l.once.Do(func() {
 		if hosts != nil {
 			c := *hosts
 			l.client = &c
 		} else {
 			// Two connections: a host name can resolve to two addresses that
-			// are raced, and no more are ever in use.
-			l.client = &http.Client{Transport: &http.Transport{
+			// are raced, and no more are ever kept.
+			t := &http.Transport{
 				Proxy:             http.ProxyFromEnvironment,
 				ForceAttemptHTTP2: true,
 				MaxIdleConns:      2,
 				IdleConnTimeout:   90 * time.Second,
-			}}
+			}
+			if apart { // by HTTP/2 they would share one
+				t.Protocols = new(http.Protocols)
+				t.Protocols.SetHTTP1(true)
+			}
+			l.client = &http.Client{Transport: t}
 		}
 		l.client.Timeout = 0
 		l.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -1,0 +1,101 @@
+package autoscale
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"time"
+)
+
+const (
+	defaultPercentile = 50.0
+
+	// maxRequests bounds the load that a probe is. By the binomial distribution,
+	// the rank of the median of 32 is within 9 points of the true one by its
+	// standard error, and halving that takes four times as many.
+	maxRequests = 32
+)
+
+// measure makes the requests of one probe, within its timeout.
+func (p *HTTPProber) measure(parent context.Context, asks *request, target *url.URL) (Sample, error) {
+	ctx, cancel := context.WithTimeout(parent, asks.within())
+	defer cancel()
+	if p.Requests <= 1 {
+		return p.request(parent, ctx, asks, target)
+	}
+	// At the same time, as in turn a slow answer would take from the time of those
+	// after it, and a timeout be seen where there is none.
+	answers := together(p.Requests, func(int) (Sample, error) {
+		return p.request(parent, ctx, asks, target)
+	})
+	if errors.Is(parent.Err(), context.Canceled) {
+		return Sample{}, context.Cause(parent) // the fast ones that came before it are no fair choice
+	}
+	return summarize(answers, cmp.Or(p.Percentile, defaultPercentile))
+}
+
+// summarize makes one Sample of several.
+func summarize(answers []answer, percentile float64) (Sample, error) {
+	var measured []Sample
+	var none error
+	for _, a := range answers {
+		if a.err == nil {
+			measured = append(measured, a.sample)
+		} else if none == nil {
+			none = a.err
+		}
+	}
+	if len(measured) == 0 {
+		return Sample{}, fmt.Errorf("none of %d requests measured anything, the first because: %w", len(answers), none)
+	}
+	failed := func(s Sample) int { return min(int(s.Failure), 1) }
+	slices.SortStableFunc(measured, func(a, b Sample) int {
+		return cmp.Or(cmp.Compare(failed(a), failed(b)), cmp.Compare(a.Latency, b.Latency))
+	})
+	// The product first: 28 × 25 / 100 is 7, and as floats 0.28 × 25 is above it.
+	rank := math.Ceil(percentile * float64(len(measured)) / 100)
+	out := measured[int(max(rank, 1))-1]
+
+	var failures int
+	var detail string
+	var queue, service mean
+	out.Signals &^= SignalQueueTime | SignalServiceTime
+	for _, s := range measured {
+		if s.Time.After(out.Time) {
+			out.Time = s.Time
+		}
+		if s.Failure != NoFailure {
+			failures++
+			detail = cmp.Or(detail, s.Detail)
+		}
+		if s.Signals.Has(SignalQueueTime) {
+			queue.add(s.QueueTime)
+		}
+		if s.Signals.Has(SignalServiceTime) {
+			service.add(s.ServiceTime)
+		}
+		out.Signals |= s.Signals
+	}
+	out.QueueTime, out.ServiceTime = queue.value(), service.value()
+	if failures > 0 {
+		out.Detail = fmt.Sprintf("%d of %d requests failed, as by: %s", failures, len(answers), cmp.Or(out.Detail, detail))
+	}
+	if n := len(answers) - len(measured); n > 0 {
+		out.addDetail(fmt.Sprintf("%d of %d requests measured nothing, as: %v", n, len(answers), none))
+	}
+	return out, nil
+}
+
+// mean is that of durations, 0 without any.
+type mean struct {
+	sum time.Duration
+	n   int
+}
+
+func (m *mean) add(d time.Duration) { m.sum, m.n = m.sum+d, m.n+1 }
+
+func (m *mean) value() time.Duration { return m.sum / time.Duration(max(m.n, 1)) }
