@@ -118,7 +118,7 @@ func (p jsonPath) number(document []byte) (float64, error) {
 	v, err := strconv.ParseFloat(text, 64)
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
-		return 0, fmt.Errorf("%v is %s, and no finite number", p, describe(at))
+		return 0, fmt.Errorf("%v is %s, and no finite number", p, clip(text))
 	case err != nil:
 		return 0, fmt.Errorf("%v is %s, and no number", p, describe(at))
 	}
@@ -126,19 +126,23 @@ func (p jsonPath) number(document []byte) (float64, error) {
 }
 
 // mostKeys is how many keys of an object an error names, and mostText how much
-// of a text it quotes.
+// of a key or a number it repeats.
 const (
 	mostKeys = 5
 	mostText = 40
 )
 
-// describe says in a few words what v is.
+// describe says in a few words what v is. It repeats no string: where a path is
+// wrong, that may be a secret.
 func describe(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "null"
 	case string:
-		return strconv.Quote(clip(v))
+		if v == "" {
+			return "an empty string"
+		}
+		return "a string"
 	case []any:
 		if len(v) == 0 {
 			return "an empty array"

@@ -73,16 +73,17 @@ func TestJSONProberPath(t *testing.T) {
 		{document: query, path: "data.results.0", err: `data has no key "results": it is an object with the keys "result", "resultType"`},
 		{document: `{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1}`, path: "h", err: `the answer has no key "h": it is an object with the keys "a", "b", "c", "d", "e" and 2 more`},
 		{document: query, path: "data.result.0.value", err: "data.result.0.value is an array of length 2, and no number"},
-		{document: query, path: "data.result.0.value.1.2", err: `data.result.0.value.1 is "3.14", with no 2 in it`},
+		{document: query, path: "data.result.0.value.1.2", err: "data.result.0.value.1 is a string, with no 2 in it"},
 		{document: `{"n":null}`, path: "n", err: "n is null, and no number"},
 		{document: `{"n":true}`, path: "n", err: "n is true, and no number"},
 		{document: `{"n":{}}`, path: "n", err: "n is an empty object, and no number"},
-		{document: `{"n":""}`, path: "n", err: `n is "", and no number`},
-		{document: `{"n":"N/A"}`, path: "n", err: `n is "N/A", and no number`},
-		{document: `{"n":"NaN"}`, path: "n", err: `n is "NaN", and no finite number`},
-		{document: `{"n":"+Inf"}`, path: "n", err: `n is "+Inf", and no finite number`},
+		{document: `{"n":""}`, path: "n", err: "n is an empty string, and no number"},
+		{document: `{"n":"secret"}`, path: "n", err: "n is a string, and no number"},
+		{document: `{"n":"secret"}`, path: "n.m", err: "n is a string, with no m in it"},
+		{document: `{"n":"NaN"}`, path: "n", err: "n is NaN, and no finite number"},
+		{document: `{"n":"+Inf"}`, path: "n", err: "n is +Inf, and no finite number"},
 		{document: `{"n":1e999}`, path: "n", err: "n is 1e999, and no finite number"},
-		{document: large, err: `the answer is "` + strings.Repeat("x", 40) + `…", and no number`},
+		{document: large, err: "the answer is a string, and no number"},
 		{document: large + " ", err: "larger than 1048576 bytes"},
 		{document: "", err: "the answer is empty"},
 		{document: "<html>", err: "the answer is no JSON: invalid character '<'"},
@@ -100,6 +101,8 @@ func TestJSONProberPath(t *testing.T) {
 		case tt.err != "" && !strings.HasPrefix(err.Error(), "autoscale: probe http://example.com/page: nothing was measured: "),
 			tt.err != "" && !strings.Contains(err.Error(), tt.err):
 			t.Errorf("%.60s at %s: the error %q does not say %q", tt.document, tt.path, err, tt.err)
+		case err != nil && strings.Contains(err.Error(), "secret"):
+			t.Errorf("%.60s at %s: a secret shows in %q", tt.document, tt.path, err)
 		case err != nil && len(err.Error()) > 500:
 			t.Errorf("%.60s at %s: an error of %d bytes", tt.document, tt.path, len(err.Error()))
 		}

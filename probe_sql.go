@@ -39,8 +39,16 @@ import (
 //	  AND state IN ('available', 'retryable', 'scheduled')
 //	  AND scheduled_at <= now()
 //
-// It counts scheduled and retryable jobs too once their time has come: a client of River makes
-// them available, and with 0 processes none may run.
+// and on SQLite:
+//
+//	SELECT count(*), (julianday('now') - julianday(min(scheduled_at))) * 86400
+//	FROM river_job
+//	WHERE queue = ?
+//	  AND state IN ('available', 'retryable', 'scheduled')
+//	  AND scheduled_at <= datetime('now', 'subsec')
+//
+// Both count scheduled and retryable jobs too once their time has come: a client
+// of River makes them available, and with 0 processes none may run.
 type SQLBacklog struct {
 	DB    *sql.DB // required
 	Query string  // required; it should only read, and find by an index what it counts

@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"context"
+	"database/sql"
 	"os"
 	"strings"
 	"testing"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/autoscalebot/autoscale"
@@ -20,42 +23,61 @@ type letter struct{}
 
 func (letter) Kind() string { return "letter" }
 
-// riverQuery returns the query for River that the documentation of SQLBacklog
-// shows.
-func riverQuery(t *testing.T) string {
+// riverQueries returns the queries for River that the documentation of SQLBacklog
+// shows, for PostgreSQL and for SQLite.
+func riverQueries(t *testing.T) (postgres, sqlite string) {
 	t.Helper()
 	source, err := os.ReadFile("../../probe_sql.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(source), "// # River\n")
-	doc, _, found := strings.Cut(rest, "type SQLBacklog struct")
-	var query []string
-	for line := range strings.Lines(doc) {
-		if code, ok := strings.CutPrefix(line, "//\t"); ok {
-			query = append(query, code)
+	doc, _, _ := strings.Cut(rest, "type SQLBacklog struct")
+	var queries []string
+	for block := range strings.SplitSeq(doc, "//\n") {
+		if strings.HasPrefix(block, "//\t") {
+			queries = append(queries, strings.ReplaceAll(block, "//\t", ""))
 		}
 	}
-	if !found || len(query) == 0 {
-		t.Fatal("the documentation of SQLBacklog has no query for River")
+	if len(queries) != 2 {
+		t.Fatalf("the documentation of SQLBacklog has the queries %q for River, want 2", queries)
 	}
-	return strings.Join(query, "")
+	return queries[0], queries[1]
 }
 
 func TestSQLBacklogOfRiver(t *testing.T) {
-	dsn := servers.Postgres(t)
-	const schema = "autoscale_river_test"
-	admin := open(t, "pgx", dsn)
-	exec(t, admin, "DROP SCHEMA IF EXISTS "+schema+" CASCADE", "CREATE SCHEMA "+schema)
-	t.Cleanup(func() { admin.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE") })
-	dsn += "&search_path=" + schema
+	onPostgres, onSQLite := riverQueries(t)
+	t.Run("PostgreSQL", func(t *testing.T) {
+		dsn := servers.Postgres(t)
+		const schema = "autoscale_river_test"
+		admin := open(t, "pgx", dsn)
+		exec(t, admin, "DROP SCHEMA IF EXISTS "+schema+" CASCADE", "CREATE SCHEMA "+schema)
+		t.Cleanup(func() { admin.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE") })
+		dsn += "&search_path=" + schema
+		pool, err := pgxpool.New(t.Context(), dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		testRiver(t, riverpgxv5.New(pool), open(t, "pgx", dsn), onPostgres,
+			`UPDATE river_job SET scheduled_at = now() - interval '1 minute',
+				state = CASE WHEN id % 2 = 0 THEN 'retryable' ELSE 'scheduled' END::river_job_state
+			WHERE scheduled_at > now() + interval '30 hours'`)
+	})
+	t.Run("SQLite", func(t *testing.T) {
+		dsn := sqliteFile(t)
+		db := open(t, "sqlite", dsn)
+		db.SetMaxOpenConns(1) // as River asks for
+		testRiver(t, riversqlite.New(db), open(t, "sqlite", dsn), onSQLite,
+			`UPDATE river_job SET scheduled_at = datetime('now', '-1 minute'),
+				state = CASE WHEN id % 2 = 0 THEN 'retryable' ELSE 'scheduled' END
+			WHERE scheduled_at > datetime('now', '+30 hours')`)
+	})
+}
 
-	pool, err := pgxpool.New(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	queue := riverpgxv5.New(pool)
+// testRiver counts the jobs of a River. The statement overdue has the time come for
+// the jobs of the day after tomorrow, while no process is there to make them available.
+func testRiver[Tx any](t *testing.T, queue riverdriver.Driver[Tx], db *sql.DB, query, overdue string) {
 	migrator, err := rivermigrate.New(queue, &rivermigrate.Config{Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
@@ -74,8 +96,7 @@ func TestSQLBacklogOfRiver(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	db := open(t, "pgx", dsn)
-	prober := autoscale.SQLBacklog{DB: db, Query: riverQuery(t), Args: []any{river.QueueDefault}}
+	prober := autoscale.SQLBacklog{DB: db, Query: query, Args: []any{river.QueueDefault}}
 	probe := func(jobs float64) autoscale.Sample {
 		t.Helper()
 		s, err := prober.Probe(t.Context())
@@ -104,12 +125,10 @@ func TestSQLBacklogOfRiver(t *testing.T) {
 	if s := probe(2); s.QueueTime < time.Hour || s.QueueTime > 3*time.Hour {
 		t.Errorf("the oldest job could begin two hours ago, and its age is %v", s.QueueTime)
 	}
-	// Time passes for two jobs while no process is there to make them available.
 	insert(river.InsertOpts{ScheduledAt: now.Add(48 * time.Hour)})
 	insert(river.InsertOpts{ScheduledAt: now.Add(48 * time.Hour)})
-	exec(t, db, `UPDATE river_job SET scheduled_at = now() - interval '1 minute',
-			state = CASE WHEN id % 2 = 0 THEN 'retryable' ELSE 'scheduled' END::river_job_state
-		WHERE scheduled_at > now() + interval '30 hours'`)
+	probe(2)
+	exec(t, db, overdue)
 	probe(4)
 
 	done, unsubscribe := client.Subscribe(river.EventKindJobCompleted)
