@@ -166,16 +166,23 @@ func variants() (list []candidate) {
 	add("every 2 s", measured, func(cfg *autoscale.Config) { cfg.Interval = 2 * time.Second })
 	add("every 15 s", measured, func(cfg *autoscale.Config) { cfg.Interval = 15 * time.Second })
 	add("every 30 s", measured, func(cfg *autoscale.Config) { cfg.Interval = 30 * time.Second })
-	for _, fade := range []time.Duration{-1, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute} {
-		setting := "fade " + max(0, fade).String()
-		add(setting, measured, rule(autoscale.Demand{Slots: slots, Target: target, Fade: fade}))
+	highest := func(window time.Duration) func(*autoscale.Config) {
+		return func(cfg *autoscale.Config) {
+			cfg.Decider = autoscale.Demand{Slots: slots, Target: target, Fade: -1}
+			cfg.Stabilization.Down = window
+		}
 	}
-	add("stabilized down for 5 min", measured, func(cfg *autoscale.Config) { cfg.Stabilization.Down = 5 * time.Minute })
-	add("forecast of 80 % (from the second day on)", measured, func(cfg *autoscale.Config) { cfg.Forecast = autoscale.Forecast{Share: .8} })
+	add("measured over 10 s", sim.Signals{Traffic: true, Window: 10 * time.Second}, func(*autoscale.Config) {})
+	add("fades in 1 min", measured, rule(autoscale.Demand{Slots: slots, Target: target, Fade: time.Minute}))
+	add("fades in 6 min", measured, rule(autoscale.Demand{Slots: slots, Target: target, Fade: 6 * time.Minute}))
+	add("down at once", measured, rule(autoscale.Demand{Slots: slots, Target: target, Fade: -1}))
+	add("the highest of 1 min, not fading", measured, highest(time.Minute))
+	add("the highest of 5 min, not fading", measured, highest(5*time.Minute))
+	add("forecast of 80 %", measured, func(cfg *autoscale.Config) { cfg.Forecast = autoscale.Forecast{Share: .8} })
 	add("tolerance of 10 %", measured, func(cfg *autoscale.Config) { cfg.Tolerance = .1 })
 	add("slots not known (utilization)", measured, rule(autoscale.Demand{Target: target}))
 	add("slots wrong: 4 for 2", measured, rule(autoscale.Demand{Slots: 4, Target: target}))
-	add("slots wrong, not learned (queue time not measured)", measured, func(cfg *autoscale.Config) {
+	add("slots wrong, and not learned", measured, func(cfg *autoscale.Config) {
 		cfg.Decider = blind{autoscale.Demand{Slots: 4, Target: target}, autoscale.SignalQueueTime}
 	})
 	return list
