@@ -93,7 +93,7 @@ func (r *results) draw(w *bytes.Buffer, p panel, title string, load int) {
 		fmt.Fprintf(w, `<path d="M%.1f %.1fH%.1f" stroke="#d0d7de"/><text x="%.1f" y="%.1f" text-anchor="end" fill="#57606a">%.1f</text>`+"\n",
 			p.x, p.py(cost), p.x+p.width, p.x-6, p.py(cost)+4, cost)
 	}
-	fmt.Fprintf(w, `<text x="%.1f" y="%.1f" text-anchor="end" fill="#57606a">requests over %v or failed; up: process-hours over the demand's</text>`+"\n",
+	fmt.Fprintf(w, `<text x="%.1f" y="%.1f" text-anchor="end" fill="#57606a">across: requests over %v or failed; up: process-hours over the demand's</text>`+"\n",
 		p.x+p.width, p.y+p.height+31, objective.Latency)
 	for _, s := range styles {
 		if s.large && load >= 0 {

@@ -58,30 +58,35 @@ func TestStable(t *testing.T) {
 	}
 }
 
-// Within the stable window a load six times as high shows within seconds, and
-// the size does not fall while there is panic.
+// What twice as many pods as are ready would do shows within seconds, long before
+// the stable window shows it, and the size does not fall while there is panic.
 func TestPanic(t *testing.T) {
-	got := sizes(t, .5, 5, append(load(50, 120, 300, 20), load(50, 100, 0, 0)...))
-	if at := got[60+5]; at < 20 {
-		t.Errorf("ten seconds after the load rose from 5 pods to 30 the size is %d", at)
+	got := sizes(t, .25, 5, append(load(25, 120, 60, 20), load(25, 100, 0, 0)...))
+	if at := got[60+5]; at < 11 {
+		t.Errorf("ten seconds after the load rose from 5 pods to 12 the size is %d", at)
 	}
 	if !slices.IsSorted(got[65:89]) { // the panic lasts for 60 s after its last breach
 		t.Errorf("the size falls in panic: %v", got[65:89])
 	}
-	if last := got[len(got)-1]; last > 10 {
+	if last := got[len(got)-1]; last > 8 {
 		t.Errorf("%d pods, of which 5 are needed, 100 s after the peak", last)
 	}
 }
 
 // It never falls by more than half at once.
 func TestMaxScaleDownRate(t *testing.T) {
-	got := sizes(t, .5, 40, load(400, 120, 1, 120))
-	for i := 1; i < len(got); i++ {
-		if got[i] < got[i-1]/2 {
-			t.Errorf("from %d to %d at tick %d", got[i-1], got[i], i)
-		}
+	got := sizes(t, .5, 40, load(1, 60, 0, 0))
+	if want := []int{20, 10, 5, 2, 1}; !slices.Equal(got[:5], want) {
+		t.Errorf("40 pods without a load become %v, want %v", got[:5], want)
 	}
-	if last := got[len(got)-1]; last > 2 {
-		t.Errorf("%d pods without a load", last)
+}
+
+// Both seconds between two ticks count, and each for itself.
+func TestEverySecond(t *testing.T) {
+	got := sizes(t, .25, 10, slices.Repeat([]float64{0, 100}, 100))
+	for i, n := range got[30:] {
+		if n < 9 || n > 12 {
+			t.Fatalf("%d pods at tick %d for a concurrency of 0 and 10 by turns, a half a pod", n, 30+i)
+		}
 	}
 }

@@ -44,12 +44,13 @@ func TestRules(t *testing.T) {
 		rule     sim.Controller
 		perTick  int // most that may be added at once
 		downFrom time.Duration
+		downRest time.Duration // least between two that go
 	}{
-		{"Heroku", rules.Heroku(500 * time.Millisecond), 1, 3 * time.Minute},
-		{"HireFire", rules.HireFire(500 * time.Millisecond), 1, 10 * time.Minute},
-		{"Judoscale", &rules.Judoscale{High: 250 * time.Millisecond, Low: 100 * time.Millisecond, UpEvery: 30 * time.Second, DownEvery: 10 * time.Minute}, 1, 10 * time.Minute},
-		{"AWS", &rules.AWS{Target: .6}, 100, 15 * time.Minute},
-		{"React", rules.React{High: .65, Low: .4}, 1, time.Minute},
+		{"Heroku", rules.Heroku(500 * time.Millisecond), 1, 3 * time.Minute, 3 * time.Minute},
+		{"HireFire", rules.HireFire(500 * time.Millisecond), 1, 10 * time.Minute, 10 * time.Minute},
+		{"Judoscale", &rules.Judoscale{High: 250 * time.Millisecond, Low: 100 * time.Millisecond, UpEvery: 30 * time.Second, DownEvery: 10 * time.Minute}, 1, 10 * time.Minute, 10 * time.Minute},
+		{"AWS", &rules.AWS{Target: .6}, 100, 15 * time.Minute, 15 * time.Minute},
+		{"React", rules.React{High: .65, Low: .4}, 1, time.Minute, time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := sizes(t, c.rule, 5, 110, 20)
@@ -58,21 +59,24 @@ func TestRules(t *testing.T) {
 				t.Errorf("%d processes for a load that takes about 8: %v", n, got)
 			}
 			if n := got[len(got)-1]; n >= got[half-1] {
-				t.Errorf("none was removed in half an hour without a load: %v", got)
+				t.Fatalf("none was removed in half an hour without a load: %v", got)
 			}
-			top, at := 5, half
+			var downs []int
 			for i := 1; i < len(got); i++ {
 				if got[i]-got[i-1] > c.perTick {
 					t.Errorf("from %d to %d at once", got[i-1], got[i])
 				}
 				if i > half && got[i] < got[i-1] {
-					at = i
-					break
+					downs = append(downs, i)
 				}
-				top = max(top, got[i])
 			}
-			if d := time.Duration(at-half) * c.rule.Interval(); d < c.downFrom-2*time.Minute {
-				t.Errorf("down from %d %v after the load fell: %v", top, d, got)
+			if d := time.Duration(downs[0]-half) * c.rule.Interval(); d < c.downFrom-2*time.Minute {
+				t.Errorf("down %v after the load fell: %v", d, got)
+			}
+			for i := 1; i < len(downs); i++ {
+				if d := time.Duration(downs[i]-downs[i-1]) * c.rule.Interval(); d < c.downRest {
+					t.Errorf("down %v after a down: %v", d, got)
+				}
 			}
 		})
 	}
