@@ -50,7 +50,7 @@ const maxProbeBody = 1 << 20
 //
 // # Where the time went
 //
-// Besides Latency a Sample tells, where it is known:
+// With Split a Sample tells besides Latency, where it is known:
 //
 //   - ServiceTime: what the handler took, by its own clock. It is the metric
 //     "total" of the answer's Server-Timing header, in milliseconds, which the
@@ -92,8 +92,9 @@ type HTTPProber struct {
 	// four in each process unless told otherwise. All have the same Timeout.
 	//
 	// Those that measured nothing do not count; if none measured anything, Probe
-	// returns an error. QueueTime and ServiceTime are the means of those in which
-	// they are known.
+	// returns an error, as it does if no more measured than found something that
+	// the service depends on to be down. QueueTime and ServiceTime are the means of
+	// those in which they are known.
 	Requests int
 
 	// Percentile is which of several Requests counts, by nearest rank among
@@ -102,6 +103,11 @@ type HTTPProber struct {
 	// so 100 counts the worst, and any failure. 0: 50, the median, as the extreme
 	// of a few is mostly noise.
 	Percentile float64
+
+	// Split has a Sample tell QueueTime and ServiceTime, as above. They are of this
+	// page alone: leave it off where a rule goes by those of all requests, or by the
+	// age of a job, and they come from another prober of the same Merge.
+	Split bool
 
 	// ServerLatency makes Sample.Latency the service's share, which is queue and
 	// service time together, so that no slow network and no slow TLS orders
@@ -201,13 +207,15 @@ func (p *HTTPProber) request(parent, ctx context.Context, asks *request, target 
 	return broken(s, err)
 }
 
+var errDown = errors.New("the heartbeat says that something the service depends on is down, which more processes do not mend: its log says what")
+
 // answered judges an answer that came whole.
 func answered(s Sample, res *http.Response) (Sample, error) {
 	switch mark := res.Header.Get(HeaderHeartbeat); {
 	case mark == "shed":
 		return Sample{}, fmt.Errorf("status %d: the heartbeat was too busy to measure: raise its limits, or probe less often", res.StatusCode)
 	case mark == "fail":
-		return Sample{}, fmt.Errorf("status %d: the heartbeat says that something the service depends on is down, which more processes do not mend: its log says what", res.StatusCode)
+		return Sample{}, fmt.Errorf("status %d: %w", res.StatusCode, errDown)
 	case res.StatusCode >= 500:
 		s.Failure, s.Detail = ServerError, "status "+strconv.Itoa(res.StatusCode)
 	case res.StatusCode >= 400:

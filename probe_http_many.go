@@ -41,16 +41,24 @@ func (p *HTTPProber) measure(parent context.Context, asks *request, target *url.
 // summarize makes one Sample of several.
 func summarize(answers []answer, percentile float64) (Sample, error) {
 	var measured []Sample
-	var none error
+	var none, down error
+	downs := 0
 	for _, a := range answers {
 		if a.err == nil {
 			measured = append(measured, a.sample)
 		} else if none == nil {
 			none = a.err
 		}
+		if errors.Is(a.err, errDown) {
+			downs, down = downs+1, a.err
+		}
 	}
-	if len(measured) == 0 {
+	switch {
+	case len(measured) == 0:
 		return Sample{}, fmt.Errorf("none of %d requests measured anything, the first because: %w", len(answers), none)
+	case downs >= len(measured):
+		// What hangs on the same thing that is down would else order processes.
+		return Sample{}, fmt.Errorf("%d of %d requests measured something, and %d nothing because: %w", len(measured), len(answers), downs, down)
 	}
 	failed := func(s Sample) int { return min(int(s.Failure), 1) }
 	slices.SortStableFunc(measured, func(a, b Sample) int {

@@ -116,6 +116,14 @@ func TestHTTPProberRequests(t *testing.T) {
 				Detail: "1 of 3 requests failed, as by: status 502; 2 of 3 requests measured nothing, as: status 429: the heartbeat was too busy to measure: raise its limits, or probe less often",
 			},
 		},
+		{
+			name: "few say that something is down", answers: "fail 50 20 fail 70",
+			want: autoscale.Sample{
+				Signals: whole, Latency: network + 60*ms, QueueTime: 140 * ms / 3, ServiceTime: 10 * ms,
+				Detail: "2 of 5 requests measured nothing, as: status 503: the heartbeat says that something the service depends on is down, which more processes do not mend: its log says what",
+			},
+		},
+		{name: "as many say that something is down as measure", answers: "hang fail shed error fail", err: "2 of 5 requests measured something, and 2 nothing because: status 503: the heartbeat says"},
 		{name: "nothing measured", answers: "fail fail fail", err: "none of 3 requests measured anything, the first because: status 503: the heartbeat says"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -124,7 +132,7 @@ func TestHTTPProberRequests(t *testing.T) {
 				count := len(strings.Fields(tt.answers))
 				p := &autoscale.HTTPProber{
 					URL: "http://example.com/", Client: n.client, Timeout: 5 * time.Second,
-					Requests: count, Percentile: tt.percentile, ServerLatency: tt.server,
+					Requests: count, Percentile: tt.percentile, Split: true, ServerLatency: tt.server,
 				}
 				start := time.Now()
 				got, err := p.Probe(t.Context())

@@ -102,11 +102,11 @@ func (p *HTTPProber) split(s Sample, header http.Header, t *tracer) (Sample, err
 	if known {
 		queue = max(wait-*roundTrip-handler, 0)
 	}
-	if told {
+	if told && p.Split {
 		s.Signals |= SignalServiceTime
 		s.ServiceTime = handler
 	}
-	if told && known {
+	if told && known && p.Split {
 		s.Signals |= SignalQueueTime
 		s.QueueTime = queue
 	}

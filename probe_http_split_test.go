@@ -228,7 +228,7 @@ func TestHTTPProberSplits(t *testing.T) {
 				n := serve(t, tt.roundTrip, tt.page)
 				n.untraced = tt.untraced
 				p := &autoscale.HTTPProber{
-					URL: "http://example.com/", Client: n.client, Timeout: cmp.Or(tt.timeout, time.Minute), ServerLatency: tt.server,
+					URL: "http://example.com/", Client: n.client, Timeout: cmp.Or(tt.timeout, time.Minute), Split: true, ServerLatency: tt.server,
 				}
 				for i, want := range []autoscale.Sample{tt.first, tt.second} {
 					got, err := p.Probe(t.Context())
@@ -248,6 +248,28 @@ func TestHTTPProberSplits(t *testing.T) {
 	}
 }
 
+// What one page takes must not stand for all requests, or for the age of a job,
+// which another prober measures.
+func TestHTTPProberSplitsOnlyWhenAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := autoscale.Sample{
+			Signals:   autoscale.SignalQueueTime | autoscale.SignalServiceTime | autoscale.SignalThroughput,
+			QueueTime: time.Minute, ServiceTime: 2 * time.Second, Throughput: 7,
+		}
+		for _, requests := range []int{1, 3} {
+			n := serve(t, 80*ms, page(30*ms, 200*ms))
+			p := &autoscale.HTTPProber{URL: "http://example.com/", Client: n.client, Requests: requests, ServerLatency: true}
+			other := autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) { return all, nil })
+			got, err := autoscale.Merge(p, other).Probe(t.Context())
+			want := all
+			want.Time, want.Signals, want.Latency = got.Time, whole|autoscale.SignalThroughput, 230*ms
+			if err != nil || got != want {
+				t.Errorf("%d requests: %+v, %v\nwant %+v", requests, got, err, want)
+			}
+		}
+	})
+}
+
 // A connection that was there before the prober tells nothing of the way.
 func TestHTTPProberSplitsNotOnAForeignConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -259,7 +281,7 @@ func TestHTTPProberSplitsNotOnAForeignConnection(t *testing.T) {
 		io.Copy(io.Discard, res.Body)
 		res.Body.Close()
 		synctest.Wait()
-		s, err := (&autoscale.HTTPProber{URL: "http://example.com/", Client: n.client}).Probe(t.Context())
+		s, err := (&autoscale.HTTPProber{URL: "http://example.com/", Client: n.client, Split: true}).Probe(t.Context())
 		if want := autoscale.SignalLatency | autoscale.SignalServiceTime; err != nil || s.Signals != want || n.dials.Load() != 1 {
 			t.Errorf("%+v, %v by %d connections; want %v by one", s, err, n.dials.Load(), want)
 		}
@@ -308,7 +330,7 @@ func TestServerTiming(t *testing.T) {
 
 // timed probes what answers with the header after a second.
 func timed(t *testing.T, header []string) (autoscale.Sample, error) {
-	return (&autoscale.HTTPProber{URL: "http://example.com", Client: &http.Client{
+	return (&autoscale.HTTPProber{URL: "http://example.com", Split: true, Client: &http.Client{
 		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 			time.Sleep(time.Second)
 			return &http.Response{StatusCode: 200, Header: http.Header{"Server-Timing": header}, Body: http.NoBody, Request: r}, nil
@@ -343,6 +365,7 @@ func ExampleHTTPProber() {
 	p := &autoscale.HTTPProber{
 		URL:           server.URL,
 		Timeout:       10 * time.Second,
+		Split:         true,
 		Requests:      5,    // at the same time, each on a connection of its own
 		Percentile:    50,   // their median
 		ServerLatency: true, // without what the network took
