@@ -72,7 +72,6 @@ type trial struct {
 	tick     journal.Line            // the last one
 	offset   time.Duration           // of the database's clock
 	steps    []step                  // of the database's clock
-	jumps    []int64                 // when the wall clocks of processes were stepped
 	writes   []write
 	lastSeen string // the request of the last of them
 	counts   map[string]int

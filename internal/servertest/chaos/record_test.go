@@ -125,7 +125,7 @@ func (x *trial) sound() bool {
 func (x *trial) verdict() *verdict {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return judge(record{x.lines, x.writes, x.steps, x.jumps, smallest, largest})
+	return judge(record{x.lines, x.writes, x.steps, smallest, largest})
 }
 
 // summary says what was done, and what came of it.
@@ -147,7 +147,6 @@ func (x *trial) summary(v *verdict) string {
 	row(v.stale, "of these after a later term had begun")
 	row(v.notices, "notices")
 	row(v.tookBack, "of them of orders that had seemed to fail")
-	row(v.anew, "of them of a condition that had seemed to be over, after a wall clock was stepped")
 	row(x.pages.served, fmt.Sprintf("pages served by the hosts, the slowest in %v", x.pages.slowest.Round(time.Millisecond)))
 	fmt.Fprintf(&b, "after the last fault somebody led within %s\n", spread(x.toLead))
 	fmt.Fprintf(&b, "then the size was right within %s\n", spread(x.toSize))

@@ -38,7 +38,6 @@ type record struct {
 	lines    []journal.Line
 	writes   []write // in the order of their arrival
 	steps    []step  // of the database's clock
-	jumps    []int64 // when the wall clock of a process was stepped
 	min, max int
 }
 
@@ -60,7 +59,6 @@ type verdict struct {
 	notices  int
 	against  []string // what must not be
 	tookBack int      // orders that seemed to fail and were told later
-	anew     int      // conditions told anew too early, after a wall clock was stepped
 }
 
 func (v *verdict) fault(format string, args ...any) {
@@ -227,11 +225,7 @@ func (v *verdict) tell(r record) {
 			// How old the state is that a leader starts from is known by the
 			// database's clock, as it was meanwhile.
 			least := quietPeriod - r.stepped(above, l.At) - time.Second
-			switch jumped := slices.ContainsFunc(r.jumps, func(at int64) bool { return at >= above && at <= l.At }); {
-			case above == math.MinInt64 || time.Duration(l.At-above) >= least:
-			case jumped: // a saved state has the times of its writer's wall clock
-				v.anew++
-			default:
+			if above != math.MinInt64 && time.Duration(l.At-above) < least {
 				v.fault("%s told that more is needed than the maximum, %v after that had been told", l.Host, time.Duration(l.At-above))
 			}
 			above = l.At
