@@ -2,7 +2,7 @@
 // processes of the program in the folder host, one PostgreSQL, one fake Platform
 // API, and a script that kills, stops and freezes the processes, cuts them off
 // from the database or the platform, restarts the database, and steps clocks.
-// From this folder:
+// README.md has the output of an hour of it. From this folder:
 //
 //	go test .                                                     # twenty seconds
 //	go test . -run TestChaos -duration 1h -timeout 70m -v         # an hour
