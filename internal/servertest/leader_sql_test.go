@@ -3,6 +3,7 @@ package servertest
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -121,8 +122,19 @@ func TestLeaderConforms(t *testing.T) {
 	})
 }
 
+// sqliteFile returns the DSN of a new file. It is made here, because SQLite does
+// not wait for a lock while two connections make a file one with a log.
 func sqliteFile(t testing.TB) string {
-	return "file:" + filepath.Join(t.TempDir(), "lease.db") + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)"
+	t.Helper()
+	dsn := "file:" + filepath.Join(t.TempDir(), "lease.db") + "?_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)"
+	db, err := sql.Open("sqlite", dsn)
+	if err == nil {
+		err = errors.Join(db.Ping(), db.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dsn
 }
 
 // campaign runs an elector until the test ends, or the returned function is
