@@ -28,7 +28,7 @@ func (a *Autoscaler) commit(r *report) (Decision, error) {
 
 	out := Explanation{
 		From: from, Boot: r.boot, Rules: a.rules, Wish: r.wish, Bends: a.bends, Limit: r.limit, Until: r.until,
-		NextUp: r.nextUp, NextDown: r.nextDown, Err: joined(r.probeErr, r.readErr, r.decideErr, r.orderErr),
+		NextUp: r.nextUp, NextDown: r.nextDown, Err: joined(r.probeFault(), r.readErr, r.decideErr, r.orderErr),
 	}
 	if r.probeErr == nil {
 		out.Sample = r.sample
@@ -55,10 +55,26 @@ func joined(errs ...error) error {
 	return only
 }
 
+// probeFault returns why nothing was measured, unless the Prober is warming up.
+func (r *report) probeFault() error {
+	if r.warming {
+		return nil
+	}
+	return r.probeErr
+}
+
 func (a *Autoscaler) commitProbe(r *report, e Event) {
 	s := &a.state
+	if r.warming {
+		if s.warming.IsZero() {
+			s.warming = r.now
+			e.Kind, e.Detail = WarmingUp, r.probeErr.Error()
+			a.push(e)
+		}
+		return
+	}
 	if r.probeErr == nil {
-		s.probeFailures = 0
+		s.probeFailures, s.warming = 0, time.Time{}
 		s.counters.Probes++
 		e.Kind = Probed
 		a.push(e)
@@ -144,6 +160,7 @@ func (a *Autoscaler) commitOrder(r *report, e Event) {
 		if !a.cfg.DryRun {
 			s.counters.Scales++
 			s.capacity.Desired, s.spending.Size = r.size, r.size
+			s.serving.lowered(r.at, r.size)
 			s.rivalry.order(r.at, e.From, e.To)
 			s.moves.add(move{r.at, e.From, e.To})
 		}

@@ -30,10 +30,20 @@ const (
 	// 0.8 to 1, the most of which is looked at. Range: 0.8 to 1.
 	limitShare = 0.9
 
+	// fullShare is how much of the most that a process has had at work at once it
+	// has at work on average when it is full. Range: 0.7 to 0.9.
+	fullShare = 0.8
+
 	// limitWindow is for how long a limit that was seen is believed. A longer
 	// one outlives a deployment; each end of one may be an overload if Slots is
 	// wrong. Range: 5 to 60 minutes.
 	limitWindow = 15 * time.Minute
+
+	// noiseUp and noiseDown are how many standard deviations of what was counted
+	// the load must lie beyond the present size to change it. Range: 1 to 3 and
+	// 0 to 2.
+	noiseUp   = 2.0
+	noiseDown = 1.0
 )
 
 // DefaultFade is how long a load goes on to count in [Demand].
@@ -150,11 +160,13 @@ func (d Demand) Decide(o Observation) Decision {
 	}
 
 	code := ReasonDemand
-	if limit := l.limit / limitShare; limit > 0 && limit < d.Slots {
+	if limit := max(l.limit/limitShare, l.peak); l.limit > 0 && limit < d.Slots {
 		perProcess, code = limit*d.Target, ReasonLimit
 	}
-	enough := processes(l.rate * l.service / perProcess)
-	want := max(enough, processes(l.faded*l.service/perProcess))
+	need, faded := l.rate*l.service/perProcess, l.faded*l.service/perProcess
+	spread, fadedSpread := l.spread(now, need)
+	enough := processes(need)
+	want := max(enough, processes(faded))
 	reason := Reason{Code: code, Signal: signals, Seen: l.rate * l.service, High: perProcess, Needed: want}
 	if want > enough {
 		reason = Reason{Code: ReasonFading, Count: want, Needed: max(enough, 1), Span: d.Fade}
@@ -163,12 +175,38 @@ func (d Demand) Decide(o Observation) Decision {
 		want, reason.Needed = 1, 1
 	}
 	switch {
+	case want > size && size > 0 && max(need-noiseUp*spread, faded-noiseUp*fadedSpread) <= float64(size):
+		return Decision{Reason: Reason{Code: ReasonNoise, Seen: max(need, faded), Low: spread, Needed: want}}
 	case want >= size:
 		return Decision{Act: want > size, Size: want, Reason: reason}
 	case l.at < d.Fade:
 		return Decision{Reason: Reason{Code: ReasonShort, Seen: l.at.Seconds(), Needed: want, Span: d.Fade}}
 	}
+	if least := processes(faded + noiseDown*fadedSpread); least > want {
+		want = least
+		if want >= size {
+			return Decision{Reason: Reason{Code: ReasonNoise, Seen: faded, Low: fadedSpread, Needed: want}}
+		}
+		reason.Needed = min(reason.Needed, want)
+	}
 	return Decision{Act: true, Size: want, Reason: reason}
+}
+
+// spread returns the standard deviations of the processes needed that come from how
+// few requests were counted: that of the newest sample, and that of the mean of the
+// last Fade. Requests arrive independently of each other, so that a count of N is
+// off by √N. The weights of the mean are worth three quarters of Fade.
+func (l *look) spread(now *Sample, need float64) (newest, faded float64) {
+	n := now.Requests
+	if !(n > 0) || !l.slots {
+		return 0, 0
+	}
+	newest = need / math.Sqrt(n)
+	if now.Span <= 0 {
+		return newest, newest
+	}
+	spans := .75 * float64(l.fade) / float64(now.Span)
+	return newest, newest / math.Sqrt(max(1, spans))
 }
 
 // limitSignals are what tells that a process is at its limit.
@@ -186,6 +224,7 @@ type look struct {
 	faded   float64       // the power mean of all
 	service float64       // mean service time, in seconds
 	limit   float64       // the most that a process had at work at its limit; 0: none was
+	peak    float64       // the most that a process had at work at once
 	at      time.Duration // how far back was measured; a gap counts as vouchFor
 }
 
@@ -224,8 +263,13 @@ func (l *look) back() (now *Sample) {
 			continue
 		}
 		if s.Signals.Has(limitSignals) && s.Ready > 0 && float64(s.QueueTime) > limitAt*float64(s.ServiceTime) && s.ServiceTime > 0 {
-			l.limit = max(l.limit, bounded(s.Throughput)*s.ServiceTime.Seconds()/float64(s.Ready))
+			// A header that says how long a request waited may be wrong or forged.
+			// A process that is at its limit has its slots full all the time.
+			if busy := bounded(s.Throughput) * s.ServiceTime.Seconds() / s.Ready; busy >= fullShare*bounded(s.Peak) {
+				l.limit = max(l.limit, busy)
+			}
 		}
+		l.peak = max(l.peak, bounded(s.Peak))
 		// What was not finished has no service time: the last one known counts.
 		if s.Signals.Has(SignalServiceTime) && s.ServiceTime > 0 && (l.at < demandLong || weight == 0) {
 			w := 1.0

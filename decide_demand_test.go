@@ -48,7 +48,7 @@ func queued(s autoscale.Sample, q time.Duration) autoscale.Sample {
 
 // waited is a sample of 100 requests a second that took 100 ms each in some processes,
 // and waited for q before that.
-func waited(ready int, q time.Duration) autoscale.Sample {
+func waited(ready float64, q time.Duration) autoscale.Sample {
 	s := queued(served(100, 100*ms), q)
 	s.Ready = ready
 	return s

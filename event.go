@@ -86,8 +86,11 @@ const (
 	Futile
 	// BudgetShort is a condition: 80% of the [Budget] are spent, or all of it.
 	BudgetShort
+	// WarmingUp: the Prober has only just begun, and its first measurement is still
+	// to come. Once, when that is first seen. See [ErrWarmingUp].
+	WarmingUp
 
-	lastKind = BudgetShort
+	lastKind = WarmingUp
 )
 
 const (
@@ -106,6 +109,7 @@ var kindNames = [...]string{
 	"probed", "probe_failed", "probe_failing", "decided", "scaled", "scale_failed", "scale_failing", "changed",
 	"limit_reached", "needs_above_max", "needs_below_min", "diff_exceeded", "paused", "stood_down",
 	"leader_changed", "notify_failed", "panicked", "store_failing", "futile", "budget_short",
+	"warming_up",
 }
 
 // Has reports whether k contains every kind of other.
@@ -259,6 +263,8 @@ func (e Event) sentence(b *strings.Builder) {
 	switch e.Kind {
 	case Probed:
 		fmt.Fprintf(b, "measured %v", e.Sample)
+	case WarmingUp:
+		b.WriteString("the prober has only just begun; the size is held until it has measured something")
 	case ProbeFailed:
 		fmt.Fprintf(b, "the probe measured nothing (%d in a row); the size is held", e.Count)
 	case ProbeFailing:

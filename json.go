@@ -126,7 +126,10 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	*s = Sample{Time: in.Time, Ready: in.Ready, Detail: in.Detail}
+	*s = Sample{
+		Time: in.Time, Ready: in.Ready, Peak: in.Peak, Requests: in.Requests, Detail: in.Detail,
+		Span: time.Duration(math.Round(in.Span * float64(time.Second))),
+	}
 	number := func(sig Signals, field *float64) float64 {
 		if field == nil {
 			return 0
@@ -152,6 +155,14 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 	return s.Failure.UnmarshalText([]byte(in.Failure))
 }
 
+// jsonNumber returns v, or 0 for what JSON cannot hold.
+func jsonNumber(v float64) float64 {
+	if v-v != 0 {
+		return 0
+	}
+	return v
+}
+
 // sampleOut is a Sample in JSON.
 type sampleOut struct {
 	Time        time.Time `json:"time"`
@@ -164,13 +175,19 @@ type sampleOut struct {
 	Utilization *float64  `json:"utilization,omitempty"`
 	Backlog     *float64  `json:"backlog,omitempty"`
 	Value       *float64  `json:"value,omitempty"`
-	Ready       int       `json:"ready,omitempty"`
+	Peak        float64   `json:"peak,omitempty"`
+	Requests    float64   `json:"requests,omitempty"`
+	Ready       float64   `json:"ready,omitempty"`
+	Span        float64   `json:"span,omitempty"`
 	Failure     string    `json:"failure,omitempty"`
 	Detail      string    `json:"detail,omitempty"`
 }
 
 func newSampleOut(s Sample) sampleOut {
-	out := sampleOut{Time: s.Time.UTC(), Ready: s.Ready, Detail: s.Detail}
+	out := sampleOut{
+		Time: s.Time.UTC(), Ready: jsonNumber(s.Ready), Peak: jsonNumber(s.Peak), Requests: jsonNumber(s.Requests),
+		Span: s.Span.Seconds(), Detail: s.Detail,
+	}
 	set := func(sig Signals, field **float64, v float64) {
 		// JSON has no NaN and no infinity; what is neither is left out.
 		if s.Signals.Has(sig) && v-v == 0 {

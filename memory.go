@@ -37,6 +37,7 @@ type memory struct {
 	Futility futility   `json:"futility,omitzero"`
 	Spending spending   `json:"spending,omitzero"`
 	Boots    boots      `json:"boots,omitzero"`
+	Serving  serving    `json:"serving,omitempty"`
 
 	Outcome    storedOutcome     `json:"outcome"`
 	Samples    []Sample          `json:"samples,omitempty"`
@@ -121,6 +122,7 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 		Min: s.min, Max: s.max, Rivalry: s.rivalry.shifted(at),
 		ProbeFailures: s.probeFailures, ScaleFailures: s.scaleFailures,
 		Past: s.past.stored(), Futility: s.futility.shifted(at), Spending: s.spending.shifted(at), Boots: s.boots.shifted(at),
+		Serving: s.serving.shifted(at),
 		Wishes:  s.wishes.shifted(at),
 		Outcome: s.outcome.stored(at),
 	}
@@ -185,6 +187,7 @@ func decode(r Record, name string) (*state, error) {
 		probeFailures: m.ProbeFailures, scaleFailures: m.ScaleFailures,
 		wishes: m.Wishes[max(0, len(m.Wishes)-maxSlots):].shifted(at), past: m.Past.past(),
 		futility: m.Futility.shifted(at), spending: m.Spending.shifted(at), boots: m.Boots.shifted(at),
+		serving: m.Serving.shifted(at),
 		outcome: m.Outcome.explanation(at),
 	}
 	for _, v := range m.Moves[max(0, len(m.Moves)-maxMoves):] {

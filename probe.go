@@ -103,32 +103,54 @@ type Sample struct {
 	Failure     Failure       // whether the service failed
 	Detail      string        // the failure in words, without secrets
 
-	// Processes is how many processes Throughput, Arrivals and Busy were
-	// measured in, where that is not all of them: 1 for a prober inside one of
-	// many. The [Autoscaler] multiplies the three up to the processes that
-	// serve, so that a rule is always shown the whole service. A router that
-	// spreads the work at random makes that unbiased. 0: all were measured.
+	// Peak is the most work that was in progress at once in a single process.
+	// 0: not known.
+	Peak float64
+
+	// Span is the time over which Throughput, Arrivals and Busy were measured.
+	// It ends at Time. 0: a moment.
+	Span time.Duration
+
+	// Processes is how many processes the three were measured in, if that is not
+	// all of them: 1 for a prober inside one of many. The [Autoscaler] then works
+	// out what the whole service had from how many processes served during Span,
+	// so that a rule is always shown the whole service. This is right if a router
+	// spreads the work evenly or at random. 0: all were measured.
 	Processes int
 
-	// Ready is how many processes served when it was taken. The [Autoscaler]
-	// sets it; 0: not known.
-	Ready int
+	// Breakdown has the pieces of Span, if a prober measured each by itself. Their
+	// Processes count then, and not those above. The [Autoscaler] clears it. Nil:
+	// the span is one piece.
+	Breakdown *Breakdown
+
+	// Requests is how many arrivals were counted, which says how exact Arrivals
+	// is. The [Autoscaler] sets it if Processes or a Breakdown is given. 0: not known.
+	Requests float64
+
+	// Ready is how many processes served during Span: their harmonic mean. The
+	// [Autoscaler] sets it. 0: not known.
+	Ready float64
 }
 
-// shares are the signals of which a prober may have measured a share.
-const shares = SignalThroughput | SignalArrivals | SignalBusy
-
-// whole returns s for the whole service, of which ready processes serve.
-func (s Sample) whole(ready int) Sample {
-	if s.Processes > 0 && ready > 0 {
-		factor := float64(ready) / float64(s.Processes)
-		s.Throughput *= factor
-		s.Arrivals *= factor
-		s.Busy *= factor
-	}
-	s.Processes, s.Ready = 0, ready
-	return s
+// A Breakdown is what a [Sample] of some of the processes was measured from.
+type Breakdown struct {
+	Parts []Part // oldest first
 }
+
+// A Part is what some of the processes measured in a piece of a [Sample]'s Span.
+type Part struct {
+	Time       time.Time     // when the piece ended
+	Span       time.Duration // how long it was
+	Processes  int           // in how many processes it was measured, 1 or more
+	Throughput float64       // work done per second, in these processes
+	Arrivals   float64       // work begun per second, in these processes
+	Busy       float64       // work in progress, mean, in these processes
+}
+
+// ErrWarmingUp is wrapped by the error of a [Prober] that has measured nothing yet
+// because it has only just begun. For the first two minutes it is not a failure: the
+// size is held, and no alarm is raised.
+var ErrWarmingUp = errors.New("warming up: nothing is measured yet")
 
 // String gives the measured signals and the failure, as "latency 231ms".
 func (s Sample) String() string {
@@ -162,7 +184,8 @@ func (s Sample) String() string {
 // Merge returns a Prober that asks all probers at the same time and makes one
 // [Sample] of their answers. Where two measured the same signal, the earlier
 // argument's counts; the first failure counts, and the latest Time. Processes is
-// that of the first that measured one of the three signals that it is about.
+// that of the first that measured one of the three signals that it is about, and so are
+// Breakdown, Span, Requests and Peak.
 //
 // A prober that measured nothing leaves its signals out of the Sample, with the
 // reason in Detail, so that rules which need them hold; Merge fails only when
@@ -238,7 +261,8 @@ func together(n int, probe func(i int) (Sample, error)) []answer {
 func (s *Sample) merge(from Sample) {
 	fresh := from.Signals &^ s.Signals
 	if s.Signals&shares == 0 && fresh&shares != 0 {
-		s.Processes = from.Processes
+		s.Processes, s.Breakdown, s.Span = from.Processes, from.Breakdown, from.Span
+		s.Requests, s.Peak = from.Requests, from.Peak
 	}
 	s.Signals |= fresh
 	if fresh.Has(SignalLatency) {

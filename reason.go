@@ -14,6 +14,7 @@ type ReasonCode string
 // use others, with its words in [Reason.Text].
 const (
 	ReasonUnmeasured  ReasonCode = "unmeasured"    // nothing was measured in this tick, or the decider failed
+	ReasonWarmingUp   ReasonCode = "warming_up"    // the Prober has only just begun
 	ReasonOutside     ReasonCode = "outside"       // the size, Seen, is not within Low to High, the bounds
 	ReasonOverride    ReasonCode = "override"      // a person set the size
 	ReasonNoSample    ReasonCode = "no_sample"     // nothing the rule could use since the size changed
@@ -28,6 +29,7 @@ const (
 	ReasonPeak        ReasonCode = "peak"          // Needed processes are enough now, and Count were needed within Span
 	ReasonFading      ReasonCode = "fading"        // Needed processes are enough now, and the load of the last Span asks for Count
 	ReasonDemand      ReasonCode = "demand"        // Seen requests at work, at High a process, need Needed processes
+	ReasonNoise       ReasonCode = "noise"         // Seen processes are needed, give or take Low: too few requests were counted to tell that from the present size
 	ReasonLimit       ReasonCode = "limit"         // as ReasonDemand, at High a process, as it had no more at work while requests waited
 	ReasonExceeded    ReasonCode = "exceeded"      // Count of the last Of samples are above High, of Needed
 	ReasonQuiet       ReasonCode = "quiet"         // Count of the last Of samples are above Low, fewer than Needed
@@ -63,6 +65,10 @@ func (r Reason) String() string {
 		return "no reason given"
 	case ReasonUnmeasured:
 		return "nothing was measured"
+	case ReasonWarmingUp:
+		return "the prober is warming up"
+	case ReasonNoise:
+		return fmt.Sprintf("%.2f processes are needed, give or take %.2f: too few requests were counted to tell that from the present size", r.Seen, r.Low)
 	case ReasonOutside:
 		return fmt.Sprintf("%.0f is outside the bounds %.0f to %.0f", r.Seen, r.Low, r.High)
 	case ReasonNoSample:

@@ -90,6 +90,8 @@ type state struct {
 	outcome  Explanation
 
 	probeFailures, scaleFailures int
+	warming                      time.Time // since when the Prober has been warming up; zero: it is not
+	serving                      serving
 
 	conditions conditions
 	recent     ring

@@ -12,6 +12,10 @@ import (
 // is not worth waking somebody.
 const failingAfter = 3
 
+// warmUp is for how long a Prober may say that it is warming up. After that it
+// counts as one that fails.
+const warmUp = 2 * time.Minute
+
 // ceiling is the most that a platform said it permits. It is believed for
 // ceilingAge, because such limits are raised on request.
 type ceiling struct {
@@ -37,6 +41,7 @@ type report struct {
 
 	sample   Sample
 	probeErr error
+	warming  bool // probeErr says that the Prober has only just begun
 
 	capacity Capacity
 	readErr  error
@@ -174,6 +179,7 @@ func (a *Autoscaler) measure(ctx context.Context, r *report) {
 			r.at = r.sample.Time
 		}
 	}
+	r.warming = a.warmingUp(r)
 	if limited.Err() != nil && ctx.Err() == nil {
 		var cancel context.CancelFunc
 		limited, cancel = context.WithTimeout(ctx, a.cfg.Timeout)
@@ -186,6 +192,16 @@ func (a *Autoscaler) measure(ctx context.Context, r *report) {
 	if r.readErr != nil {
 		r.readErr = fmt.Errorf("autoscale: read the size of %s: %w", a.cfg.Name, r.readErr)
 	}
+}
+
+// warmingUp reports whether the Prober has only just begun, and for how long it has
+// said so is still believed.
+func (a *Autoscaler) warmingUp(r *report) bool {
+	if !errors.Is(r.probeErr, ErrWarmingUp) || a.state.probeFailures > 0 {
+		return false
+	}
+	since := a.state.warming
+	return since.IsZero() || r.now.Sub(since) < warmUp
 }
 
 // compare holds the size against the one of the last tick.
@@ -210,6 +226,7 @@ func (a *Autoscaler) compare(r *report) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	s.serving.see(r.at, r.capacity.Ready())
 	s.boots.see(r.at, r.added, r.removed, r.capacity.Pending)
 	r.boot = s.boots.typical(a.cfg.Boot)
 	r.spent = s.spending.spend(r.at, r.capacity.Desired, a.cfg.Budget)
@@ -230,8 +247,8 @@ func (a *Autoscaler) decide(r *report) {
 	s := &a.state
 	// In maintenance the platform answers, and not the service.
 	if r.probeErr == nil && !r.capacity.Maintenance {
-		r.sample = r.sample.whole(r.capacity.Ready())
 		a.mu.Lock()
+		r.sample = s.serving.whole(r.sample, r.capacity.Ready())
 		s.samples.add(r.sample)
 		s.fresh = true
 		a.mu.Unlock()
@@ -246,6 +263,9 @@ func (a *Autoscaler) decide(r *report) {
 	measured := r.probeErr == nil && r.decideErr == nil
 	if !measured || r.capacity.Maintenance {
 		r.wish = Decision{Reason: Reason{Code: ReasonUnmeasured}}
+		if r.warming {
+			r.wish.Reason.Code = ReasonWarmingUp
+		}
 	}
 	rivalUntil, rival := a.rivals(r)
 	c := circumstances{

@@ -26,8 +26,8 @@ const (
 // of cores, from 0 to 1. The zero value is ready. It is safe for concurrent use,
 // and is not to be copied.
 //
-// It measures from one Probe to the next. The first one measures nothing, which is
-// an error, nor does one less than 100 ms or more than 10 minutes after the one
+// It measures from one Probe to the next. The first one measures nothing, and its
+// error wraps [autoscale.ErrWarmingUp]. Nor does one less than 100 ms or more than 10 minutes after the one
 // before. What the process used to start is thus left out.
 //
 // The CPU time is the operating system's (getrusage, GetProcessTimes), because
@@ -97,7 +97,7 @@ func (c *CPU) Probe(context.Context) (autoscale.Sample, error) {
 	c.at, c.used = now, used
 	switch {
 	case last.IsZero():
-		return autoscale.Sample{}, errors.New("traffic: the CPU is measured from one probe to the next, and this was the first")
+		return autoscale.Sample{}, fmt.Errorf("traffic: %w: the CPU is measured from one probe to the next, and this was the first", autoscale.ErrWarmingUp)
 	case passed > mostInterval:
 		return autoscale.Sample{}, fmt.Errorf("traffic: the CPU is measured from one probe to the next, and the last one was %v ago, more than %v: the next one measures", passed.Round(time.Second), mostInterval)
 	}

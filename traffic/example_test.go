@@ -47,7 +47,7 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// <nil>
-	// traffic: nothing is measured yet: it takes a whole window of 1m0s, and 0s have passed
+	// traffic: warming up: nothing is measured yet: it takes a few seconds from the first request, or 1m0s without one; 0s have passed since New
 }
 
 // The requests and the processors make one sample.
@@ -56,8 +56,8 @@ func ExampleCPU() {
 	_, err := prober.Probe(context.Background())
 	fmt.Println(err)
 	// Output:
-	// autoscale: merge: nothing was measured: prober 1 of 2: traffic: nothing is measured yet: it takes a whole window of 15s, and 0s have passed
-	// prober 2 of 2: traffic: the CPU is measured from one probe to the next, and this was the first
+	// autoscale: merge: nothing was measured: prober 1 of 2: traffic: warming up: nothing is measured yet: it takes a few seconds from the first request, or 15s without one; 0s have passed since New
+	// prober 2 of 2: traffic: warming up: nothing is measured yet: the CPU is measured from one probe to the next, and this was the first
 }
 
 // Each process publishes what it measured, and the one that leads adds it up.

@@ -1,28 +1,34 @@
 package traffic
 
-import (
-	"net/http"
-	"strings"
+import "net/http"
 
-	"github.com/autoscalebot/autoscale"
-)
-
-// Handler returns a handler that counts the requests that it passes on to next. It
-// passes on the [http.ResponseWriter] that it was given, so that hijacking, flushing
-// and [http.ResponseController] work as they do without it. A panic of next goes
-// through it. Nil is [http.DefaultServeMux], as in [http.Server].
+// Handler returns a handler that counts the requests that it passes on to next. Nil
+// is [http.DefaultServeMux], as in [http.Server]. A panic of next goes through it.
+//
+// Handler gives next an [http.ResponseWriter] that sees what the answer is. It has
+// the same optional interfaces as the one that the server gave: [http.Flusher],
+// FlushError, [http.Hijacker], [http.Pusher], [io.ReaderFrom], [io.StringWriter] and
+// [http.CloseNotifier]. [http.ResponseController] works as it does without Handler.
+// The answer, and never the request's headers, decides what is left out, as the
+// package documentation says. One thing is lost: [http.MaxBytesReader] cannot tell the
+// server to close the connection after a body that is too long. The server then reads
+// up to 256 KiB more of it before it closes the connection.
 //
 // Put it outside everything else that takes time, once: a request that passes
 // through two handlers of one Traffic counts twice. The handlers of several servers
 // may share a Traffic.
 //
-// The queue time is taken from the header X-Request-Start: a number of seconds,
-// milliseconds, microseconds or nanoseconds since 1970, told apart by its size,
-// with or without "t=" and decimals, as Heroku, Render, Scalingo, nginx, Apache and
-// others send it. The clocks of two machines differ by some milliseconds: a time
-// before the router's counts as 0, and so small queue times mean little. One that
-// is more than a minute before or after is ignored, since no router waits so
-// long. Where no proxy sets the header, anybody can: strip it there.
+// The queue time is taken from the headers X-Request-Start and X-Queue-Start. Each
+// value is a number of seconds, milliseconds, microseconds or nanoseconds since 1970,
+// told apart by its size, with or without "t=", quotes and decimals, as Heroku,
+// Render, Scalingo, nginx, Apache and others send it. Where several proxies sent a
+// value, in one line or in several, the earliest one counts. A value that is more
+// than a minute before or after now is ignored, since no router waits so long. So is
+// what is not a time, such as "-". At most 1 KiB of each header is read.
+//
+// The clocks of two machines differ by some milliseconds: a time before the router's
+// counts as 0, and so small queue times mean little. Where no proxy replaces these
+// headers, any client can set them: have the proxy remove them.
 func (t *Traffic) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		next = http.DefaultServeMux
@@ -37,30 +43,14 @@ type handler struct {
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t := h.t
-	if uncounted(r) || t.opts.Skip != nil && t.opts.Skip(r) {
+	if t.opts.Skip != nil && t.opts.Skip(r) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	shard, began := t.begin(r.Header["X-Request-Start"])
-	defer t.end(shard, began, t.opts.Longest)
+	w, a := wrap(w)
+	a.t, a.connect = t, r.Method == http.MethodConnect
+	a.shard, a.began = t.begin(r.Header)
+	defer a.end()
 	h.next.ServeHTTP(w, r)
-}
-
-// uncounted reports whether r is the autoscaler's own, or opens a connection that
-// waits. The keys of headers are in the form in which net/http keeps them.
-func uncounted(r *http.Request) bool {
-	if _, ok := r.Header[autoscale.HeaderTimeout]; ok {
-		return true
-	}
-	switch r.Method {
-	case http.MethodConnect:
-		return true
-	case http.MethodGet:
-		if v := r.Header["Upgrade"]; len(v) > 0 && strings.EqualFold(v[0], "websocket") {
-			return true
-		}
-		v := r.Header["Accept"]
-		return len(v) == 1 && v[0] == "text/event-stream"
-	}
-	return false
+	a.decide(http.StatusOK) // what the server sends if next sent nothing
 }

@@ -1,7 +1,6 @@
 package traffic_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -11,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/heartbeat"
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
@@ -28,71 +27,195 @@ func counted(t *testing.T, tr *traffic.Traffic, begun, ended int) {
 	}
 }
 
-// What is handed on is the very same ResponseWriter, which therefore can all that
-// it could.
-func TestTransparent(t *testing.T) {
-	rec := httptest.NewRecorder()
-	req := httptest.NewRequest("GET", "/", nil)
-	called := false
-	traffic.New().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		called = w == http.ResponseWriter(rec) && r == req
-	})).ServeHTTP(rec, req)
-	if !called {
-		t.Error("the handler was not given the ResponseWriter and Request as they were")
+// A client may send any headers it likes: an ordinary answer counts.
+func TestNoRequestHeaderHides(t *testing.T) {
+	tests := []struct {
+		method string
+		header http.Header
+	}{
+		{"GET", nil},
+		{"POST", nil},
+		{"GET", http.Header{"Autoscale-Timeout-Ms": {"1"}}},
+		{"GET", http.Header{"Autoscale-Timeout-Ms": {""}}},
+		{"HEAD", http.Header{"Autoscale-Timeout-Ms": {"5000"}, "Autoscale-Heartbeat": {"ok"}}},
+		{"GET", http.Header{"Autoscale-Heartbeat": {"ok"}}},
+		{"GET", http.Header{"Authorization": {"Bearer secret"}}},
+		{"GET", http.Header{"Accept": {"text/event-stream"}}},
+		{"GET", http.Header{"Accept": {"TEXT/EVENT-STREAM;q=1.0, */*"}, "Cache-Control": {"no-cache"}, "Last-Event-Id": {"7"}}},
+		{"POST", http.Header{"Accept": {"application/json", "text/event-stream"}}},
+		{"POST", http.Header{"Content-Type": {"text/event-stream"}}},
+		{"GET", http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, "Sec-Websocket-Version": {"13"}}},
+		{"GET", http.Header{"Upgrade": {"websocket, h2c"}}},
+		{"GET", http.Header{"Upgrade": {"h2c"}, "Connection": {"Upgrade, HTTP2-Settings"}, "Http2-Settings": {"AAMAAABkAARAAAAAAAIAAAAA"}}},
+		{"GET", http.Header{":protocol": {"websocket"}}},
+		{"GET", http.Header{"Purpose": {"prefetch"}, "User-Agent": {"kube-probe/1.33"}, "Range": {"bytes=0-0"}, "Te": {"trailers"}}},
+		{"PUT", http.Header{"Expect": {"100-continue"}, "Content-Encoding": {"gzip"}}},
+	}
+	answers := map[string]http.HandlerFunc{
+		"text":      func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") },
+		"nothing":   func(http.ResponseWriter, *http.Request) {},
+		"not found": http.NotFound,
+		"other stream": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-ndjson")
+			w.(http.Flusher).Flush()
+		},
+	}
+	for name, answer := range answers {
+		for _, tt := range tests {
+			tr := traffic.New()
+			r := httptest.NewRequest(tt.method, "/", nil)
+			r.Header = tt.header
+			tr.Handler(answer).ServeHTTP(httptest.NewRecorder(), r)
+			if begun, ended := tr.Counted(); begun != 1 || ended != 1 {
+				t.Errorf("%s with %v, answered by %s: %d began and %d ended, want 1 and 1", tt.method, tt.header, name, begun, ended)
+			}
+		}
 	}
 }
 
-func TestLeftOut(t *testing.T) {
+// The answer decides, at the moment at which it is sent.
+func TestAnswerDecides(t *testing.T) {
+	typed := func(contentType string, send func(w http.ResponseWriter)) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", contentType)
+			send(w)
+		}
+	}
+	header := func(status int) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) { w.WriteHeader(status) }
+	}
+	write := func(w http.ResponseWriter) { w.Write(nil) }
+	flush := func(w http.ResponseWriter) { w.(http.Flusher).Flush() }
+	control := func(w http.ResponseWriter) { http.NewResponseController(w).Flush() }
 	tests := []struct {
 		name, method string
-		header       http.Header
-		path         string
-		counts       bool
+		send         func(w http.ResponseWriter)
+		during, end  int // the requests that count
 	}{
-		{"page", "GET", http.Header{"Accept": {"text/html"}}, "/", true},
-		{"post", "POST", nil, "/", true},
-		{"probe", "GET", http.Header{autoscale.HeaderTimeout: {"5000"}}, "/", false},
-		{"websocket", "GET", http.Header{"Upgrade": {"WebSocket"}, "Connection": {"Upgrade"}}, "/", false},
-		{"websocket over HTTP/2", "CONNECT", http.Header{":protocol": {"websocket"}}, "/", false},
-		{"the offer of HTTP/2", "GET", http.Header{"Upgrade": {"h2c"}}, "/", true},
-		{"event stream", "GET", http.Header{"Accept": {"text/event-stream"}}, "/", false},
-		{"one that would take a stream as well", "POST", http.Header{"Accept": {"application/json, text/event-stream"}}, "/", true},
-		{"posts have no EventSource", "POST", http.Header{"Accept": {"text/event-stream"}}, "/", true},
-		{"skipped", "GET", nil, "/static/logo.png", false},
+		{"event stream", "GET", typed("text/event-stream", header(200)), 0, 0},
+		{"by Write", "GET", typed("text/event-stream", write), 0, 0},
+		{"by WriteString", "GET", typed("text/event-stream", func(w http.ResponseWriter) { io.WriteString(w, ":\n") }), 0, 0},
+		{"by Flush", "GET", typed("text/event-stream", flush), 0, 0},
+		{"by the controller's Flush", "GET", typed("text/event-stream", control), 0, 0},
+		{"with parameters", "GET", typed("text/event-stream;charset=utf-8", flush), 0, 0},
+		{"with spaces", "GET", typed("  Text/Event-Stream ; charset=utf-8", flush), 0, 0},
+		{"in upper case", "POST", typed("TEXT/EVENT-STREAM", flush), 0, 0},
+		{"with another status", "PUT", typed("text/event-stream", header(503)), 0, 0},
+		{"after early hints", "GET", func(w http.ResponseWriter) {
+			w.WriteHeader(103)
+			typed("text/event-stream", flush)(w)
+		}, 0, 0},
+		{"which is empty", "GET", typed("text/event-stream", func(http.ResponseWriter) {}), 1, 0},
+		{"early hints alone", "GET", typed("text/event-stream", func(w http.ResponseWriter) {
+			w.WriteHeader(100)
+			w.WriteHeader(102)
+			w.WriteHeader(103)
+			w.Header().Del("Content-Type")
+		}), 1, 1},
+		{"another type", "GET", typed("text/event-streams", flush), 1, 1},
+		{"part of a type", "GET", typed("text/event", flush), 1, 1},
+		{"a parameter", "GET", typed("text/plain; text/event-stream", flush), 1, 1},
+		{"no type", "GET", write, 1, 1},
+		{"a type that comes too late", "GET", func(w http.ResponseWriter) {
+			w.Write(nil)
+			typed("text/event-stream", header(200))(w)
+		}, 1, 1},
+		{"switching protocols", "GET", header(101), 0, 0},
+		{"connect", "CONNECT", header(200), 0, 0},
+		{"connect, by Flush", "CONNECT", flush, 0, 0},
+		{"connect refused", "CONNECT", header(403), 1, 1},
+		{"connect redirected", "CONNECT", header(302), 1, 1},
+		{"heartbeat", "GET", func(w http.ResponseWriter) {
+			w.Header().Set("Autoscale-Heartbeat", "fail")
+			w.WriteHeader(503)
+		}, 0, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := traffic.New(traffic.Options{Skip: func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/static/") }})
-			called := 0
-			h := tr.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called++ }))
-			r := httptest.NewRequest(tt.method, "http://example.com"+tt.path, nil)
-			r.Header = tt.header
-			h.ServeHTTP(httptest.NewRecorder(), r)
-			want := 0
-			if tt.counts {
-				want = 1
-			}
-			counted(t, tr, want, want)
-			if called != 1 {
-				t.Errorf("the handler was called %d times", called)
-			}
+			tr := traffic.New()
+			h := tr.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				counted(t, tr, 1, 0)
+				tt.send(w)
+				counted(t, tr, tt.during, 0)
+			}))
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(tt.method, "http://example.com/", nil))
+			counted(t, tr, tt.end, tt.end)
 		})
 	}
 }
 
-func TestPanicGoesThroughAndCounts(t *testing.T) {
-	tr := traffic.New()
-	boom := errors.New("boom")
-	h := tr.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(boom) }))
-	func() {
-		defer func() {
-			if p := recover(); p != boom {
-				t.Errorf("recovered %v, want %v", p, boom)
+// The pages of package heartbeat are left out, if they answer as a heartbeat.
+func TestHeartbeat(t *testing.T) {
+	secret := "0123456789abcdef0123456789abcdef"
+	beat := func(check func(context.Context) error) http.Handler {
+		return heartbeat.Handler(heartbeat.NoDefaults(), heartbeat.Check("a", check), heartbeat.Token(secret))
+	}
+	ok := beat(func(context.Context) error { return nil })
+	tests := []struct {
+		name, method, token string
+		h                   http.Handler
+		status, count       int
+	}{
+		{"ok", "GET", secret, ok, 200, 0},
+		{"fail", "GET", secret, beat(func(context.Context) error { return errors.New("no") }), 503, 0},
+		{"no token", "GET", "wrong", ok, 404, 1},
+		{"no heartbeat", "POST", secret, ok, 405, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := traffic.New()
+			r := httptest.NewRequest(tt.method, "/heartbeat", nil)
+			r.Header.Set("Autoscale-Timeout-Ms", "5000")
+			r.Header.Set("Authorization", "Bearer "+tt.token)
+			rec := httptest.NewRecorder()
+			tr.Handler(tt.h).ServeHTTP(rec, r)
+			if rec.Code != tt.status {
+				t.Errorf("status %d, want %d", rec.Code, tt.status)
 			}
+			counted(t, tr, tt.count, tt.count)
+		})
+	}
+}
+
+func TestSkip(t *testing.T) {
+	tr := traffic.New(traffic.Options{Skip: func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/static/") }})
+	rec := httptest.NewRecorder()
+	tr.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if w != http.ResponseWriter(rec) {
+			t.Error("a request that is skipped was given another ResponseWriter")
+		}
+	})).ServeHTTP(rec, httptest.NewRequest("GET", "/static/logo.png", nil))
+	counted(t, tr, 0, 0)
+}
+
+func TestPanicGoesThroughAndCounts(t *testing.T) {
+	boom := errors.New("boom")
+	for name, tt := range map[string]struct {
+		before func(w http.ResponseWriter)
+		want   int
+	}{
+		"at once":           {func(http.ResponseWriter) {}, 1},
+		"before the stream": {func(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/event-stream") }, 1},
+		"within the stream": {func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			w.WriteHeader(200)
+		}, 0},
+	} {
+		tr := traffic.New()
+		h := tr.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			tt.before(w)
+			panic(boom)
+		}))
+		func() {
+			defer func() {
+				if p := recover(); p != boom {
+					t.Errorf("%s: recovered %v, want %v", name, p, boom)
+				}
+			}()
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 		}()
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
-	}()
-	counted(t, tr, 1, 1)
+		counted(t, tr, tt.want, tt.want)
+	}
 }
 
 func TestNilHandler(t *testing.T) {
@@ -101,96 +224,4 @@ func TestNilHandler(t *testing.T) {
 	if rec.Code != http.StatusNotFound {
 		t.Errorf("status %d, want that of http.DefaultServeMux", rec.Code)
 	}
-}
-
-// serve starts a real server, whose Close waits for its handlers.
-func serve(t *testing.T, tr *traffic.Traffic, h http.HandlerFunc, http2 bool) *httptest.Server {
-	s := httptest.NewUnstartedServer(tr.Handler(h))
-	s.EnableHTTP2 = http2
-	if http2 {
-		s.StartTLS()
-	} else {
-		s.Start()
-	}
-	t.Cleanup(s.Close)
-	return s
-}
-
-func TestServer(t *testing.T) {
-	for _, http2 := range []bool{false, true} {
-		name := map[bool]string{false: "HTTP 1.1", true: "HTTP 2"}[http2]
-		t.Run(name, func(t *testing.T) {
-			tr := traffic.New()
-			release := make(chan struct{})
-			s := serve(t, tr, func(w http.ResponseWriter, r *http.Request) {
-				c := http.NewResponseController(w)
-				if err := c.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
-					t.Errorf("SetWriteDeadline: %v", err)
-				}
-				io.WriteString(w, "first\n")
-				if err := c.Flush(); err != nil {
-					t.Errorf("Flush: %v", err)
-				}
-				<-release // the client has read the first line by then
-				if _, ok := w.(io.ReaderFrom); ok == http2 {
-					t.Errorf("io.ReaderFrom: %v", ok)
-				}
-				if _, ok := w.(http.Pusher); ok != http2 {
-					t.Errorf("http.Pusher: %v", ok)
-				}
-				io.Copy(w, strings.NewReader(r.Proto))
-			}, http2)
-			res, err := s.Client().Get(s.URL)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
-			body := bufio.NewReader(res.Body)
-			if line, err := body.ReadString('\n'); line != "first\n" {
-				t.Fatalf("%q, %v", line, err)
-			}
-			counted(t, tr, 1, 0) // while it runs
-			close(release)
-			rest, err := io.ReadAll(body)
-			if err != nil || string(rest) != res.Proto || (res.ProtoMajor == 2) != http2 {
-				t.Errorf("%q, %v over %s", rest, err, res.Proto)
-			}
-			s.Close()
-			counted(t, tr, 1, 1)
-		})
-	}
-}
-
-func TestHijack(t *testing.T) {
-	tr := traffic.New()
-	ended := make(chan struct{})
-	s := serve(t, tr, func(w http.ResponseWriter, _ *http.Request) {
-		defer close(ended)
-		conn, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Errorf("Hijack: %v", err)
-			return
-		}
-		defer conn.Close()
-		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-		rw.Flush()
-		line, _ := rw.ReadString('\n')
-		rw.WriteString(strings.ToUpper(line))
-		rw.Flush()
-	}, false)
-	r, _ := http.NewRequestWithContext(t.Context(), "GET", s.URL, nil)
-	r.Header.Set("Connection", "Upgrade")
-	r.Header.Set("Upgrade", "websocket")
-	res, err := s.Client().Do(r)
-	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("%v, %v", res, err)
-	}
-	conn := res.Body.(io.ReadWriteCloser)
-	defer conn.Close()
-	io.WriteString(conn, "hello\n")
-	if line, err := bufio.NewReader(conn).ReadString('\n'); line != "HELLO\n" {
-		t.Errorf("%q, %v", line, err)
-	}
-	<-ended
-	counted(t, tr, 0, 0)
 }

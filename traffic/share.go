@@ -2,10 +2,9 @@ package traffic
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
-	"fmt"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/count"
 )
 
 // A Board is where the processes of a service put what they measured, for the one
@@ -36,82 +35,6 @@ type Share struct {
 
 // Bounds of what is on a [Board].
 const (
-	MaxShares    = 1000    // that are read; as many processes are enough to know the rest by
-	MaxShareSize = 2 << 10 // bytes of a share
+	MaxShares    = 1000          // that are read; as many processes are enough to know the rest by
+	MaxShareSize = count.MaxSize // bytes of a share
 )
-
-// The first byte of a share is its version. What has another one is another
-// release's, and is left out of the sum.
-const shareVersion = 1
-
-// encode returns m in about 10 bytes, and 2 to 6 more for each slot in use.
-func (m *measurement) encode() []byte {
-	b := []byte{shareVersion}
-	for _, n := range []uint64{
-		uint64(m.window / time.Second), m.begun, uint64(max(m.busy, 0)), uint64(m.served),
-		m.queued, uint64(m.waited), m.long,
-	} {
-		b = binary.AppendUvarint(b, n)
-	}
-	gap := uint64(0)
-	for _, n := range m.slots {
-		if n == 0 {
-			gap++
-			continue
-		}
-		b = binary.AppendUvarint(b, gap)
-		b = binary.AppendUvarint(b, n)
-		gap = 0
-	}
-	return b
-}
-
-// Nobody counts more than this in a minute; below it, no sum overflows.
-const (
-	mostRequests = 1 << 32
-	mostBusy     = 1 << 24 // in progress at once
-)
-
-// decode reads what encode wrote, and trusts nothing: a board is shared.
-func decode(b []byte) (measurement, error) {
-	if len(b) == 0 || len(b) > MaxShareSize {
-		return measurement{}, fmt.Errorf("a share of %d bytes", len(b))
-	}
-	if b[0] != shareVersion {
-		return measurement{}, fmt.Errorf("a share of version %d, and not %d", b[0], shareVersion)
-	}
-	b = b[1:]
-	good := true
-	next := func(most uint64) uint64 {
-		n, size := binary.Uvarint(b)
-		if size <= 0 || n > most {
-			good = false
-			return 0
-		}
-		b = b[size:]
-		return n
-	}
-	m := measurement{window: time.Duration(next(uint64(maxWindow/time.Second))) * time.Second}
-	m.begun = next(mostRequests)
-	m.busy = int64(next(uint64(m.window) * mostBusy))
-	m.served = int64(next(1 << 62))
-	m.queued = next(m.begun)
-	m.waited = int64(next(1 << 62))
-	m.long = next(mostRequests)
-	timed := uint64(0)
-	for slot := uint64(0); good && len(b) > 0; slot++ {
-		slot += next(slots)
-		n := next(mostRequests)
-		if slot >= slots || n == 0 {
-			good = false
-			break
-		}
-		m.slots[slot] = n
-		timed += n
-	}
-	if !good || m.window == 0 || float64(m.served) > float64(timed)*float64(maxLongest) ||
-		float64(m.waited) > float64(m.queued)*float64(maxQueueTime) {
-		return measurement{}, errors.New("a share that makes no sense")
-	}
-	return m, nil
-}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/count"
 )
 
 // DefaultInterval is how often a [Shared] publishes unless told otherwise.
@@ -29,15 +30,17 @@ const boardTimeout = 3 * time.Second
 //	go shared.Run(ctx) // in every process
 //	go autoscale.New(autoscale.Config{Prober: shared, Elector: leader.SQL(db), …}).Run(ctx)
 //
-// Arrivals, Throughput and Busy are sums, the mean times are weighted by the
-// requests, and Latency is the percentile of all requests together.
-// [autoscale.Sample.Processes] is how many processes that is, from which the
-// Autoscaler extrapolates to those that serve and have not published yet, or
-// that published before they were stopped.
+// A share has what its process counted in each second of the last minute. Arrivals,
+// Throughput and Busy are added up second by second, and [autoscale.Sample.Breakdown]
+// says how many processes reported each second. The Autoscaler divides by the part
+// of the serving processes that this was. A process that started, was killed or
+// published late is thus counted in the seconds that it reported, and in no other.
 //
-// A share counts until it is two and a half Intervals old by the clock of the board,
-// so that one publication may fail. The share of a process that was told to stop is
-// taken down, and that of one which was killed ends by its age.
+// ServiceTime and QueueTime are of all requests together, and so is Latency. They
+// are of shares that are at most two and a half Intervals old by the clock of the
+// board. The share of a process that is told to stop is taken down.
+//
+// Shares of the release before this one are read too.
 //
 // When the board cannot be read, or is empty, what this process measured itself
 // stands for all, as in [Traffic.Probe], and Detail says so.
@@ -137,14 +140,14 @@ func (s *Shared) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		m, err := s.Traffic.measure()
+		r, ended, err := s.Traffic.report()
 		if err != nil { // not yet
 			timer.Reset(time.Second)
 			continue
 		}
 		timer.Reset(s.interval())
 		up = true // perhaps even if it fails
-		err = s.publish(ctx, m.encode())
+		err = s.publish(ctx, r.Encode(time.Since(ended)))
 		switch {
 		case err != nil && !failing && ctx.Err() == nil:
 			failing = true
@@ -163,47 +166,47 @@ func (s *Shared) Probe(ctx context.Context) (autoscale.Sample, error) {
 		return autoscale.Sample{}, err
 	}
 	fresh := s.interval() * 5 / 2
-	shares, boardErr := s.read(ctx, fresh)
+	window := s.Traffic.opts.Window
+	shares, boardErr := s.read(ctx, max(fresh, window+s.interval()))
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return autoscale.Sample{}, context.Cause(ctx)
 	}
-	own, ownErr := s.Traffic.measure()
-	var all sum
-	ended := time.Now()
+	own, ended, ownErr := s.Traffic.report()
+	now := time.Now()
+	var all count.Sum
 	if ownErr == nil {
-		ended = own.ended
-		all.add(own) // it is younger than what was published
+		all.Add(&own, 0, true) // it is younger than what was published
+	} else {
+		ended = now
 	}
-	var strange int
-	var strangeErr error
+	var posted []count.Posted
+	young := 0
 	for _, share := range shares[:min(len(shares), MaxShares)] {
-		if share.Member == s.name() && ownErr == nil {
-			continue
+		if share.Age < fresh {
+			young++
 		}
-		m, err := decode(share.Data)
-		if err != nil {
-			strange, strangeErr = strange+1, err
-			continue
+		if share.Member != s.name() || ownErr != nil {
+			posted = append(posted, count.Posted{Data: share.Data, Age: share.Age})
 		}
-		all.add(m)
 	}
+	strange, strangeErr := all.Gather(posted, now.Sub(ended), fresh)
 	detail := ""
 	switch {
 	case boardErr != nil:
 		detail = "only this process was measured, as the board of all could not be read: " + boardErr.Error()
-	case len(shares) == 0:
+	case young == 0:
 		detail = fmt.Sprintf("only this process was measured, as the board of all has no share of the last %v: does Shared.Run run in every process?", fresh)
 	case strange > 0:
 		detail = fmt.Sprintf("%d of %d shares on the board were left out, for example %v: is another release still running?", strange, len(shares), strangeErr)
 	}
-	if all.processes == 0 {
+	sample := all.Sample(window, s.Traffic.opts.Percentile, ended)
+	if sample.Breakdown == nil {
 		err := ownErr
 		if detail != "" {
 			err = fmt.Errorf("%w; %s", ownErr, detail)
 		}
 		return autoscale.Sample{}, err
 	}
-	sample := all.sample(s.Traffic.opts.Percentile, ended)
 	sample.Detail = detail
 	return sample, nil
 }

@@ -64,9 +64,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/count"
 )
 
 // What Options are unless they say otherwise.
@@ -123,8 +125,8 @@ func (o Options) Validate() error {
 	if !(o.Percentile > 0 && o.Percentile < 100) {
 		errs = append(errs, fmt.Errorf("traffic: Percentile is %v: it must be above 0 and below 100, as in 95, or 0 for %d", o.Percentile, DefaultPercentile))
 	}
-	if o.Longest < time.Millisecond || o.Longest > maxLongest {
-		errs = append(errs, fmt.Errorf("traffic: Longest is %v: it must be from 1ms to %v, or 0 for %v", o.Longest, maxLongest, DefaultLongest))
+	if o.Longest < time.Millisecond || o.Longest > count.MaxLongest {
+		errs = append(errs, fmt.Errorf("traffic: Longest is %v: it must be from 1ms to %v, or 0 for %v", o.Longest, count.MaxLongest, DefaultLongest))
 	}
 	return errors.Join(errs...)
 }
@@ -134,7 +136,9 @@ func (o Options) Validate() error {
 type Traffic struct {
 	opts  Options
 	fault error
-	counter
+	base  time.Time      // when it began; since then, moments are nanoseconds
+	epoch atomic.Int64   // base by the wall clock, in ns since 1970, as of the last second
+	count *count.Counter // by the second
 }
 
 // New returns a Traffic that has counted nothing yet. It starts nothing. At most
@@ -146,46 +150,76 @@ func New(options ...Options) *Traffic {
 	if len(options) > 0 {
 		o = options[0]
 	}
-	t := &Traffic{opts: o.withDefaults(), fault: o.Validate()}
+	t := &Traffic{opts: o.withDefaults(), fault: o.Validate(), base: time.Now()}
 	if len(options) > 1 {
 		t.fault = errors.Join(t.fault, fmt.Errorf("traffic: New was given %d Options: give one", len(options)))
 	}
 	if t.fault != nil {
 		t.opts.Window, t.opts.Longest = DefaultWindow, DefaultLongest // to count by, as nothing is told
 	}
-	t.start(int(t.opts.Window / time.Second))
+	t.epoch.Store(t.base.UnixNano())
+	t.count = count.New(t.opts.Longest, 0)
 	return t
 }
+
+// Options returns the options, with the defaults filled in.
+func (t *Traffic) Options() Options { return t.opts }
 
 // Validate returns the faults of the options.
 func (t *Traffic) Validate() error { return t.fault }
 
+// now returns the present moment, in a second whose beginning has been recorded.
+func (t *Traffic) now() int64 {
+	now := int64(time.Since(t.base))
+	if t.count.Advance(now) {
+		wall := time.Now() // which may have been set since
+		t.epoch.Store(wall.UnixNano() - int64(wall.Sub(t.base)))
+	}
+	return now
+}
+
+type shard = count.Shard
+
+// begin counts a request that begins, with the queue time that its header says.
+func (t *Traffic) begin(h http.Header) (*shard, int64) {
+	now := t.now()
+	// Asking for the wall clock would take as long as all the rest.
+	waited, ok := queueTimeOf(h, t.epoch.Load()+now)
+	if !ok {
+		waited = -1
+	}
+	return t.count.Begin(now, waited), now
+}
+
+// end counts the end of a request.
+func (t *Traffic) end(s *shard, began int64) { t.count.End(s, began, t.now()) }
+
+// leave takes back a request that turned out to be a connection which waits.
+func (t *Traffic) leave(s *shard, _ int64) { t.count.Leave(s, t.now()) }
+
 // Probe returns what was measured in the window that ended with the last complete
-// second. It does no I/O. An error says that there was no whole window yet.
+// second. It does no I/O. Its error wraps [autoscale.ErrWarmingUp] until there was
+// enough to measure.
 func (t *Traffic) Probe(context.Context) (autoscale.Sample, error) {
-	m, err := t.measure()
+	r, ended, err := t.report()
 	if err != nil {
 		return autoscale.Sample{}, err
 	}
-	var s sum
-	s.add(m)
-	return s.sample(t.opts.Percentile, m.ended), nil
+	var s count.Sum
+	s.Add(&r, 0, true)
+	return s.Sample(t.opts.Window, t.opts.Percentile, ended), nil
 }
 
-// measure returns what was counted in the last window.
-func (t *Traffic) measure() (measurement, error) {
+// report returns what was counted, and when its last second ended.
+func (t *Traffic) report() (r count.Report, ended time.Time, err error) {
 	if t.fault != nil {
-		return measurement{}, t.fault
+		return r, ended, t.fault
 	}
 	now := time.Now()
-	before, after, since := t.window(now.Sub(t.base))
-	switch {
-	case before == nil:
-		return measurement{}, fmt.Errorf("traffic: nothing is measured yet: it takes a whole window of %v, and %v have passed", t.opts.Window, since.Truncate(time.Second))
-	case before.begun == 0 && after.begun > 0:
-		return measurement{}, fmt.Errorf("traffic: nothing is measured yet: the first request came within the last %v: only from a whole window after it is the traffic known", t.opts.Window)
+	since := now.Sub(t.base)
+	r, ok := t.count.Report(int64(since), t.opts.Window)
+	if !ok {
+		return r, ended, fmt.Errorf("traffic: %w: it takes a few seconds from the first request, or %v without one; %v have passed since New", autoscale.ErrWarmingUp, t.opts.Window, since.Truncate(time.Second))
 	}
-	m := before.until(after, t.opts.Window)
-	m.ended = now.Add(since.Truncate(time.Second) - since)
-	return m, nil
+	return r, now.Add(r.Ended - since), nil
 }

@@ -1,0 +1,123 @@
+package count
+
+import (
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// A Sum is what several processes counted, second by second.
+type Sum struct {
+	Processes int // reports that were added
+
+	seconds [Seconds]second // the last one that was over first
+	timed   uint64          // requests in slots
+	served  float64
+	queued  uint64 // requests in waits
+	waits   [waitSlots]uint64
+	slots   [slots]uint64
+}
+
+// second is what the processes that reported a second counted in it.
+type second struct {
+	processes                int
+	begun, ended, busy, peak float64
+}
+
+// Add adds a report whose last second ended the given number of seconds before the
+// last one of the sum. Its times count if its last second is one of the window that
+// Sample is asked for, as timed says.
+func (s *Sum) Add(r *Report, ago int, timed bool) {
+	s.Processes++
+	for i, v := range r.Seconds {
+		at := ago + len(r.Seconds) - 1 - i
+		if at < 0 || at >= Seconds {
+			continue
+		}
+		to := &s.seconds[at]
+		to.processes++
+		to.begun += v.Begun
+		to.ended += v.Ended
+		to.busy += v.Busy
+		to.peak = max(to.peak, v.Peak)
+	}
+	if !timed {
+		return
+	}
+	for i, n := range r.slots {
+		s.slots[i] += n
+		s.timed += n
+	}
+	s.served += float64(r.served)
+	for i, n := range r.waits {
+		s.waits[i] += n
+		s.queued += n
+	}
+}
+
+// Sample returns what was counted in the window that ended at the given moment, when
+// the last second of the sum was over. percentile is that of Latency. The rates are
+// those of the processes that reported, in the Breakdown by the second.
+func (s *Sum) Sample(window time.Duration, percentile float64, ended time.Time) autoscale.Sample {
+	out := autoscale.Sample{
+		Time:    ended,
+		Signals: autoscale.SignalThroughput | autoscale.SignalArrivals | autoscale.SignalBusy,
+	}
+	n := min(int(window/time.Second), Seconds)
+	parts := make([]autoscale.Part, 0, n)
+	for i := n - 1; i >= 0; i-- {
+		v := &s.seconds[i]
+		if v.processes == 0 {
+			continue
+		}
+		parts = append(parts, autoscale.Part{
+			Time: ended.Add(-time.Duration(i) * time.Second), Span: time.Second, Processes: v.processes,
+			Throughput: v.ended, Arrivals: v.begun, Busy: v.busy,
+		})
+		out.Peak = max(out.Peak, v.peak)
+		out.Span = max(out.Span, time.Duration(i+1)*time.Second)
+		out.Processes = max(out.Processes, v.processes)
+		out.Throughput += v.ended
+		out.Arrivals += v.begun
+		out.Busy += v.busy
+	}
+	if seconds := float64(len(parts)); seconds > 0 {
+		out.Throughput /= seconds
+		out.Arrivals /= seconds
+		out.Busy /= seconds
+		out.Breakdown = &autoscale.Breakdown{Parts: parts}
+	}
+	if s.timed > 0 {
+		out.Signals |= autoscale.SignalServiceTime | autoscale.SignalLatency
+		out.ServiceTime = time.Duration(s.served / float64(s.timed))
+		out.Latency = quantile(&s.slots, percentile)
+	}
+	if s.queued > 0 {
+		out.Signals |= autoscale.SignalQueueTime
+		out.QueueTime = median(&s.waits)
+	}
+	return out
+}
+
+// A Posted is what one process has on a board.
+type Posted struct {
+	Data []byte        // as Encode made it
+	Age  time.Duration // since it was put there
+}
+
+// Gather adds what is on a board. since is how long ago the last second of the sum
+// ended. Rates count for the seconds that they are of, however old the share is, and
+// times only if it is younger than fresh. Gather returns how many shares it could not
+// read, and why not.
+func (s *Sum) Gather(shares []Posted, since, fresh time.Duration) (strange int, err error) {
+	for _, p := range shares {
+		r, age, fault := Decode(p.Data)
+		if fault != nil {
+			strange, err = strange+1, fault
+			continue
+		}
+		ago := int((p.Age + age - since).Round(time.Second) / time.Second)
+		s.Add(&r, ago, p.Age < fresh)
+	}
+	return strange, err
+}
