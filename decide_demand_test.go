@@ -54,6 +54,13 @@ func waited(ready float64, q time.Duration) autoscale.Sample {
 	return s
 }
 
+// counted says how many requests a sample rests on, and the most that were at work at
+// once in a process.
+func counted(s autoscale.Sample, requests, peak float64) autoscale.Sample {
+	s.Requests, s.Peak, s.Span = requests, peak, 15*time.Second
+	return s
+}
+
 func arriving(s autoscale.Sample, a float64) autoscale.Sample {
 	s.Signals |= autoscale.SignalArrivals
 	s.Arrivals = a
@@ -161,6 +168,9 @@ func TestDemand(t *testing.T) {
 		{"at its limit", four, series(5, 5*sec, times(3, waited(5, 250*ms))...), want{true, 8, "10 requests at work at once, at 1.333 a process, which did no more while requests waited, need 8"}},
 		{"the most of a limit counts", four, series(5, 5*sec, waited(8, 250*ms), waited(5, 250*ms), waited(10, 250*ms)), want{true, 8, "10 requests at work at once, at 1.333 a process, which did no more while requests waited, need 8"}},
 		{"a short queue is no limit", four, series(5, 5*sec, times(3, waited(5, 200*ms))...), want{reason: "10 requests at work at once, at 2.4 a process, need 5"}},
+		{"requests wait, but the process is not full", four, series(5, 5*sec, times(3, counted(waited(5, 250*ms), 0, 3.9))...), want{reason: "10 requests at work at once, at 2.4 a process, need 5"}},
+		{"a full process at its limit", four, series(5, 5*sec, times(3, counted(waited(5, 250*ms), 0, 2))...), want{true, 8, "10 requests at work at once, at 1.333 a process, which did no more while requests waited, need 8"}},
+		{"as many at once as there are slots", four, series(5, 5*sec, join(times(1, counted(waited(5, 0), 0, 4)), times(3, counted(waited(5, 250*ms), 0, 2)))...), want{reason: "10 requests at work at once, at 2.4 a process, need 5"}},
 		{"whose size is not known", four, series(5, 5*sec, times(3, waited(0, 250*ms))...), want{reason: "10 requests at work at once, at 2.4 a process, need 5"}},
 		{"a limit above the slots", two, series(9, 5*sec, times(3, waited(5, 250*ms))...), want{reason: "10 requests at work at once, at 1.2 a process, need 9"}},
 		{"a limit is remembered", four, series(8, time.Minute, join(times(1, waited(5, 250*ms)), times(15, waited(8, 0)))...), want{reason: "10 requests at work at once, at 1.333 a process, which did no more while requests waited, need 8"}},
@@ -235,4 +245,24 @@ func TestRulesAreShownEnough(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A difference that is within the noise of what was counted does not change the size.
+func TestDemandNoise(t *testing.T) {
+	rule := autoscale.Demand{Slots: 2} // 1.2 requests at work a process
+	load := func(processes, requests float64) []autoscale.Sample {
+		return times(40, counted(served(processes*12, 100*ms), requests, 0))
+	}
+	// One that counted 100 requests is off by a tenth: at 10 processes by one, and the
+	// mean of three minutes by a third of one.
+	checkRule(t, []ruleCase{
+		{"up within the noise", rule, series(10, 5*time.Second, load(10.5, 100)...), want{reason: "10.50 processes are needed, give or take 1.05: too few requests were counted to tell that from the present size"}},
+		{"up beyond the noise of the mean", rule, series(10, 5*time.Second, load(11.5, 100)...), want{true, 12, "13.8 requests at work at once, at 1.2 a process, need 12"}},
+		{"up, with more requests", rule, series(10, 5*time.Second, load(10.5, 10000)...), want{true, 11, "12.6 requests at work at once, at 1.2 a process, need 11"}},
+		{"up, without a count", rule, series(10, 5*time.Second, load(10.1, 0)...), want{true, 11, "12.12 requests at work at once, at 1.2 a process, need 11"}},
+		{"from none", rule, series(0, 5*time.Second, load(.5, 6)...), want{true, 1, "0.6 requests at work at once, at 1.2 a process, need 1"}},
+		{"down within the noise", rule, series(10, 5*time.Second, load(8.9, 100)...), want{reason: "8.90 processes are needed, give or take 0.30: too few requests were counted to tell that from the present size"}},
+		{"down beyond the noise", rule, series(10, 5*time.Second, load(7.9, 100)...), want{true, 9, "9.48 requests at work at once, at 1.2 a process, need 8"}},
+		{"down, with more requests", rule, series(10, 5*time.Second, load(8.9, 10000)...), want{true, 9, "10.68 requests at work at once, at 1.2 a process, need 9"}},
+	})
 }

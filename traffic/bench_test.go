@@ -65,7 +65,9 @@ func benchmark(b *testing.B, h http.Handler) {
 }
 
 // BenchmarkServed is a whole request to a real server, without the middleware and
-// with it. The middleware's share of it is below the noise.
+// with it. The middleware's share of the time is below the noise. This handler never
+// calls Header, and the middleware does: net/http then copies the empty header, which
+// is a second allocation.
 func BenchmarkServed(b *testing.B) {
 	for name, h := range map[string]http.Handler{
 		"bare":       http.HandlerFunc(bare),

@@ -2,11 +2,8 @@ package traffic
 
 import "time"
 
-// For the tests of what cannot be seen from outside.
-var (
-	ParseStart = parseStart
-	QueueTime  = queueTime
-)
+// ParseStart is how the value of a header is read.
+var ParseStart = parseStart
 
 // Counted returns how many requests began and ended since New.
 func (t *Traffic) Counted() (begun, ended int) { return t.count.Counted() }

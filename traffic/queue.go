@@ -2,33 +2,80 @@ package traffic
 
 import (
 	"math"
+	"net/http"
 	"time"
 )
 
-// maxQueueTime is beyond what any router waits: it is the clock of another day, or
-// a number that means something else.
-const maxQueueTime = time.Minute
+const (
+	// maxQueueTime is beyond what any router waits: it is the clock of another day,
+	// or a number that means something else.
+	maxQueueTime = time.Minute
 
-// queueTime returns how long before now, in nanoseconds since 1970, the moment in
-// value was. ok is false if it is no moment, or too far away.
-func queueTime(value string, now int64) (d time.Duration, ok bool) {
-	start, ok := parseStart(value)
-	if !ok {
-		return 0, false
+	// maxQueueBytes bounds what is read of one header. Real ones have 20 bytes for
+	// each proxy. A client can send a megabyte.
+	maxQueueBytes = 1 << 10
+)
+
+// queueTimeOf returns how long before now, in nanoseconds since 1970, the first
+// proxy took the request up. That is the earliest moment in the headers
+// X-Request-Start and X-Queue-Start which is within maxQueueTime of now. ok is
+// false if there is none. The keys of h are in the form in which net/http keeps them.
+func queueTimeOf(h http.Header, now int64) (d time.Duration, ok bool) {
+	d = -1
+	if lines := h["X-Request-Start"]; len(lines) > 0 {
+		d = longest(d, lines, now)
 	}
-	d = time.Duration(now - start) // neither is negative: no overflow
-	if d > maxQueueTime || d < -maxQueueTime {
-		return 0, false
+	if lines := h["X-Queue-Start"]; len(lines) > 0 {
+		d = longest(d, lines, now)
 	}
-	return max(d, 0), true
+	return max(d, 0), d >= 0
 }
 
-// parseStart reads a moment since 1970 in nanoseconds, from the formats of
-// X-Request-Start: [t=]digits[.digits], and what follows a comma or a space is
-// another proxy's. The unit is the one that makes it a year of this age.
+// longest returns the longest of d and the queue times in the lines of one header.
+// A line holds the values of several proxies, between commas, spaces or quotes.
+func longest(d time.Duration, lines []string, now int64) time.Duration {
+	budget := maxQueueBytes
+	for _, line := range lines {
+		whole := len(line)
+		line = line[:min(whole, budget)]
+		for i := 0; i < len(line); i++ {
+			from := i
+			for i < len(line) && !separates(line[i]) {
+				i++
+			}
+			if i == from || i == budget && i < whole { // a number cut in two is another number
+				continue
+			}
+			if start, ok := parseStart(line[from:i]); ok {
+				// Neither is negative: no overflow. A moment after now is a
+				// router's clock that is ahead of ours.
+				if q := time.Duration(now - start); -maxQueueTime <= q && q <= maxQueueTime {
+					d = max(d, q, 0)
+				}
+			}
+		}
+		budget -= len(line) + 1 // an empty line costs something too
+		if budget <= 0 {
+			break
+		}
+	}
+	return d
+}
+
+func separates(c byte) bool {
+	switch c {
+	case ',', ';', ' ', '\t', '"', '\'':
+		return true
+	}
+	return false
+}
+
+// parseStart reads a moment since 1970 in nanoseconds, from one value of
+// X-Request-Start: [t=]digits[.digits]. The unit is the one that makes it a year of
+// this age.
 func parseStart(s string) (ns int64, ok bool) {
 	i := 0
-	for i < len(s) && (s[i] == '=' || s[i] == ' ' || 'a' <= s[i]|0x20 && s[i]|0x20 <= 'z') {
+	for i < len(s) && (s[i] == '=' || 'a' <= s[i]|0x20 && s[i]|0x20 <= 'z') {
 		i++
 	}
 	first, n := i, uint64(0)
@@ -63,5 +110,5 @@ func parseStart(s string) (ns int64, ok bool) {
 			return 0, false
 		}
 	}
-	return ns, i == len(s) || s[i] == ',' || s[i] == ' '
+	return ns, i == len(s)
 }

@@ -180,7 +180,7 @@ func TestShared(t *testing.T) {
 		b.shares["web.3/killed"] = dead
 		b.mu.Unlock()
 		check(one, 2, 17, 30, "")
-		time.Sleep(dead.at.Add(10 * time.Second).Sub(time.Now()))
+		time.Sleep(time.Until(dead.at.Add(10 * time.Second)))
 		check(one, 2, 18, 22, "") // 10 s late
 		time.Sleep(6 * time.Second)
 		check(one, 1, 15, 15, "")

@@ -341,12 +341,13 @@ func TestEverythingAddsUp(t *testing.T) {
 	})
 }
 
-func TestNoAllocation(t *testing.T) {
+// A request costs the one small allocation of the writer that sees its answer.
+func TestAllocations(t *testing.T) {
 	h := traffic.New().Handler(http.HandlerFunc(bare))
 	for name, r := range requests() {
 		w := discard{http.Header{}}
-		if n := testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, r) }); n != 0 {
-			t.Errorf("%s: %v allocations in each request, want none", name, n)
+		if n := testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, r) }); n != 1 {
+			t.Errorf("%s: %v allocations in each request, want 1", name, n)
 		}
 	}
 }
@@ -359,7 +360,7 @@ func TestSize(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	for range n {
 		h := traffic.New(traffic.Options{Window: time.Minute}).Handler(http.HandlerFunc(bare))
-		for range 100 {
+		for range 10 {
 			h.ServeHTTP(w, r)
 		}
 	}

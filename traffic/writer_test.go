@@ -24,9 +24,9 @@ type spy struct {
 	from   io.Reader
 }
 
-func (s *spy) Header() http.Header       { return s.header }
-func (s *spy) WriteHeader(int)           { s.called = "WriteHeader" }
-func (s *spy) Write([]byte) (int, error) { s.called = "Write"; return 11, errSpy }
+func (s *spy) Header() http.Header               { return s.header }
+func (s *spy) WriteHeader(int)                   { s.called = "WriteHeader" }
+func (s *spy) Write([]byte) (int, error)         { s.called = "Write"; return 11, errSpy }
 func (s *spy) WriteString(v string) (int, error) { s.called = "WriteString " + v; return 12, errSpy }
 
 func (s *spy) ReadFrom(r io.Reader) (int64, error) {
