@@ -30,9 +30,21 @@ const (
 	// 0.8 to 1, the most of which is looked at. Range: 0.8 to 1.
 	limitShare = 0.9
 
+	// restAfterRise is for how long after a rise the size does not fall: until then
+	// the means are of what was counted before it as well. Range: 1 to 3 minutes.
+	restAfterRise = 2 * time.Minute
+
 	// fullShare is how much of the most that a process has had at work at once it
 	// has at work on average when it is full. Range: 0.7 to 0.9.
 	fullShare = 0.8
+
+	// mostSlower is how many times as long as in the last quarter of an hour the
+	// work on a request may seem to take while a process has more requests than
+	// slots. A service that takes up all requests at once lets them wait in its
+	// handlers, and that wait looks like work: without this bound, an overload of
+	// half a minute orders processes for the queue and not for the load. Range:
+	// 1.5 to 3.
+	mostSlower = 2.0
 
 	// limitWindow is for how long a limit that was seen is believed. A longer
 	// one outlives a deployment; each end of one may be an overload if Slots is
@@ -40,10 +52,11 @@ const (
 	limitWindow = 15 * time.Minute
 
 	// noiseUp and noiseDown are how many standard deviations of what was counted
-	// the load must lie beyond the present size to change it. Range: 1 to 3 and
-	// 0 to 2.
-	noiseUp   = 2.0
-	noiseDown = 1.0
+	// the load must lie beyond the present size to change it, and noiseMargin is
+	// how many are added to a rise. Range: 1 to 3, 0 to 2, and 0 to 1.
+	noiseUp     = 2.0
+	noiseDown   = 2.0
+	noiseMargin = 0.75
 )
 
 // DefaultFade is how long a load goes on to count in [Demand].
@@ -146,13 +159,13 @@ func (d Demand) Decide(o Observation) Decision {
 		signals, perProcess = SignalThroughput|SignalServiceTime, d.Slots*d.Target
 	}
 	ready, size := o.Capacity.Ready(), o.Capacity.Desired
-	l := look{samples: newest(o.Samples), slots: d.Slots > 0, fade: d.Fade}
-	if !l.slots {
+	l := look{samples: newest(o.Samples), slots: d.Slots, fade: d.Fade}
+	if l.slots == 0 {
 		l.service = float64(ready)
 		l.usableSince = o.Capacity.Changed.Add(o.boot()).UnixNano()
 	}
 	now := l.back()
-	if now == nil || o.Now.Sub(now.Time) > demandLong || !l.slots && ready == 0 {
+	if now == nil || o.Now.Sub(now.Time) > demandLong || l.slots == 0 && ready == 0 {
 		return Decision{Reason: Reason{Code: ReasonMissing, Signal: signals, Span: demandLong}}
 	}
 	if l.service == 0 && l.rate > 0 {
@@ -163,8 +176,9 @@ func (d Demand) Decide(o Observation) Decision {
 	if limit := max(l.limit/limitShare, l.peak); l.limit > 0 && limit < d.Slots {
 		perProcess, code = limit*d.Target, ReasonLimit
 	}
-	need, faded := l.rate*l.service/perProcess, l.faded*l.service/perProcess
-	spread, fadedSpread := l.spread(now, need)
+	needed := func(rate float64) float64 { return rate * l.service / perProcess }
+	need, faded, minute := needed(l.rate), needed(l.faded), needed(l.minute)
+	spread, minuteSpread, fadedSpread := l.spread(now, need)
 	enough := processes(need)
 	want := max(enough, processes(faded))
 	reason := Reason{Code: code, Signal: signals, Seen: l.rate * l.service, High: perProcess, Needed: want}
@@ -177,15 +191,31 @@ func (d Demand) Decide(o Observation) Decision {
 	switch {
 	case want > size && size > 0 && max(need-noiseUp*spread, faded-noiseUp*fadedSpread) <= float64(size):
 		return Decision{Reason: Reason{Code: ReasonNoise, Seen: max(need, faded), Low: spread, Needed: want}}
-	case want >= size:
-		return Decision{Act: want > size, Size: want, Reason: reason}
+	case want > size:
+		// As it moves, it moves to where it need not move again at once.
+		if more := max(processes(need+noiseMargin*spread), processes(faded+noiseMargin*fadedSpread)); more > want {
+			want = more
+			if reason.Code == ReasonFading {
+				reason.Count = want
+			} else {
+				reason.Needed = want
+			}
+		}
+		return Decision{Act: true, Size: want, Reason: reason}
+	case want == size:
+		return Decision{Size: want, Reason: reason}
 	case l.at < d.Fade:
 		return Decision{Reason: Reason{Code: ReasonShort, Seen: l.at.Seconds(), Needed: want, Span: d.Fade}}
+	case d.Fade <= 0:
+		return Decision{Act: true, Size: want, Reason: reason}
 	}
-	if least := processes(faded + noiseDown*fadedSpread); least > want {
+	if rested := o.Now.Sub(o.Added); l.slots > 0 && now.Requests > 0 && !o.Added.IsZero() && rested < restAfterRise {
+		return Decision{Reason: Reason{Code: ReasonRaised, Needed: want, Seen: rested.Seconds(), Span: restAfterRise}}
+	}
+	if least := max(processes(faded+noiseDown*fadedSpread), processes(minute+noiseDown*minuteSpread)); least > want {
 		want = least
 		if want >= size {
-			return Decision{Reason: Reason{Code: ReasonNoise, Seen: faded, Low: fadedSpread, Needed: want}}
+			return Decision{Reason: Reason{Code: ReasonNoise, Seen: max(faded, minute), Low: minuteSpread, Needed: want}}
 		}
 		reason.Needed = min(reason.Needed, want)
 	}
@@ -193,20 +223,23 @@ func (d Demand) Decide(o Observation) Decision {
 }
 
 // spread returns the standard deviations of the processes needed that come from how
-// few requests were counted: that of the newest sample, and that of the mean of the
-// last Fade. Requests arrive independently of each other, so that a count of N is
-// off by √N. The weights of the mean are worth three quarters of Fade.
-func (l *look) spread(now *Sample, need float64) (newest, faded float64) {
+// few requests were counted: by the newest sample, by the mean of the last minute, and
+// by that of the last Fade. Requests arrive independently of each other, so that a
+// count of N is off by √N, and so is the sum of N service times that vary as an
+// exponential does. The weights of Fade are worth three quarters of it.
+func (l *look) spread(now *Sample, need float64) (newest, minute, faded float64) {
 	n := now.Requests
-	if !(n > 0) || !l.slots {
-		return 0, 0
+	if !(n > 0) || l.slots == 0 {
+		return 0, 0, 0
 	}
-	newest = need / math.Sqrt(n)
-	if now.Span <= 0 {
-		return newest, newest
+	minutes, fades := 1., 1. // of samples that share no request
+	if span := float64(now.Span); span > 0 {
+		minutes = max(1, min(float64(l.minuteOver), float64(demandLong)/span))
+		fades = max(1, .75*min(float64(l.fadedOver), float64(l.fade)/span))
 	}
-	spans := .75 * float64(l.fade) / float64(now.Span)
-	return newest, newest / math.Sqrt(max(1, spans))
+	service := 1 / (n * minutes)
+	of := func(windows float64) float64 { return need * math.Sqrt(1/(n*windows)+service) }
+	return of(1), of(minutes), of(max(minutes, fades))
 }
 
 // limitSignals are what tells that a process is at its limit.
@@ -216,7 +249,7 @@ const limitSignals = SignalQueueTime | SignalServiceTime | SignalThroughput
 // shares of the capacity, and the service is the processes that serve.
 type look struct {
 	samples     []Sample
-	slots       bool // else by utilization
+	slots       float64 // 0: by utilization
 	fade        time.Duration
 	usableSince int64 // of utilization, in ns
 
@@ -226,18 +259,22 @@ type look struct {
 	limit   float64       // the most that a process had at work at its limit; 0: none was
 	peak    float64       // the most that a process had at work at once
 	at      time.Duration // how far back was measured; a gap counts as vouchFor
+
+	minute float64 // the mean arrivals per second of the last minute
+
+	minuteOver, fadedOver int // samples that minute and faded are means of
 }
 
 // back goes once over the samples, and returns the newest that is usable, or nil.
 func (l *look) back() (now *Sample) {
-	var power, weights, weight, served float64 // served in ns
+	var power, weights, weight, served, calm, calmServed float64 // those served in ns
 	// Dividing once, not for each sample, is a quarter of the time.
 	fading := 0.0
 	if l.fade > 0 {
 		fading = 1 / float64(l.fade)
 	}
 	reach := max(l.fade, demandLong)
-	if l.slots {
+	if l.slots > 0 {
 		reach = max(reach, limitWindow)
 	}
 	var newer int64
@@ -254,12 +291,17 @@ func (l *look) back() (now *Sample) {
 			break
 		}
 		newer = t
+		if l.at < demandLong {
+			l.minute += rate
+			l.minuteOver++
+		}
 		if w := 1 - float64(l.at)*fading; w > 0 && fading > 0 {
 			square := rate * rate
 			power += w * square * square
 			weights += w
+			l.fadedOver++
 		}
-		if !l.slots {
+		if l.slots == 0 {
 			continue
 		}
 		if s.Signals.Has(limitSignals) && s.Ready > 0 && float64(s.QueueTime) > limitAt*float64(s.ServiceTime) && s.ServiceTime > 0 {
@@ -270,6 +312,11 @@ func (l *look) back() (now *Sample) {
 			}
 		}
 		l.peak = max(l.peak, bounded(s.Peak))
+		if s.Signals.Has(SignalServiceTime|SignalThroughput) && s.ServiceTime > 0 && !l.full(s) {
+			w := bounded(s.Throughput)
+			calm += w
+			calmServed += w * float64(s.ServiceTime)
+		}
 		// What was not finished has no service time: the last one known counts.
 		if s.Signals.Has(SignalServiceTime) && s.ServiceTime > 0 && (l.at < demandLong || weight == 0) {
 			w := 1.0
@@ -280,13 +327,25 @@ func (l *look) back() (now *Sample) {
 			served += w * float64(s.ServiceTime)
 		}
 	}
+	if l.minuteOver > 0 {
+		l.minute /= float64(l.minuteOver)
+	}
 	if weights > 0 {
 		l.faded = math.Sqrt(math.Sqrt(power / weights))
 	}
 	if weight > 0 {
 		l.service = served / weight / float64(time.Second)
+		if calm > 0 && l.full(now) {
+			l.service = min(l.service, mostSlower*calmServed/calm/float64(time.Second))
+		}
 	}
 	return now
+}
+
+// full reports whether more requests were at work in a process than it has slots, so
+// that some of them may have waited.
+func (l *look) full(s *Sample) bool {
+	return s.Ready > 0 && bounded(s.Throughput)*s.ServiceTime.Seconds() > l.slots*s.Ready
 }
 
 // usable returns the arrivals per second of sample i, or its utilization, and
@@ -294,7 +353,7 @@ func (l *look) back() (now *Sample) {
 func (l *look) usable(i int) (rate float64, ok bool) {
 	s := &l.samples[i]
 	switch {
-	case !l.slots:
+	case l.slots == 0:
 		return bounded(s.Utilization), s.Signals.Has(SignalUtilization) && measuredBy(s.Utilization) && s.Time.UnixNano() > l.usableSince
 	case s.Signals.Has(SignalArrivals) && measuredBy(s.Arrivals):
 		return bounded(s.Arrivals), true

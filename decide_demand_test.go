@@ -253,16 +253,16 @@ func TestDemandNoise(t *testing.T) {
 	load := func(processes, requests float64) []autoscale.Sample {
 		return times(40, counted(served(processes*12, 100*ms), requests, 0))
 	}
-	// One that counted 100 requests is off by a tenth: at 10 processes by one, and the
-	// mean of three minutes by a third of one.
+	// The arrivals of one that counted 100 requests are off by a tenth, and the service
+	// times of a minute by a twentieth: at 10 processes that is 1.1 together.
 	checkRule(t, []ruleCase{
-		{"up within the noise", rule, series(10, 5*time.Second, load(10.5, 100)...), want{reason: "10.50 processes are needed, give or take 1.05: too few requests were counted to tell that from the present size"}},
-		{"up beyond the noise of the mean", rule, series(10, 5*time.Second, load(11.5, 100)...), want{true, 12, "13.8 requests at work at once, at 1.2 a process, need 12"}},
+		{"up within the noise", rule, series(10, 5*time.Second, load(10.5, 100)...), want{reason: "10.50 processes are needed, give or take 1.17: too few requests were counted to tell that from the present size"}},
+		{"up beyond the noise of the mean", rule, series(10, 5*time.Second, load(12.9, 100)...), want{true, 14, "15.48 requests at work at once, at 1.2 a process, need 14"}},
 		{"up, with more requests", rule, series(10, 5*time.Second, load(10.5, 10000)...), want{true, 11, "12.6 requests at work at once, at 1.2 a process, need 11"}},
 		{"up, without a count", rule, series(10, 5*time.Second, load(10.1, 0)...), want{true, 11, "12.12 requests at work at once, at 1.2 a process, need 11"}},
 		{"from none", rule, series(0, 5*time.Second, load(.5, 6)...), want{true, 1, "0.6 requests at work at once, at 1.2 a process, need 1"}},
-		{"down within the noise", rule, series(10, 5*time.Second, load(8.9, 100)...), want{reason: "8.90 processes are needed, give or take 0.30: too few requests were counted to tell that from the present size"}},
-		{"down beyond the noise", rule, series(10, 5*time.Second, load(7.9, 100)...), want{true, 9, "9.48 requests at work at once, at 1.2 a process, need 8"}},
-		{"down, with more requests", rule, series(10, 5*time.Second, load(8.9, 10000)...), want{true, 9, "10.68 requests at work at once, at 1.2 a process, need 9"}},
+		{"down within the noise", rule, series(10, 5*time.Second, load(8.9, 100)...), want{reason: "8.90 processes are needed, give or take 0.63: too few requests were counted to tell that from the present size"}},
+		{"down beyond the noise", rule, series(10, 5*time.Second, load(7.3, 100)...), want{true, 9, "8.76 requests at work at once, at 1.2 a process, need 8"}},
+		{"down, with more requests", rule, series(10, 5*time.Second, load(8.8, 10000)...), want{true, 9, "10.56 requests at work at once, at 1.2 a process, need 9"}},
 	})
 }

@@ -269,10 +269,10 @@ func TestQueueTimeSignal(t *testing.T) {
 		run(tr, time.Second, "X-Request-Start", ms(-100*time.Millisecond))
 		run(tr, time.Second, "X-Request-Start", ms(-100*time.Millisecond))
 		run(tr, time.Second, "X-Request-Start", ms(-59*time.Second)) // moves a mean, and not the median
-		run(tr, time.Second, "X-Request-Start", ms(5*time.Second))         // a clock ahead: 0
-		run(tr, time.Second, "X-Request-Start", ms(-2*time.Hour))          // not counted
-		run(tr, time.Second, "X-Request-Start", "soon")                    // not counted
-		run(tr, time.Second)                                               // not counted
+		run(tr, time.Second, "X-Request-Start", ms(5*time.Second))   // a clock ahead: 0
+		run(tr, time.Second, "X-Request-Start", ms(-2*time.Hour))    // not counted
+		run(tr, time.Second, "X-Request-Start", "soon")              // not counted
+		run(tr, time.Second)                                         // not counted
 		time.Sleep(5 * time.Second)
 		s := probe(t, tr, time.Second)
 		if off := s.QueueTime - 100*time.Millisecond; off.Abs() > 13*time.Millisecond || s.Signals != rates|times|autoscale.SignalQueueTime {
