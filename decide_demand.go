@@ -38,13 +38,14 @@ const (
 	// has at work on average when it is full. Range: 0.7 to 0.9.
 	fullShare = 0.8
 
-	// mostSlower is how many times as long as in the last quarter of an hour the
+	// mostSlower is how many times the least of the last quarter of an hour the
 	// work on a request may seem to take while a process has more requests than
-	// slots. A service that takes up all requests at once lets them wait in its
+	// slots, and fewRequests is how many a sample must rest on to be that least. A service that takes up all requests at once lets them wait in its
 	// handlers, and that wait looks like work: without this bound, an overload of
 	// half a minute orders processes for the queue and not for the load. Range:
-	// 1.5 to 3.
-	mostSlower = 2.0
+	// 1.2 to 2.
+	mostSlower  = 1.5
+	fewRequests = 20
 
 	// limitWindow is for how long a limit that was seen is believed. A longer
 	// one outlives a deployment; each end of one may be an overload if Slots is
@@ -57,6 +58,12 @@ const (
 	noiseUp     = 2.0
 	noiseDown   = 2.0
 	noiseMargin = 0.75
+
+	// serviceNoise is the variance of the mean service time of a minute, times the
+	// requests that it rests on and over the square of that mean. It is 1 for times
+	// that vary as an exponential does, and more as requests wait for each other.
+	// Range: 1 to 6.
+	serviceNoise = 4.0
 )
 
 // DefaultFade is how long a load goes on to count in [Demand].
@@ -87,11 +94,24 @@ const DefaultFade = 3 * time.Minute
 // Where arrivals are not measured they are the throughput and what [SignalBusy]
 // grew by: a service that is overloaded finishes fewer requests than come.
 //
+// A sample that counted N requests is off by √N, and service times are off as well.
+// Where [Sample.Requests] says N, a difference that is within two standard deviations
+// of that does not change the size. A rise goes three quarters of one further than the
+// load calls for, so that it need not be followed by another at once. The size falls if
+// the means of the last minute and of the last Fade say so, each with two standard
+// deviations added, and not within two minutes after a rise.
+//
 // Slots may be set wrong: too high, the service would be overloaded for ever. A
-// process whose requests wait more than twice their service time is at its limit,
-// and what it then has at work are its slots. Where the highest that was seen in a
-// quarter of an hour says less than Slots, that counts instead. It needs
-// [SignalQueueTime], and [Sample.Ready].
+// process whose requests wait more than twice their service time is at its limit, if
+// it has as many at work all the time as it ever has at once. What it then has at work
+// are its slots. If the highest that was seen in a quarter of an hour says less than
+// Slots, that counts instead. It needs [SignalQueueTime], [Sample.Ready] and
+// [Sample.Peak]. A wrong or forged queue time alone proves nothing.
+//
+// A service that takes up all requests at once, as one in Go does, lets them wait in
+// its handlers, and that wait looks like work. If within the last minute a process had
+// more requests than Slots at work, S is at most one and a half times the least of the
+// last quarter of an hour.
 //
 // Without Slots the processes needed are the utilization, in the same two terms,
 // × the processes that serve / Target, of samples taken as long after the last
@@ -237,7 +257,7 @@ func (l *look) spread(now *Sample, need float64) (newest, minute, faded float64)
 		minutes = max(1, min(float64(l.minuteOver), float64(demandLong)/span))
 		fades = max(1, .75*min(float64(l.fadedOver), float64(l.fade)/span))
 	}
-	service := 1 / (n * minutes)
+	service := serviceNoise / (n * minutes)
 	of := func(windows float64) float64 { return need * math.Sqrt(1/(n*windows)+service) }
 	return of(1), of(minutes), of(max(minutes, fades))
 }
@@ -267,7 +287,8 @@ type look struct {
 
 // back goes once over the samples, and returns the newest that is usable, or nil.
 func (l *look) back() (now *Sample) {
-	var power, weights, weight, served, calm, calmServed float64 // those served in ns
+	var power, weights, weight, served, least float64 // the last two in ns
+	crowded := false                                  // a process had more requests than slots
 	// Dividing once, not for each sample, is a quarter of the time.
 	fading := 0.0
 	if l.fade > 0 {
@@ -312,10 +333,9 @@ func (l *look) back() (now *Sample) {
 			}
 		}
 		l.peak = max(l.peak, bounded(s.Peak))
-		if s.Signals.Has(SignalServiceTime|SignalThroughput) && s.ServiceTime > 0 && !l.full(s) {
-			w := bounded(s.Throughput)
-			calm += w
-			calmServed += w * float64(s.ServiceTime)
+		crowded = crowded || l.at < demandLong && l.full(s)
+		if took := float64(s.ServiceTime); s.Signals.Has(SignalServiceTime) && took > 0 && (least == 0 || took < least) && !(s.Requests < fewRequests && s.Requests > 0) {
+			least = took
 		}
 		// What was not finished has no service time: the last one known counts.
 		if s.Signals.Has(SignalServiceTime) && s.ServiceTime > 0 && (l.at < demandLong || weight == 0) {
@@ -335,8 +355,8 @@ func (l *look) back() (now *Sample) {
 	}
 	if weight > 0 {
 		l.service = served / weight / float64(time.Second)
-		if calm > 0 && l.full(now) {
-			l.service = min(l.service, mostSlower*calmServed/calm/float64(time.Second))
+		if least > 0 && crowded {
+			l.service = min(l.service, mostSlower*least/float64(time.Second))
 		}
 	}
 	return now

@@ -253,16 +253,35 @@ func TestDemandNoise(t *testing.T) {
 	load := func(processes, requests float64) []autoscale.Sample {
 		return times(40, counted(served(processes*12, 100*ms), requests, 0))
 	}
-	// The arrivals of one that counted 100 requests are off by a tenth, and the service
-	// times of a minute by a twentieth: at 10 processes that is 1.1 together.
+	// The arrivals of one that counted 100 requests are off by a tenth, and so are the
+	// service times of a minute: at 10 processes that is 1.4 together.
 	checkRule(t, []ruleCase{
-		{"up within the noise", rule, series(10, 5*time.Second, load(10.5, 100)...), want{reason: "10.50 processes are needed, give or take 1.17: too few requests were counted to tell that from the present size"}},
-		{"up beyond the noise of the mean", rule, series(10, 5*time.Second, load(12.9, 100)...), want{true, 14, "15.48 requests at work at once, at 1.2 a process, need 14"}},
+		{"up within the noise", rule, series(10, 5*time.Second, load(10.5, 100)...), want{reason: "10.50 processes are needed, give or take 1.48: too few requests were counted to tell that from the present size"}},
+		{"up beyond the noise of the mean", rule, series(10, 5*time.Second, load(13.9, 100)...), want{true, 16, "16.68 requests at work at once, at 1.2 a process, need 16"}},
 		{"up, with more requests", rule, series(10, 5*time.Second, load(10.5, 10000)...), want{true, 11, "12.6 requests at work at once, at 1.2 a process, need 11"}},
 		{"up, without a count", rule, series(10, 5*time.Second, load(10.1, 0)...), want{true, 11, "12.12 requests at work at once, at 1.2 a process, need 11"}},
 		{"from none", rule, series(0, 5*time.Second, load(.5, 6)...), want{true, 1, "0.6 requests at work at once, at 1.2 a process, need 1"}},
-		{"down within the noise", rule, series(10, 5*time.Second, load(8.9, 100)...), want{reason: "8.90 processes are needed, give or take 0.63: too few requests were counted to tell that from the present size"}},
-		{"down beyond the noise", rule, series(10, 5*time.Second, load(7.3, 100)...), want{true, 9, "8.76 requests at work at once, at 1.2 a process, need 8"}},
+		{"down within the noise", rule, series(10, 5*time.Second, load(8.9, 100)...), want{reason: "8.90 processes are needed, give or take 1.00: too few requests were counted to tell that from the present size"}},
+		{"down beyond the noise", rule, series(10, 5*time.Second, load(7.1, 100)...), want{true, 9, "8.52 requests at work at once, at 1.2 a process, need 8"}},
 		{"down, with more requests", rule, series(10, 5*time.Second, load(8.8, 10000)...), want{true, 9, "10.56 requests at work at once, at 1.2 a process, need 9"}},
+	})
+}
+
+// Requests that wait in the handlers of a service seem to be work. An overload does not
+// order processes for its queue.
+func TestDemandCrowded(t *testing.T) {
+	rule := autoscale.Demand{Slots: 2} // 1.2 requests at work a process
+	in := func(ready float64, s autoscale.Sample) autoscale.Sample {
+		s.Ready, s.Requests, s.Span = ready, 1e12, 15*time.Second
+		return s
+	}
+	calm := in(1, arriving(served(4, 100*ms), 4))
+	crowd := in(1, arriving(served(20, 20*time.Second), 100))
+	drained := in(13, arriving(served(100, 100*ms), 100))
+	checkRule(t, []ruleCase{
+		{"one and a half times at most", rule, series(1, 5*time.Second, join(times(20, calm), times(6, crowd))...), want{true, 13, "15 requests at work at once, at 1.2 a process, need 13"}},
+		{"and while the crowd is within the minute", rule, series(13, 5*time.Second, join(times(20, calm), times(6, crowd), times(2, drained))...), want{reason: "15 requests at work at once, at 1.2 a process, need 13"}},
+		{"without a calm sample it is not known", rule, series(1, 5*time.Second, times(6, crowd)...), want{true, 1667, "2000 requests at work at once, at 1.2 a process, need 1667"}},
+		{"slower work without a crowd counts", rule, series(20, 5*time.Second, join(times(20, in(20, arriving(served(100, 100*ms), 100))), times(15, in(20, arriving(served(100, 300*ms), 100))))...), want{true, 25, "30 requests at work at once, at 1.2 a process, need 25"}},
 	})
 }

@@ -11,83 +11,15 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// Signals is what the simulated Prober of an [Autoscaler] measures. The zero
-// value is a heartbeat, as autoscalebot's.
-type Signals struct {
-	// Heartbeat sends one request to one process at each tick, as
-	// autoscale.HTTPProber does: it measures Latency, and the failures Timeout
-	// and ServerError. It is on where nothing else is.
-	Heartbeat bool
-
-	// Timeout is how long the heartbeat waits. 0: that of the Config's Prober
-	// if it is an autoscale.HTTPProber, or autoscale.DefaultProbeTimeout.
-	Timeout time.Duration
-
-	// Work is how long a process works on a heartbeat. 0: DefaultBeatWork.
-	Work time.Duration
-
-	// Traffic measures the requests from inside the service: Latency (if the
-	// heartbeat does not), QueueTime, ServiceTime, Throughput, Arrivals, Busy
-	// and Utilization.
-	Traffic bool
-
-	// Window is over how long Traffic measures. 0: DefaultWindow.
-	Window time.Duration
-
-	// Percentile is which one of the latencies Traffic gives, between 0 and 1.
-	// 0: DefaultPercentile.
-	Percentile float64
-
-	// Backlog measures the requests that wait, in the last second.
-	Backlog bool
-}
-
-// The defaults of [Signals].
-const (
-	DefaultBeatWork   = 20 * time.Millisecond
-	DefaultWindow     = 15 * time.Second
-	DefaultPercentile = .95
-)
-
-func (s Signals) withDefaults() Signals {
-	s.Heartbeat = s.Heartbeat || !s.Traffic && !s.Backlog
-	s.Timeout = cmp.Or(s.Timeout, autoscale.DefaultProbeTimeout)
-	s.Work = cmp.Or(s.Work, DefaultBeatWork)
-	s.Window = cmp.Or(s.Window, DefaultWindow)
-	s.Percentile = cmp.Or(s.Percentile, DefaultPercentile)
-	return s
-}
-
-// Validate reports what is wrong with s.
-func (s Signals) Validate() error {
-	s = s.withDefaults()
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if s.Timeout < time.Millisecond {
-		bad("Signals.Timeout is %v: it must be 1ms or more, or 0 for %v", s.Timeout, autoscale.DefaultProbeTimeout)
-	}
-	if s.Work < time.Microsecond {
-		bad("Signals.Work is %v: it must be 1µs or more, or 0 for %v", s.Work, DefaultBeatWork)
-	}
-	if s.Window < time.Second || s.Window > MaxWindow {
-		bad("Signals.Window is %v: it must be 1s to %v, or 0 for %v", s.Window, MaxWindow, DefaultWindow)
-	}
-	if !(s.Percentile > 0 && s.Percentile < 1) {
-		bad("Signals.Percentile is %v: it must be between 0 and 1, or 0 for %v", s.Percentile, DefaultPercentile)
-	}
-	return errors.Join(errs...)
-}
-
 // Autoscaler returns a Controller that is the autoscale.Autoscaler of cfg itself,
 // in a simulated world: the Decider, the bounds, the Cooldown and the Step are
 // cfg's, and its Prober, Scaler, Elector, Notifiers, Observe and Logger are
-// never called. DryRun does not count. The Prober measures what signals says.
+// never called. DryRun does not count. The Prober measures what signals says, and
+// where it says nothing, what cfg's Prober would: see [AutoView].
 //
 // What is wrong with cfg or signals is reported by the first tick.
 func Autoscaler(cfg autoscale.Config, signals Signals) Controller {
-	if p, ok := cfg.Prober.(*autoscale.HTTPProber); ok && p != nil {
-		signals.Timeout = cmp.Or(signals.Timeout, p.Timeout)
-	}
+	signals = signals.of(cfg.Prober)
 	c := &controller{signals: signals.withDefaults(), fault: signals.Validate(), interval: cmp.Or(cfg.Interval, autoscale.DefaultInterval)}
 	cfg.Prober, cfg.Scaler = autoscale.ProberFunc(c.probe), (*simulated)(c)
 	cfg.Elector, cfg.Notifiers, cfg.Observe, cfg.DryRun = nil, nil, nil, false
@@ -102,8 +34,9 @@ type controller struct {
 	interval   time.Duration
 	fault      error
 
-	view *View
-	size int
+	view   *View
+	size   int
+	silent error // why nothing was measured in this tick
 }
 
 func (c *controller) Interval() time.Duration { return c.interval }
@@ -115,17 +48,48 @@ func (c *controller) Heartbeat() (timeout, work time.Duration) {
 	return c.signals.Timeout, c.signals.Work
 }
 
+func (c *controller) seen() (name string, deployed *Signals) {
+	if c.fault == nil && c.signals.View == DeployedView {
+		deployed = &c.signals
+	}
+	return c.signals.name(), deployed
+}
+
 func (c *controller) Tick(ctx context.Context, _ time.Time, v *View) (int, error) {
 	if c.fault != nil {
 		return 0, fmt.Errorf("%w: %w", ErrOptions, c.fault)
 	}
-	c.view, c.size = v, v.Desired
+	if c.signals.View == DeployedView {
+		f := v.e.fleet
+		if f == nil {
+			return 0, fmt.Errorf("%w: the Controller of a DeployedView is wrapped in another: give Run the one that Autoscaler returned", ErrOptions)
+		}
+		if !f.lead(v.e.now, v.e.members) {
+			return v.Desired, nil
+		}
+	}
+	c.view, c.size, c.silent = v, v.Desired, nil
 	_, err := c.autoscaler.Tick(ctx, v.Started)
+	if c.silent != nil && errors.Is(err, c.silent) {
+		err = nil // the Autoscaler has held the size
+	}
 	return c.size, err
 }
 
+// errOutage is the answer of a simulated Prober in one of Signals.Outages.
+var errOutage = errors.New("sim: the metrics are missing")
+
 // probe measures the simulated service.
 func (c *controller) probe(context.Context) (autoscale.Sample, error) {
+	s, err := c.measure()
+	c.silent = err
+	return s, err
+}
+
+func (c *controller) measure() (autoscale.Sample, error) {
+	if out(c.signals.Outages, c.view.e.now) {
+		return autoscale.Sample{}, errOutage
+	}
 	v, s := c.view, autoscale.Sample{Time: c.view.Now}
 	if beat := v.Heartbeat; beat != nil {
 		s.Signals |= autoscale.SignalLatency
@@ -137,7 +101,12 @@ func (c *controller) probe(context.Context) (autoscale.Sample, error) {
 			s.Failure = autoscale.ServerError
 		}
 	}
-	if c.signals.Traffic {
+	switch {
+	case c.signals.View == DeployedView:
+		if err := c.share(&s); err != nil {
+			return s, err
+		}
+	case c.signals.Traffic:
 		c.traffic(&s)
 	}
 	if c.signals.Backlog {
@@ -146,6 +115,27 @@ func (c *controller) probe(context.Context) (autoscale.Sample, error) {
 		s.Backlog = max(0, w.InFlight-w.Busy)
 	}
 	return s, nil
+}
+
+// share adds what the process that leads measures. What the heartbeat measured goes
+// before it, as it does in autoscale.Merge.
+func (c *controller) share(s *autoscale.Sample) error {
+	v := c.view
+	share, err := v.e.fleet.sample(v.e.now, v.Now)
+	if err != nil {
+		if v.Heartbeat != nil {
+			s.Detail = err.Error()
+			return nil
+		}
+		return err
+	}
+	if v.Heartbeat != nil {
+		share.Time, share.Failure = s.Time, s.Failure
+		share.Signals |= autoscale.SignalLatency
+		share.Latency = s.Latency
+	}
+	*s = share
+	return nil
 }
 
 // traffic adds what the requests of the window show. What no request was there

@@ -36,3 +36,31 @@ func BenchmarkRequests(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkDeployed plays the same loads where each process counts its requests.
+func BenchmarkDeployed(b *testing.B) {
+	for _, tt := range []struct {
+		name    string
+		service sim.Service
+		board   *sim.Board
+	}{
+		{"fifo", sim.Service{}, nil},
+		{"fifo,board", sim.Service{}, &sim.Board{}},
+		{"sharing,board", sim.Service{Discipline: sim.ProcessorSharing}, &sim.Board{}},
+		{"dependency,board", sim.Service{Dependency: sim.Dependency{Connections: 200, Share: .5}}, &sim.Board{}},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			const rate, length = 1000, 1000
+			var requests float64
+			b.ReportAllocs()
+			for b.Loop() {
+				r := run(b, sim.Options{
+					Load: steady(b, rate, length*time.Second), Service: tt.service, Initial: 80, Utilization: .6,
+					Controller: sim.Autoscaler(autoscale.Config{Min: autoscale.Fixed(80), Max: autoscale.Fixed(100)}, sim.Signals{View: sim.DeployedView, Board: tt.board}),
+				})
+				requests += float64(r.Requests)
+			}
+			b.ReportMetric(requests/b.Elapsed().Seconds(), "req/s")
+		})
+	}
+}

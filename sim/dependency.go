@@ -1,5 +1,7 @@
 package sim
 
+import "github.com/autoscalebot/autoscale/internal/count"
+
 // A Dependency is what all processes share and more of them do not make faster,
 // as a database. Part of the work on a request is done there, over one of its
 // connections; where none is free the request waits for one, in turn, and keeps
@@ -38,6 +40,7 @@ type worker struct {
 	queue  queue[*request]
 	worked float64 // slot-seconds, until
 	until  float64
+	tally  *tally // nil: it counts nothing
 }
 
 type request struct {
@@ -45,6 +48,8 @@ type request struct {
 	work             float64
 	worker           *worker
 	beat             uint32
+	began            int64 // as the process counts time
+	shard            *count.Shard
 	done, late       bool
 }
 
@@ -91,6 +96,9 @@ func (d *depending) advance(t float64) {
 func (d *depending) start(t float64, r *request) {
 	r.started = t
 	d.rec.busyBy(t, 1)
+	if c := r.worker.tally; c != nil && c.inFront && r.beat == 0 {
+		r.shard, r.began = c.begin(t, t-r.arrived)
+	}
 	d.events.push(event{at: t + r.work*(1-d.dep.Share), r: r})
 }
 
@@ -113,6 +121,9 @@ func (d *depending) finish(t float64, r *request) {
 	}
 	w := r.worker
 	w.count(t)
+	if r.shard != nil {
+		w.tally.end(r.shard, r.began, t)
+	}
 	if w.queue.len() > 0 {
 		d.start(t, w.queue.pop())
 	} else {
@@ -170,6 +181,9 @@ func (d *depending) accept(t, work float64, route uint64, beat uint32) *request 
 		r = new(request)
 	}
 	*r = request{arrived: t, work: work, worker: w, beat: beat}
+	if c := w.tally; c != nil && !c.inFront && beat == 0 {
+		r.shard, r.began = c.begin(t, 0)
+	}
 	if w.busy == d.slots {
 		w.queue.push(r)
 		return r
@@ -211,6 +225,15 @@ func (d *depending) resize(t float64, n int) {
 	}
 	clear(d.ready[n:])
 	d.ready = d.ready[:n]
+}
+
+func (d *depending) remove(t float64, process int) {
+	toEnd(d.ready, process, 1)
+	d.resize(t, len(d.ready)-1)
+}
+
+func (d *depending) attach(process int, c *tally) {
+	d.ready[process].tally, c.sync = c, d.advance
 }
 
 func (d *depending) worked(process int, t float64) float64 {

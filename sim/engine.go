@@ -17,6 +17,8 @@ const (
 	streamRoutes
 	streamBoots
 	streamBeats
+	streamFleet
+	streamKills
 )
 
 // beatStep is how often a heartbeat is looked for whose answer cannot be
@@ -30,6 +32,7 @@ type engine struct {
 	pool    pool
 	members []member
 	boots   []float64 // when processes that were ordered will serve, sorted
+	fleet   *fleet    // nil: the processes count nothing
 	scratch [bins]uint64
 	sum     *summary
 
@@ -38,11 +41,13 @@ type engine struct {
 	routes *rand.PCG
 	boot   *rand.Rand
 	beats  *rand.PCG
+	kills  *rand.Rand
 
 	now     float64
 	desired int
 	changed float64 // when the size was last ordered to be another; -1: never
 
+	kill     float64 // when the next process is killed
 	tick     float64 // when the next one begins
 	interval float64
 
@@ -69,6 +74,14 @@ func newEngine(o Options) *engine {
 	if h, ok := o.Controller.(Heartbeater); ok {
 		timeout, work := h.Heartbeat()
 		e.timeout, e.beatWork = timeout.Seconds(), work.Seconds()
+	}
+	e.kills = rand.New(stream(streamKills))
+	e.sum.r.View = "ideal"
+	if v, ok := o.Controller.(viewer); ok {
+		var deployed *Signals
+		if e.sum.r.View, deployed = v.seen(); deployed != nil {
+			e.fleet = newFleet(*deployed, o.Service.QueueInFront, rand.New(stream(streamFleet)))
+		}
 	}
 	e.desired = o.Initial
 	e.serve(0, e.desired)
@@ -136,6 +149,9 @@ func (e *engine) run(ctx context.Context) (*Report, error) {
 		e.rec.roll()
 	}
 	e.rec.finish((last + 59) / 60)
+	if e.fleet != nil {
+		e.sum.r.Leaders = e.fleet.led
+	}
 	return e.sum.report(), nil
 }
 
@@ -148,7 +164,10 @@ func (e *engine) next() float64 {
 	if len(e.boots) > 0 {
 		t = min(t, e.boots[0])
 	}
-	return t
+	if e.fleet != nil {
+		t = min(t, e.fleet.next())
+	}
+	return min(t, e.kill)
 }
 
 // control does what is due at t.
@@ -157,6 +176,12 @@ func (e *engine) control(ctx context.Context, t float64) error {
 	for len(e.boots) > 0 && e.boots[0] <= t {
 		e.boots = e.boots[1:]
 		e.serve(t, len(e.members)+1)
+	}
+	if e.kill <= t {
+		e.crash(t)
+	}
+	if e.fleet != nil && e.fleet.board != nil {
+		e.fleet.board.publish(t)
 	}
 	switch {
 	case e.waiting && e.look <= t:
@@ -211,7 +236,7 @@ func (e *engine) decide(ctx context.Context, beat *Heartbeat) error {
 	}
 	size, err := e.o.Controller.Tick(ctx, e.view.Now, &e.view)
 	if err == nil {
-		err = tooMany(size)
+		err = e.o.tooMany(size)
 	}
 	if err != nil {
 		return fmt.Errorf("sim: the tick after %v: %w", seconds(e.now).Round(time.Millisecond), err)
@@ -226,17 +251,8 @@ func (e *engine) decide(ctx context.Context, beat *Heartbeat) error {
 func (e *engine) resize(size int) {
 	e.sum.order(e.now, e.desired, size)
 	e.changed = e.now
-	boot, jitter := max(0, e.o.Service.Boot).Seconds(), e.o.Service.BootJitter
 	for n := e.desired; n < size; n++ {
-		at := e.now + boot
-		if jitter > 0 {
-			at += boot * jitter * (2*e.boot.Float64() - 1)
-		}
-		i, _ := slices.BinarySearch(e.boots, at)
-		for i < len(e.boots) && e.boots[i] == at {
-			i++
-		}
-		e.boots = slices.Insert(e.boots, i, at)
+		e.order(e.now)
 	}
 	for n := e.desired; n > size; n-- {
 		if last := len(e.boots) - 1; last >= 0 {
@@ -246,19 +262,67 @@ func (e *engine) resize(size int) {
 		e.serve(e.now, len(e.members)-1)
 	}
 	e.desired = size
-	if boot == 0 {
+	if e.o.Service.Boot <= 0 {
 		e.boots = e.boots[:0]
 		e.serve(e.now, size)
+	}
+}
+
+// order has a process boot from t on.
+func (e *engine) order(t float64) {
+	boot, jitter := max(0, e.o.Service.Boot).Seconds(), e.o.Service.BootJitter
+	at := t + boot
+	if jitter > 0 {
+		at += boot * jitter * (2*e.boot.Float64() - 1)
+	}
+	i, _ := slices.BinarySearch(e.boots, at)
+	for i < len(e.boots) && e.boots[i] == at {
+		i++
+	}
+	e.boots = slices.Insert(e.boots, i, at)
+}
+
+// crash kills one of the processes that serve, which then boots.
+func (e *engine) crash(t float64) {
+	p := e.kills.IntN(len(e.members))
+	e.pool.remove(t, p)
+	if e.fleet != nil {
+		e.fleet.stop(t, e.members[p].tally, false)
+	}
+	e.members = slices.Delete(e.members, p, p+1)
+	e.sum.r.Kills++
+	e.order(t)
+	e.mortality(t)
+}
+
+// mortality draws when the next process is killed, of those that serve from t on.
+// What is left of a time between failures does not depend on what has passed of it.
+func (e *engine) mortality(t float64) {
+	e.kill = math.Inf(1)
+	if mtbf := e.o.Service.MTBF.Seconds(); mtbf > 0 && len(e.members) > 0 {
+		e.kill = t + e.kills.ExpFloat64()*mtbf/float64(len(e.members))
 	}
 }
 
 // serve makes n processes serve.
 func (e *engine) serve(t float64, n int) {
 	e.pool.resize(t, n)
-	for len(e.members) < n {
-		e.members = append(e.members, member{since: t})
+	for p := len(e.members); p < n; p++ {
+		m := member{since: t}
+		if e.fleet != nil {
+			m.tally = e.fleet.start(t)
+			e.pool.attach(p, m.tally)
+		}
+		e.members = append(e.members, m)
+	}
+	if e.fleet != nil {
+		for p := n; p < len(e.members); p++ {
+			e.fleet.stop(t, e.members[p].tally, true)
+			e.members[p].tally = nil
+		}
 	}
 	e.members = e.members[:n]
+	e.mortality(t)
 }
 
 // snapshot notes what each process has worked.

@@ -1,6 +1,9 @@
 package sim
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A pool is the processes that serve. Times are seconds since the start of the
 // load, and never go back.
@@ -17,6 +20,11 @@ type pool interface {
 	// resize makes n processes serve: the newest stop accepting requests first,
 	// and finish what they have.
 	resize(t float64, n int)
+	// remove makes one process stop as the newest would.
+	remove(t float64, process int)
+	// attach has a process count its requests. It is called for each process in
+	// turn when it begins to serve, or never.
+	attach(process int, c *tally)
 	// worked returns for how long slots of a process were busy until t.
 	worked(process int, t float64) float64
 }
@@ -35,6 +43,7 @@ type fifo struct {
 	free  []float64 // when each slot of each process is free
 	work  []float64 // given to each process
 	waits []waits   // of each process, where the backlog is bounded
+	count []*tally  // of each process; empty: they count nothing
 
 	beatEnd     float64
 	beatRefused bool
@@ -127,7 +136,12 @@ func (f *fifo) arrive(t, work float64, route uint64) {
 	r.occupy(start, end)
 	r.leave(end, work, start-t)
 	r.answer(t, end-t)
+	if len(f.count) > 0 {
+		f.count[process].plan(t, start, end)
+	}
 }
+
+func (f *fifo) attach(process int, c *tally) { f.count = append(f.count[:process], c) }
 
 func (f *fifo) beat(t, work float64, route uint64) {
 	f.beatEnd, f.beatRefused = t, true
@@ -165,6 +179,23 @@ func (f *fifo) resize(t float64, n int) {
 	}
 	f.rec.serving(t, n-f.ready)
 	f.ready = n
+}
+
+func (f *fifo) remove(t float64, process int) {
+	toEnd(f.free[:f.ready*f.slots], process*f.slots, f.slots)
+	toEnd(f.work[:f.ready], process, 1)
+	toEnd(f.waits[:f.ready], process, 1)
+	if len(f.count) > 0 {
+		toEnd(f.count[:f.ready], process, 1)
+	}
+	f.resize(t, f.ready-1)
+}
+
+// toEnd moves the n elements from i on to the end of s.
+func toEnd[T any](s []T, i, n int) {
+	moved := slices.Clone(s[i : i+n])
+	copy(s[i:], s[i+n:])
+	copy(s[len(s)-n:], moved)
 }
 
 func (f *fifo) worked(process int, t float64) float64 {

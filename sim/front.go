@@ -31,7 +31,7 @@ func NewFront(ctx context.Context, o Options) (Front, error) {
 	}
 	if o.Utilization == 0 {
 		var err error
-		if o.Utilization, err = Calibrate(ctx, o.Service, o.Objective); err != nil {
+		if o.Utilization, err = o.calibrate(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -1,5 +1,7 @@
 package sim
 
+import "github.com/autoscalebot/autoscale/internal/count"
+
 // ps is processes that share themselves among all requests that they have, as a
 // server with a goroutine for each request does: with n requests in a process
 // of k slots each proceeds at the rate min(1, k/n).
@@ -30,6 +32,7 @@ type sharing struct {
 	jobs   heap[job] // the one that is done first on top
 	worked float64   // for how long slots were busy
 	oldest float64   // no job that is not late arrived before
+	tally  *tally    // nil: it counts nothing
 }
 
 type job struct {
@@ -38,6 +41,8 @@ type job struct {
 	work    float64
 	late    bool   // answered for, by its timeout
 	beat    uint32 // the number of the heartbeat; 0: a request
+	began   int64  // as the process counts time
+	shard   *count.Shard
 }
 
 func (j job) key() float64 { return j.due }
@@ -63,7 +68,7 @@ func (p *ps) run(s *sharing, t float64) {
 		done = max(done, s.now)
 		s.worked += (done - s.now) * p.busy(len(s.jobs))
 		s.now, s.got = done, s.jobs[0].due
-		p.finish(s.jobs.pop(), done)
+		p.finish(s, s.jobs.pop(), done)
 		if len(s.jobs) < p.slots {
 			p.rec.busyBy(done, -1)
 		}
@@ -71,12 +76,15 @@ func (p *ps) run(s *sharing, t float64) {
 	s.now, s.got = max(s.now, t), 0
 }
 
-func (p *ps) finish(j job, t float64) {
+func (p *ps) finish(s *sharing, j job, t float64) {
 	if j.beat > 0 {
 		if j.beat == p.beats {
 			p.beatEnd, p.beatRefused, p.beatDone = t, false, true
 		}
 		return
+	}
+	if j.shard != nil {
+		s.tally.end(j.shard, j.began, t)
 	}
 	p.rec.leave(t, j.work, max(0, t-j.arrived-j.work))
 	if !j.late {
@@ -139,6 +147,9 @@ func (p *ps) accept(t float64, j job, route uint64) bool {
 	if len(s.jobs) < p.slots {
 		p.rec.busyBy(t, 1)
 	}
+	if s.tally != nil && j.beat == 0 {
+		j.shard, j.began = s.tally.begin(t, 0)
+	}
 	j.due, j.arrived = s.got+j.work, t
 	s.jobs.push(j)
 	return true
@@ -196,6 +207,16 @@ func (p *ps) resize(t float64, n int) {
 	}
 	p.draining = append(p.draining, p.ready[n:]...)
 	p.ready = p.ready[:n]
+}
+
+func (p *ps) remove(t float64, process int) {
+	toEnd(p.ready, process, 1)
+	p.resize(t, len(p.ready)-1)
+}
+
+func (p *ps) attach(process int, c *tally) {
+	s := p.ready[process]
+	s.tally, c.sync = c, func(t float64) { p.run(s, t) }
 }
 
 func (p *ps) worked(process int, t float64) float64 {

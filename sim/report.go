@@ -8,6 +8,7 @@ import (
 // service; requests count by when they arrived.
 type Report struct {
 	Name     string        `json:"name"`
+	View     string        `json:"view"` // what the Controller saw: "ideal", "heartbeat", "deployed: one share", "deployed: board every 10s"
 	Start    time.Time     `json:"start"`
 	Duration time.Duration `json:"duration_ns"`
 
@@ -34,6 +35,8 @@ type Report struct {
 	Changes     int        `json:"changes"` // of the size ordered
 	Ups         int        `json:"ups"`
 	MaxSize     int        `json:"max_size"`
+	Kills       int        `json:"kills"`              // processes that were killed
+	Leaders     int        `json:"leaders"`            // changes of the process that leads in a DeployedView, the first included
 	Utilization float64    `json:"target_utilization"` // at which a process just meets the objective
 	Elasticity  Elasticity `json:"elasticity"`
 

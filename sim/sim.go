@@ -22,8 +22,12 @@
 // that takes longer than the timeout fails, and is worked on all the same; one
 // that meets no process, or a full backlog, fails at once.
 //
-// A [Controller] is asked at its interval, and sees in its [View] what metrics
-// inside the service would show of the seconds that are over.
+// A [Controller] is asked at its interval, and sees in its [View] the true numbers of
+// the whole service, of the seconds that are over. An [Autoscaler] is shown these in
+// an [IdealView]. In a [DeployedView] it is shown what production would show it: each
+// process counts its own requests with the code of package traffic, one of them leads,
+// and the Autoscaler works out from its counts what the whole service had. A [Report]
+// names its view.
 //
 // # Its limits
 //
@@ -34,9 +38,11 @@
 //     when they fail.
 //   - A process works as fast just after its boot as ever, and as fast beside
 //     many others as alone.
-//   - Metrics are exact and at hand at the end of each second. Where several
-//     processes measure themselves, an autoscaler inside one of them sees a
-//     share; here it sees the whole.
+//   - In an IdealView metrics are exact and at hand at the end of each second. In a
+//     DeployedView they are as noisy and as late as in production, but the process
+//     that leads reads the board in no time, and the saved state of the Autoscaler is
+//     never lost or late.
+//   - A process that is killed finishes what it has.
 //   - The platform takes every order at once and never fails.
 //
 // Compare settings by it, under several seeds and loads, rather than believe
@@ -128,6 +134,14 @@ type Service struct {
 	// Routing is how a request finds its process. 0: Random.
 	Routing Routing
 
+	// QueueInFront says where requests wait for a slot, which matters to a
+	// DeployedView under FIFO. False: in the handler, as in a server in Go, which
+	// begins a handler for each request at once. A process then counts every
+	// arrival, and its service times have the wait in them. True: in front of the
+	// handler, as in Puma and Gunicorn. A process then counts a request when its
+	// work begins, with the wait as its queue time.
+	QueueInFront bool
+
 	// Backlog is how many requests may wait in a process; further ones are
 	// refused, and fail. 0: DefaultBacklog; negative: any number.
 	Backlog int
@@ -143,6 +157,11 @@ type Service struct {
 	// BootJitter is by which share of Boot a process may be earlier or later,
 	// at random, 0 to 1.
 	BootJitter float64
+
+	// MTBF is for how long a process serves, on average, before it is killed at
+	// random. It then finishes what it has, and another boots in its place. 0:
+	// none is killed.
+	MTBF time.Duration
 
 	// Dependency is what all processes share. Under FIFO only.
 	Dependency Dependency
@@ -245,6 +264,9 @@ func (s Service) faults(o Objective) (errs []error) {
 	if !(s.BootJitter >= 0 && s.BootJitter <= 1) {
 		bad("Service.BootJitter is %v: it must be 0 to 1", s.BootJitter)
 	}
+	if s.MTBF < 0 || s.MTBF > 0 && s.MTBF < time.Second {
+		bad("Service.MTBF is %v: it must be 1s or more, or 0 for none", s.MTBF)
+	}
 	if d := s.Dependency; d.Connections < 0 || !(d.Share >= 0 && d.Share <= 1) {
 		bad("Service.Dependency is %d connections for a share of %v: give both, the share from 0 to 1, or neither", d.Connections, d.Share)
 	} else if d.Connections > 0 && s.Discipline != FIFO {
@@ -297,7 +319,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	o = o.withDefaults()
 	if o.Utilization == 0 {
 		var err error
-		if o.Utilization, err = Calibrate(ctx, o.Service, o.Objective); err != nil {
+		if o.Utilization, err = o.calibrate(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -312,7 +334,27 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := tooMany(o.demand(o.Load.Peak())); err != nil {
 		return nil, fmt.Errorf("sim: the load's peak of %.6g requests per second: %w", o.Load.Peak(), err)
 	}
+	if err := o.tooMany(o.Initial); err != nil {
+		return nil, fmt.Errorf("sim: at the start: %w", err)
+	}
 	return newEngine(o).run(ctx)
+}
+
+// calibrate returns the utilisation of a service of which no process is killed.
+func (o Options) calibrate(ctx context.Context) (float64, error) {
+	s := o.Service
+	s.MTBF = 0
+	return Calibrate(ctx, s, o.Objective)
+}
+
+// tooMany returns an error if size processes cannot be simulated.
+func (o Options) tooMany(size int) error {
+	if v, ok := o.Controller.(viewer); ok && size > maxDeployed {
+		if _, deployed := v.seen(); deployed != nil {
+			return fmt.Errorf("%d processes cannot be simulated in a DeployedView: it must be at most %d, as each of them counts its requests", size, maxDeployed)
+		}
+	}
+	return tooMany(size)
 }
 
 func tooMany(size int) error {

@@ -30,6 +30,7 @@ func rows(reports []*Report) []row {
 		minutes = fmt.Sprintf("minutes with more than %.4g %% of these", 100*o.Share)
 	}
 	out := []row{
+		{"view", "what the rule is shown of the service", func(r *Report) string { return r.View }},
 		{over, "", percent(func(r *Report) float64 { return 100 * r.BadShare })},
 		{"requests failed", "timed out, refused, or met no process", percent(func(r *Report) float64 { return 100 * float64(r.Failed) / max(1, float64(r.Requests)) })},
 		{minutes, "", number("%.0f", func(r *Report) float64 { return float64(r.BadMinutes) })},

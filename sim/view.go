@@ -162,6 +162,7 @@ func (v *View) Processes(d time.Duration) []Process {
 // member is what is known of a process that serves.
 type member struct {
 	since  float64
+	tally  *tally // nil: it counts nothing
 	worked [snapNumber + 2]float64
 }
 

@@ -1,0 +1,138 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/count"
+	"github.com/autoscalebot/autoscale/traffic"
+)
+
+// maxDeployed is the most processes of a [DeployedView] at once. Each counts in some
+// 70 KiB.
+const maxDeployed = 2000
+
+// A viewer is a [Controller] that has a view to name in the report.
+type viewer interface {
+	// seen returns the name of the view, and for a [DeployedView] its Signals.
+	seen() (name string, deployed *Signals)
+}
+
+// A fleet is the processes of a simulation that count their own requests, and which
+// of them leads.
+type fleet struct {
+	options traffic.Options
+	inFront bool    // requests wait in front of the handler
+	every   float64 // between forced changes of the leader, in s; 0: none
+	board   *board  // nil: none
+	random  *rand.Rand
+
+	leader *tally
+	since  float64 // when it began to lead
+	led    int     // how many have led
+}
+
+func newFleet(s Signals, inFront bool, random *rand.Rand) *fleet {
+	f := &fleet{inFront: inFront, options: s.traffic(), every: s.LeaderEvery.Seconds(), random: random}
+	if s.Board != nil {
+		f.board = &board{Board: s.Board.withDefaults(), window: f.options.Window}
+	}
+	return f
+}
+
+// start returns what a process counts that serves from t on. It began to count up to
+// a second before, so that its seconds are its own.
+func (f *fleet) start(t float64) *tally {
+	c := newTally(t-f.random.Float64(), f.options.Longest)
+	c.inFront = f.inFront
+	if f.board != nil {
+		first := c.base + 1 // as soon as there may be something
+		if t == 0 {         // it has long published
+			first = f.random.Float64() * f.board.Interval.Seconds()
+		}
+		f.board.join(c, first)
+	}
+	return c
+}
+
+// stop ends what a process counts. One that is told to stop takes its share down,
+// and one that is killed does not.
+func (f *fleet) stop(t float64, c *tally, told bool) {
+	c.stopped = true
+	if f.board != nil && told {
+		f.board.put(c, t, nil)
+	}
+}
+
+// next returns when the next process publishes.
+func (f *fleet) next() float64 {
+	if f.board == nil || len(f.board.due) == 0 {
+		return math.Inf(1)
+	}
+	return f.board.due[0].at
+}
+
+// lead returns whether a process leads, after it has seen to it that one does: the
+// oldest, in the place of one that has stopped, and any other when it is time for a
+// change.
+func (f *fleet) lead(t float64, members []member) bool {
+	if len(members) == 0 {
+		f.leader = nil
+		return false
+	}
+	switch {
+	case f.leader == nil || f.leader.stopped:
+		f.leader = members[0].tally
+	case f.every > 0 && t-f.since >= f.every && len(members) > 1:
+		i := f.random.IntN(len(members) - 1)
+		if members[i].tally == f.leader {
+			i = len(members) - 1
+		}
+		f.leader = members[i].tally
+	default:
+		return true
+	}
+	f.since = t
+	f.led++
+	return true
+}
+
+// sample is what the leader measures at t, as traffic.Traffic.Probe and
+// traffic.Shared.Probe make it.
+func (f *fleet) sample(t float64, now time.Time) (autoscale.Sample, error) {
+	window := f.options.Window
+	own, since, ok := f.leader.report(t, window)
+	var all count.Sum
+	if ok {
+		all.Add(&own, 0, true)
+	} else {
+		since = 0
+	}
+	detail := ""
+	if f.board != nil {
+		interval := f.board.Interval
+		fresh := interval * 5 / 2
+		shares, up := f.board.read(t, max(fresh, window+interval))
+		if !up {
+			detail = "only this process was measured, as the board of all could not be read"
+		}
+		var posted []count.Posted
+		for _, s := range shares {
+			if s.by != f.leader || !ok {
+				posted = append(posted, s.Posted)
+			}
+		}
+		if strange, err := all.Gather(posted, since, fresh); strange > 0 {
+			return autoscale.Sample{}, fmt.Errorf("sim: %d of %d shares on the board could not be read: %w", strange, len(shares), err)
+		}
+	}
+	s := all.Sample(window, f.options.Percentile, now.Add(-since))
+	if s.Processes == 0 {
+		return autoscale.Sample{}, fmt.Errorf("sim: %w: the process that leads has counted for too short a time", autoscale.ErrWarmingUp)
+	}
+	s.Detail = detail
+	return s, nil
+}

@@ -1,0 +1,192 @@
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/traffic"
+)
+
+// A ViewKind is whose eyes Signals.Traffic is measured with.
+type ViewKind uint8
+
+const (
+	// AutoView is DeployedView if the Prober of the Config is a *traffic.Traffic or
+	// a *traffic.Shared, and else IdealView.
+	AutoView ViewKind = iota
+
+	// IdealView is the true numbers of the whole service, up to the last second.
+	IdealView
+
+	// DeployedView is what a process of the service measures that leads: its own
+	// requests, as traffic.Traffic counts them, and those that the others publish on
+	// Signals.Board. The Autoscaler works out what the whole service had, as it does
+	// in production.
+	//
+	// The oldest process leads. When it is stopped or killed, the oldest that is left
+	// makes the next tick, with its own counts. While no process serves there is no
+	// tick. The Autoscaler's own state goes on, as it does with a Store that never
+	// fails.
+	DeployedView
+)
+
+// Signals is what the simulated Prober of an [Autoscaler] measures. The zero
+// value is a heartbeat, as autoscalebot's, or what the Prober of the Config
+// measures, if it is a *traffic.Traffic or a *traffic.Shared.
+type Signals struct {
+	// Heartbeat sends one request to one process at each tick, as
+	// autoscale.HTTPProber does: it measures Latency, and the failures Timeout
+	// and ServerError. It is on where nothing else is.
+	Heartbeat bool
+
+	// Timeout is how long the heartbeat waits. 0: that of the Config's Prober
+	// if it is an autoscale.HTTPProber, or autoscale.DefaultProbeTimeout.
+	Timeout time.Duration
+
+	// Work is how long a process works on a heartbeat. 0: DefaultBeatWork.
+	Work time.Duration
+
+	// Traffic measures the requests from inside the service: Latency (if the
+	// heartbeat does not), QueueTime, ServiceTime, Throughput, Arrivals and Busy,
+	// and in the IdealView Utilization. A DeployedView has it on.
+	Traffic bool
+
+	// View is whose eyes Traffic is measured with. 0: AutoView.
+	View ViewKind
+
+	// Window is over how long Traffic measures. 0: that of the Config's Prober, or
+	// DefaultWindow.
+	Window time.Duration
+
+	// Percentile is which one of the latencies Traffic gives, between 0 and 1.
+	// 0: that of the Config's Prober, or DefaultPercentile.
+	Percentile float64
+
+	// Longest is how long a request may take to have a service time, in the
+	// DeployedView. 0: that of the Config's Prober, or traffic.DefaultLongest.
+	Longest time.Duration
+
+	// Board is where the processes of a DeployedView publish what they count. Nil:
+	// that of the Config's Prober if it is a *traffic.Shared, or none. The process
+	// that leads then sees its own share alone.
+	Board *Board
+
+	// LeaderEvery is after how long another process leads, in the DeployedView. It
+	// is any other, at random. 0: only when the one that leads stops.
+	LeaderEvery time.Duration
+
+	// Backlog measures the requests that wait, in the last second.
+	Backlog bool
+
+	// Outages are when nothing at all can be measured.
+	Outages []Outage
+}
+
+// The defaults of [Signals].
+const (
+	DefaultBeatWork   = 20 * time.Millisecond
+	DefaultWindow     = traffic.DefaultWindow
+	DefaultPercentile = .95
+)
+
+// of returns s with what a Prober says.
+func (s Signals) of(p autoscale.Prober) Signals {
+	var counter *traffic.Traffic
+	switch p := p.(type) {
+	case *autoscale.HTTPProber:
+		if p != nil {
+			s.Timeout = cmp.Or(s.Timeout, p.Timeout)
+		}
+	case *traffic.Traffic:
+		counter = p
+	case *traffic.Shared:
+		if p != nil && p.Traffic != nil {
+			counter = p.Traffic
+			if s.Board == nil && s.View != IdealView {
+				s.Board = &Board{Interval: p.Interval}
+			}
+		}
+	}
+	if counter == nil || s.View == IdealView {
+		return s
+	}
+	o := counter.Options()
+	s.View = DeployedView
+	s.Window = cmp.Or(s.Window, o.Window)
+	s.Percentile = cmp.Or(s.Percentile, o.Percentile/100)
+	s.Longest = cmp.Or(s.Longest, o.Longest)
+	return s
+}
+
+func (s Signals) withDefaults() Signals {
+	s.View = cmp.Or(s.View, IdealView)
+	s.Traffic = s.Traffic || s.View == DeployedView
+	s.Heartbeat = s.Heartbeat || !s.Traffic && !s.Backlog
+	s.Timeout = cmp.Or(s.Timeout, autoscale.DefaultProbeTimeout)
+	s.Work = cmp.Or(s.Work, DefaultBeatWork)
+	s.Window = cmp.Or(s.Window, DefaultWindow)
+	s.Percentile = cmp.Or(s.Percentile, DefaultPercentile)
+	s.Longest = cmp.Or(s.Longest, traffic.DefaultLongest)
+	return s
+}
+
+// traffic returns the options that the processes count with.
+func (s Signals) traffic() traffic.Options {
+	return traffic.Options{Window: s.Window, Percentile: 100 * s.Percentile, Longest: s.Longest}
+}
+
+// Validate reports what is wrong with s.
+func (s Signals) Validate() error {
+	s = s.withDefaults()
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if s.Timeout < time.Millisecond {
+		bad("Signals.Timeout is %v: it must be 1ms or more, or 0 for %v", s.Timeout, autoscale.DefaultProbeTimeout)
+	}
+	if s.Work < time.Microsecond {
+		bad("Signals.Work is %v: it must be 1µs or more, or 0 for %v", s.Work, DefaultBeatWork)
+	}
+	if s.View > DeployedView {
+		bad("Signals.View is %d: it must be AutoView, IdealView or DeployedView", s.View)
+	}
+	if s.Window < time.Second || s.Window > MaxWindow {
+		bad("Signals.Window is %v: it must be 1s to %v, or 0 for %v", s.Window, MaxWindow, DefaultWindow)
+	}
+	if !(s.Percentile > 0 && s.Percentile < 1) {
+		bad("Signals.Percentile is %v: it must be between 0 and 1, or 0 for %v", s.Percentile, DefaultPercentile)
+	}
+	if s.LeaderEvery < 0 {
+		bad("Signals.LeaderEvery is %v: it must be 0 or more", s.LeaderEvery)
+	}
+	errs = append(errs, validOutages("Signals.Outages", s.Outages))
+	switch {
+	case s.View == DeployedView:
+		if errs := errors.Join(errs...); errs == nil {
+			if err := s.traffic().Validate(); err != nil {
+				bad("Signals: %w", err)
+			}
+		}
+		if s.Board != nil {
+			errs = append(errs, s.Board.validate())
+		}
+	case s.Board != nil || s.LeaderEvery > 0:
+		bad("Signals.Board and Signals.LeaderEvery are of a DeployedView: set View to it")
+	}
+	return errors.Join(errs...)
+}
+
+// name returns what a report calls the view.
+func (s Signals) name() string {
+	switch {
+	case !s.Traffic && !s.Backlog:
+		return "heartbeat"
+	case s.View != DeployedView:
+		return "ideal"
+	case s.Board == nil:
+		return "deployed: one share"
+	}
+	return "deployed: board every " + s.Board.withDefaults().Interval.String()
+}
