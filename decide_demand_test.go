@@ -272,7 +272,7 @@ func TestDemandNoise(t *testing.T) {
 func TestDemandCrowded(t *testing.T) {
 	rule := autoscale.Demand{Slots: 2} // 1.2 requests at work a process
 	in := func(ready float64, s autoscale.Sample) autoscale.Sample {
-		s.Ready, s.Requests, s.Span = ready, 1e12, 15*time.Second
+		s.Ready, s.Requests, s.Span = ready, 1e15, 15*time.Second
 		return s
 	}
 	calm := in(1, arriving(served(4, 100*ms), 4))

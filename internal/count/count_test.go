@@ -69,21 +69,28 @@ func TestSeconds(t *testing.T) {
 		want  []count.Second
 	}{
 		{
-			"one a second, which takes half", []play{{begins: .2, ends: .7}, {begins: 1.2, ends: 1.7}, {begins: 2.2, ends: 2.7}},
+			"one a second, which takes half",
+			[]play{{begins: .2, ends: .7}, {begins: 1.2, ends: 1.7}, {begins: 2.2, ends: 2.7}},
 			7.5, // from the second after the first request on
 			[]count.Second{{1, 1, .5, 1}, {1, 1, .5, 1}, {}, {}, {}, {}},
 		},
 		{
-			"one that goes on", []play{{begins: .5, ends: 99}, {begins: 2.25, ends: 2.5}},
-			6, []count.Second{{0, 0, 1, 1}, {1, 1, 1.25, 2}, {0, 0, 1, 1}, {0, 0, 1, 1}, {0, 0, 1, 1}},
+			"one that goes on",
+			[]play{{begins: .5, ends: 99}, {begins: 2.25, ends: 2.5}},
+			6,
+			[]count.Second{{0, 0, 1, 1}, {1, 1, 1.25, 2}, {0, 0, 1, 1}, {0, 0, 1, 1}, {0, 0, 1, 1}},
 		},
 		{
-			"one that leaves was in progress until then", []play{{begins: .5, ends: .6}, {begins: 1.5, ends: 1.75, leaves: true}},
-			6, []count.Second{{0, 0, .25, 1}, {}, {}, {}, {}},
+			"one that leaves was in progress until then",
+			[]play{{begins: .5, ends: .6}, {begins: 1.5, ends: 1.75, leaves: true}},
+			6,
+			[]count.Second{{0, 0, .25, 1}, {}, {}, {}, {}},
 		},
 		{
-			"one that leaves later than it came", []play{{begins: .5, ends: .6}, {begins: 1.5, ends: 2.5, leaves: true}},
-			6, []count.Second{{1, 0, .5, 1}, {0, 0, .5, 1}, {}, {}, {}},
+			"one that leaves later than it came",
+			[]play{{begins: .5, ends: .6}, {begins: 1.5, ends: 2.5, leaves: true}},
+			6,
+			[]count.Second{{1, 0, .5, 1}, {0, 0, .5, 1}, {}, {}, {}},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
