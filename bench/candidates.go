@@ -15,12 +15,16 @@ import (
 
 // The families that the fronts are compared of.
 const (
-	ours        = "autoscale Demand"
+	ours        = "autoscale Demand, board"
+	oneShare    = "autoscale Demand, one share"
+	idealView   = "autoscale Demand, ideal view"
 	heartbeat   = "autoscale Exceedance"
 	kubernetes  = "Kubernetes HPA"
 	knative     = "Knative KPA"
 	heroku      = "Heroku p95"
 	clairvoyant = "clairvoyant"
+	presentRate = "true present rate"
+	foresight   = "true rate, one boot ahead"
 )
 
 // kind says whose code a candidate is.
@@ -66,7 +70,9 @@ const slots = 2
 
 var (
 	unbounded = autoscale.Fixed(100_000)
-	measured  = sim.Signals{Traffic: true}
+	measured  = sim.Signals{Traffic: true, View: sim.IdealView}
+	board     = sim.Signals{View: sim.DeployedView, Board: &sim.Board{}}
+	share     = sim.Signals{View: sim.DeployedView}
 )
 
 // candidates lists all that is compared.
@@ -78,15 +84,22 @@ func candidates() (list []candidate) {
 
 	for _, u := range []float64{.4, .45, .5, .55, .6, .65, .7, .75, .8} {
 		add(bounds, clairvoyant, percent(u), func(world) sim.Controller { return sim.Clairvoyant(u) })
+		add(bounds, presentRate, percent(u), func(world) sim.Controller { return sim.PresentRate(u) })
+		add(bounds, foresight, percent(u), func(world) sim.Controller { return sim.Foresight(u) })
 	}
 	add(bounds, "static", "for the peak", func(w world) sim.Controller {
 		return sim.Constant(int(math.Ceil(w.load.Peak() * w.service.Mean.Seconds() / (slots * w.utilization))))
 	})
 
 	for _, target := range []float64{.45, .5, .55, .6, .65, .7, .75, .8, .85} {
-		add(own, ours, percent(target), func(world) sim.Controller {
-			return sim.Autoscaler(demand(target), measured)
-		})
+		for _, view := range []struct {
+			family  string
+			signals sim.Signals
+		}{{ours, board}, {oneShare, share}, {idealView, measured}} {
+			add(own, view.family, percent(target), func(world) sim.Controller {
+				return sim.Autoscaler(demand(target), view.signals)
+			})
+		}
 	}
 	list = append(list, variants()...)
 	for _, e := range []struct {
@@ -158,14 +171,15 @@ func variants() (list []candidate) {
 	rule := func(d autoscale.Demand) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) { cfg.Decider = d }
 	}
-	add("nothing left out", measured, func(*autoscale.Config) {})
-	add("completions, not arrivals", measured, without(autoscale.SignalArrivals))
-	add("completions alone", measured, without(autoscale.SignalArrivals|autoscale.SignalBusy))
-	add("measured over 60 s", sim.Signals{Traffic: true, Window: time.Minute}, func(*autoscale.Config) {})
-	add("measured over 5 s", sim.Signals{Traffic: true, Window: 5 * time.Second}, func(*autoscale.Config) {})
-	add("every 2 s", measured, func(cfg *autoscale.Config) { cfg.Interval = 2 * time.Second })
-	add("every 15 s", measured, func(cfg *autoscale.Config) { cfg.Interval = 15 * time.Second })
-	add("every 30 s", measured, func(cfg *autoscale.Config) { cfg.Interval = 30 * time.Second })
+	add("nothing left out", board, func(*autoscale.Config) {})
+	add("completions, not arrivals", board, without(autoscale.SignalArrivals))
+	add("completions alone", board, without(autoscale.SignalArrivals|autoscale.SignalBusy))
+	add("measured over 60 s", windowed(time.Minute), func(*autoscale.Config) {})
+	add("measured over 5 s", windowed(5*time.Second), func(*autoscale.Config) {})
+	add("measured over 30 s", windowed(30*time.Second), func(*autoscale.Config) {})
+	add("every 2 s", board, func(cfg *autoscale.Config) { cfg.Interval = 2 * time.Second })
+	add("every 15 s", board, func(cfg *autoscale.Config) { cfg.Interval = 15 * time.Second })
+	add("every 30 s", board, func(cfg *autoscale.Config) { cfg.Interval = 30 * time.Second })
 	highest := func(window time.Duration) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) {
 			cfg.Decider = autoscale.Demand{Slots: slots, Target: target, Fade: -1}
@@ -173,19 +187,38 @@ func variants() (list []candidate) {
 		}
 	}
 	add("measured over 10 s", sim.Signals{Traffic: true, Window: 10 * time.Second}, func(*autoscale.Config) {})
-	add("fades in 1 min", measured, rule(autoscale.Demand{Slots: slots, Target: target, Fade: time.Minute}))
-	add("fades in 6 min", measured, rule(autoscale.Demand{Slots: slots, Target: target, Fade: 6 * time.Minute}))
-	add("down at once", measured, rule(autoscale.Demand{Slots: slots, Target: target, Fade: -1}))
-	add("the highest of 1 min, not fading", measured, highest(time.Minute))
-	add("the highest of 5 min, not fading", measured, highest(5*time.Minute))
-	add("forecast of 80 %", measured, func(cfg *autoscale.Config) { cfg.Forecast = autoscale.Forecast{Share: .8} })
-	add("tolerance of 10 %", measured, func(cfg *autoscale.Config) { cfg.Tolerance = .1 })
-	add("slots not known (utilization)", measured, rule(autoscale.Demand{Target: target}))
-	add("slots wrong: 4 for 2", measured, rule(autoscale.Demand{Slots: 4, Target: target}))
-	add("slots wrong, and not learned", measured, func(cfg *autoscale.Config) {
+	add("fades in 1 min", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: time.Minute}))
+	add("fades in 6 min", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: 6 * time.Minute}))
+	add("down at once", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: -1}))
+	add("the highest of 1 min, not fading", board, highest(time.Minute))
+	add("the highest of 5 min, not fading", board, highest(5*time.Minute))
+	add("forecast of 80 %", board, func(cfg *autoscale.Config) { cfg.Forecast = autoscale.Forecast{Share: .8} })
+	add("tolerance of 10 %", board, func(cfg *autoscale.Config) { cfg.Tolerance = .1 })
+	add("slots not known (utilization), ideal view", measured, rule(autoscale.Demand{Target: target}))
+	add("slots wrong: 4 for 2", board, rule(autoscale.Demand{Slots: 4, Target: target}))
+	add("slots wrong: 1 for 2", board, rule(autoscale.Demand{Slots: 1, Target: target}))
+	add("board published every 5 s", sim.Signals{View: sim.DeployedView, Board: &sim.Board{Interval: 5 * time.Second}}, func(*autoscale.Config) {})
+	add("board away for 5 minutes each hour", failing(), func(*autoscale.Config) {})
+	add("slots wrong, and not learned", board, func(cfg *autoscale.Config) {
 		cfg.Decider = blind{autoscale.Demand{Slots: 4, Target: target}, autoscale.SignalQueueTime}
 	})
 	return list
+}
+
+// windowed is the board with another window.
+func windowed(window time.Duration) sim.Signals {
+	s := board
+	s.Window = window
+	return s
+}
+
+// failing is a board that cannot be reached for five minutes of each hour.
+func failing() sim.Signals {
+	b := &sim.Board{}
+	for at := 30 * time.Minute; at < 24*time.Hour; at += time.Hour {
+		b.Outages = append(b.Outages, sim.Outage{From: at, To: at + 5*time.Minute})
+	}
+	return sim.Signals{View: sim.DeployedView, Board: b}
 }
 
 // blind is a decider to which some signals are not shown.

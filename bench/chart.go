@@ -28,7 +28,11 @@ type style struct {
 
 var styles = []style{
 	{clairvoyant, "#555555", "2 3", 'o', false},
+	{presentRate, "#8c959f", "1 3", 'o', false},
+	{foresight, "#8c959f", "6 2", 'o', false},
 	{ours, "#d1242f", "", 'o', false},
+	{oneShare, "#e16f24", "", 't', false},
+	{idealView, "#ff8182", "4 2", 'o', true},
 	{kubernetes, "#1f6feb", "7 3", 's', false},
 	{knative, "#1a7f37", "7 3 2 3", 't', false},
 	{heartbeat, "#bc4c00", "", 'x', true},

@@ -31,16 +31,16 @@ import (
 
 // settings are the flags.
 type settings struct {
-	traces    string
-	seeds     int
-	boots     []time.Duration
-	days      float64
-	processes float64
-	only      *regexp.Regexp
-	out       string
-	workers   int
-	page      io.Writer // the tables
-	progress  io.Writer
+	traces   string
+	seeds    int
+	boots    []time.Duration
+	days     float64
+	peak     float64
+	only     *regexp.Regexp
+	out      string
+	workers  int
+	page     io.Writer // the tables
+	progress io.Writer
 }
 
 func parse(args []string) (settings, error) {
@@ -49,7 +49,7 @@ func parse(args []string) (settings, error) {
 	flags.StringVar(&s.traces, "traces", os.Getenv("AUTOSCALE_TRACES"), "the folder of the traces; empty: generated loads")
 	flags.IntVar(&s.seeds, "seeds", 3, "how many times each simulation is done, with other random numbers")
 	flags.Float64Var(&s.days, "days", 1, "of each trace, the busiest ones in a row")
-	flags.Float64Var(&s.processes, "processes", 8, "that the mean of each load demands: it is scaled so")
+	flags.Float64Var(&s.peak, "peak", 36, "processes that the peak of each load demands: it is scaled so")
 	flags.StringVar(&s.out, "out", "", "the folder to write RESULTS.md and front.svg to; empty: none")
 	flags.IntVar(&s.workers, "workers", runtime.GOMAXPROCS(0), "simulations at the same time")
 	boots := flags.String("boot", "30s", "how long a process takes to serve; several with commas make several tables")
@@ -68,8 +68,8 @@ func parse(args []string) (settings, error) {
 	if s.only, err = regexp.Compile(*only); err != nil {
 		return s, fmt.Errorf("bench: -only: %w", err)
 	}
-	if s.seeds < 1 || s.workers < 1 || !(s.days > 0) || !(s.processes > 0) {
-		return s, fmt.Errorf("bench: -seeds is %d, -workers %d, -days %v and -processes %v: all must be above 0", s.seeds, s.workers, s.days, s.processes)
+	if s.seeds < 1 || s.workers < 1 || !(s.days > 0) || !(s.peak > 0) {
+		return s, fmt.Errorf("bench: -seeds is %d, -workers %d, -days %v and -peak %v: all must be above 0", s.seeds, s.workers, s.days, s.peak)
 	}
 	return s, nil
 }

@@ -36,8 +36,8 @@ func TestRun(t *testing.T) {
 	page := func() string {
 		t.Helper()
 		s, err := parse([]string{
-			"-traces", dir, "-seeds", "2", "-processes", "3", "-workers", "3", "-out", dir,
-			"-only", "Demand [67]0|HPA [67]0|KPA [67]0|clairvoyant [5678]|nothing left|Exceedance def|Consecutive|Heroku p95 500|AWS.*60|Judo.*200|HireFire.*500|React 65|static",
+			"-traces", dir, "-seeds", "2", "-peak", "5", "-workers", "3", "-out", dir,
+			"-only", "board [67]0|share [67]0|view [67]0|true.*[67]0|HPA [67]0|KPA [67]0|clairvoyant [5678]|nothing left|Exceedance def|Consecutive|Heroku p95 500|AWS.*60|Judo.*200|HireFire.*500|React 65|static",
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -53,7 +53,7 @@ func TestRun(t *testing.T) {
 		return string(b)
 	}
 	first := page()
-	for _, family := range []string{ours, heartbeat, "Consecutive", kubernetes, knative, heroku, "Judoscale", "HireFire", "AWS", "React", clairvoyant, "static", "nothing left out", "burst"} {
+	for _, family := range []string{ours, oneShare, idealView, presentRate, foresight, heartbeat, "Consecutive", kubernetes, knative, heroku, "Judoscale", "HireFire", "AWS", "React", clairvoyant, "static", "nothing left out", "burst"} {
 		if !strings.Contains(first, "| "+family) && !strings.Contains(first, family+" |") {
 			t.Errorf("the page says nothing about %s:\n%s", family, first)
 		}

@@ -53,12 +53,21 @@ func newScene(ctx context.Context, s settings) (*scene, error) {
 	return sc, nil
 }
 
-// prepare cuts the busiest days out of a load, of those that begin a whole
-// number of days after its start, and scales them so that their mean rate
-// demands the wanted number of processes.
+// smoothing is how many requests of a trace each rate rests on at least. It takes the
+// noise of counting out of a sparse trace before that is scaled up.
+const smoothing = 400
+
+// prepare smooths a load, cuts its busiest days out, of those that begin a whole number
+// of days after its start, and scales them so that their peak demands the wanted number
+// of processes.
 func prepare(l load, s settings, utilization float64) (load, error) {
 	const day = 24 * time.Hour
 	length := time.Duration(s.days * float64(day))
+	smooth, err := l.Smooth(smoothing)
+	if err != nil {
+		return l, err
+	}
+	l.Load = smooth
 	best := l.Load
 	if l.Duration() > length {
 		most := -1.0
@@ -73,7 +82,7 @@ func prepare(l load, s settings, utilization float64) (load, error) {
 		}
 	}
 	l.begin = best.Start()
-	l.factor = s.processes * slots * utilization / service.Mean.Seconds() / best.Mean()
+	l.factor = s.peak * slots * utilization / service.Mean.Seconds() / best.Peak()
 	scaled, err := best.Scale(l.factor)
 	l.Load = scaled
 	return l, err

@@ -17,7 +17,7 @@ violations at %.0f %% or below: a utilisation of %.3f. Violations and costs are 
 mean over %d seeds ± its standard deviation.
 
 `, slots, service.Mean, objective.Latency, 100*objective.Share, sc.utilization, s.seeds)
-	fmt.Fprintf(w, "Of each trace the busiest %g days are taken, and all are scaled to demand %g processes on average.\n\n", s.days, s.processes)
+	fmt.Fprintf(w, "Of each trace the busiest %g days are taken. Each rate rests on at least %d requests of the trace (sim.Load.Smooth), because a sparse count that is scaled up makes load of its noise. Then all are scaled so that their peak demands %g processes.\n\n", s.days, smoothing, s.peak)
 	w.WriteString("| load | from | length | step | rates times | mean rate/s | peak:mean |\n|-|-|-|-|-|-|-|\n")
 	for _, l := range sc.loads {
 		fmt.Fprintf(w, "| %s | %s | %v | %v | %.3g | %.4g | %.3g |\n",
@@ -35,7 +35,11 @@ is not public, after their documentation. A *bound* is no autoscaler.
 // section writes the tables of one boot time.
 func section(w *strings.Builder, r *results, boot time.Duration) {
 	fmt.Fprintf(w, "\n## Boot %v\n\n", boot)
-	figure(w, r, ours)
+	w.WriteString("In the deployed view each simulated process counts its own requests with the code of package traffic. The leader sees its own share, or adds up what all published on a board every ten seconds. In the ideal view a rule sees the true numbers of the whole service, as the rules of others do here. A process takes up every request at once, so that its service times have the wait for a slot in them.\n\n")
+	for _, family := range []string{ours, oneShare, idealView, presentRate, foresight} {
+		figure(w, r, family)
+		w.WriteString("\n")
+	}
 	against(w, r, heartbeat, heroku)
 	w.WriteString("\n### All settings\n\nThe mean of the loads. The last column is the cost over that of the clairvoyant with as many violations.\n\n")
 	w.WriteString("| candidate | setting | whose code | violations % | failed % | bad minutes % | cost | changes/h | θU % | × clairvoyant |\n|-|-|-|-|-|-|-|-|-|-|\n")

@@ -76,8 +76,31 @@ func Constant(n int) Controller { return constant(n) }
 // utilization of 0 is the calibrated one.
 func Clairvoyant(utilization float64) Controller { return &clairvoyant{utilization: utilization} }
 
+// PresentRate returns the Controller that knows the true rate of this moment, and
+// orders at once what that demands at a utilization. It has no noise and no foresight:
+// what lies between it and a rule is the noise of measuring, and what lies between it
+// and [Foresight] is the boot. A utilization of 0 is the calibrated one.
+func PresentRate(utilization float64) Controller {
+	return &clairvoyant{utilization: utilization, knows: present}
+}
+
+// Foresight returns the Controller that knows the true rate of one boot time ahead, and
+// orders what that demands at a utilization. Unlike [Clairvoyant] it does not know what
+// comes before that. A utilization of 0 is the calibrated one.
+func Foresight(utilization float64) Controller {
+	return &clairvoyant{utilization: utilization, knows: ahead}
+}
+
+// What a clairvoyant knows.
+const (
+	everything = iota
+	present
+	ahead
+)
+
 type clairvoyant struct {
 	utilization float64
+	knows       int
 	load        Load
 	service     Service
 }
@@ -100,7 +123,14 @@ func (c *clairvoyant) plan(o Options) error {
 
 func (c *clairvoyant) Tick(_ context.Context, _ time.Time, v *View) (int, error) {
 	from := v.Elapsed.Seconds()
-	to := from + max(0, c.service.Boot).Seconds()*(1+c.service.BootJitter) + clairvoyantEvery.Seconds()
+	boot := max(0, c.service.Boot).Seconds()
+	switch c.knows {
+	case present:
+		return processes(c.load.rate(from), c.service, c.utilization), nil
+	case ahead:
+		return processes(c.load.rate(from+boot), c.service, c.utilization), nil
+	}
+	to := from + boot*(1+c.service.BootJitter) + clairvoyantEvery.Seconds()
 	return processes(c.load.most(from, to), c.service, c.utilization), nil
 }
 

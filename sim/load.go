@@ -91,7 +91,7 @@ func (l Load) Peak() float64 {
 }
 
 // Scale returns the load with every rate multiplied by factor. Scaling a sparse
-// trace up makes its noise larger too.
+// trace up makes its noise larger too: see [Load.Smooth].
 func (l Load) Scale(factor float64) (Load, error) {
 	rates := slices.Clone(l.rates)
 	for i := range rates {
