@@ -100,7 +100,7 @@ func commandLine(args []string) string {
 	for i := 0; i < len(args); i++ {
 		switch name, _, joined := strings.Cut(strings.TrimLeft(args[i], "-"), "="); {
 		case name != "traces":
-			out = append(out, args[i])
+			out = append(out, quoted(args[i]))
 			continue
 		case !joined:
 			i++
@@ -108,6 +108,14 @@ func commandLine(args []string) string {
 		out = append(out, "-traces", "DIR")
 	}
 	return strings.Join(out, " ")
+}
+
+// quoted returns an argument as a shell reads it.
+func quoted(arg string) string {
+	if strings.ContainsAny(arg, " |()*^$") {
+		return "'" + arg + "'"
+	}
+	return arg
 }
 
 // run simulates, prints and writes.

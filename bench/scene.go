@@ -54,7 +54,9 @@ func newScene(ctx context.Context, s settings) (*scene, error) {
 }
 
 // smoothing is how many requests of a trace each rate rests on at least. It takes the
-// noise of counting out of a sparse trace before that is scaled up.
+// noise of counting out of a sparse trace before that is scaled up. It matters most to
+// Knative's KPA, whose panic mode answered each spike of amplified noise: at a target
+// of 60 % it cost 2.34 without, and costs 1.39 with it.
 const smoothing = 400
 
 // prepare smooths a load, cuts its busiest days out, of those that begin a whole number

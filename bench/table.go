@@ -14,7 +14,7 @@ average (exponential, CV 1), first in, first out, requests spread at random. A
 violation is a request that takes over %v or fails. The cost is the process-hours
 ordered over those of the demand, which is the fewest processes that keep
 violations at %.0f %% or below: a utilisation of %.3f. Violations and costs are the
-mean over %d seeds ± its standard deviation.
+mean over the seeds, here %d, ± its standard deviation.
 
 `, slots, service.Mean, objective.Latency, 100*objective.Share, sc.utilization, s.seeds)
 	fmt.Fprintf(w, "Of each trace the busiest %g days are taken. Each rate rests on at least %d requests of the trace (sim.Load.Smooth), because a sparse count that is scaled up makes load of its noise. Then all are scaled so that their peak demands %g processes.\n\n", s.days, smoothing, s.peak)
