@@ -34,7 +34,7 @@ const (
 	own    kind = "ours"
 	part   kind = "ours, without a part"
 	theirs kind = "their code"
-	anew   kind = "written anew"
+	copied kind = "rewritten"
 	bounds kind = "bound"
 )
 
@@ -134,23 +134,23 @@ func candidates() (list []candidate) {
 
 	for _, p95 := range []time.Duration{350, 400, 450, 500, 600} {
 		p95 *= time.Millisecond
-		add(anew, heroku, p95.String(), func(world) sim.Controller { return rules.Heroku(p95) })
+		add(copied, heroku, p95.String(), func(world) sim.Controller { return rules.Heroku(p95) })
 	}
 	for _, p95 := range []time.Duration{400, 500} {
 		p95 *= time.Millisecond
-		add(anew, "HireFire p95", p95.String(), func(world) sim.Controller { return rules.HireFire(p95) })
+		add(copied, "HireFire p95", p95.String(), func(world) sim.Controller { return rules.HireFire(p95) })
 	}
 	for _, high := range []time.Duration{100, 200, 300} {
 		high *= time.Millisecond
-		add(anew, "Judoscale", "queue "+high.String(), func(world) sim.Controller {
+		add(copied, "Judoscale", "queue "+high.String(), func(world) sim.Controller {
 			return &rules.Judoscale{High: high, Low: high / 2, UpEvery: 30 * time.Second, DownEvery: 10 * time.Minute}
 		})
 	}
 	for _, target := range []float64{.4, .5, .6} {
-		add(anew, "AWS target tracking", percent(target), func(world) sim.Controller { return &rules.AWS{Target: target} })
+		add(copied, "AWS target tracking", percent(target), func(world) sim.Controller { return &rules.AWS{Target: target} })
 	}
 	for _, high := range []float64{.55, .65} {
-		add(anew, "React", percent(high), func(world) sim.Controller { return rules.React{High: high, Low: high * 2 / 3} })
+		add(copied, "React", percent(high), func(world) sim.Controller { return rules.React{High: high, Low: high * 2 / 3} })
 	}
 	return list
 }

@@ -120,13 +120,22 @@ func (r *results) standings(family string, load int) (out []standing) {
 	return out
 }
 
-// meanWay returns the mean of way over the standings.
-func meanWay(list []standing) float64 {
-	var sum float64
+// meanWay returns the way over all of the standings: the share of the cost between the
+// better of the two and the clairvoyant, added up over them, that mine saves. It adds up
+// first because a gap of next to nothing says nothing of the way. It is not known where
+// the better of the two costs no more than the clairvoyant does, by a hundredth or less.
+func meanWay(list []standing) (float64, bool) {
+	var saved, gap, bound float64
 	for _, s := range list {
-		sum += s.way()
+		best := min(s.hpa, s.kpa)
+		saved += best - s.mine
+		gap += best - s.bound
+		bound += s.bound
 	}
-	return sum / float64(len(list))
+	if gap <= .01*bound {
+		return 0, false
+	}
+	return saved / gap, true
 }
 
 // worstBehind returns the highest of behind over the standings, and the mean.

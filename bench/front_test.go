@@ -55,8 +55,8 @@ func TestStandings(t *testing.T) {
 	if math.Abs(first.way()-.5) > 1e-9 || math.Abs(last.way()-.5) > 1e-9 {
 		t.Errorf("the way is %v and %v at the ends, want a half", first.way(), last.way())
 	}
-	if w := meanWay(list); w < .45 || w > .6 {
-		t.Errorf("the mean way is %v, want about a half", w)
+	if w, ok := meanWay(list); !ok || w < .45 || w > .6 {
+		t.Errorf("the mean way is %v, %v, want about a half", w, ok)
 	}
 	if b := first.behind(); math.Abs(b-(1.6/1.8-1)) > 1e-9 {
 		t.Errorf("behind by %v", b)
@@ -64,6 +64,29 @@ func TestStandings(t *testing.T) {
 	r.list = r.list[:6]
 	if list := r.standings(ours, 0); list != nil {
 		t.Errorf("standings without a front of ours: %v", list)
+	}
+}
+
+// The way is the share of the gaps added up, so that one that is next to nothing does not
+// outweigh the others, and is not known where there is no gap.
+func TestMeanWay(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		list []standing
+		want float64
+		ok   bool
+	}{
+		{"half of one gap", []standing{{mine: 1.5, hpa: 2, kpa: 3, bound: 1}}, .5, true},
+		{"dearer", []standing{{mine: 2.5, hpa: 2, kpa: 3, bound: 1}}, -.5, true},
+		{"a gap of next to nothing", []standing{{mine: 1.5, hpa: 2, kpa: 3, bound: 1}, {mine: 1.1, hpa: 1.001, kpa: 1.2, bound: 1}}, .401 / 1.001, true},
+		{"no gap", []standing{{mine: 1.1, hpa: 1.001, kpa: 1.2, bound: 1}}, 0, false},
+		{"the bound is dearer", []standing{{mine: .9, hpa: .95, kpa: 1.2, bound: 1}}, 0, false},
+		{"nothing in common", nil, 0, false},
+	} {
+		got, ok := meanWay(c.list)
+		if ok != c.ok || math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%s: %v, %v; want %v, %v", c.name, got, ok, c.want, c.ok)
+		}
 	}
 }
 

@@ -4,7 +4,7 @@
 //	go run . -traces DIR -seeds 5 -boot 30s -out .
 //
 // Kubernetes' HorizontalPodAutoscaler and Knative's autoscaler are their real
-// code, in the packages hpa and kpa. What was written anew is in the package
+// code, in the packages hpa and kpa. What was rewritten is in the package
 // rules. What is compared is listed in candidates.go.
 //
 // It prints tables and writes, with -out, RESULTS.md and front.svg. A DIR holds

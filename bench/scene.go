@@ -54,33 +54,33 @@ func newScene(ctx context.Context, s settings) (*scene, error) {
 }
 
 // smoothing is how many requests of a trace each rate rests on at least. It takes the
-// noise of counting out of a sparse trace before that is scaled up. It matters most to
-// Knative's KPA, whose panic mode answered each spike of amplified noise: at a target
-// of 60 % it cost 2.34 without, and costs 1.39 with it.
+// noise of counting out of a sparse trace before that is scaled up: METHOD.md says what
+// that noise did to Knative's KPA.
 const smoothing = 400
 
-// prepare smooths a load, cuts its busiest days out, of those that begin a whole number
-// of days after its start, and scales them so that their peak demands the wanted number
-// of processes.
+// prepare cuts a load's busiest days out, of those that begin a whole number of days
+// after its start, smoothed, and scales them so that their peak demands the wanted number
+// of processes. Which days are the busiest is for the counts themselves to say.
 func prepare(l load, s settings, utilization float64) (load, error) {
 	const day = 24 * time.Hour
 	length := time.Duration(s.days * float64(day))
-	smooth, err := l.Smooth(smoothing)
+	best, err := l.Smooth(smoothing)
 	if err != nil {
 		return l, err
 	}
-	l.Load = smooth
-	best := l.Load
 	if l.Duration() > length {
-		most := -1.0
+		most, at := -1.0, time.Duration(0)
 		for from := time.Duration(0); from+length <= l.Duration(); from += day {
 			part, err := l.Slice(from, from+length)
 			if err != nil {
 				return l, err
 			}
 			if mean := part.Mean(); mean > most {
-				best, most = part, mean
+				most, at = mean, from
 			}
+		}
+		if best, err = best.Slice(at, at+length); err != nil {
+			return l, err
 		}
 	}
 	l.begin = best.Start()

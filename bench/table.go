@@ -27,8 +27,9 @@ mean over the seeds, here %d, ± its standard deviation.
 Whose code: *ours* is autoscale's Config, run as it is. *Their code* is the real
 controller of Kubernetes (HorizontalController with its replica calculator, of
 k8s.io/kubernetes/pkg/controller/podautoscaler) and the real autoscaler of Knative
-(its UniScaler and MetricCollector), unchanged. *Written anew* is rules whose code
-is not public, after their documentation. A *bound* is no autoscaler.
+(its UniScaler and MetricCollector), unchanged. *Rewritten* is rules whose code is not
+public, after their documentation. A *bound* is no autoscaler: METHOD.md says what
+each of them knows, and how the loads are smoothed.
 `)
 }
 
@@ -36,9 +37,9 @@ is not public, after their documentation. A *bound* is no autoscaler.
 func section(w *strings.Builder, r *results, boot time.Duration) {
 	fmt.Fprintf(w, "\n## Boot %v\n\n", boot)
 	w.WriteString("In the deployed view each simulated process counts its own requests with the code of package traffic. The leader sees its own share, or adds up what all published on a board every ten seconds. In the ideal view a rule sees the true numbers of the whole service, as the rules of others do here. A process takes up every request at once, so that its service times have the wait for a slot in them.\n\n")
-	for _, family := range []string{ours, oneShare, idealView, presentRate, foresight} {
+	ways(w, r)
+	for _, family := range judged {
 		figure(w, r, family)
-		w.WriteString("\n")
 	}
 	against(w, r, heartbeat, heroku)
 	w.WriteString("\n### All settings\n\nThe mean of the loads. The last column is the cost over that of the clairvoyant with as many violations.\n\n")
@@ -81,6 +82,41 @@ func over(o outcome, f front) string {
 	return ""
 }
 
+// judged are the families that are put between the better of HPA and KPA and the
+// clairvoyant: all of ours that have several settings, and the reference lines.
+var judged = []string{ours, oneShare, idealView, heartbeat, presentRate, foresight}
+
+// ways writes how far each of these families is, on each load and in their mean.
+func ways(w *strings.Builder, r *results) {
+	var rows strings.Builder
+	for _, family := range judged {
+		if len(r.family(family)) == 0 {
+			continue
+		}
+		fmt.Fprintf(&rows, "| %s | %s |", family, way(r.standings(family, -1)))
+		for i := range r.scene.loads {
+			fmt.Fprintf(&rows, " %s |", way(r.standings(family, i)))
+		}
+		rows.WriteString("\n")
+	}
+	if rows.Len() == 0 {
+		return
+	}
+	w.WriteString("### The way to the clairvoyant\n\nThe share, in percent, of the cost between the better of HPA and KPA and the clairvoyant that a family saves at equal violations: 0 is as dear as the better of the two, 100 as cheap as the clairvoyant. A dash: the fronts have no violations in common, or there is no gap.\n\n| family | mean of the loads |")
+	for _, l := range r.scene.loads {
+		fmt.Fprintf(w, " %s |", l.name)
+	}
+	w.WriteString("\n|-|-|" + strings.Repeat("-|", len(r.scene.loads)) + "\n" + rows.String() + "\n")
+}
+
+// way returns the way in percent, or a dash where it is not known.
+func way(list []standing) string {
+	if share, ok := meanWay(list); ok {
+		return fmt.Sprintf("%.0f", 100*share)
+	}
+	return "–"
+}
+
 // figure writes how far a family is from the better of HPA and KPA to the clairvoyant.
 func figure(w *strings.Builder, r *results, family string) {
 	list := r.standings(family, -1)
@@ -88,8 +124,8 @@ func figure(w *strings.Builder, r *results, family string) {
 		return
 	}
 	fmt.Fprintf(w, "### %s between the better of HPA and KPA and the clairvoyant\n\n", family)
-	fmt.Fprintf(w, "Cost at equal violations, between the settings in a straight line. The way is 0 at the better of the two, 1 at the clairvoyant. In the mean of the loads: **%.0f %% of the way**.\n\n", 100*meanWay(list))
-	w.WriteString("| violations % | ours | HPA | KPA | clairvoyant | way % |\n|-|-|-|-|-|-|\n")
+	fmt.Fprintf(w, "Cost at equal violations, between the settings in a straight line. The way is 0 at the better of the two, 1 at the clairvoyant. In the mean of the loads: **%s %% of the way**.\n\n", way(list))
+	w.WriteString("| violations % | it | HPA | KPA | clairvoyant | way % |\n|-|-|-|-|-|-|\n")
 	for i := 0; i < len(list); i += 4 {
 		s := list[i]
 		fmt.Fprintf(w, "| %.2f | %.3f | %.3f | %.3f | %.3f | %.0f |\n", 100*s.violations, s.mine, s.hpa, s.kpa, s.bound, 100*s.way())
@@ -102,9 +138,10 @@ func figure(w *strings.Builder, r *results, family string) {
 			continue
 		}
 		worst, mean := worstBehind(list)
-		fmt.Fprintf(w, "| %s | %.2f to %.2f | %+.1f | %+.1f | %.0f |\n", l.name,
-			100*list[0].violations, 100*list[len(list)-1].violations, 100*mean, 100*worst, 100*meanWay(list))
+		fmt.Fprintf(w, "| %s | %.2f to %.2f | %+.1f | %+.1f | %s |\n", l.name,
+			100*list[0].violations, 100*list[len(list)-1].violations, 100*mean, 100*worst, way(list))
 	}
+	w.WriteString("\n")
 }
 
 // against writes how a family's settings stand beside another's front.

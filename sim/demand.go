@@ -76,17 +76,20 @@ func Constant(n int) Controller { return constant(n) }
 // utilization of 0 is the calibrated one.
 func Clairvoyant(utilization float64) Controller { return &clairvoyant{utilization: utilization} }
 
-// PresentRate returns the Controller that knows the true rate of this moment, and
-// orders at once what that demands at a utilization. It has no noise and no foresight:
-// what lies between it and a rule is the noise of measuring, and what lies between it
-// and [Foresight] is the boot. A utilization of 0 is the calibrated one.
+// PresentRate returns the Controller that knows the true rate of this moment, and orders
+// what that demands at a utilization. It lets processes go at once too. It has no noise
+// and no foresight: between it and a rule lies the noise of measuring and how slowly the
+// rule lets go, and between it and [Clairvoyant] lies what it is worth to know the
+// future. A utilization of 0 is the calibrated one.
 func PresentRate(utilization float64) Controller {
 	return &clairvoyant{utilization: utilization, knows: present}
 }
 
-// Foresight returns the Controller that knows the true rate of one boot time ahead, and
-// orders what that demands at a utilization. Unlike [Clairvoyant] it does not know what
-// comes before that. A utilization of 0 is the calibrated one.
+// Foresight returns the Controller that knows the true rate of this moment and of one
+// boot time ahead, and orders what the higher of them demands at a utilization: a process
+// takes a boot to come, and none to go. Unlike [Clairvoyant] it does not know what comes
+// between the two, how much the boots differ, or that its next tick is later. A
+// utilization of 0 is the calibrated one.
 func Foresight(utilization float64) Controller {
 	return &clairvoyant{utilization: utilization, knows: ahead}
 }
@@ -112,7 +115,7 @@ func (c *clairvoyant) Interval() time.Duration { return clairvoyantEvery }
 
 func (c *clairvoyant) plan(o Options) error {
 	if !(c.utilization >= 0 && c.utilization <= 1) {
-		return fmt.Errorf("%w: Clairvoyant: the utilization is %v: it must be above 0 and at most 1, or 0 for the calibrated one", ErrOptions, c.utilization)
+		return fmt.Errorf("%w: Clairvoyant, PresentRate or Foresight: the utilization is %v: it must be above 0 and at most 1, or 0 for the calibrated one", ErrOptions, c.utilization)
 	}
 	if c.utilization == 0 {
 		c.utilization = o.Utilization
@@ -128,7 +131,7 @@ func (c *clairvoyant) Tick(_ context.Context, _ time.Time, v *View) (int, error)
 	case present:
 		return processes(c.load.rate(from), c.service, c.utilization), nil
 	case ahead:
-		return processes(c.load.rate(from+boot), c.service, c.utilization), nil
+		return processes(max(c.load.rate(from), c.load.rate(from+boot)), c.service, c.utilization), nil
 	}
 	to := from + boot*(1+c.service.BootJitter) + clairvoyantEvery.Seconds()
 	return processes(c.load.most(from, to), c.service, c.utilization), nil

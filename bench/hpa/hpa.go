@@ -2,7 +2,7 @@
 // in k8s.io/kubernetes/pkg/controller/podautoscaler, in the place of a
 // simulation's controller.
 //
-// The controller is not changed and nothing of it is written anew: its work
+// The controller is not changed and nothing of it is rewritten: its work
 // queue, its reconciliation every 15 seconds, its replica calculator with the
 // treatment of pods that are not ready or have no metrics, its tolerance, its
 // stabilization and its scaling policies are Kubernetes' code. What this package

@@ -2,6 +2,7 @@ package kpa_test
 
 import (
 	"context"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -87,6 +88,34 @@ func TestEverySecond(t *testing.T) {
 	for i, n := range got[30:] {
 		if n < 9 || n > 12 {
 			t.Fatalf("%d pods at tick %d for a concurrency of 0 and 10 by turns, a half a pod", n, 30+i)
+		}
+	}
+}
+
+// Requests that wait are concurrency too, as in Knative's queue proxy. At random routing
+// each process is a queue of its own with two servers, M/M/2, which holds 2ρ/(1-ρ²)
+// requests: the size is where that is the target.
+func TestWaitingCounts(t *testing.T) {
+	const rate, busy = 320., 32.
+	for _, target := range []float64{.45, .6, .8} {
+		load, err := sim.NewLoad(time.Unix(0, 0), time.Hour, []float64{rate})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &recorded{Controller: kpa.New(target)}
+		_, err = sim.Run(t.Context(), sim.Options{Load: load, Controller: c, Utilization: .66, Seed: 1})
+		c.Stop()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mean float64
+		for _, n := range c.sizes[100:] {
+			mean += float64(n) / float64(len(c.sizes)-100)
+		}
+		rho := (math.Sqrt(1+4*target*target) - 1) / (2 * target) // 2ρ/(1-ρ²) = 2·target
+		// Half a process comes of rounding up.
+		if want := busy/2/rho + .5; math.Abs(mean/want-1) > .03 {
+			t.Errorf("at %v it keeps %.2f processes, want %.2f", target, mean, want)
 		}
 	}
 }

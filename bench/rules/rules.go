@@ -1,4 +1,4 @@
-// Package rules holds rules of other autoscalers that were written anew for the
+// Package rules holds rules of other autoscalers that were rewritten for the
 // simulator, because their own code is not public, or is no library. They follow
 // what the makers' documentation says; where it says nothing, the comment does,
 // and the choice was meant to be a good one. They are not the makers' code, and
