@@ -25,8 +25,7 @@ type second struct {
 }
 
 // Add adds a report whose last second ended the given number of seconds before the
-// last one of the sum. Its times count if its last second is one of the window that
-// Sample is asked for, as timed says.
+// last one of the sum. Its times count too if timed is true.
 func (s *Sum) Add(r *Report, ago int, timed bool) {
 	s.Processes++
 	for i, v := range r.Seconds {
