@@ -95,6 +95,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // ErrBusy is returned by a [Autoscaler.Run] or [Autoscaler.Tick] while another
@@ -174,7 +176,7 @@ func (a *Autoscaler) run(ctx context.Context) error {
 	var electorErr error
 	if a.cfg.Elector != nil {
 		electing.Go(func() {
-			err := guard(func() error { return a.cfg.Elector.Run(campaign) })
+			err := guard.Do(func() error { return a.cfg.Elector.Run(campaign) })
 			if err == nil && campaign.Err() == nil {
 				err = errors.New("it stopped campaigning without being told to")
 			}
@@ -252,7 +254,7 @@ func (a *Autoscaler) check() error {
 		return a.fault
 	}
 	// The host's own methods are asked once, where a panic is a fault of theirs.
-	a.fault = guard(func() error {
+	a.fault = guard.Do(func() error {
 		a.state.samples.window, a.state.samples.number = reach(a.cfg.Decider)
 		return nil
 	})
@@ -291,14 +293,14 @@ func oneOfMany(dyno, name string) bool {
 // closeIdle closes the connections that a part keeps open, where it can.
 func closeIdle(part any) {
 	if c, ok := part.(interface{ CloseIdleConnections() }); ok {
-		_ = guard(func() error { c.CloseIdleConnections(); return nil })
+		_ = guard.Do(func() error { c.CloseIdleConnections(); return nil })
 	}
 }
 
 // log writes to the host's logger, whose handler may panic like anything else
 // that the host supplied; there is then nowhere left to say so but the counter.
 func (a *Autoscaler) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
-	err := guard(func() error {
+	err := guard.Do(func() error {
 		a.cfg.Logger.LogAttrs(ctx, level, message, attrs...)
 		return nil
 	})

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // command is what a person last told the autoscalers of a process type. It is
@@ -71,7 +73,7 @@ func (a *Autoscaler) command(ctx context.Context, op string, c command) error {
 		}
 		ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
 		defer cancel()
-		if err := guard(func() error { return a.store.Command(ctx, data) }); err != nil {
+		if err := guard.Do(func() error { return a.store.Command(ctx, data) }); err != nil {
 			return fmt.Errorf("autoscale: %s %s: nothing was changed: %w", op, a.cfg.Name, err)
 		}
 	case a.cfg.Elector != nil:

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // commit moves what a tick found into the state, all at once, and queues what
@@ -208,7 +211,7 @@ func (a *Autoscaler) commitConditions(r *report, e Event) {
 			if was := s.moves.spread(r.at, d.Period, s.capacity.Desired); abs(s.capacity.Desired-was) > d.Threshold {
 				e := e
 				e.Kind, e.From, e.To = DiffExceeded, was, s.capacity.Desired
-				e.Detail = "within " + short(d.Period)
+				e.Detail = "within " + names.Duration(d.Period)
 				a.holds(e, "")
 			}
 		}
@@ -239,7 +242,7 @@ func (a *Autoscaler) commitBudget(r *report, e Event) {
 
 // panicked notes that err is a panic of the named part, if it is one.
 func (a *Autoscaler) panicked(e Event, part string, err error) {
-	if isPanic(err) {
+	if guard.Of(err) != nil {
 		a.state.counters.Panics++
 		e.Kind, e.Detail, e.Err = Panicked, part, err
 		a.holds(e, part)

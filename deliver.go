@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 const (
@@ -33,7 +35,7 @@ func newTellers(cfg Config) []*teller {
 	for i, n := range cfg.Notifiers {
 		t := &teller{notifier: n, part: fmt.Sprintf("Notifiers[%d]", i), kinds: cfg.NotifyOn}
 		if own, ok := n.(interface{ Kinds() EventKind }); ok {
-			if guard(func() error { t.kinds = own.Kinds(); return nil }) != nil {
+			if guard.Do(func() error { t.kinds = own.Kinds(); return nil }) != nil {
 				t.kinds = cfg.NotifyOn
 			}
 		}
@@ -84,7 +86,7 @@ func (a *Autoscaler) send(ctx context.Context, e Event, timeout time.Duration) {
 		waiting++
 		go func() {
 			defer func() { done <- struct{}{} }()
-			err := guard(func() error { return t.notifier.Notify(ctx, e) })
+			err := guard.Do(func() error { return t.notifier.Notify(ctx, e) })
 			t.stuck.Store(false)
 			a.report(ctx, t, e, err)
 		}()
@@ -115,9 +117,9 @@ func (a *Autoscaler) report(ctx context.Context, t *teller, e Event, err error) 
 		return
 	}
 	attrs := []slog.Attr{slog.String("notifier", t.part), slog.String("kind", e.Kind.String()), slog.Any("error", err)}
-	var p *panicError
+	var p *guard.Panic
 	if errors.As(err, &p) {
-		attrs = append(attrs, slog.String("stack", string(p.stack)))
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
 	a.log(ctx, slog.LevelWarn, fmt.Sprintf("autoscale: %s: %s was not told of %v", a.cfg.Name, t.part, e.Kind), attrs...)
 

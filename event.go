@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // A Notifier tells somebody of an [Event]. Notifiers run beside the loop, each
@@ -121,7 +123,7 @@ func (k EventKind) String() string {
 	if k == NoKinds {
 		return noKinds
 	}
-	return joinNames(kindNames[:], uint32(k))
+	return names.OfSet(kindNames[:], uint32(k))
 }
 
 // noKinds is no "none", which is 0 and, in a Config, DefaultKinds.
@@ -136,7 +138,7 @@ func (k *EventKind) UnmarshalText(text []byte) error {
 		*k = NoKinds
 		return nil
 	}
-	set, err := parseNames(kindNames[:], text, "event kind")
+	set, err := names.ParseSet(kindNames[:], text, "event kind")
 	*k = EventKind(set)
 	return err
 }
@@ -156,14 +158,14 @@ const (
 var phaseNames = [...]string{"occurred", "began", "ongoing", "repeated", "ended"}
 
 // String returns the phase's name in lower case.
-func (p Phase) String() string { return name(phaseNames[:], int(p), "Phase") }
+func (p Phase) String() string { return names.Of(phaseNames[:], int(p), "Phase") }
 
 // MarshalText returns [Phase.String].
 func (p Phase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // UnmarshalText reads what MarshalText writes. An unknown name is an error.
 func (p *Phase) UnmarshalText(text []byte) error {
-	i, err := parseName(phaseNames[:], text, "phase")
+	i, err := names.Parse(phaseNames[:], text, "phase")
 	*p = Phase(i)
 	return err
 }
@@ -212,7 +214,7 @@ func (e Event) String() string {
 	b.WriteString(e.Name)
 	b.WriteString(": ")
 	if e.Phase == Ended {
-		fmt.Fprintf(&b, "no longer so: %s (it began %s ago)", e.Kind.phrase(), short(e.Time.Sub(e.Since)))
+		fmt.Fprintf(&b, "no longer so: %s (it began %s ago)", e.Kind.phrase(), names.Duration(e.Time.Sub(e.Since)))
 		return b.String()
 	}
 	e.sentence(&b)
@@ -225,7 +227,7 @@ func (e Event) String() string {
 		b.WriteString(e.Err.Error())
 	}
 	if (e.Phase == Repeated || e.Phase == Ongoing) && !e.Since.IsZero() {
-		fmt.Fprintf(&b, " (for %s now)", short(e.Time.Sub(e.Since)))
+		fmt.Fprintf(&b, " (for %s now)", names.Duration(e.Time.Sub(e.Since)))
 	}
 	return b.String()
 }

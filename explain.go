@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // An Explanation is what one tick found, wished and did, and why. Its String is
@@ -148,7 +151,7 @@ func (a *Autoscaler) each(o Observation) (err error) {
 	if !ok {
 		return nil
 	}
-	defer catch(&err)
+	defer guard.Catch(&err)
 	d.Each(o, func(rule string, w Decision) {
 		if len(a.rules) < maxRules {
 			a.rules = append(a.rules, Wish{rule, w})
@@ -199,20 +202,20 @@ func explain(wish Decision, by Limit, from, to int, until, now time.Time) string
 	case LimitForecast:
 		b.WriteString(", and at this time before more were needed")
 	case LimitFutile:
-		fmt.Fprintf(&b, ", but the last increases moved nothing: the bottleneck is elsewhere; one more is tried in %s", short(until.Sub(now)))
+		fmt.Fprintf(&b, ", but the last increases moved nothing: the bottleneck is elsewhere; one more is tried in %s", names.Duration(until.Sub(now)))
 	case LimitTolerance:
 		b.WriteString(", but that is within the tolerance")
 	case LimitStabilization:
 		b.WriteString(", but not for the whole stabilization window")
 		if !until.IsZero() {
-			fmt.Fprintf(&b, ", which lasts %s more", short(until.Sub(now)))
+			fmt.Fprintf(&b, ", which lasts %s more", names.Duration(until.Sub(now)))
 		}
 	case LimitRate:
 		b.WriteString(", as far as the rate permits")
 	case LimitBudget:
 		b.WriteString(", but the budget of hours is spent")
 	case LimitCooldown:
-		fmt.Fprintf(&b, ", but the cooldown lasts %s more", short(until.Sub(now)))
+		fmt.Fprintf(&b, ", but the cooldown lasts %s more", names.Duration(until.Sub(now)))
 	case LimitStep:
 		b.WriteString(", as far as the step permits")
 	case LimitMax:

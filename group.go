@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // A Group runs the Autoscalers of several process types side by side, as of web
@@ -79,7 +81,7 @@ func (g *Group) Run(ctx context.Context) error {
 		if len(g.members) > 0 {
 			logger = g.members[0].cfg.Logger
 		}
-		_ = guard(func() error { logger.ErrorContext(ctx, g.fault.Error()); return nil })
+		_ = guard.Do(func() error { logger.ErrorContext(ctx, g.fault.Error()); return nil })
 		return g.fault
 	}
 	errs := make([]error, len(g.members))

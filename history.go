@@ -94,3 +94,10 @@ func (m moves) spread(now time.Time, period time.Duration, size int) (furthest i
 	}
 	return furthest
 }
+
+func abs(n int) int {
+	if n < 0 {
+		return -n
+	}
+	return n
+}

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 const (
@@ -39,7 +42,7 @@ func (a *Autoscaler) watch(now time.Time) {
 	}
 	e := Event{Kind: StoreFailing, Time: now, Name: a.cfg.Name, From: s.capacity.Desired, To: s.capacity.Desired, Err: a.saveErr}
 	if silence >= storeSilence {
-		e.Detail = "it last answered " + short(silence) + " ago"
+		e.Detail = "it last answered " + names.Duration(silence) + " ago"
 	}
 	a.holds(e, "")
 }
@@ -67,7 +70,7 @@ func (a *Autoscaler) save(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	if err := guard(func() error { return a.store.Save(ctx, term.Number, data) }); err != nil {
+	if err := guard.Do(func() error { return a.store.Save(ctx, term.Number, data) }); err != nil {
 		return fmt.Errorf("autoscale: %s: record the state: %w", a.cfg.Name, err)
 	}
 	return nil
@@ -132,7 +135,7 @@ func (a *Autoscaler) resign(ctx context.Context) {
 	}
 	rest := max(a.cfg.Interval, leastRest)
 	a.log(ctx, slog.LevelWarn, fmt.Sprintf("autoscale: %s: this process resigns, and does not campaign for %v", a.cfg.Name, rest))
-	if err := guard(func() error { r.Resign(rest); return nil }); err != nil {
+	if err := guard.Do(func() error { r.Resign(rest); return nil }); err != nil {
 		a.note("Elector", err)
 	}
 }

@@ -1,6 +1,10 @@
 package autoscale
 
-import "time"
+import (
+	"time"
+
+	"github.com/autoscalebot/autoscale/internal/names"
+)
 
 // Limit is what held a decider's wish back, or bent it. Where several would,
 // it is the first in the order in which they are declared here, which is the
@@ -58,14 +62,14 @@ var limitNames = [...]string{
 }
 
 // String returns the limit's name in lower case.
-func (l Limit) String() string { return name(limitNames[:], int(l), "Limit") }
+func (l Limit) String() string { return names.Of(limitNames[:], int(l), "Limit") }
 
 // MarshalText returns [Limit.String].
 func (l Limit) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
 // UnmarshalText reads what MarshalText writes. An unknown name is an error.
 func (l *Limit) UnmarshalText(text []byte) error {
-	i, err := parseName(limitNames[:], text, "limit")
+	i, err := names.Parse(limitNames[:], text, "limit")
 	*l = Limit(i)
 	return err
 }

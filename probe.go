@@ -7,6 +7,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // A Prober measures how loaded the service is.
@@ -49,14 +52,14 @@ func (s Signals) Has(other Signals) bool { return s&other == other }
 
 // String returns the names of the signals in s, as "latency|throughput", and
 // "none" for no signal.
-func (s Signals) String() string { return joinNames(signalNames[:], uint32(s)) }
+func (s Signals) String() string { return names.OfSet(signalNames[:], uint32(s)) }
 
 // MarshalText returns [Signals.String].
 func (s Signals) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // UnmarshalText reads what MarshalText writes. An unknown name is an error.
 func (s *Signals) UnmarshalText(text []byte) error {
-	set, err := parseNames(signalNames[:], text, "signal")
+	set, err := names.ParseSet(signalNames[:], text, "signal")
 	*s = Signals(set)
 	return err
 }
@@ -75,14 +78,14 @@ const (
 var failureNames = [...]string{"none", "timeout", "refused", "server_error"}
 
 // String returns the failure's name in lower case.
-func (f Failure) String() string { return name(failureNames[:], int(f), "Failure") }
+func (f Failure) String() string { return names.Of(failureNames[:], int(f), "Failure") }
 
 // MarshalText returns [Failure.String].
 func (f Failure) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
 // UnmarshalText reads what MarshalText writes. An unknown name is an error.
 func (f *Failure) UnmarshalText(text []byte) error {
-	i, err := parseName(failureNames[:], text, "failure")
+	i, err := names.Parse(failureNames[:], text, "failure")
 	*f = Failure(i)
 	return err
 }
@@ -160,9 +163,9 @@ func (s Sample) String() string {
 			parts = append(parts, fmt.Sprintf(format, v))
 		}
 	}
-	add(SignalLatency, "latency %s", short(s.Latency))
-	add(SignalQueueTime, "queue time %s", short(s.QueueTime))
-	add(SignalServiceTime, "service time %s", short(s.ServiceTime))
+	add(SignalLatency, "latency %s", names.Duration(s.Latency))
+	add(SignalQueueTime, "queue time %s", names.Duration(s.QueueTime))
+	add(SignalServiceTime, "service time %s", names.Duration(s.ServiceTime))
 	add(SignalThroughput, "throughput %.4g/s", s.Throughput)
 	add(SignalArrivals, "arrivals %.4g/s", s.Arrivals)
 	add(SignalBusy, "busy %.4g", s.Busy)
@@ -234,7 +237,7 @@ type answer struct {
 
 // together calls probe n times at the same time.
 func together(n int, probe func(i int) (Sample, error)) []answer {
-	answers, panics := make([]answer, n), make([]*panicError, n)
+	answers, panics := make([]answer, n), make([]*guard.Panic, n)
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
@@ -242,7 +245,7 @@ func together(n int, probe func(i int) (Sample, error)) []answer {
 			// the caller's, where the loop recovers it.
 			defer func() {
 				if p := recover(); p != nil {
-					panics[i] = recovered(p)
+					panics[i] = guard.Recovered(p)
 				}
 			}()
 			answers[i].sample, answers[i].err = probe(i)

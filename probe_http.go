@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // The headers by which a prober and a heartbeat understand each other.
@@ -201,7 +203,7 @@ func (p *HTTPProber) request(parent, ctx context.Context, asks *request, target 
 	case t.looksUp():
 		return Sample{}, fmt.Errorf("the name did not resolve within %v", asks.within())
 	case ctx.Err() != nil || isTimeout(err):
-		s.Failure, s.Detail = Timeout, "no answer within "+short(s.Latency)
+		s.Failure, s.Detail = Timeout, "no answer within "+names.Duration(s.Latency)
 		return s, nil
 	}
 	return broken(s, err)

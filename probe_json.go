@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // JSONProber measures what another program knows: it GETs a URL that answers
@@ -122,7 +124,7 @@ func (p *JSONProber) measure(parent context.Context, asks *request, target *url.
 	case parent.Err() != nil && !errors.Is(parent.Err(), context.DeadlineExceeded):
 		return Sample{}, context.Cause(parent) // somebody stopped it
 	case ctx.Err() != nil || isTimeout(err):
-		return Sample{}, fmt.Errorf("no whole answer within %s: make what is asked for cheaper, or raise JSONProber.Timeout", short(end.Sub(start)))
+		return Sample{}, fmt.Errorf("no whole answer within %s: make what is asked for cheaper, or raise JSONProber.Timeout", names.Duration(end.Sub(start)))
 	default:
 		return Sample{}, err
 	}

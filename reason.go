@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // ReasonCode names why a [Decider] wishes what it wishes.
@@ -69,7 +71,7 @@ func (r Reason) String() string {
 	case ReasonWarmingUp:
 		return "the prober is warming up"
 	case ReasonRaised:
-		return fmt.Sprintf("%d processes are enough now, and the size was raised %s ago: it does not fall for %s", r.Needed, short(time.Duration(r.Seen*float64(time.Second))), short(r.Span))
+		return fmt.Sprintf("%d processes are enough now, and the size was raised %s ago: it does not fall for %s", r.Needed, names.Duration(time.Duration(r.Seen*float64(time.Second))), names.Duration(r.Span))
 	case ReasonNoise:
 		return fmt.Sprintf("%.2f processes are needed, give or take %.2f: too few requests were counted to tell that from the present size", r.Seen, r.Low)
 	case ReasonOutside:
@@ -89,13 +91,13 @@ func (r Reason) String() string {
 	case ReasonMeanTooLow:
 		return fmt.Sprintf("mean %s %s of %d samples is below %s", r.Signal, r.number(r.Seen), r.Count, r.number(r.Low))
 	case ReasonMissing:
-		return fmt.Sprintf("%s was not measured within the last %s", strings.ReplaceAll(r.Signal.String(), "|", " or "), short(r.Span))
+		return fmt.Sprintf("%s was not measured within the last %s", strings.ReplaceAll(r.Signal.String(), "|", " or "), names.Duration(r.Span))
 	case ReasonShort:
-		return fmt.Sprintf("%s enough now, but only %s of %s were measured", are(r.Needed), short(seconds(r.Seen)), short(r.Span))
+		return fmt.Sprintf("%s enough now, but only %s of %s were measured", are(r.Needed), names.Duration(seconds(r.Seen)), names.Duration(r.Span))
 	case ReasonPeak:
-		return fmt.Sprintf("%s enough now, but %d were needed within the last %s", are(r.Needed), r.Count, short(r.Span))
+		return fmt.Sprintf("%s enough now, but %d were needed within the last %s", are(r.Needed), r.Count, names.Duration(r.Span))
 	case ReasonFading:
-		return fmt.Sprintf("%s enough now, and %d for the load of the last %s", are(r.Needed), r.Count, short(r.Span))
+		return fmt.Sprintf("%s enough now, and %d for the load of the last %s", are(r.Needed), r.Count, names.Duration(r.Span))
 	case ReasonDemand:
 		if r.Signal.Has(SignalUtilization) {
 			return fmt.Sprintf("%.4g processes' full utilization, at %.4g each, needs %d", r.Seen, r.High, r.Needed)
@@ -111,7 +113,7 @@ func (r Reason) String() string {
 	case ReasonQuiet:
 		return fmt.Sprintf("%d of the last %d samples are above %s (fewer than %d needed)", r.Count, r.Of, r.number(r.Low), r.Needed)
 	case ReasonResting:
-		return fmt.Sprintf("%d of the last %d samples are above %s, but the size changed less than %s ago", r.Count, r.Of, r.number(r.Low), short(r.Span))
+		return fmt.Sprintf("%d of the last %d samples are above %s, but the size changed less than %s ago", r.Count, r.Of, r.number(r.Low), names.Duration(r.Span))
 	case ReasonBacklog:
 		return fmt.Sprintf("%s waiting, at %.4g a process, need %d", jobs(r.Seen), r.High, r.Needed)
 	case ReasonAge:
@@ -122,7 +124,7 @@ func (r Reason) String() string {
 		if r.Span < 0 {
 			return "no job is waiting or under way"
 		}
-		return fmt.Sprintf("no job was waiting or under way for %s (%s needed)", short(seconds(r.Seen)), short(r.Span))
+		return fmt.Sprintf("no job was waiting or under way for %s (%s needed)", names.Duration(seconds(r.Seen)), names.Duration(r.Span))
 	}
 	return string(r.Code)
 }
@@ -180,7 +182,7 @@ func (r Reason) number(v float64) string {
 	}
 	switch r.Signal {
 	case SignalLatency, SignalQueueTime, SignalServiceTime:
-		return short(seconds(v))
+		return names.Duration(seconds(v))
 	}
 	return fmt.Sprintf("%.4g", v)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // heed takes up what the notifiers reported since the last tick.
@@ -66,7 +68,7 @@ func (a *Autoscaler) emit(ctx context.Context, recorded bool, tell func(Event)) 
 }
 
 func call(observe func(Event), e Event) (err error) {
-	defer catch(&err)
+	defer guard.Catch(&err)
 	observe(e)
 	return nil
 }
@@ -84,9 +86,9 @@ func (a *Autoscaler) logEvent(ctx context.Context, e *Event) {
 	if e.Phase != Occurred {
 		attrs = append(attrs, slog.String("phase", e.Phase.String()))
 	}
-	var p *panicError
+	var p *guard.Panic
 	if e.Kind == Panicked && errors.As(e.Err, &p) {
-		attrs = append(attrs, slog.String("stack", string(p.stack)))
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
 	a.log(ctx, level, "autoscale: "+e.String(), attrs...)
 }

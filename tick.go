@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // failingAfter is how many failures in a row make a condition: one lost packet
@@ -147,7 +149,7 @@ func (a *Autoscaler) lead() (term Term, leads bool) {
 	}
 	var err error
 	func() {
-		defer catch(&err)
+		defer guard.Catch(&err)
 		term, leads = a.cfg.Elector.Current()
 	}()
 	if err != nil {
@@ -395,25 +397,25 @@ func (a *Autoscaler) attempt(ctx context.Context, r *report, size int) error {
 // What follows calls the parts that the host supplied.
 
 func (a *Autoscaler) probe(ctx context.Context) (s Sample, err error) {
-	defer catch(&err)
+	defer guard.Catch(&err)
 	s, err = a.cfg.Prober.Probe(ctx)
-	return s, sound(err)
+	return s, guard.Check(err)
 }
 
 func (a *Autoscaler) read(ctx context.Context) (c Capacity, err error) {
-	defer catch(&err)
+	defer guard.Catch(&err)
 	c, err = a.cfg.Scaler.Capacity(ctx)
-	return c, sound(err)
+	return c, guard.Check(err)
 }
 
 func (a *Autoscaler) ask(o Observation) (d Decision, err error) {
-	defer catch(&err)
+	defer guard.Catch(&err)
 	return a.cfg.Decider.Decide(o), nil
 }
 
 func (a *Autoscaler) scale(ctx context.Context, size int) (err error) {
-	defer catch(&err)
-	return sound(a.cfg.Scaler.Scale(ctx, size))
+	defer guard.Catch(&err)
+	return guard.Check(a.cfg.Scaler.Scale(ctx, size))
 }
 
 // notAfter keeps a clock that was put back from holding the size for as long.

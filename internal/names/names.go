@@ -1,4 +1,6 @@
-package autoscale
+// Package names reads and writes the names of enumerated values and of sets, and
+// writes durations for people.
+package names
 
 import (
 	"fmt"
@@ -9,17 +11,16 @@ import (
 	"time"
 )
 
-// name looks up the name of an enumerated value, and names the type and the
-// number of one that is out of range.
-func name(names []string, i int, typ string) string {
+// Of returns the name of value i of the type typ. A value without a name becomes typ(i).
+func Of(names []string, i int, typ string) string {
 	if i < len(names) {
 		return names[i]
 	}
 	return typ + "(" + strconv.Itoa(i) + ")"
 }
 
-// parseName finds a text among the names of an enumerated value.
-func parseName(names []string, text []byte, typ string) (int, error) {
+// Parse returns which of the names text is. typ is what the error calls it.
+func Parse(names []string, text []byte, typ string) (int, error) {
 	i := slices.Index(names, string(text))
 	if i < 0 {
 		return 0, fmt.Errorf("autoscale: unknown %s %q: it is one of %s", typ, text, strings.Join(names, ", "))
@@ -27,13 +28,13 @@ func parseName(names []string, text []byte, typ string) (int, error) {
 	return i, nil
 }
 
-// parseNames reads a set, as String writes it: names with bars between.
-func parseNames(names []string, text []byte, typ string) (set uint32, err error) {
+// ParseSet reads what [OfSet] writes.
+func ParseSet(names []string, text []byte, typ string) (set uint32, err error) {
 	if string(text) == "none" {
 		return 0, nil
 	}
 	for part := range strings.SplitSeq(string(text), "|") {
-		i, err := parseName(names, []byte(part), typ)
+		i, err := Parse(names, []byte(part), typ)
 		if err != nil {
 			return 0, err
 		}
@@ -42,8 +43,9 @@ func parseNames(names []string, text []byte, typ string) (set uint32, err error)
 	return set, nil
 }
 
-// joinNames writes a set as parseNames reads it.
-func joinNames(names []string, set uint32) string {
+// OfSet returns the names of the bits in set with bars between them, as in
+// "scaled|changed", and "none" for the empty set.
+func OfSet(names []string, set uint32) string {
 	var parts []string
 	for i, name := range names {
 		if set&(1<<i) != 0 {
@@ -56,11 +58,11 @@ func joinNames(names []string, set uint32) string {
 	return strings.Join(parts, "|")
 }
 
-// short rounds a duration to what a person wants to read.
-func short(d time.Duration) string {
+// Duration rounds d to what a person wants to read.
+func Duration(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + short(-max(d, -math.MaxInt64)) // the smallest has no opposite
+		return "-" + Duration(-max(d, -math.MaxInt64)) // the smallest has no opposite
 	case d >= time.Hour:
 		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 	case d >= time.Minute:
@@ -71,11 +73,4 @@ func short(d time.Duration) string {
 		return d.Round(time.Millisecond).String()
 	}
 	return d.Round(time.Microsecond).String()
-}
-
-func abs(n int) int {
-	if n < 0 {
-		return -n
-	}
-	return n
 }
