@@ -1,6 +1,9 @@
 package autoscale
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // quietPeriod is how long most conditions must not have been seen before it
 // is over: one good response between many bad ones is no end.
@@ -13,18 +16,18 @@ const DefaultRepeatAfter = time.Hour
 // now and then while it lasts, and once when it ends.
 type condition struct {
 	kind  EventKind
-	part  string    // of Panicked: whose panic
-	since time.Time // zero: it does not hold
+	part  string // of Panicked: whose panic
+	since time.Time
 	seen  time.Time
 	told  time.Time
 	event Event // as last seen
 }
 
-// conditions are those that hold, and those that held.
+// conditions are those that hold, in the order in which they began.
 type conditions []condition
 
-// find returns the condition, which it adds if it is new. There are as many as
-// kinds and parts of a Config, so the list does not grow beyond that.
+// find returns the condition, which it adds if it does not hold yet. There are as many
+// as kinds and parts of a Config, so the list does not grow beyond that.
 func (cs *conditions) find(kind EventKind, part string) *condition {
 	for i := range *cs {
 		if c := &(*cs)[i]; c.kind == kind && c.part == part {
@@ -54,10 +57,10 @@ func (cs *conditions) holds(e Event, part string, repeat time.Duration) Event {
 // over returns the end of a condition of the kinds that were looked for, and
 // not seen, at now. A kind whose conditions come and go with the load, or with
 // one lucky try, ends only when it was not seen for the quietPeriod.
-func (cs conditions) over(looked EventKind, now time.Time) (Event, bool) {
-	for i := range cs {
-		c := &cs[i]
-		if c.since.IsZero() || c.kind&looked == 0 || c.seen.Equal(now) {
+func (cs *conditions) over(looked EventKind, now time.Time) (Event, bool) {
+	for i := range *cs {
+		c := &(*cs)[i]
+		if c.kind&looked == 0 || c.seen.Equal(now) {
 			continue
 		}
 		if c.kind&(Paused|StoodDown|DiffExceeded|StoreFailing) == 0 && now.Sub(c.seen) < quietPeriod {
@@ -65,7 +68,7 @@ func (cs conditions) over(looked EventKind, now time.Time) (Event, bool) {
 		}
 		e := c.event
 		e.Phase, e.Time = Ended, now
-		c.since = time.Time{}
+		*cs = slices.Delete(*cs, i, i+1)
 		return e, true
 	}
 	return Event{}, false
@@ -75,9 +78,7 @@ func (cs conditions) over(looked EventKind, now time.Time) (Event, bool) {
 func (cs conditions) all() []Event {
 	var out []Event
 	for _, c := range cs {
-		if !c.since.IsZero() {
-			out = append(out, c.event)
-		}
+		out = append(out, c.event)
 	}
 	return out
 }

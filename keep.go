@@ -149,7 +149,7 @@ func (s *state) restore(r Record, name string) error {
 	if err != nil {
 		return err
 	}
-	old.counters, old.leading, old.term, old.obeyed = s.counters, s.leading, s.term, s.obeyed
+	old.counters, old.leading, old.term = s.counters, s.leading, s.term
 	old.samples.window, old.samples.number = s.samples.window, s.samples.number
 	*s = *old
 	return nil

@@ -16,11 +16,14 @@ type memory struct {
 	Saved   time.Time `json:"saved"` // by the clock of who saved it
 
 	Ticked   time.Time `json:"ticked"`
+	Known    bool      `json:"known"`
 	Capacity Capacity  `json:"capacity"`
 	Changed  time.Time `json:"changed,omitzero"`
 	Added    time.Time `json:"added,omitzero"`
 	Removed  time.Time `json:"removed,omitzero"`
 	Orders   orders    `json:"orders"`
+	Ordering Decision  `json:"ordering,omitzero"`
+	Obeyed   time.Time `json:"obeyed,omitzero"`
 	Ceiling  int       `json:"ceiling,omitempty"`
 	Until    time.Time `json:"ceiling_until,omitzero"`
 	Moves    []move    `json:"moves,omitempty"`
@@ -117,8 +120,8 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 	}
 	m := memory{
 		Version: memoryVersion, Saved: now,
-		Ticked: at(s.ticked), Capacity: s.capacity, Changed: at(s.changed), Added: at(s.added), Removed: at(s.removed),
-		Orders: s.orders.shifted(at), Ceiling: s.ceiling.size, Until: at(s.ceiling.until),
+		Ticked: at(s.ticked), Known: s.known, Capacity: s.capacity, Changed: at(s.changed), Added: at(s.added), Removed: at(s.removed),
+		Orders: s.orders.shifted(at), Ordering: s.ordering.stored(), Obeyed: s.obeyed, Ceiling: s.ceiling.size, Until: at(s.ceiling.until),
 		Min: s.min, Max: s.max, Rivalry: s.rivalry.shifted(at),
 		ProbeFailures: s.probeFailures, ScaleFailures: s.scaleFailures,
 		Past: s.past.stored(), Futility: s.futility.shifted(at), Spending: s.spending.shifted(at), Boots: s.boots.shifted(at),
@@ -138,7 +141,7 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 		m.Events = append(m.Events, e.stored(at))
 	}
 	for _, c := range s.conditions {
-		if len(m.Conditions) < maxEvents && !c.since.IsZero() {
+		if len(m.Conditions) < maxEvents {
 			m.Conditions = append(m.Conditions, storedCondition{cut(c.part), at(c.since), at(c.seen), at(c.told), c.event.stored(at)})
 		}
 	}
@@ -180,9 +183,9 @@ func decode(r Record, name string) (*state, error) {
 		return saved.Add(t.Sub(m.Saved))
 	}
 	s := &state{
-		ticked: at(m.Ticked), known: !m.Ticked.IsZero(), capacity: m.Capacity,
+		ticked: at(m.Ticked), known: m.Known, capacity: m.Capacity,
 		changed: at(m.Changed), added: at(m.Added), removed: at(m.Removed),
-		orders: m.Orders.shifted(at), ceiling: ceiling{m.Ceiling, at(m.Until)},
+		orders: m.Orders.shifted(at), ordering: m.Ordering, obeyed: m.Obeyed, ceiling: ceiling{m.Ceiling, at(m.Until)},
 		min: m.Min, max: m.Max, rivalry: m.Rivalry.shifted(at),
 		probeFailures: m.ProbeFailures, scaleFailures: m.ScaleFailures,
 		wishes: m.Wishes[max(0, len(m.Wishes)-maxSlots):].shifted(at), past: m.Past.past(),

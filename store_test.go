@@ -568,7 +568,7 @@ func TestClocksThatDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, b, _, sb, reg := two(t, func(c *autoscale.Config) { c.Cooldown.Up, c.Decider = 5*time.Minute, autoscale.Consecutive{UpAfter: 1} })
 		ahead := func(d time.Duration) string { return time.Now().Add(time.Hour + d).Format(time.RFC3339Nano) }
-		reg.state = fmt.Appendf(nil, `{"version":1,"saved":%q,"ticked":%q,"capacity":{"Desired":2},"changed":%q,"added":%q}`, ahead(0), ahead(0), ahead(-time.Minute), ahead(-time.Minute))
+		reg.state = fmt.Appendf(nil, `{"version":1,"saved":%q,"ticked":%q,"known":true,"capacity":{"Desired":2},"changed":%q,"added":%q}`, ahead(0), ahead(0), ahead(-time.Minute), ahead(-time.Minute))
 		reg.saved = time.Now()
 		sb.lead()
 		b.platform.set(2)
