@@ -63,7 +63,7 @@ func (cs *conditions) over(looked EventKind, now time.Time) (Event, bool) {
 		if c.kind&looked == 0 || c.seen.Equal(now) {
 			continue
 		}
-		if c.kind&(Paused|StoodDown|DiffExceeded|StoreFailing) == 0 && now.Sub(c.seen) < quietPeriod {
+		if c.kind&(Paused|Yielding|DiffExceeded|StoreFailing) == 0 && now.Sub(c.seen) < quietPeriod {
 			continue
 		}
 		e := c.event

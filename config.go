@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/ledger"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 // ErrConfig is wrapped by every error that says what is wrong with a [Config].
@@ -25,7 +27,7 @@ const (
 // take seconds at times, however often it is asked.
 const leastTimeout = 10 * time.Second
 
-// A Config is what an [Autoscaler] is made of. Prober and Scaler are required;
+// A Config is what an [Autoscaler] consists of. Prober and Scaler are required;
 // every other field has a default. A part may have a method Validate() error,
 // which is called before the first tick.
 type Config struct {
@@ -57,62 +59,45 @@ type Config struct {
 	// Defaults to Interval, or ten seconds where that is longer.
 	Timeout time.Duration
 
-	// Cooldown is how long the size rests after a change. Zero: not at all.
-	Cooldown Cooldown
+	// Limits say how much of a recommendation is carried out. Zero: all of it, within
+	// the bounds.
+	Limits limit.Limits
 
-	// Tolerance is the share of the size by which a wish must differ from it:
-	// 0.1 leaves a size of 20 alone for a wish of 18 to 22. Zero: any.
-	Tolerance float64
-
-	// Stabilization is how long a wish must last. Zero: not at all.
-	Stabilization Stabilization
-
-	// Rate is how far the size may move within a period. Zero: any distance.
-	Rate Rate
-
-	// Forecast keeps a floor made of the days before. Zero: none.
-	Forecast Forecast
-
-	// Futility stops adding what does not help. Zero: never.
-	Futility Futility
-
-	// Budget bounds the process-hours of a day or a month. Zero: no bound.
-	Budget Budget
-
-	// Boot is how long a process takes from being ordered to serving, until
-	// that is learned from a platform that says how many are pending. Zero: not
+	// BootTime is how long a process takes from being ordered to serving. It counts
+	// until that is learned from a platform that says how many are pending. Zero: not
 	// known.
-	Boot time.Duration
+	BootTime time.Duration
 
-	// Step is the most processes added or removed at once. Zero: any number.
-	Step Step
-
-	// Notifiers are told of the kinds in NotifyOn, or of those that they name
-	// themselves with a method Kinds() EventKind.
+	// Notifiers get the kinds of event in NotifyOn, or those that they name themselves
+	// with a method Kinds() EventKind.
 	Notifiers []Notifier
 
-	// NotifyOn is the kinds of event that notifiers are told. Zero:
-	// DefaultKinds; NoKinds: none.
+	// NotifyOn is the kinds of event that notifiers get. Zero: DefaultKinds.
+	// NoKinds: none.
 	NotifyOn EventKind
 
-	// RepeatAfter is how often a condition that lasts is told again. Zero:
-	// DefaultRepeatAfter; negative: never.
+	// RepeatAfter is how often notifiers are reminded of a condition that lasts. Zero:
+	// DefaultRepeatAfter. Negative: never.
 	RepeatAfter time.Duration
 
-	// NotifyDiff says when a size moves so far that it is told as
-	// DiffExceeded. Zero: never.
+	// NotifyDiff is how far a size must move to be reported as DiffExceeded. Zero: it
+	// is not reported.
 	NotifyDiff Diff
 
-	// Observe, if set, is told of every event, on the loop: it must return
-	// soon. It may call Status.
+	// Observe, if set, gets every event, on the loop: it must return soon. It may
+	// call Status.
 	Observe func(Event)
 
-	// Elector says whether this process acts. Nil: it always does, which is
-	// right only where a single copy runs.
+	// Elector says whether this process acts. Nil: it always does, which is right only
+	// if a single copy runs.
 	Elector Elector
 
-	// DryRun decides and tells, and never scales: an event of kind Scaled then
-	// says what would have been ordered.
+	// Store keeps what a leader must not forget. Nil: the Elector, if that is a
+	// Store, or none. Set it if the Elector is wrapped in a type of your own.
+	Store Store
+
+	// DryRun decides and reports, and never scales. An event of kind Scaled then says
+	// what would have been ordered.
 	DryRun bool
 
 	// Logger gets every event, on the loop. Nil: slog.Default().
@@ -159,6 +144,7 @@ func (c Config) Validate() error {
 	add(validatePart("Decider", c.Decider, true))
 	add(validatePart("Scaler", c.Scaler, true))
 	add(validatePart("Elector", c.Elector, false))
+	add(validatePart("Store", c.Store, false))
 	for i, n := range c.Notifiers {
 		add(validatePart(fmt.Sprintf("Notifiers[%d]", i), n, true))
 	}
@@ -180,30 +166,13 @@ func (c Config) Validate() error {
 	if c.Timeout < 0 {
 		bad("Timeout is %v: it must be above 0, or 0 for the Interval", c.Timeout)
 	}
-	if c.Cooldown.Up < 0 || c.Cooldown.Down < 0 {
-		bad("Cooldown is %v up and %v down: neither must be negative", c.Cooldown.Up, c.Cooldown.Down)
+	least := 0
+	if c.Min.err == nil {
+		least = c.Min.least()
 	}
-	if c.Step.Up < 0 || c.Step.Down < 0 {
-		bad("Step is %d up and %d down: neither must be negative; 0 is any number", c.Step.Up, c.Step.Down)
-	}
-	if !(c.Tolerance >= 0 && c.Tolerance < 1) {
-		bad("Tolerance is %v: it must be from 0 to below 1, a share of the size", c.Tolerance)
-	}
-	if c.Stabilization.Up < 0 || c.Stabilization.Down < 0 {
-		bad("Stabilization is %v up and %v down: neither must be negative", c.Stabilization.Up, c.Stabilization.Down)
-	}
-	for _, w := range [2]time.Duration{c.Stabilization.Up, c.Stabilization.Down} {
-		if w > 0 && w < c.Interval {
-			bad("Stabilization has a window of %v, shorter than the Interval of %v: it would hold nothing back", w, c.Interval)
-		}
-	}
-	add(c.Rate.Up.validate("Rate.Up"))
-	add(c.Rate.Down.validate("Rate.Down"))
-	add(c.Forecast.validate())
-	add(c.Futility.validate())
-	add(c.Budget.validate(c.Min))
-	if c.Boot < 0 || c.Boot > longestBoot {
-		bad("Boot is %v: it must be from 0, for not known, to %v", c.Boot, longestBoot)
+	add(c.Limits.Validate(c.Interval, least))
+	if c.BootTime < 0 || c.BootTime > ledger.LongestBoot {
+		bad("BootTime is %v: it must be from 0, for not known, to %v", c.BootTime, ledger.LongestBoot)
 	}
 	if unknown := c.NotifyOn &^ (AllKinds | NoKinds); unknown != 0 {
 		bad("NotifyOn has the unknown bits %#x: it is a set of the kinds of event", uint32(unknown))
@@ -220,32 +189,9 @@ func (c Config) Validate() error {
 	return fmt.Errorf("%w: %w", ErrConfig, errors.Join(errs...))
 }
 
-// validatePart reports that a part is nil, an interface that holds a nil
-// pointer or func included, and whatever its own Validate does.
-func validatePart(field string, part any, required bool) (err error) {
-	if part == nil {
-		if required {
-			return fmt.Errorf("%s is nil: it is required", field)
-		}
-		return nil
-	}
-	switch v := reflect.ValueOf(part); v.Kind() {
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan:
-		if v.IsNil() {
-			return fmt.Errorf("%s is a nil %T: give one that was made", field, part)
-		}
-	}
-	v, ok := part.(interface{ Validate() error })
-	if !ok {
-		return nil
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: its Validate panicked: %v", field, p)
-		}
-	}()
-	if err := v.Validate(); err != nil {
-		return fmt.Errorf("%s: %w", field, err)
-	}
-	return nil
+// Diff is how far a size must move to be reported as [DiffExceeded]: by more than
+// Threshold processes within Period. A Threshold of 0 reports nothing.
+type Diff struct {
+	Threshold int
+	Period    time.Duration
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 func TestValidateReportsAllFaults(t *testing.T) {
@@ -22,8 +23,7 @@ func TestValidateReportsAllFaults(t *testing.T) {
 		Max:       autoscale.Fixed(-1),
 		Interval:  -time.Second,
 		Timeout:   -time.Second,
-		Cooldown:  autoscale.Cooldown{Up: -1},
-		Step:      autoscale.Step{Down: -1},
+		Limits:    limit.Limits{Up: limit.Behavior{Cooldown: -1}, Down: limit.Behavior{Step: -1}},
 		Notifiers: []autoscale.Notifier{nil, autoscale.NotifierFunc(nil)},
 		NotifyOn:  1<<30 | autoscale.NoKinds,
 		NotifyDiff: autoscale.Diff{
@@ -38,7 +38,7 @@ func TestValidateReportsAllFaults(t *testing.T) {
 		"Highest: decider 1: Consecutive.Low is 1s and High is 1ms", "Highest: decider 2: Average.N is -1",
 		"Average.Increment is -2", "Highest: decider 3 is nil", "Scaler is a nil *autoscale_test.platform",
 		`Min: "25:00" is no time of day`, `the entry for "9:00" is -4`, "Max: -1 processes", "Interval is -1s", "Timeout is -1s",
-		"Cooldown is -1ns up", "Step is 0 up and -1 down", "Notifiers[0] is nil", "Notifiers[1] is a nil autoscale.NotifierFunc",
+		"Limits.Up.Cooldown is -1ns", "Limits.Down.Step is -1", "Notifiers[0] is nil", "Notifiers[1] is a nil autoscale.NotifierFunc",
 		"NotifyOn has the unknown bits 0x40000000", "NotifyDiff is 3 processes in 0s",
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -111,15 +111,19 @@ func TestValidateAsksTheParts(t *testing.T) {
 // TestNoFieldIsLost sets every field and looks whether New and its defaults
 // keep it: an Autoscaler behaves as its Config says.
 func TestNoFieldIsLost(t *testing.T) {
+	store := new(registry).seat("web.1")
+	store.lead()
 	cfg := autoscale.Config{
 		Name: "worker", Prober: &gauge{sample: latency(slow)}, Scaler: &platform{size: 2},
 		Decider: autoscale.Consecutive{UpAfter: 1}, Min: autoscale.Fixed(2), Max: autoscale.Fixed(7),
-		Interval: time.Second, Timeout: time.Minute, Cooldown: autoscale.Cooldown{Up: 1, Down: 1}, Step: autoscale.Step{Up: 1, Down: 1},
-		Tolerance: 0.1, Stabilization: autoscale.Stabilization{Down: time.Minute},
-		Rate:     autoscale.Rate{Up: autoscale.Quota{Processes: 4, Percent: 100, Period: time.Minute}},
-		Forecast: autoscale.Forecast{Share: 1}, Futility: autoscale.Futility{After: 3}, Budget: autoscale.Budget{Hours: 100}, Boot: time.Second,
+		Interval: time.Second, Timeout: time.Minute, Limits: limit.Limits{
+			Up:        limit.Behavior{Cooldown: 1, Step: 1, Rate: limit.Rate{Processes: 4, Share: 1, Period: time.Minute}},
+			Down:      limit.Behavior{Cooldown: 1, Step: 1, Stabilization: time.Minute},
+			Tolerance: 0.1, Forecast: limit.Forecast{Share: 1}, DiminishingReturns: limit.DiminishingReturns{After: 3}, Budget: limit.Budget{Hours: 100},
+		},
+		BootTime: time.Second, Store: store,
 		NotifyOn: autoscale.Scaled, RepeatAfter: time.Minute, NotifyDiff: autoscale.Diff{Threshold: 1, Period: time.Minute},
-		Observe: func(autoscale.Event) {}, Elector: leading{}, DryRun: true, Logger: silent,
+		Observe: func(autoscale.Event) {}, Elector: store, DryRun: true, Logger: silent,
 	}
 	told := 0
 	cfg.Notifiers = []autoscale.Notifier{autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { told++; return nil })}
@@ -135,15 +139,10 @@ func TestNoFieldIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := a.Status()
-	if s.Name != "worker" || s.Min != 2 || s.Max != 7 || !s.DryRun || told != 1 || s.Decision.Size != 3 {
+	if s.Name != "worker" || s.Min != 2 || s.Max != 7 || !s.DryRun || told != 1 || s.Last.Decision.Size != 3 {
 		t.Errorf("status %+v, told %d", s, told)
 	}
 }
-
-type leading struct{}
-
-func (leading) Run(ctx context.Context) error   { <-ctx.Done(); return nil }
-func (leading) Current() (autoscale.Term, bool) { return autoscale.Term{Number: 7}, true }
 
 func TestNames(t *testing.T) {
 	for _, tt := range []struct {
@@ -155,7 +154,7 @@ func TestNames(t *testing.T) {
 		{autoscale.EventKind(0), "none"},
 		{autoscale.Timeout, "timeout"},
 		{autoscale.Failure(9), "Failure(9)"},
-		{autoscale.LimitPlatform, "platform"},
+		{limit.ByPlatform, "platform"},
 		{autoscale.Ended, "ended"},
 		{autoscale.SignalLatency | autoscale.SignalValue, "latency|value"},
 		{autoscale.Signals(0), "none"},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 type nilErr struct{ inner error }
@@ -123,7 +124,7 @@ func TestATermRenewedDuringATick(t *testing.T) {
 			}
 		}
 		if got := r.platform.takeOrders(); got == nil {
-			t.Errorf("never ordered; last error %v; told %v", r.a.Status().Err, r.take())
+			t.Errorf("never ordered; last error %v; told %v", r.a.Status().Last.Err, r.take())
 		}
 	})
 }
@@ -275,7 +276,7 @@ func TestATickShorterThanTheProbe(t *testing.T) {
 		r.tick()
 	}
 	if got := r.platform.takeOrders(); got == nil {
-		t.Errorf("a service that hangs is never scaled: %v", r.a.Status().Err)
+		t.Errorf("a service that hangs is never scaled: %v", r.a.Status().Last.Err)
 	}
 }
 
@@ -387,7 +388,7 @@ func TestATimeThatCannotBeStored(t *testing.T) {
 			}
 		}
 		if got := a.platform.takeOrders(); got == nil {
-			t.Errorf("none; %v; told %v", a.a.Status().Err, a.take())
+			t.Errorf("none; %v; told %v", a.a.Status().Last.Err, a.take())
 		}
 	})
 }
@@ -407,13 +408,13 @@ func TestResumeInSimulatedTime(t *testing.T) {
 		r.ticks(1)
 	}
 	r.ticks(1)
-	if r.a.Status().Limit != autoscale.LimitStoodDown {
+	if r.a.Status().Last.Limit != limit.ByYielding {
 		t.Fatal("no")
 	}
 	r.platform.takeOrders()
 	r.a.Resume(t.Context())
 	if got := r.ticks(10); got == nil {
-		t.Errorf("Resume is ignored: %v", r.a.Status().Limit)
+		t.Errorf("Resume is ignored: %v", r.a.Status().Last.Limit)
 	}
 }
 
@@ -489,7 +490,7 @@ func TestRivalry(t *testing.T) {
 			r.ticks(1)
 			r.now = r.now.Add(time.Minute)
 		}
-		if got := r.has(autoscale.StoodDown); got != 0 {
+		if got := r.has(autoscale.Yielding); got != 0 {
 			t.Error("it stood down")
 		}
 	})
@@ -503,7 +504,7 @@ func TestRivalry(t *testing.T) {
 			r.platform.set(r.platform.size - 1)
 			r.ticks(1)
 		}
-		if got := r.has(autoscale.StoodDown); got != 0 {
+		if got := r.has(autoscale.Yielding); got != 0 {
 			t.Error("it stood down")
 		}
 	})
@@ -525,8 +526,8 @@ func TestRivalry(t *testing.T) {
 			for range 10 {
 				b.pass()
 			}
-			if got := b.platform.takeOrders(); got != nil || b.a.Status().Limit != autoscale.LimitStoodDown {
-				t.Errorf("the next leader ordered %v, limit %v", got, b.a.Status().Limit)
+			if got := b.platform.takeOrders(); got != nil || b.a.Status().Last.Limit != limit.ByYielding {
+				t.Errorf("the next leader ordered %v, limit %v", got, b.a.Status().Last.Limit)
 			}
 			time.Sleep(time.Hour)
 			b.pass()

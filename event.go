@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 // A Notifier tells somebody of an [Event]. Notifiers run beside the loop, each
@@ -30,7 +31,7 @@ func (f NotifierFunc) Notify(ctx context.Context, e Event) error { return f(ctx,
 // EventKind is a set of kinds of event; the Kind of an [Event] is one of them.
 // Each constant below is an occurrence, told each time, or a condition, told
 // when it begins, again after [Config.RepeatAfter], and once when it ends. It
-// has ended when it was not seen for five minutes; Paused, StoodDown,
+// has ended when it was not seen for five minutes; Paused, Yielding,
 // DiffExceeded and StoreFailing end at once.
 type EventKind uint32
 
@@ -67,9 +68,9 @@ const (
 	// Paused is a condition: the size is held because Pause was called, because
 	// somebody set it to 0, or because the application is in maintenance.
 	Paused
-	// StoodDown is a condition: another autoscaler is at work, and this one
+	// Yielding is a condition: another autoscaler is at work, and this one
 	// leaves the size alone.
-	StoodDown
+	Yielding
 	// LeaderChanged: this process began or ceased to lead. Each time.
 	LeaderChanged
 	// NotifyFailed: a notifier failed, or events were dropped since the last
@@ -83,10 +84,10 @@ const (
 	// elects does not answer nobody leads, and so notifiers are not told; the
 	// log, Observe and Status of every process are.
 	StoreFailing
-	// Futile is a condition: more is wished, and the last increases moved
-	// nothing. See [Futility].
-	Futile
-	// BudgetShort is a condition: 80% of the [Budget] are spent, or all of it.
+	// Ineffective is a condition: more is wished, and the last increases moved
+	// nothing. See [limit.DiminishingReturns].
+	Ineffective
+	// BudgetShort is a condition: 80% of the [limit.Budget] are spent, or all of it.
 	BudgetShort
 	// WarmingUp: the Prober has only just begun, and its first measurement is still
 	// to come. Once, when that is first seen. See [ErrWarmingUp].
@@ -98,7 +99,7 @@ const (
 const (
 	// DefaultKinds is what notifiers are told of unless told otherwise: that
 	// more is needed than may be had, and that we cannot do our work.
-	DefaultKinds = NeedsAboveMax | ProbeFailing | ScaleFailing | LimitReached | Panicked | StoodDown | StoreFailing | Futile | BudgetShort
+	DefaultKinds = NeedsAboveMax | ProbeFailing | ScaleFailing | LimitReached | Panicked | Yielding | StoreFailing | Ineffective | BudgetShort
 
 	// AllKinds is every kind, which for a notifier is several events a tick.
 	AllKinds = lastKind<<1 - 1
@@ -109,8 +110,8 @@ const (
 
 var kindNames = [...]string{
 	"probed", "probe_failed", "probe_failing", "decided", "scaled", "scale_failed", "scale_failing", "changed",
-	"limit_reached", "needs_above_max", "needs_below_min", "diff_exceeded", "paused", "stood_down",
-	"leader_changed", "notify_failed", "panicked", "store_failing", "futile", "budget_short",
+	"limit_reached", "needs_above_max", "needs_below_min", "diff_exceeded", "paused", "yielding",
+	"leader_changed", "notify_failed", "panicked", "store_failing", "ineffective", "budget_short",
 	"warming_up",
 }
 
@@ -180,12 +181,12 @@ type Event struct {
 	From, To int // sizes: before and after; equal when nothing changed
 	Min, Max int // the bounds of the moment
 
-	Sample   Sample    // what was measured, for Probed and Decided and conditions of load
-	Decision Decision  // the decider's wish, where one was made
-	Limit    Limit     // what bent or held the wish
-	Until    time.Time // until when it holds, where that is known
-	Since    time.Time // of a condition: when it began
-	Count    int       // of failures: how many in a row; of NotifyFailed: how many
+	Sample   Sample     // what was measured, for Probed and Decided and conditions of load
+	Decision Decision   // the decider's wish, where one was made
+	Limit    limit.Kind // what bent or held the wish
+	Until    time.Time  // until when it holds, where that is known
+	Since    time.Time  // of a condition: when it began
+	Count    int        // of failures: how many in a row; of NotifyFailed: how many
 
 	Err    error  // of failures; never holds a secret
 	Detail string // further words
@@ -247,13 +248,13 @@ func (k EventKind) phrase() string {
 		return "the size moved further than the threshold"
 	case Paused:
 		return "the size was held"
-	case StoodDown:
+	case Yielding:
 		return "another autoscaler was at work"
 	case Panicked:
 		return "a part of the host's panicked"
 	case StoreFailing:
 		return "the store beside the lease failed"
-	case Futile:
+	case Ineffective:
 		return "more processes moved nothing"
 	case BudgetShort:
 		return "the budget of hours ran short"
@@ -295,7 +296,7 @@ func (e Event) sentence(b *strings.Builder) {
 		fmt.Fprintf(b, "the size moved by %d, from %d to %d, which is above the threshold", abs(e.To-e.From), e.From, e.To)
 	case Paused:
 		fmt.Fprintf(b, "the size is held at %d (%v)", e.To, e.Limit)
-	case StoodDown:
+	case Yielding:
 		b.WriteString("another autoscaler changes the size; this one leaves it alone")
 	case LeaderChanged:
 		b.WriteString("leadership changed")
@@ -303,7 +304,7 @@ func (e Event) sentence(b *strings.Builder) {
 		fmt.Fprintf(b, "%d notifications failed or were dropped since the last tick", e.Count)
 	case StoreFailing:
 		b.WriteString("the store beside the lease fails; nobody may lead until it answers, and the service keeps the size it has")
-	case Futile:
+	case Ineffective:
 		fmt.Fprintf(b, "the last %d increases moved nothing and more is wished: the bottleneck is elsewhere, as in a database or another service; the size is held at %d", e.Count, e.To)
 	case BudgetShort:
 		b.WriteString("the budget of hours runs short")

@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autoscalebot/autoscale"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 var errEOF = io.EOF
@@ -42,8 +44,8 @@ func TestEvents(t *testing.T) {
 			e.Phase, e.Since, e.Count, e.Err = autoscale.Repeated, start.Add(-time.Hour), 120, errors.New("404")
 		}), slog.LevelWarn, "web: 120 probes in a row measured nothing; the size is held until one does: 404 (for 1h00m now)"},
 		{event(autoscale.LimitReached, func(e *autoscale.Event) { e.From, e.To = 20, 10 }), slog.LevelWarn, "web: the platform permits 10 processes, not the 20 that were ordered"},
-		{event(autoscale.Paused, func(e *autoscale.Event) { e.Limit = autoscale.LimitMaintenance }), slog.LevelInfo, "web: the size is held at 2 (maintenance)"},
-		{event(autoscale.Decided, func(e *autoscale.Event) { e.Limit, e.Until = autoscale.LimitCooldown, start.Add(90*time.Second) }), slog.LevelDebug, "web: stay at 2: latency 2s is above 1s, 3 times in a row (3 needed); 3 wished, but the cooldown lasts 1m30s more"},
+		{event(autoscale.Paused, func(e *autoscale.Event) { e.Limit = limit.ByMaintenance }), slog.LevelInfo, "web: the size is held at 2 (maintenance)"},
+		{event(autoscale.Decided, func(e *autoscale.Event) { e.Limit, e.Until = limit.ByCooldown, start.Add(90*time.Second) }), slog.LevelDebug, "web: stay at 2: latency 2s is above 1s, 3 times in a row (3 needed); 3 recommended, but the cooldown lasts 1m30s more"},
 	} {
 		if got := tt.e.String(); got != tt.want {
 			t.Errorf("got  %q\nwant %q", got, tt.want)
@@ -59,7 +61,7 @@ func TestEventJSON(t *testing.T) {
 	e := autoscale.Event{
 		Kind: autoscale.ScaleFailing, Phase: autoscale.Began, Time: start.In(berlin), Since: start.In(berlin), Name: "web", From: 2, To: 3, Min: 1, Max: 5,
 		Decision: autoscale.Decision{Act: true, Size: 3, Reason: autoscale.Reason{Code: "mine", Text: "because"}},
-		Limit:    autoscale.LimitStep, Count: 3, Err: errors.New("no"),
+		Limit:    limit.ByStep, Count: 3, Err: errors.New("no"),
 		Sample: autoscale.Sample{Time: start, Signals: autoscale.SignalLatency | autoscale.SignalValue, Latency: 1500 * ms, Value: math.NaN(), Failure: autoscale.Timeout},
 	}
 	text, err := json.Marshal(e)
@@ -73,7 +75,7 @@ func TestEventJSON(t *testing.T) {
 	want := map[string]any{
 		"kind": "scale_failing", "phase": "began", "level": "warn", "time": "2026-03-02T00:00:00Z", "since": "2026-03-02T00:00:00Z", "name": "web",
 		"text": "web: the size could not be read or set 3 times in a row; the service keeps the size it has: no",
-		"from": 2., "to": 3., "min": 1., "max": 5., "wish": 3., "reason_code": "mine", "reason": "because", "limit": "step", "count": 3., "error": "no",
+		"from": 2., "to": 3., "min": 1., "max": 5., "recommended": 3., "reason_code": "mine", "reason": "because", "limit": "step", "count": 3., "error": "no",
 		"sample": map[string]any{"time": "2026-03-02T00:00:00Z", "latency": 1.5, "failure": "timeout"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

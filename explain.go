@@ -1,66 +1,48 @@
 package autoscale
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
 	"time"
 
-	"github.com/autoscalebot/autoscale/internal/guard"
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
-// An Explanation is what one tick found, wished and did, and why. Its String is
-// one sentence for a person; logged at debug it is a group of attributes.
+// An Explanation is what one tick found, recommended and did, and why. Its String is one
+// sentence for a person. Logged at debug it is a group of attributes.
 type Explanation struct {
-	Sample Sample        // what was measured; without Signals and Failure: nothing
+	Sample Sample        // what was measured. Without Signals and Failure: nothing
 	From   int           // the size before
-	Boot   time.Duration // how long a process takes to serve, learned or assumed; 0: not known
+	Boot   time.Duration // how long a process takes to serve, learned or assumed. 0: not known
 
-	Rules []Wish   // the wish of each rule, where several make the decider's
-	Wish  Decision // what the decider wished
-	Bends []Bend   // each limit that bent it, in their order
+	Rules          []Recommendation   // that of each rule, if the Decider consists of several
+	Recommendation Decision           // of the Decider
+	Adjustments    []limit.Adjustment // each limit that changed it, in order
 
-	Decision Decision  // what became of the wish; Act: it was ordered
-	Limit    Limit     // what held it back, or bent it last
-	Until    time.Time // until when that holds; zero: not known
+	Decision Decision   // what became of the recommendation. Act: it was ordered
+	Limit    limit.Kind // the limit that decided it
+	Until    time.Time  // until when that limit holds. Zero: not known
 
 	// Before these times no processes are added, and none removed, whatever is
-	// wished. Zero: it is possible in the next tick.
+	// recommended. Zero: the next tick may do it.
 	NextUp, NextDown time.Time
 
-	Err error // what kept the tick from its work, or is wrong with the Config; nil: nothing
+	Err error // what kept the tick from its work, or is wrong with the Config. Nil: nothing
 }
 
-// A Wish is what one rule wishes.
-type Wish struct {
+// A Recommendation is what one rule recommends.
+type Recommendation struct {
 	Rule string
 	Decision
-}
-
-// A Bend is a wish that a limit changed.
-type Bend struct {
-	Limit    Limit
-	From, To int
-	Until    time.Time // until when it holds; zero: not known
-}
-
-// explain logs what the tick came to, whole, at debug.
-func (a *Autoscaler) explain(ctx context.Context) {
-	if !a.enabled(ctx, slog.LevelDebug) {
-		return
-	}
-	s := &a.state // only the loop, which this is, writes it
-	a.log(ctx, slog.LevelDebug, "autoscale: "+a.cfg.Name+": "+s.outcome.sentence(s.ticked),
-		slog.String("name", a.cfg.Name), slog.Any("explanation", s.outcome))
 }
 
 // clone returns e with lists of its own, in those of into.
 func (e Explanation) clone(into Explanation) Explanation {
 	e.Rules = append(into.Rules[:0], e.Rules...)
-	e.Bends = append(into.Bends[:0], e.Bends...)
+	e.Adjustments = append(into.Adjustments[:0], e.Adjustments...)
 	return e
 }
 
@@ -72,7 +54,7 @@ func (e *Explanation) sentence(ticked time.Time) string {
 	case ticked.IsZero():
 		return "no tick yet"
 	}
-	return explain(e.Wish, e.Limit, e.From, e.Decision.Size, e.Until, ticked)
+	return explain(e.Recommendation, e.Limit, e.From, e.Decision.Size, e.Until, ticked)
 }
 
 // LogValue returns the attributes of an explanation.
@@ -81,14 +63,14 @@ func (e Explanation) LogValue() slog.Value {
 		slog.String("sample", e.Sample.String()), slog.Int("from", e.From), slog.Int("to", e.Decision.Size),
 		slog.Bool("ordered", e.Decision.Act), slog.String("reason", e.Decision.Reason.String()),
 	}
-	if e.Wish.Act {
-		attrs = append(attrs, slog.Int("wish", e.Wish.Size))
+	if e.Recommendation.Act {
+		attrs = append(attrs, slog.Int("recommendation", e.Recommendation.Size))
 	}
-	for _, w := range e.Rules {
-		attrs = append(attrs, slog.String("rule."+w.Rule, w.words(e.From)))
+	for _, r := range e.Rules {
+		attrs = append(attrs, slog.String("rule."+r.Rule, r.words(e.From)))
 	}
-	for _, b := range e.Bends {
-		attrs = append(attrs, slog.String("limit."+b.Limit.String(), fmt.Sprintf("%d to %d", b.From, b.To)))
+	for _, a := range e.Adjustments {
+		attrs = append(attrs, slog.String("limit."+a.By.String(), fmt.Sprintf("%d to %d", a.From, a.To)))
 	}
 	if e.Boot > 0 {
 		attrs = append(attrs, slog.Duration("boot", e.Boot))
@@ -102,39 +84,25 @@ func (e Explanation) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-func (w Wish) words(size int) string {
-	if !w.Act {
-		return fmt.Sprintf("stay at %d: %v", size, w.Reason)
+func (r Recommendation) words(size int) string {
+	if !r.Act {
+		return fmt.Sprintf("stay at %d: %v", size, r.Reason)
 	}
-	return fmt.Sprintf("%d: %v", w.Size, w.Reason)
+	return fmt.Sprintf("%d: %v", r.Size, r.Reason)
 }
 
-// wishOut and bendOut are as JSON keeps them.
-type wishOut struct {
-	Rule   string `json:"rule"`
-	Wish   *int   `json:"wish,omitempty"` // left out: hold
-	Reason string `json:"reason"`
-}
-
-type bendOut struct {
-	Limit Limit     `json:"limit"`
-	From  int       `json:"from"`
-	To    int       `json:"to"`
-	Until time.Time `json:"until,omitzero"`
-}
-
-// MarshalJSON writes the rule, its wish, left out where it holds, and its reason.
-func (w Wish) MarshalJSON() ([]byte, error) {
-	out := wishOut{Rule: w.Rule, Reason: w.Reason.String()}
-	if w.Act {
-		out.Wish = &w.Size
+// MarshalJSON writes the rule, the size that it recommends, which is left out if it
+// holds, and its reason.
+func (r Recommendation) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Rule   string `json:"rule"`
+		Size   *int   `json:"size,omitempty"`
+		Reason string `json:"reason"`
+	}{Rule: r.Rule, Reason: r.Reason.String()}
+	if r.Act {
+		out.Size = &r.Size
 	}
 	return json.Marshal(out)
-}
-
-// MarshalJSON writes the limit and the numbers.
-func (b Bend) MarshalJSON() ([]byte, error) {
-	return json.Marshal(bendOut{b.Limit, b.From, b.To, b.Until.UTC()})
 }
 
 // A Decider that consists of others names the wish of each.
@@ -142,32 +110,17 @@ type eacher interface {
 	Each(o Observation, yield func(rule string, d Decision))
 }
 
-// maxRules bounds the wishes that are kept.
+// maxRules bounds the recommendations and the adjustments that are kept.
 const maxRules = 16
 
-// each notes the wishes of the rules that the decider consists of, if it does.
-func (a *Autoscaler) each(o Observation) (err error) {
-	d, ok := a.cfg.Decider.(eacher)
-	if !ok {
-		return nil
-	}
-	defer guard.Catch(&err)
-	d.Each(o, func(rule string, w Decision) {
-		if len(a.rules) < maxRules {
-			a.rules = append(a.rules, Wish{rule, w})
-		}
-	})
-	return nil
-}
-
-// explain says in words what became of a wish.
-func explain(wish Decision, by Limit, from, to int, until, now time.Time) string {
+// explain says in words what became of a recommendation.
+func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) string {
 	var b strings.Builder
 	switch {
-	case by == LimitOutside:
+	case by == limit.ByBounds:
 		fmt.Fprintf(&b, "from %d to %d, the nearest bound", from, to)
 		return b.String()
-	case by == LimitOverride:
+	case by == limit.ByOverride:
 		fmt.Fprintf(&b, "from %d to %d, which somebody set until %s", from, to, until.UTC().Format(time.RFC3339))
 		return b.String()
 	case to != from:
@@ -175,54 +128,54 @@ func explain(wish Decision, by Limit, from, to int, until, now time.Time) string
 	default:
 		fmt.Fprintf(&b, "stay at %d", from)
 	}
-	fmt.Fprintf(&b, ": %v", wish.Reason)
-	if by == NotLimited || by == LimitUndecided {
+	fmt.Fprintf(&b, ": %v", d.Reason)
+	if by == limit.None || by == limit.ByUndecided {
 		return b.String()
 	}
-	if by == LimitMin && from == to {
+	if by == limit.ByMin && from == to {
 		b.WriteString("; it is at Min already")
 		return b.String()
 	}
-	if wish.Act {
-		fmt.Fprintf(&b, "; %d wished", wish.Size)
+	if d.Act {
+		fmt.Fprintf(&b, "; %d recommended", d.Size)
 	}
 	switch by {
-	case LimitNotLeader:
+	case limit.ByNotLeader:
 		b.WriteString(", but another process leads")
-	case LimitPaused:
+	case limit.ByPause:
 		if from == 0 {
 			b.WriteString(", but the size was set to 0 by hand, which pauses")
 		} else {
 			b.WriteString(", but it is paused")
 		}
-	case LimitMaintenance:
+	case limit.ByMaintenance:
 		b.WriteString(", but the application is in maintenance")
-	case LimitStoodDown:
+	case limit.ByYielding:
 		b.WriteString(", but another autoscaler is at work")
-	case LimitForecast:
+	case limit.ByForecast:
 		b.WriteString(", and at this time before more were needed")
-	case LimitFutile:
-		fmt.Fprintf(&b, ", but the last increases moved nothing: the bottleneck is elsewhere; one more is tried in %s", names.Duration(until.Sub(now)))
-	case LimitTolerance:
+	case limit.ByDiminishingReturns:
+		fmt.Fprintf(&b, ", but the last increases did not help: the bottleneck is elsewhere. It will try one more in %s", names.Duration(until.Sub(now)))
+	case limit.ByTolerance:
 		b.WriteString(", but that is within the tolerance")
-	case LimitStabilization:
+	case limit.ByStabilization:
 		b.WriteString(", but not for the whole stabilization window")
 		if !until.IsZero() {
 			fmt.Fprintf(&b, ", which lasts %s more", names.Duration(until.Sub(now)))
 		}
-	case LimitRate:
+	case limit.ByRate:
 		b.WriteString(", as far as the rate permits")
-	case LimitBudget:
+	case limit.ByBudget:
 		b.WriteString(", but the budget of hours is spent")
-	case LimitCooldown:
+	case limit.ByCooldown:
 		fmt.Fprintf(&b, ", but the cooldown lasts %s more", names.Duration(until.Sub(now)))
-	case LimitStep:
+	case limit.ByStep:
 		b.WriteString(", as far as the step permits")
-	case LimitMax:
+	case limit.ByMax:
 		b.WriteString(", but that is above Max")
-	case LimitMin:
+	case limit.ByMin:
 		b.WriteString(", but that is below Min")
-	case LimitPlatform:
+	case limit.ByPlatform:
 		b.WriteString(", but the platform permits no more")
 	}
 	return b.String()

@@ -9,13 +9,15 @@ const maxSamples = 4096
 // history keeps the samples that the decider may look at, oldest first.
 type history struct {
 	samples []Sample
+	offered []Sample      // with the sample of a tick that is not over. Nil: none
 	window  time.Duration // samples as recent as this are kept,
 	number  int           // and this many of the newest, however old
 }
 
-// add appends s. A sample that is older than the one before it, as after a
-// step of the clock, is kept in the order in which it came.
-func (h *history) add(s Sample) {
+// offer returns the samples with s at the end, and keeps s if take is called next. A
+// sample that is older than the one before it, as after a step of the clock, stays in
+// the order in which it came.
+func (h *history) offer(s Sample) []Sample {
 	drop := 0
 	for drop < len(h.samples) && h.stale(drop, s.Time) {
 		drop++
@@ -27,7 +29,19 @@ func (h *history) add(s Sample) {
 		clear(h.samples[n:])
 		h.samples = h.samples[:n]
 	}
-	h.samples = append(h.samples, s)
+	h.offered = append(h.samples, s)
+	return h.offered
+}
+
+// take keeps the sample that was offered last.
+func (h *history) take() { h.samples, h.offered = h.offered, nil }
+
+// all returns the samples, with the one that is offered.
+func (h *history) all() []Sample {
+	if h.offered != nil {
+		return h.offered
+	}
+	return h.samples
 }
 
 func (h *history) stale(i int, now time.Time) bool {
@@ -58,41 +72,6 @@ func (r *ring) all() []Event {
 	out := make([]Event, 0, len(r.events))
 	out = append(out, r.events[r.next:]...)
 	return append(out, r.events[:r.next]...)
-}
-
-// maxMoves bounds the changes of size that are remembered for Diff.
-const maxMoves = 64
-
-type move struct {
-	At   time.Time `json:"at"`
-	From int       `json:"from"`
-	To   int       `json:"to"`
-}
-
-// moves remembers the changes of size within a period.
-type moves []move
-
-func (m *moves) add(v move) {
-	if len(*m) == maxMoves {
-		*m = append((*m)[:0], (*m)[1:]...)
-	}
-	*m = append(*m, v)
-}
-
-// spread returns the size within the period that lies furthest from size.
-func (m moves) spread(now time.Time, period time.Duration, size int) (furthest int) {
-	furthest = size
-	for _, v := range m {
-		if now.Sub(v.At) > period {
-			continue
-		}
-		for _, n := range [2]int{v.From, v.To} {
-			if abs(n-size) > abs(furthest-size) {
-				furthest = n
-			}
-		}
-	}
-	return furthest
 }
 
 func abs(n int) int {

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 // MarshalJSON writes the event for machines: names in snake case, times in
@@ -12,39 +14,39 @@ import (
 // "text". Fields may be added to it, and will not change their meaning.
 func (e Event) MarshalJSON() ([]byte, error) {
 	out := struct {
-		Kind   EventKind  `json:"kind"`
-		Phase  Phase      `json:"phase"`
-		Level  string     `json:"level"`
-		Time   time.Time  `json:"time"`
-		Name   string     `json:"name"`
-		Text   string     `json:"text"`
-		From   int        `json:"from"`
-		To     int        `json:"to"`
-		Min    int        `json:"min"`
-		Max    int        `json:"max"`
-		Wish   *int       `json:"wish,omitempty"`
-		Code   ReasonCode `json:"reason_code,omitempty"`
-		Reason string     `json:"reason,omitempty"`
-		Limit  string     `json:"limit,omitempty"`
-		Until  time.Time  `json:"until,omitzero"`
-		Since  time.Time  `json:"since,omitzero"`
-		Count  int        `json:"count,omitempty"`
-		Error  string     `json:"error,omitempty"`
-		Detail string     `json:"detail,omitempty"`
-		DryRun bool       `json:"dry_run,omitempty"`
-		Sample *Sample    `json:"sample,omitempty"`
+		Kind        EventKind  `json:"kind"`
+		Phase       Phase      `json:"phase"`
+		Level       string     `json:"level"`
+		Time        time.Time  `json:"time"`
+		Name        string     `json:"name"`
+		Text        string     `json:"text"`
+		From        int        `json:"from"`
+		To          int        `json:"to"`
+		Min         int        `json:"min"`
+		Max         int        `json:"max"`
+		Recommended *int       `json:"recommended,omitempty"`
+		Code        ReasonCode `json:"reason_code,omitempty"`
+		Reason      string     `json:"reason,omitempty"`
+		Limit       string     `json:"limit,omitempty"`
+		Until       time.Time  `json:"until,omitzero"`
+		Since       time.Time  `json:"since,omitzero"`
+		Count       int        `json:"count,omitempty"`
+		Error       string     `json:"error,omitempty"`
+		Detail      string     `json:"detail,omitempty"`
+		DryRun      bool       `json:"dry_run,omitempty"`
+		Sample      *Sample    `json:"sample,omitempty"`
 	}{
 		Kind: e.Kind, Phase: e.Phase, Level: strings.ToLower(e.Level().String()), Time: e.Time.UTC(), Name: e.Name, Text: e.String(),
 		From: e.From, To: e.To, Min: e.Min, Max: e.Max, Code: e.Decision.Reason.Code,
 		Until: e.Until.UTC(), Since: e.Since.UTC(), Count: e.Count, Detail: e.Detail, DryRun: e.DryRun,
 	}
 	if e.Decision.Act {
-		out.Wish = &e.Decision.Size
+		out.Recommended = &e.Decision.Size
 	}
 	if e.Decision.Reason != (Reason{}) {
 		out.Reason = e.Decision.Reason.String()
 	}
-	if e.Limit != NotLimited {
+	if e.Limit != limit.None {
 		out.Limit = e.Limit.String()
 	}
 	out.Error = message(e.Err)
@@ -58,54 +60,54 @@ func (e Event) MarshalJSON() ([]byte, error) {
 // [Event.MarshalJSON], with the sentence of [Status.String] as "text".
 func (s Status) MarshalJSON() ([]byte, error) {
 	out := struct {
-		Name       string    `json:"name"`
-		Text       string    `json:"text"`
-		Running    bool      `json:"running"`
-		DryRun     bool      `json:"dry_run,omitempty"`
-		Leading    bool      `json:"leading"`
-		Holder     string    `json:"holder,omitempty"`
-		Term       int64     `json:"term,omitempty"`
-		Age        float64   `json:"age_seconds,omitempty"`
-		Command    string    `json:"command,omitempty"`
-		Ticked     time.Time `json:"ticked,omitzero"`
-		Size       *int      `json:"size,omitempty"` // left out until it is known
-		Pending    int       `json:"pending,omitempty"`
-		Changed    time.Time `json:"changed,omitzero"`
-		Min        int       `json:"min"`
-		Max        int       `json:"max"`
-		Boot       float64   `json:"boot_seconds,omitempty"`
-		Wish       *int      `json:"wish,omitempty"` // left out: hold
-		Reason     string    `json:"reason,omitempty"`
-		Rules      []Wish    `json:"rules,omitempty"`
-		Limit      string    `json:"limit,omitempty"`
-		Bends      []Bend    `json:"bends,omitempty"`
-		Until      time.Time `json:"until,omitzero"`
-		NextUp     time.Time `json:"next_up,omitzero"`
-		NextDown   time.Time `json:"next_down,omitzero"`
-		Error      string    `json:"error,omitempty"`
-		Samples    []Sample  `json:"samples"`
-		Conditions []Event   `json:"conditions"`
-		Events     []Event   `json:"events"`
-		Counters   Counters  `json:"counters"`
+		Name        string             `json:"name"`
+		Text        string             `json:"text"`
+		Running     bool               `json:"running"`
+		DryRun      bool               `json:"dry_run,omitempty"`
+		Leading     bool               `json:"leading"`
+		Holder      string             `json:"holder,omitempty"`
+		Term        int64              `json:"term,omitempty"`
+		Age         float64            `json:"age_seconds,omitempty"`
+		Command     string             `json:"command,omitempty"`
+		Ticked      time.Time          `json:"ticked,omitzero"`
+		Size        *int               `json:"size,omitempty"` // left out until it is known
+		Pending     int                `json:"pending,omitempty"`
+		Changed     time.Time          `json:"changed,omitzero"`
+		Min         int                `json:"min"`
+		Max         int                `json:"max"`
+		Boot        float64            `json:"boot_seconds,omitempty"`
+		Recommended *int               `json:"recommended,omitempty"` // left out: hold
+		Reason      string             `json:"reason,omitempty"`
+		Rules       []Recommendation   `json:"rules,omitempty"`
+		Limit       string             `json:"limit,omitempty"`
+		Adjustments []limit.Adjustment `json:"adjustments,omitempty"`
+		Until       time.Time          `json:"until,omitzero"`
+		NextUp      time.Time          `json:"next_up,omitzero"`
+		NextDown    time.Time          `json:"next_down,omitzero"`
+		Error       string             `json:"error,omitempty"`
+		Samples     []Sample           `json:"samples"`
+		Conditions  []Event            `json:"conditions"`
+		Events      []Event            `json:"events"`
+		Counters    Counters           `json:"counters"`
 	}{
 		Name: s.Name, Text: s.String(), Running: s.Running, DryRun: s.DryRun,
 		Leading: s.Leading, Holder: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Command: s.Command,
 		Ticked: s.Ticked.UTC(), Pending: s.Capacity.Pending, Changed: s.Changed.UTC(), Min: s.Min, Max: s.Max,
-		Boot: s.Boot.Seconds(), Rules: s.Rules, Bends: s.Bends,
-		Until: s.Until.UTC(), NextUp: s.NextUp.UTC(), NextDown: s.NextDown.UTC(), Error: message(s.Err),
+		Boot: s.Last.Boot.Seconds(), Rules: s.Last.Rules, Adjustments: s.Last.Adjustments,
+		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(), Error: message(s.Last.Err),
 		Samples: s.Samples, Conditions: s.Conditions, Events: s.Events, Counters: s.Counters,
 	}
 	if s.Known {
 		out.Size = &s.Capacity.Desired
 	}
-	if s.Wish.Act {
-		out.Wish = &s.Wish.Size
+	if s.Last.Recommendation.Act {
+		out.Recommended = &s.Last.Recommendation.Size
 	}
-	if s.Decision.Reason != (Reason{}) {
-		out.Reason = s.Decision.Reason.String()
+	if s.Last.Decision.Reason != (Reason{}) {
+		out.Reason = s.Last.Decision.Reason.String()
 	}
-	if s.Limit != NotLimited {
-		out.Limit = s.Limit.String()
+	if s.Last.Limit != limit.None {
+		out.Limit = s.Last.Limit.String()
 	}
 	return json.Marshal(out)
 }

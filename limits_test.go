@@ -11,8 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/autoscalebot/autoscale"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 // wish is a rule that wishes the newest Value.
@@ -39,6 +41,8 @@ func (r *rig) wish(size int) {
 	r.gauge.sample = autoscale.Sample{Signals: autoscale.SignalValue, Value: float64(size)}
 }
 
+func limited(l limit.Limits) autoscale.Config { return autoscale.Config{Limits: l} }
+
 // TestLimitsOfWishes wishes a size in each tick, half a minute apart, and looks
 // which size is then ordered.
 func TestLimitsOfWishes(t *testing.T) {
@@ -48,27 +52,27 @@ func TestLimitsOfWishes(t *testing.T) {
 		size   int
 		wishes []int
 		want   []int
-		limit  autoscale.Limit // of the last tick
+		limit  limit.Kind // of the last tick
 	}{
-		{"none", autoscale.Config{}, 3, []int{9, 2, 2}, []int{9, 2, 2}, autoscale.NotLimited},
+		{"none", autoscale.Config{}, 3, []int{9, 2, 2}, []int{9, 2, 2}, limit.None},
 		// 10% of 20 are 2.
-		{"tolerance", autoscale.Config{Tolerance: 0.1}, 20, []int{22, 18, 23, 22, 21}, []int{20, 20, 23, 23, 23}, autoscale.LimitTolerance},
-		{"tolerance at 0", autoscale.Config{Tolerance: 0.9, Min: autoscale.Fixed(0)}, 0, []int{1}, []int{1}, autoscale.NotLimited},
+		{"tolerance", limited(limit.Limits{Tolerance: 0.1}), 20, []int{22, 18, 23, 22, 21}, []int{20, 20, 23, 23, 23}, limit.ByTolerance},
+		{"tolerance at 0", autoscale.Config{Limits: limit.Limits{Tolerance: 0.9}, Min: autoscale.Fixed(0)}, 0, []int{1}, []int{1}, limit.None},
 		// The first wish counts the size that was found.
-		{"stabilization down", autoscale.Config{Stabilization: autoscale.Stabilization{Down: time.Minute}}, 5, []int{2, 2, 2, 2, 2}, []int{5, 5, 5, 2, 2}, autoscale.NotLimited},
-		{"a peak in the window", autoscale.Config{Stabilization: autoscale.Stabilization{Down: time.Minute}}, 1, []int{4, 1, 2, 1, 2, 1}, []int{4, 4, 4, 2, 2, 2}, autoscale.LimitStabilization},
-		{"stabilization up", autoscale.Config{Stabilization: autoscale.Stabilization{Up: time.Minute}}, 1, []int{4, 9, 5, 6, 6, 1, 7}, []int{1, 1, 1, 5, 5, 1, 1}, autoscale.LimitStabilization},
+		{"stabilization down", limited(limit.Limits{Down: limit.Behavior{Stabilization: time.Minute}}), 5, []int{2, 2, 2, 2, 2}, []int{5, 5, 5, 2, 2}, limit.None},
+		{"a peak in the window", limited(limit.Limits{Down: limit.Behavior{Stabilization: time.Minute}}), 1, []int{4, 1, 2, 1, 2, 1}, []int{4, 4, 4, 2, 2, 2}, limit.ByStabilization},
+		{"stabilization up", limited(limit.Limits{Up: limit.Behavior{Stabilization: time.Minute}}), 1, []int{4, 9, 5, 6, 6, 1, 7}, []int{1, 1, 1, 5, 5, 1, 1}, limit.ByStabilization},
 		// The policy of Kubernetes' HPA: 4 processes or 100% in each period.
-		{"rate up", autoscale.Config{Rate: autoscale.Rate{Up: autoscale.Quota{Processes: 4, Percent: 100, Period: time.Minute}}}, 1, []int{99, 99, 99, 99, 99, 99}, []int{5, 5, 10, 10, 20, 20}, autoscale.LimitRate},
-		{"rate in parts", autoscale.Config{Rate: autoscale.Rate{Up: autoscale.Quota{Processes: 4, Period: time.Minute}}}, 1, []int{3, 99, 99, 99}, []int{3, 5, 7, 9}, autoscale.LimitRate},
-		{"rate down", autoscale.Config{Rate: autoscale.Rate{Down: autoscale.Quota{Percent: 10, Period: time.Minute}}}, 20, []int{1, 1, 1, 1}, []int{18, 18, 16, 16}, autoscale.LimitRate},
-		{"rate rounds up", autoscale.Config{Rate: autoscale.Rate{Down: autoscale.Quota{Percent: 10, Period: time.Minute}}}, 3, []int{1, 1, 1}, []int{2, 2, 1}, autoscale.NotLimited},
+		{"rate up", limited(limit.Limits{Up: limit.Behavior{Rate: limit.Rate{Processes: 4, Share: 1, Period: time.Minute}}}), 1, []int{99, 99, 99, 99, 99, 99}, []int{5, 5, 10, 10, 20, 20}, limit.ByRate},
+		{"rate in parts", limited(limit.Limits{Up: limit.Behavior{Rate: limit.Rate{Processes: 4, Period: time.Minute}}}), 1, []int{3, 99, 99, 99}, []int{3, 5, 7, 9}, limit.ByRate},
+		{"rate down", limited(limit.Limits{Down: limit.Behavior{Rate: limit.Rate{Share: .1, Period: time.Minute}}}), 20, []int{1, 1, 1, 1}, []int{18, 18, 16, 16}, limit.ByRate},
+		{"rate rounds up", limited(limit.Limits{Down: limit.Behavior{Rate: limit.Rate{Share: .1, Period: time.Minute}}}), 3, []int{1, 1, 1}, []int{2, 2, 1}, limit.None},
 		{"rate, then step, then max", autoscale.Config{
-			Rate: autoscale.Rate{Up: autoscale.Quota{Processes: 9, Period: time.Minute}}, Step: autoscale.Step{Up: 5}, Max: autoscale.Fixed(12),
-		}, 3, []int{99, 99, 99}, []int{8, 12, 12}, autoscale.LimitMax},
+			Limits: limit.Limits{Up: limit.Behavior{Rate: limit.Rate{Processes: 9, Period: time.Minute}, Step: 5}}, Max: autoscale.Fixed(12),
+		}, 3, []int{99, 99, 99}, []int{8, 12, 12}, limit.ByMax},
 		{"stabilization goes before the step", autoscale.Config{
-			Stabilization: autoscale.Stabilization{Down: time.Minute}, Step: autoscale.Step{Down: 1},
-		}, 9, []int{5, 1, 1, 1, 1}, []int{9, 9, 9, 8, 7}, autoscale.LimitStep},
+			Limits: limit.Limits{Down: limit.Behavior{Stabilization: time.Minute, Step: 1}},
+		}, 9, []int{5, 1, 1, 1, 1}, []int{9, 9, 9, 8, 7}, limit.ByStep},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newWisher(t, tt.size, func(c *autoscale.Config) {
@@ -87,8 +91,8 @@ func TestLimitsOfWishes(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("wished %v; sizes (-want +got)\n%s", tt.wishes, diff)
 			}
-			if s := r.a.Status(); s.Limit != tt.limit {
-				t.Errorf("limit %v, not %v: %v", s.Limit, tt.limit, s)
+			if s := r.a.Status(); s.Last.Limit != tt.limit {
+				t.Errorf("limit %v, not %v: %v", s.Last.Limit, tt.limit, s)
 			}
 		})
 	}
@@ -99,7 +103,7 @@ func TestLimitsOfWishes(t *testing.T) {
 func TestForecast(t *testing.T) {
 	r := newWisher(t, 1, func(c *autoscale.Config) {
 		c.Interval = 10 * time.Minute
-		c.Forecast = autoscale.Forecast{Share: 1, Lead: 20 * time.Minute}
+		c.Limits.Forecast = limit.Forecast{Share: 1, Lead: 20 * time.Minute}
 	})
 	atNoon := make(map[string]int)
 	raised := make(map[string]string) // when it first rose, by day
@@ -139,7 +143,7 @@ func TestForecast(t *testing.T) {
 // forward, when the same time yesterday is 23 hours ago.
 func TestForecastFollowsTheClocks(t *testing.T) {
 	berlin := zone(t, "Europe/Berlin")
-	r := newWisher(t, 1, func(c *autoscale.Config) { c.Forecast = autoscale.Forecast{Share: 0.5, Location: berlin} })
+	r := newWisher(t, 1, func(c *autoscale.Config) { c.Limits.Forecast = limit.Forecast{Share: 0.5, Location: berlin} })
 	at := func(day, hour, wish int) int {
 		r.wish(wish)
 		if _, err := r.a.Tick(t.Context(), time.Date(2026, 3, day, hour, 0, 0, 0, berlin)); err != nil {
@@ -159,19 +163,19 @@ func TestForecastFollowsTheClocks(t *testing.T) {
 
 func TestFutility(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) {
-		c.Max, c.Futility, c.NotifyOn = autoscale.Fixed(20), autoscale.Futility{After: 2}, autoscale.Futile
-		c.Decider, c.Cooldown.Up = autoscale.Consecutive{UpAfter: 1, DownAfter: 1}, time.Minute
+		c.Max, c.Limits.DiminishingReturns, c.NotifyOn = autoscale.Fixed(20), limit.DiminishingReturns{After: 2}, autoscale.Ineffective
+		c.Decider, c.Limits.Up.Cooldown = autoscale.Consecutive{UpAfter: 1, DownAfter: 1}, time.Minute
 	})
 	r.gauge.latency(slow) // whatever is ordered
 	if got := r.ticks(12); !slices.Equal(got, []int{2, 3}) {
 		t.Fatalf("ordered %v: more after two increases that moved nothing", got)
 	}
-	if got := r.take(); !slices.Equal(got, []string{"futile began"}) {
+	if got := r.take(); !slices.Equal(got, []string{"ineffective began"}) {
 		t.Errorf("told %v", got)
 	}
 	s := r.a.Status()
-	if s.Limit != autoscale.LimitFutile || !s.NextUp.Equal(s.Until) || !strings.Contains(s.String(), "the bottleneck is elsewhere") {
-		t.Errorf("status %v, next up %v, until %v", s, s.NextUp, s.Until)
+	if s.Last.Limit != limit.ByDiminishingReturns || !s.Last.NextUp.Equal(s.Last.Until) || !strings.Contains(s.String(), "the bottleneck is elsewhere") {
+		t.Errorf("status %v, next up %v, until %v", s, s.Last.NextUp, s.Last.Until)
 	}
 	var tried []int
 	for i := 0; i < 20 && tried == nil; i++ {
@@ -186,7 +190,7 @@ func TestFutility(t *testing.T) {
 	}
 	r.gauge.latency(fast)
 	r.ticks(12)
-	if got := r.take(); len(got) == 0 || got[len(got)-1] != "futile ended" {
+	if got := r.take(); len(got) == 0 || got[len(got)-1] != "ineffective ended" {
 		t.Errorf("told %v, not that it ended", got)
 	}
 }
@@ -195,7 +199,7 @@ func TestFutility(t *testing.T) {
 // and the throughput does not.
 func TestMoreWorkIsNotFutile(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) {
-		c.Max, c.Futility = autoscale.Fixed(9), autoscale.Futility{After: 1}
+		c.Max, c.Limits.DiminishingReturns = autoscale.Fixed(9), limit.DiminishingReturns{After: 1}
 		c.Decider = autoscale.Consecutive{UpAfter: 1}
 	})
 	for range 40 {
@@ -213,7 +217,7 @@ func TestMoreWorkIsNotFutile(t *testing.T) {
 func TestBudget(t *testing.T) {
 	berlin := zone(t, "Europe/Berlin")
 	r := newWisher(t, 3, func(c *autoscale.Config) {
-		c.NotifyOn, c.Budget = autoscale.BudgetShort, autoscale.Budget{Hours: 48, Location: berlin}
+		c.NotifyOn, c.Limits.Budget = autoscale.BudgetShort, limit.Budget{Hours: 48, Location: berlin}
 	})
 	r.wish(3)
 	r.now = time.Date(2026, 3, 2, 0, 0, 0, 0, berlin)
@@ -239,26 +243,26 @@ func TestBudget(t *testing.T) {
 }
 
 func TestBudgetByHand(t *testing.T) {
-	r := newWisher(t, 2, func(c *autoscale.Config) { c.Budget, c.Min = autoscale.Budget{Hours: 24}, autoscale.Fixed(1) })
+	r := newWisher(t, 2, func(c *autoscale.Config) { c.Limits.Budget, c.Min = limit.Budget{Hours: 24}, autoscale.Fixed(1) })
 	r.wish(9)
 	r.ticks(1)
 	r.now = r.now.Add(3 * time.Hour) // nobody ticked: nine ran all the same
 	r.wish(9)
 	r.ticks(1)
 	s := r.a.Status()
-	if s.Limit != autoscale.LimitBudget || r.platform.size != 1 {
+	if s.Last.Limit != limit.ByBudget || r.platform.size != 1 {
 		t.Errorf("size %d: %v", r.platform.size, s)
 	}
-	if got, want := s.String(), "web: from 9 to 1: 9 are needed; 9 wished, but the budget of hours is spent"; got != want {
+	if got, want := s.String(), "web: from 9 to 1: 9 are needed; 9 recommended, but the budget of hours is spent"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 // TestBoot learns from a platform that says how many are pending, and waits.
 func TestBoot(t *testing.T) {
-	r := newWisher(t, 1, func(c *autoscale.Config) { c.Cooldown.Boot, c.Boot = true, 45*time.Second })
+	r := newWisher(t, 1, func(c *autoscale.Config) { c.Limits.CooldownCoversBoot, c.BootTime = true, 45*time.Second })
 	var seen time.Duration
-	if got := r.a.Status().Boot; got != 0 {
+	if got := r.a.Status().Last.Boot; got != 0 {
 		t.Errorf("boot %v before the first tick", got)
 	}
 	for i := range 12 { // each increase takes 90 s to serve
@@ -269,7 +273,7 @@ func TestBoot(t *testing.T) {
 			r.platform.pending = 0
 			r.ticks(1)
 		}
-		seen = r.a.Status().Boot
+		seen = r.a.Status().Last.Boot
 	}
 	if seen != 90*time.Second {
 		t.Errorf("learned %v, not 1m30s", seen)
@@ -278,17 +282,17 @@ func TestBoot(t *testing.T) {
 	r.ticks(4)
 	r.wish(60)
 	r.platform.takeOrders()
-	if r.ticks(1); r.a.Status().Limit != autoscale.LimitCooldown && r.a.Status().Limit != autoscale.NotLimited {
-		t.Errorf("limit %v", r.a.Status().Limit)
+	if r.ticks(1); r.a.Status().Last.Limit != limit.ByCooldown && r.a.Status().Last.Limit != limit.None {
+		t.Errorf("limit %v", r.a.Status().Last.Limit)
 	}
 	// An increase now is followed by a rest of a boot.
 	r.ticks(4)
 	r.wish(70)
 	r.ticks(1)
 	r.wish(80)
-	for i, want := range []autoscale.Limit{autoscale.LimitCooldown, autoscale.LimitCooldown, autoscale.NotLimited} {
+	for i, want := range []limit.Kind{limit.ByCooldown, limit.ByCooldown, limit.None} {
 		r.ticks(1)
-		if got := r.a.Status().Limit; got != want {
+		if got := r.a.Status().Last.Limit; got != want {
 			t.Errorf("%d ticks after an increase: limit %v, want %v", i+1, got, want)
 		}
 	}
@@ -299,11 +303,11 @@ func TestTheNextLeaderKeepsTheLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, sa, sb, reg := two(t, func(c *autoscale.Config) {
 			c.Decider, c.Max = wish, autoscale.Fixed(50)
-			c.Stabilization.Down = 5 * time.Minute
-			c.Rate.Up = autoscale.Quota{Processes: 10, Period: 10 * time.Minute}
-			c.Forecast = autoscale.Forecast{Share: 1}
-			c.Budget = autoscale.Budget{Hours: 200}
-			c.Futility = autoscale.Futility{After: 3}
+			c.Limits.Down.Stabilization = 5 * time.Minute
+			c.Limits.Up.Rate = limit.Rate{Processes: 10, Period: 10 * time.Minute}
+			c.Limits.Forecast = limit.Forecast{Share: 1}
+			c.Limits.Budget = limit.Budget{Hours: 200}
+			c.Limits.DiminishingReturns = limit.DiminishingReturns{After: 3}
 		})
 		sa.lead()
 		a.wish(8)
@@ -318,34 +322,36 @@ func TestTheNextLeaderKeepsTheLimits(t *testing.T) {
 		sb.lead()
 		b.wish(2)
 		b.pass()
-		if s := b.a.Status(); s.Limit != autoscale.LimitStabilization || s.Boot != time.Minute {
-			t.Errorf("after the hand-over: %v, boot %v", s, s.Boot)
+		if s := b.a.Status(); s.Last.Limit != limit.ByStabilization || s.Last.Boot != time.Minute {
+			t.Errorf("after the hand-over: %v, boot %v", s, s.Last.Boot)
 		}
 		b.wish(50)
 		b.pass()
-		if s := b.a.Status(); s.Limit != autoscale.LimitRate || b.platform.size != 11 {
+		if s := b.a.Status(); s.Last.Limit != limit.ByRate || b.platform.size != 11 {
 			t.Errorf("size %d: %v", b.platform.size, s)
 		}
 		var stored struct {
-			Past     struct{ Buckets []byte }
-			Spending struct{ Hours float64 }
+			Limits struct {
+				Past     struct{ Buckets []byte }
+				Spending struct{ Hours float64 }
+			}
 		}
-		if err := json.Unmarshal(reg.state, &stored); err != nil || len(stored.Past.Buckets) == 0 || stored.Spending.Hours == 0 {
+		if err := json.Unmarshal(reg.state, &stored); err != nil || len(stored.Limits.Past.Buckets) == 0 || stored.Limits.Spending.Hours == 0 {
 			t.Errorf("stored %+v, %v", stored, err)
 		}
 		// A follower shows all of it.
 		sa.term = 0
 		a.pass()
-		if s, l := a.a.Status(), b.a.Status(); !cmp.Equal(s.Bends, l.Bends) || s.Boot != l.Boot || s.String() != l.String() {
-			t.Errorf("the follower says\n%v %v\nand the leader\n%v %v", s, s.Bends, l, l.Bends)
+		if s, l := a.a.Status(), b.a.Status(); !cmp.Equal(s.Last.Adjustments, l.Last.Adjustments) || s.Last.Boot != l.Last.Boot || s.String() != l.String() {
+			t.Errorf("the follower says\n%v %v\nand the leader\n%v %v", s, s.Last.Adjustments, l, l.Last.Adjustments)
 		}
 		// The day after, the third leader knows.
 		time.Sleep(24*time.Hour - 70*time.Second)
 		sa.lead()
 		a.wish(3)
 		a.pass()
-		if s := a.a.Status(); s.Limit == autoscale.NotLimited || len(s.Bends) == 0 || s.Bends[0] != (autoscale.Bend{Limit: autoscale.LimitForecast, From: 3, To: 50}) {
-			t.Errorf("the day after: %v %v", s, s.Bends)
+		if s := a.a.Status(); s.Last.Limit == limit.None || len(s.Last.Adjustments) == 0 || s.Last.Adjustments[0] != (limit.Adjustment{By: limit.ByForecast, From: 3, To: 50}) {
+			t.Errorf("the day after: %v %v", s, s.Last.Adjustments)
 		}
 	})
 }
@@ -363,34 +369,34 @@ func TestExplanation(t *testing.T) {
 	r := newWisher(t, 4, func(c *autoscale.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		c.Decider = pair{autoscale.Highest(wish, autoscale.Consecutive{})}
-		c.Max, c.Step.Up, c.Cooldown.Up = autoscale.Fixed(12), 6, time.Minute
-		c.Rate.Up = autoscale.Quota{Processes: 7, Period: 5 * time.Minute}
+		c.Max, c.Limits.Up.Step, c.Limits.Up.Cooldown = autoscale.Fixed(12), 6, time.Minute
+		c.Limits.Up.Rate = limit.Rate{Processes: 7, Period: 5 * time.Minute}
 	})
 	r.wish(30)
 	r.ticks(1)
 	s := r.a.Status()
-	want := []autoscale.Bend{
-		{Limit: autoscale.LimitRate, From: 30, To: 11},
-		{Limit: autoscale.LimitStep, From: 11, To: 10},
+	want := []limit.Adjustment{
+		{By: limit.ByRate, From: 30, To: 11},
+		{By: limit.ByStep, From: 11, To: 10},
 	}
-	if diff := cmp.Diff(want, s.Bends); diff != "" {
+	if diff := cmp.Diff(want, s.Last.Adjustments); diff != "" {
 		t.Errorf("bends (-want +got)\n%s", diff)
 	}
-	if len(s.Rules) != 2 || s.Rules[0].Size != 30 || s.Rules[1].Rule != "Consecutive" || s.Rules[1].Act {
-		t.Errorf("rules %+v", s.Rules)
+	if len(s.Last.Rules) != 2 || s.Last.Rules[0].Size != 30 || s.Last.Rules[1].Rule != "Consecutive" || s.Last.Rules[1].Act {
+		t.Errorf("rules %+v", s.Last.Rules)
 	}
 	r.ticks(1)
 	s = r.a.Status()
-	if s.Limit != autoscale.LimitCooldown || s.NextUp.Sub(r.now) != 30*time.Second || s.NextDown.Sub(r.now) != 30*time.Second {
-		t.Errorf("limit %v, next up %v, down %v", s.Limit, s.NextUp.Sub(r.now), s.NextDown.Sub(r.now))
+	if s.Last.Limit != limit.ByCooldown || s.Last.NextUp.Sub(r.now) != 30*time.Second || s.Last.NextDown.Sub(r.now) != 30*time.Second {
+		t.Errorf("limit %v, next up %v, down %v", s.Last.Limit, s.Last.NextUp.Sub(r.now), s.Last.NextDown.Sub(r.now))
 	}
-	for _, part := range []string{"explanation.wish=30", "explanation.limit.rate=\"30 to 11\"", "explanation.rule.Consecutive=\"stay at 4: ", "explanation.next_up="} {
+	for _, part := range []string{"explanation.recommendation=30", "explanation.limit.rate=\"30 to 11\"", "explanation.rule.Consecutive=\"stay at 4: ", "explanation.next_up="} {
 		if !strings.Contains(log.String(), part) {
 			t.Errorf("the log does not say %s:\n%s", part, log.String())
 		}
 	}
 	data, err := json.Marshal(s)
-	for _, part := range []string{`"wish":30`, `"rules":[{"rule":"wish","wish":30,"reason":"30 are needed"}`, `"bends":[{"limit":"cooldown","from":30,"to":10`, `"next_up":"2026`} {
+	for _, part := range []string{`"recommended":30`, `"rules":[{"rule":"wish","size":30,"reason":"30 are needed"}`, `"adjustments":[{"limit":"cooldown","from":30,"to":10`, `"next_up":"2026`} {
 		if !strings.Contains(string(data), part) {
 			t.Errorf("%v; the JSON does not say %s:\n%s", err, part, data)
 		}
@@ -399,16 +405,20 @@ func TestExplanation(t *testing.T) {
 
 func TestValidateLimits(t *testing.T) {
 	err := autoscale.Config{
-		Prober: &gauge{}, Scaler: &platform{}, Tolerance: 1, Boot: time.Hour,
-		Stabilization: autoscale.Stabilization{Up: -1, Down: time.Second},
-		Rate:          autoscale.Rate{Up: autoscale.Quota{Processes: 1}, Down: autoscale.Quota{Period: time.Minute}},
-		Forecast:      autoscale.Forecast{Share: 2, Lead: -1}, Futility: autoscale.Futility{After: -1, Hold: -1},
-		Budget: autoscale.Budget{Hours: 23},
+		Prober: &gauge{}, Scaler: &platform{}, BootTime: time.Hour,
+		Limits: limit.Limits{
+			Up:                 limit.Behavior{Stabilization: -1, Rate: limit.Rate{Processes: 1}},
+			Down:               limit.Behavior{Stabilization: time.Second, Rate: limit.Rate{Period: time.Minute}},
+			Tolerance:          1,
+			Forecast:           limit.Forecast{Share: 2, Lead: -1},
+			DiminishingReturns: limit.DiminishingReturns{After: -1, Hold: -1},
+			Budget:             limit.Budget{Hours: 23},
+		},
 	}.Validate()
 	for _, part := range []string{
-		"Tolerance is 1:", "Boot is 1h0m0s:", "Stabilization is -1ns up", "window of 1s, shorter than the Interval of 30s",
-		"Rate.Up.Period is 0s", "Rate.Down permits no change at all in 1m0s", "Forecast.Share is 2", "Forecast.Lead is -1ns",
-		"Futility.After is -1", "Futility.Hold is -1ns", "Budget.Hours is 23, and Min alone, 1 processes around the clock, takes 24",
+		"Tolerance is 1:", "BootTime is 1h0m0s:", "Limits.Up.Stabilization is -1ns", "Limits.Down.Stabilization is 1s, shorter than the Interval of 30s",
+		"Limits.Up.Rate.Period is 0s", "Limits.Down.Rate permits no change at all in 1m0s", "Forecast.Share is 2", "Forecast.Lead is -1ns",
+		"DiminishingReturns.After is -1", "DiminishingReturns.Hold is -1ns", "Budget.Hours is 23, and Min alone, 1 processes around the clock, takes 24",
 	} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("the error does not say %q:\n%v", part, err)
@@ -425,18 +435,22 @@ func FuzzLimits(f *testing.F) {
 		lo, hi := int(low), int(low)+int(span)
 		cfg := autoscale.Config{
 			Min: autoscale.Fixed(lo), Max: autoscale.Fixed(hi),
-			Step: autoscale.Step{Up: int(up), Down: int(down)}, Tolerance: float64(tolerance) / 256,
-			Cooldown: autoscale.Cooldown{Up: time.Duration(up) * time.Second, Down: time.Duration(window) * time.Second},
-			Forecast: autoscale.Forecast{Share: float64(quota%3) / 2}, Futility: autoscale.Futility{After: int(quota % 4)},
+			Limits: limit.Limits{
+				Up:                 limit.Behavior{Step: int(up), Cooldown: time.Duration(up) * time.Second},
+				Down:               limit.Behavior{Step: int(down), Cooldown: time.Duration(window) * time.Second},
+				Tolerance:          float64(tolerance) / 256,
+				Forecast:           limit.Forecast{Share: float64(quota%3) / 2},
+				DiminishingReturns: limit.DiminishingReturns{After: int(quota % 4)},
+			},
 		}
 		if window >= 30 {
-			cfg.Stabilization = autoscale.Stabilization{Up: time.Duration(window/2+15) * time.Second, Down: time.Duration(window) * time.Second}
+			cfg.Limits.Up.Stabilization, cfg.Limits.Down.Stabilization = time.Duration(window/2+15)*time.Second, time.Duration(window)*time.Second
 		}
 		if quota > 0 {
-			cfg.Rate.Up = autoscale.Quota{Processes: int(quota), Percent: float64(up), Period: time.Duration(window)*time.Second + 1}
+			cfg.Limits.Up.Rate = limit.Rate{Processes: int(quota), Share: float64(up) / 100, Period: time.Duration(window)*time.Second + 1}
 		}
 		if lo > 0 && quota%2 == 1 {
-			cfg.Budget = autoscale.Budget{Hours: float64(24*lo + int(span))}
+			cfg.Limits.Budget = limit.Budget{Hours: float64(24*lo + int(span))}
 		}
 		r := newWisher(t, lo, func(c *autoscale.Config) {
 			cfg.Prober, cfg.Scaler, cfg.Logger, cfg.Decider = c.Prober, c.Scaler, c.Logger, c.Decider
@@ -453,14 +467,14 @@ func FuzzLimits(f *testing.F) {
 			switch {
 			case size < lo || size > hi:
 				t.Fatalf("size %d outside %d to %d", size, lo, hi)
-			case up > 0 && size-before > int(up), down > 0 && before-size > int(down) && s.Limit != autoscale.LimitBudget:
+			case up > 0 && size-before > int(up), down > 0 && before-size > int(down) && s.Last.Limit != limit.ByBudget:
 				t.Fatalf("from %d to %d past the step: %v", before, size, s)
-			case d.Act != (size != before) || s.Decision.Size != size:
-				t.Fatalf("from %d to %d, and it says %+v", before, size, s.Decision)
+			case d.Act != (size != before) || s.Last.Decision.Size != size:
+				t.Fatalf("from %d to %d, and it says %+v", before, size, s.Last.Decision)
 			}
-			for i, bend := range s.Bends {
-				if i > 0 && bend.From != s.Bends[i-1].To || bend.From == bend.To {
-					t.Fatalf("bends do not follow: %+v", s.Bends)
+			for i, a := range s.Last.Adjustments {
+				if i > 0 && a.From != s.Last.Adjustments[i-1].To || a.From == a.To {
+					t.Fatalf("the adjustments do not follow: %+v", s.Last.Adjustments)
 				}
 			}
 		}

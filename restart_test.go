@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 // TestRestartEquivalence holds one leader that lives on against a leader that is
@@ -60,26 +61,28 @@ func restartScript(t *testing.T, seed uint64, ticks int) {
 	pick := func(of ...int) int { return of[random.IntN(len(of))] }
 	minutes := func(of ...int) time.Duration { return time.Duration(pick(of...)) * time.Minute }
 	cfg := autoscale.Config{
-		Max:           autoscale.Fixed(pick(3, 8, 40)),
-		Cooldown:      autoscale.Cooldown{Up: minutes(0, 0, 3), Down: minutes(0, 0, 6), Boot: pick(0, 1) == 1},
-		Tolerance:     float64(pick(0, 0, 1)) / 10,
-		Stabilization: autoscale.Stabilization{Up: minutes(0, 0, 2), Down: minutes(0, 0, 5)},
-		Step:          autoscale.Step{Up: pick(0, 0, 2), Down: pick(0, 0, 1)},
-		Futility:      autoscale.Futility{After: pick(0, 2)},
-		RepeatAfter:   minutes(0, 10),
-		NotifyDiff:    autoscale.Diff{Threshold: 4, Period: 10 * time.Minute},
-		NotifyOn:      autoscale.AllKinds &^ (autoscale.LeaderChanged | autoscale.Probed | autoscale.Decided),
-		DryRun:        pick(0, 0, 0, 1) == 1,
+		Max: autoscale.Fixed(pick(3, 8, 40)),
+		Limits: limit.Limits{
+			Up:                 limit.Behavior{Cooldown: minutes(0, 0, 3), Stabilization: minutes(0, 0, 2), Step: pick(0, 0, 2)},
+			Down:               limit.Behavior{Cooldown: minutes(0, 0, 6), Stabilization: minutes(0, 0, 5), Step: pick(0, 0, 1)},
+			CooldownCoversBoot: pick(0, 1) == 1,
+			Tolerance:          float64(pick(0, 0, 1)) / 10,
+			DiminishingReturns: limit.DiminishingReturns{After: pick(0, 2)},
+		},
+		RepeatAfter: minutes(0, 10),
+		NotifyDiff:  autoscale.Diff{Threshold: 4, Period: 10 * time.Minute},
+		NotifyOn:    autoscale.AllKinds &^ (autoscale.LeaderChanged | autoscale.Probed | autoscale.Decided),
+		DryRun:      pick(0, 0, 0, 1) == 1,
 	}
 	if pick(0, 1) == 1 {
-		cfg.Rate.Up = autoscale.Quota{Processes: 3, Period: 5 * time.Minute}
+		cfg.Limits.Up.Rate = limit.Rate{Processes: 3, Period: 5 * time.Minute}
 	}
 	if pick(0, 1) == 1 {
-		cfg.Forecast.Share = .8
-		cfg.Forecast.Lead = 20 * time.Minute
+		cfg.Limits.Forecast.Share = .8
+		cfg.Limits.Forecast.Lead = 20 * time.Minute
 	}
 	if pick(0, 1, 1) == 0 {
-		cfg.Budget = autoscale.Budget{Hours: 26}
+		cfg.Limits.Budget = limit.Budget{Hours: 26}
 	}
 	if pick(0, 1) == 1 {
 		cfg.Decider = autoscale.Consecutive{UpAfter: 2, DownAfter: 2, Increment: pick(1, 3)}
@@ -207,8 +210,9 @@ func statusText(s autoscale.Status) string {
 	}
 	fmt.Fprintf(&b, "%v\ncommand %q ticked %s known %v capacity %+v changed %s bounds %d to %d\n",
 		s, s.Command, at(s.Ticked), s.Known, s.Capacity.Desired, at(s.Changed), s.Min, s.Max)
-	fmt.Fprintf(&b, "rules %v bends %v limit %v until %s next %s %s boot %v err %v\n",
-		s.Rules, s.Bends, s.Limit, at(s.Until), at(s.NextUp), at(s.NextDown), s.Boot, s.Err)
+	l := s.Last
+	fmt.Fprintf(&b, "rules %v adjustments %v limit %v until %s next %s %s boot %v err %v\n",
+		l.Rules, l.Adjustments, l.Limit, at(l.Until), at(l.NextUp), at(l.NextDown), l.Boot, l.Err)
 	fmt.Fprintf(&b, "failures %d %d samples %d\n", s.ProbeFailures, s.ScaleFailures, len(s.Samples))
 	for _, e := range s.Conditions {
 		b.WriteString("condition " + eventText(e))

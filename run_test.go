@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 // running starts Run and returns a func that stops it and returns its error.
@@ -104,7 +105,7 @@ func TestRunReportsABadConfig(t *testing.T) {
 			t.Errorf("%s is not named in the error %q or not in the log %q", field, err, log.String())
 		}
 	}
-	if s := a.Status(); !errors.Is(s.Err, autoscale.ErrConfig) || !strings.Contains(s.String(), "Prober is nil") {
+	if s := a.Status(); !errors.Is(s.Last.Err, autoscale.ErrConfig) || !strings.Contains(s.String(), "Prober is nil") {
 		t.Errorf("Status says %q", s.String())
 	}
 	if _, err := a.Tick(t.Context(), start); !errors.Is(err, autoscale.ErrConfig) {
@@ -376,7 +377,7 @@ func TestElector(t *testing.T) {
 		if p.reads+g.probes != 0 {
 			t.Errorf("a follower probed %d times and read %d times", g.probes, p.reads)
 		}
-		if s := a.Status(); s.Leading || s.Limit != autoscale.LimitNotLeader {
+		if s := a.Status(); s.Leading || s.Last.Limit != limit.ByNotLeader {
 			t.Errorf("status %+v", s)
 		}
 		stop := running(t, a)

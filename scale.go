@@ -42,10 +42,10 @@ type Capacity struct {
 	// size is held.
 	Maintenance bool
 
-	// Rival names another autoscaler that the platform says is switched on for
-	// the process type. While there is one the size is left to it. Empty means
-	// none, or not known.
-	Rival string
+	// ExternalAutoscaler names another autoscaler that the platform says is switched on
+	// for the process type. While there is one the size is left to it. Empty means none,
+	// or not known.
+	ExternalAutoscaler string
 }
 
 // Ready returns how many processes serve: Desired less Pending, at least 0.

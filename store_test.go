@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 // registry is what the seats of one process type share, as a table would.
@@ -124,7 +125,7 @@ func (r *rig) pass() (autoscale.Decision, error) {
 func TestTheNextLeaderGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, sa, sb, _ := two(t, func(c *autoscale.Config) {
-			c.Cooldown.Up = 10 * time.Minute
+			c.Limits.Up.Cooldown = 10 * time.Minute
 			c.Max = autoscale.Fixed(2)
 		})
 		sa.lead()
@@ -177,7 +178,7 @@ func TestTheNextLeaderGoesOn(t *testing.T) {
 		}
 		// Its Status is the leader's.
 		s = a.a.Status()
-		if s.Leading || s.Term.Holder != "web.2" || s.Age != 3*time.Minute || s.Limit != autoscale.LimitCooldown || s.Capacity.Desired != 1 || s.Counters.Scales != 1 {
+		if s.Leading || s.Term.Holder != "web.2" || s.Age != 3*time.Minute || s.Last.Limit != limit.ByCooldown || s.Capacity.Desired != 1 || s.Counters.Scales != 1 {
 			t.Errorf("status of a follower: %+v", s)
 		}
 	})
@@ -296,7 +297,7 @@ func TestRivals(t *testing.T) {
 	rule := func(c *autoscale.Config) {
 		c.Decider = autoscale.Consecutive{UpAfter: 1, DownAfter: -1}
 		c.Max = autoscale.Fixed(9)
-		c.NotifyOn = autoscale.StoodDown
+		c.NotifyOn = autoscale.Yielding
 	}
 	t.Run("three changes against us", func(t *testing.T) {
 		r := newRig(t, rule)
@@ -308,20 +309,20 @@ func TestRivals(t *testing.T) {
 			r.ticks(1)
 		}
 		r.platform.takeOrders()
-		if got, want := r.take(), []string{"stood_down began"}; !slices.Equal(got, want) {
+		if got, want := r.take(), []string{"yielding began"}; !slices.Equal(got, want) {
 			t.Fatalf("told %v, want %v", got, want)
 		}
 		r.platform.set(15) // not even the bounds are enforced
 		if got := r.ticks(119); got != nil {
 			t.Errorf("ordered %v while standing down", got)
 		}
-		if s := r.a.Status(); s.Limit != autoscale.LimitStoodDown || s.Until.IsZero() {
-			t.Errorf("limit %v until %v", s.Limit, s.Until)
+		if s := r.a.Status(); s.Last.Limit != limit.ByYielding || s.Last.Until.IsZero() {
+			t.Errorf("limit %v until %v", s.Last.Limit, s.Last.Until)
 		}
 		if got := r.ticks(3); !slices.Equal(got, []int{9}) {
 			t.Errorf("after an hour without a change by others: ordered %v, want [9]", got)
 		}
-		if got, want := r.take(), []string{"stood_down repeated", "stood_down ended"}; !slices.Equal(got, want) {
+		if got, want := r.take(), []string{"yielding repeated", "yielding ended"}; !slices.Equal(got, want) {
 			t.Errorf("told %v, want %v", got, want)
 		}
 	})
@@ -355,7 +356,7 @@ func TestRivals(t *testing.T) {
 			}
 			r.pass()
 			r.platform.takeOrders()
-			if r.a.Status().Limit != autoscale.LimitStoodDown {
+			if r.a.Status().Last.Limit != limit.ByYielding {
 				t.Fatal("it does not stand down")
 			}
 			if err := r.a.Resume(t.Context()); err != nil {
@@ -394,7 +395,7 @@ type rivalled struct {
 
 func (r *rivalled) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	c, err := r.platform.Capacity(ctx)
-	c.Rival = r.rival
+	c.ExternalAutoscaler = r.rival
 	return c, err
 }
 
@@ -402,8 +403,8 @@ func TestCommands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, sa, sb, reg := two(t, func(c *autoscale.Config) {
 			c.Max = autoscale.Fixed(6)
-			c.Cooldown = autoscale.Cooldown{Up: time.Hour, Down: time.Hour}
-			c.Step = autoscale.Step{Up: 1, Down: 1}
+			c.Limits.Up.Cooldown, c.Limits.Down.Cooldown = time.Hour, time.Hour
+			c.Limits.Up.Step, c.Limits.Down.Step = 1, 1
 			c.Decider = autoscale.Consecutive{UpAfter: 1}
 			c.NotifyOn = autoscale.Paused
 		})
@@ -420,8 +421,8 @@ func TestCommands(t *testing.T) {
 		if got := orders(a); !slices.Equal(got, []int{4}) {
 			t.Errorf("override to 4: ordered %v, want [4], past cooldown and step", got)
 		}
-		if s := a.a.Status(); s.Limit != autoscale.LimitOverride || !strings.Contains(s.Command, "set to 4 until") {
-			t.Errorf("status %v %q", s.Limit, s.Command)
+		if s := a.a.Status(); s.Last.Limit != limit.ByOverride || !strings.Contains(s.Command, "set to 4 until") {
+			t.Errorf("status %v %q", s.Last.Limit, s.Command)
 		}
 		a.platform.set(2)
 		if got := orders(a); !slices.Equal(got, []int{4}) {
@@ -566,7 +567,9 @@ func TestAStateFromElsewhere(t *testing.T) {
 // must not wait an hour longer for the end of a cooldown.
 func TestClocksThatDiffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, b, _, sb, reg := two(t, func(c *autoscale.Config) { c.Cooldown.Up, c.Decider = 5*time.Minute, autoscale.Consecutive{UpAfter: 1} })
+		_, b, _, sb, reg := two(t, func(c *autoscale.Config) {
+			c.Limits.Up.Cooldown, c.Decider = 5*time.Minute, autoscale.Consecutive{UpAfter: 1}
+		})
 		ahead := func(d time.Duration) string { return time.Now().Add(time.Hour + d).Format(time.RFC3339Nano) }
 		reg.state = fmt.Appendf(nil, `{"version":1,"saved":%q,"ticked":%q,"known":true,"capacity":{"Desired":2},"changed":%q,"added":%q}`, ahead(0), ahead(0), ahead(-time.Minute), ahead(-time.Minute))
 		reg.saved = time.Now()

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autoscalebot/autoscale"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 // TestAutoscalebot has a case for each row of autoscalebot's table of settings
@@ -277,7 +279,7 @@ func TestNothingMeasured(t *testing.T) {
 		if got, want := r.take(), []string{"probe_failing began"}; !slices.Equal(got, want) {
 			t.Errorf("told %v, want %v", got, want)
 		}
-		if s := r.a.Status(); s.Limit != autoscale.LimitUndecided || s.ProbeFailures != 100 || !errors.Is(s.Err, down) {
+		if s := r.a.Status(); s.Last.Limit != limit.ByUndecided || s.ProbeFailures != 100 || !errors.Is(s.Last.Err, down) {
 			t.Errorf("status %+v", s)
 		}
 	})
@@ -298,7 +300,7 @@ func TestNothingMeasured(t *testing.T) {
 		}
 	})
 	t.Run("comes back into bounds all the same", func(t *testing.T) {
-		r := newRig(t, func(c *autoscale.Config) { c.Cooldown = autoscale.Cooldown{Up: time.Hour, Down: time.Hour} })
+		r := newRig(t, func(c *autoscale.Config) { c.Limits.Up.Cooldown, c.Limits.Down.Cooldown = time.Hour, time.Hour })
 		r.platform.set(7)
 		r.gauge.broken(down)
 		if d, err := r.tick(); err == nil || !d.Act || d.Size != 3 {
@@ -332,8 +334,8 @@ func TestOutsideChange(t *testing.T) {
 	t.Run("outside the bounds is corrected at once", func(t *testing.T) {
 		r := newRig(t, func(c *autoscale.Config) {
 			c.Min = autoscale.Fixed(2)
-			c.Step = autoscale.Step{Up: 1, Down: 1}
-			c.Cooldown = autoscale.Cooldown{Up: time.Hour, Down: time.Hour}
+			c.Limits.Up.Step, c.Limits.Down.Step = 1, 1
+			c.Limits.Up.Cooldown, c.Limits.Down.Cooldown = time.Hour, time.Hour
 		})
 		for _, size := range []int{1, 9, 4} {
 			r.platform.set(size)
@@ -351,8 +353,8 @@ func TestOutsideChange(t *testing.T) {
 		if got := r.ticks(50); got != nil {
 			t.Errorf("ordered %v", got)
 		}
-		if s := r.a.Status(); s.Limit != autoscale.LimitPaused {
-			t.Errorf("limit %v, want paused", s.Limit)
+		if s := r.a.Status(); s.Last.Limit != limit.ByPause {
+			t.Errorf("limit %v, want paused", s.Last.Limit)
 		}
 		r.platform.set(1)
 		r.gauge.latency(fine)
@@ -392,7 +394,7 @@ func TestOutsideChange(t *testing.T) {
 func TestScaleFails(t *testing.T) {
 	no := errors.New("503 try again")
 	t.Run("changes no state", func(t *testing.T) {
-		r := newRig(t, func(c *autoscale.Config) { c.Cooldown.Up = time.Hour })
+		r := newRig(t, func(c *autoscale.Config) { c.Limits.Up.Cooldown = time.Hour })
 		r.gauge.latency(slow)
 		r.platform.failing = no
 		r.ticks(2)
@@ -504,32 +506,32 @@ func TestCooldownAndStep(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) {
 		c.Max = autoscale.Fixed(10)
 		c.Decider = autoscale.Consecutive{UpAfter: 1, DownAfter: 1, Increment: 4}
-		c.Cooldown = autoscale.Cooldown{Up: 2 * time.Minute, Down: 5 * time.Minute}
-		c.Step = autoscale.Step{Up: 3, Down: 2}
+		c.Limits.Up.Cooldown, c.Limits.Down.Cooldown = 2*time.Minute, 5*time.Minute
+		c.Limits.Up.Step, c.Limits.Down.Step = 3, 2
 	})
 	// One row a minute, which is two ticks.
 	for i, step := range []struct {
 		latency time.Duration
 		orders  []int
-		limit   autoscale.Limit
+		limit   limit.Kind
 	}{
-		{slow, []int{4}, autoscale.LimitCooldown},
-		{slow, nil, autoscale.LimitCooldown},
-		{slow, []int{7}, autoscale.LimitCooldown}, // two minutes after the first
-		{fast, nil, autoscale.LimitCooldown},      // the added ones may begin to serve
-		{fast, []int{5}, autoscale.LimitCooldown}, // and then some may go
-		{slow, []int{8}, autoscale.LimitCooldown}, // adding does not wait for Down
-		{fast, nil, autoscale.LimitCooldown},
-		{fast, nil, autoscale.LimitCooldown}, // removed at minute 4: not before minute 9
-		{fast, nil, autoscale.LimitCooldown},
-		{fast, []int{6}, autoscale.LimitCooldown},
+		{slow, []int{4}, limit.ByCooldown},
+		{slow, nil, limit.ByCooldown},
+		{slow, []int{7}, limit.ByCooldown}, // two minutes after the first
+		{fast, nil, limit.ByCooldown},      // the added ones may begin to serve
+		{fast, []int{5}, limit.ByCooldown}, // and then some may go
+		{slow, []int{8}, limit.ByCooldown}, // adding does not wait for Down
+		{fast, nil, limit.ByCooldown},
+		{fast, nil, limit.ByCooldown}, // removed at minute 4: not before minute 9
+		{fast, nil, limit.ByCooldown},
+		{fast, []int{6}, limit.ByCooldown},
 	} {
 		r.gauge.latency(step.latency)
 		if got := r.ticks(2); !slices.Equal(got, step.orders) {
 			t.Errorf("minute %d: ordered %v, want %v", i, got, step.orders)
 		}
-		if got := r.a.Status(); got.Limit != step.limit || got.Until.IsZero() {
-			t.Errorf("minute %d: limit %v until %v, want %v", i, got.Limit, got.Until, step.limit)
+		if got := r.a.Status(); got.Last.Limit != step.limit || got.Last.Until.IsZero() {
+			t.Errorf("minute %d: limit %v until %v, want %v", i, got.Last.Limit, got.Last.Until, step.limit)
 		}
 	}
 	// The cooldown that ends last counts: here that of the one added now, not
@@ -543,8 +545,8 @@ func TestCooldownAndStep(t *testing.T) {
 	r.ticks(1)
 	r.gauge.latency(fast)
 	r.ticks(1)
-	if s := r.a.Status(); s.Limit != autoscale.LimitCooldown || s.Until.Sub(r.now) != 90*time.Second {
-		t.Errorf("limit %v for %v, want the rest of the two minutes of Up", s.Limit, s.Until.Sub(r.now))
+	if s := r.a.Status(); s.Last.Limit != limit.ByCooldown || s.Last.Until.Sub(r.now) != 90*time.Second {
+		t.Errorf("limit %v for %v, want the rest of the two minutes of Up", s.Last.Limit, s.Last.Until.Sub(r.now))
 	}
 	r.now = r.now.Add(time.Hour)
 	r.gauge.latency(fine)
@@ -552,8 +554,8 @@ func TestCooldownAndStep(t *testing.T) {
 	r.ticks(1)
 	r.now = r.now.Add(time.Hour)
 	r.gauge.latency(fast)
-	if d, _ := r.tick(); !d.Act || d.Size != 4 || r.a.Status().Limit != autoscale.LimitStep {
-		t.Errorf("Tick = %+v, limit %v: want 4 by the step", d, r.a.Status().Limit)
+	if d, _ := r.tick(); !d.Act || d.Size != 4 || r.a.Status().Last.Limit != limit.ByStep {
+		t.Errorf("Tick = %+v, limit %v: want 4 by the step", d, r.a.Status().Last.Limit)
 	}
 }
 
@@ -561,7 +563,7 @@ func TestCooldownAndStep(t *testing.T) {
 // ago, by a leader of whom nothing is known.
 func TestCooldownOfAPredecessor(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) {
-		c.Cooldown = autoscale.Cooldown{Up: 5 * time.Minute}
+		c.Limits.Up.Cooldown = 5 * time.Minute
 		c.Decider = autoscale.Consecutive{UpAfter: 1}
 	})
 	r.platform.changed = start.Add(-time.Minute)
@@ -585,7 +587,7 @@ func TestDryRun(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) {
 		c.DryRun, c.NotifyOn = true, autoscale.Scaled
 		c.Min = autoscale.Fixed(2)
-		c.Cooldown.Up = time.Hour
+		c.Limits.Up.Cooldown = time.Hour
 	})
 	r.gauge.latency(slow)
 	d, err := r.tick()
@@ -622,7 +624,7 @@ func TestStatus(t *testing.T) {
 	if diff := cmp.Diff(want, s.Counters); diff != "" {
 		t.Errorf("counters (-want +got):\n%s", diff)
 	}
-	if got, want := s.String(), "web: stay at 3: latency 2s is above 1s, 40 times in a row (3 needed); 4 wished, but that is above Max"; got != want {
+	if got, want := s.String(), "web: stay at 3: latency 2s is above 1s, 40 times in a row (3 needed); 4 recommended, but that is above Max"; got != want {
 		t.Errorf("explanation %q, want %q", got, want)
 	}
 }

@@ -20,8 +20,8 @@ func TestWarmingUp(t *testing.T) {
 			t.Errorf("%+v, %v; want the size held without an error", d, err)
 		}
 	}
-	if s := r.a.Status(); s.ProbeFailures != 0 || s.Counters.ProbeFailures != 0 || len(s.Conditions) != 0 || s.Err != nil {
-		t.Errorf("%d failures, conditions %v, %v", s.ProbeFailures, s.Conditions, s.Err)
+	if s := r.a.Status(); s.ProbeFailures != 0 || s.Counters.ProbeFailures != 0 || len(s.Conditions) != 0 || s.Last.Err != nil {
+		t.Errorf("%d failures, conditions %v, %v", s.ProbeFailures, s.Conditions, s.Last.Err)
 	}
 	if n := r.has(autoscale.WarmingUp); n != 1 {
 		t.Errorf("WarmingUp was seen %d times, want once", n)

@@ -10,6 +10,7 @@ import (
 	"github.com/autoscalebot/autoscale/bench/hpa"
 	"github.com/autoscalebot/autoscale/bench/kpa"
 	"github.com/autoscalebot/autoscale/bench/rules"
+	"github.com/autoscalebot/autoscale/limit"
 	"github.com/autoscalebot/autoscale/sim"
 )
 
@@ -183,7 +184,7 @@ func variants() (list []candidate) {
 	highest := func(window time.Duration) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) {
 			cfg.Decider = autoscale.Demand{Slots: slots, Target: target, Fade: -1}
-			cfg.Stabilization.Down = window
+			cfg.Limits.Down.Stabilization = window
 		}
 	}
 	add("measured over 10 s", sim.Signals{Traffic: true, Window: 10 * time.Second}, func(*autoscale.Config) {})
@@ -192,8 +193,8 @@ func variants() (list []candidate) {
 	add("down at once", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: -1}))
 	add("the highest of 1 min, not fading", board, highest(time.Minute))
 	add("the highest of 5 min, not fading", board, highest(5*time.Minute))
-	add("forecast of 80 %", board, func(cfg *autoscale.Config) { cfg.Forecast = autoscale.Forecast{Share: .8} })
-	add("tolerance of 10 %", board, func(cfg *autoscale.Config) { cfg.Tolerance = .1 })
+	add("forecast of 80 %", board, func(cfg *autoscale.Config) { cfg.Limits.Forecast = limit.Forecast{Share: .8} })
+	add("tolerance of 10 %", board, func(cfg *autoscale.Config) { cfg.Limits.Tolerance = .1 })
 	add("slots not known (utilization), ideal view", measured, rule(autoscale.Demand{Target: target}))
 	add("slots wrong: 4 for 2", board, rule(autoscale.Demand{Slots: 4, Target: target}))
 	add("slots wrong: 1 for 2", board, rule(autoscale.Demand{Slots: 1, Target: target}))

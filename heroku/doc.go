@@ -60,7 +60,7 @@
 //
 // Heroku can scale web on Performance, Private and Shield dynos itself. Two autoscalers on
 // one process type undo each other's work, and so the size is left to Heroku's while it is
-// switched on: Capacity tells of it as [autoscale.Capacity.Rival]. Switching it on or off is
+// switched on: Capacity tells of it as [autoscale.Capacity.ExternalAutoscaler]. Switching it on or off is
 // noticed within ten minutes:
 //
 //	heroku ps:autoscale:disable --app quiet-river

@@ -20,7 +20,7 @@ const (
 	nativePatience = 5 * time.Second
 )
 
-// nativeName is for [autoscale.Capacity.Rival], and says what to do about it.
+// nativeName is for [autoscale.Capacity.ExternalAutoscaler], and says what to do about it.
 const nativeName = "Heroku's own autoscaling, which `heroku ps:autoscale:disable` switches off"
 
 // native is what is known of Heroku's own autoscaling of a process type.

@@ -70,7 +70,7 @@ func TestRival(t *testing.T) {
 			bubble(t, cfg, func(t *testing.T, s *herokutest.Server, app *herokutest.App, c *heroku.Client) {
 				app.SetMonitors(tt.typ, tt.monitors...)
 				got, err := c.Scaler("shop", tt.typ).Capacity(within(t, 30*time.Second))
-				if err != nil || got.Rival != tt.want || got.Desired != 1 {
+				if err != nil || got.ExternalAutoscaler != tt.want || got.Desired != 1 {
 					t.Errorf("got %+v, %v, want Rival %q", got, err, tt.want)
 				}
 				if n, _ := looks(s); n != tt.looks {
@@ -102,8 +102,8 @@ func TestRivalChanges(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(got) == 0 && c.Rival != "" || len(got)%2 == 1 && c.Rival == "" || len(got) > 0 && len(got)%2 == 0 && c.Rival != "" {
-				got = append(got, fmt.Sprint(tick, " ", c.Rival))
+			if len(got) == 0 && c.ExternalAutoscaler != "" || len(got)%2 == 1 && c.ExternalAutoscaler == "" || len(got) > 0 && len(got)%2 == 0 && c.ExternalAutoscaler != "" {
+				got = append(got, fmt.Sprint(tick, " ", c.ExternalAutoscaler))
 			}
 			time.Sleep(30 * time.Second)
 		}
@@ -178,7 +178,7 @@ func TestRivalUnreadable(t *testing.T) {
 					if took := time.Since(start); took > most {
 						t.Errorf("took %v of %v", took, limit)
 					}
-					return got.Rival
+					return got.ExternalAutoscaler
 				}
 				// It was never known: that is none.
 				if got := read(8*time.Second, 2*time.Second); got != "" {
@@ -324,7 +324,7 @@ func TestMetricsURL(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := dedicated(func() *http.Response { return reply(200, `[{"action_type":"scale","is_active":true}]`) })
 				got, err := client(p, tt.options).Scaler("shop", "web").Capacity(t.Context())
-				if err != nil || (got.Rival != "") != (tt.want != "") {
+				if err != nil || (got.ExternalAutoscaler != "") != (tt.want != "") {
 					t.Errorf("got %+v, %v", got, err)
 				}
 				var asked string
@@ -356,7 +356,7 @@ func TestRivalNoRedirect(t *testing.T) {
 	s.Inject(herokutest.Fault{Path: "/apps/*/formation/web/monitors", Status: 307, Header: http.Header{"Location": {other.URL}}})
 	c := heroku.NewClient(herokutest.Token, heroku.Options{BaseURL: s.URL})
 	defer c.CloseIdleConnections()
-	if got, err := c.Scaler("shop", "web").Capacity(t.Context()); err != nil || got.Rival != "" {
+	if got, err := c.Scaler("shop", "web").Capacity(t.Context()); err != nil || got.ExternalAutoscaler != "" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if n, _ := looks(s); n != 1 {
@@ -371,7 +371,7 @@ func TestRivalBadID(t *testing.T) {
 			p := answering(formation, func(int) (*http.Response, error) {
 				return reply(200, `{"app":{"id":"`+id+`"},"type":"web","quantity":3,"size":"Performance-M"}`), nil
 			})
-			if got, err := client(p).Scaler("shop", "web").Capacity(t.Context()); err != nil || got.Rival != "" {
+			if got, err := client(p).Scaler("shop", "web").Capacity(t.Context()); err != nil || got.ExternalAutoscaler != "" {
 				t.Errorf("%q: %+v, %v", id, got, err)
 			}
 			for _, call := range p.calls() {
@@ -400,7 +400,7 @@ func TestRivalAtOnce(t *testing.T) {
 		if n, _ := looks(s); n != 1 {
 			t.Errorf("%d looks, want 1", n)
 		}
-		if got, err := scaler.Capacity(within(t, 30*time.Second)); err != nil || got.Rival != native {
+		if got, err := scaler.Capacity(within(t, 30*time.Second)); err != nil || got.ExternalAutoscaler != native {
 			t.Errorf("got %+v, %v", got, err)
 		}
 	})
@@ -439,7 +439,7 @@ func TestRivalStandsDown(t *testing.T) {
 			Decider:  autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision { return autoscale.Decision{Act: true, Size: 4} }),
 			Scaler:   c.Scaler("shop", "web"),
 			Max:      autoscale.Fixed(5),
-			NotifyOn: autoscale.StoodDown,
+			NotifyOn: autoscale.Yielding,
 			Notifiers: []autoscale.Notifier{autoscale.NotifierFunc(func(_ context.Context, e autoscale.Event) error {
 				stood = append(stood, e.String())
 				return nil
@@ -516,8 +516,8 @@ func FuzzMonitors(f *testing.F) {
 			var list []monitor
 			on := status/100 == 2 && status != 206 && json.Unmarshal([]byte(body), &list) == nil &&
 				slices.ContainsFunc(list, func(m monitor) bool { return m.ActionType == "scale" && m.IsActive != nil && *m.IsActive })
-			if (got.Rival != "") != on {
-				t.Errorf("%d %q: Rival = %q", status, body, got.Rival)
+			if (got.ExternalAutoscaler != "") != on {
+				t.Errorf("%d %q: Rival = %q", status, body, got.ExternalAutoscaler)
 			}
 		})
 	})

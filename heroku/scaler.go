@@ -87,7 +87,7 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	if watching {
 		c.Pending = s.pending(ctx, c.Desired)
 	}
-	c.Rival = s.rival(ctx, &f)
+	c.ExternalAutoscaler = s.rival(ctx, &f)
 	return c, nil
 }
 

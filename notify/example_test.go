@@ -118,7 +118,7 @@ func ExampleWebhook() {
 	n := notify.Webhook(s.URL, notify.WebhookOptions{Secret: os.Getenv("WEBHOOK_SECRET")})
 	n.Notify(context.Background(), event)
 	// Output:
-	// {"kind":"scaled","phase":"occurred","level":"info","time":"2026-11-23T09:00:00Z","name":"web","text":"web: scaled from 1 to 2 (bounds 1 to 3): the queue is long","from":1,"to":2,"min":1,"max":3,"wish":2,"reason":"the queue is long"}
+	// {"kind":"scaled","phase":"occurred","level":"info","time":"2026-11-23T09:00:00Z","name":"web","text":"web: scaled from 1 to 2 (bounds 1 to 3): the queue is long","from":1,"to":2,"min":1,"max":3,"recommended":2,"reason":"the queue is long"}
 }
 
 // Discord takes at most 2,000 characters, and would notify everybody of an

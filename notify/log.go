@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 // Log returns a notifier that logs each event to l, at the event's level, with
@@ -51,10 +52,10 @@ func attrs(e autoscale.Event) []slog.Attr {
 	}
 	reason := e.Decision.Reason
 	add(e.Phase != autoscale.Occurred, slog.String("phase", e.Phase.String()))
-	add(e.Decision.Act, slog.Int("wish", e.Decision.Size))
+	add(e.Decision.Act, slog.Int("recommended", e.Decision.Size))
 	add(reason.Code != "", slog.String("reason_code", string(reason.Code)))
 	add(reason != autoscale.Reason{}, slog.String("reason", reason.String()))
-	add(e.Limit != autoscale.NotLimited, slog.String("limit", e.Limit.String()))
+	add(e.Limit != limit.None, slog.String("limit", e.Limit.String()))
 	add(!e.Until.IsZero(), slog.Time("until", e.Until))
 	add(!e.Since.IsZero(), slog.Time("since", e.Since))
 	add(e.Count != 0, slog.Int("count", e.Count))

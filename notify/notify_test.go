@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 	"github.com/autoscalebot/autoscale/notify"
 )
 
@@ -141,7 +142,7 @@ func TestLog(t *testing.T) {
 	var b bytes.Buffer
 	n := notify.Log(slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{AddSource: true})))
 	e := scaled()
-	e.Phase, e.Limit, e.DryRun, e.Count, e.Detail = autoscale.Began, autoscale.LimitStep, true, 4, "more"
+	e.Phase, e.Limit, e.DryRun, e.Count, e.Detail = autoscale.Began, limit.ByStep, true, 4, "more"
 	e.Until, e.Since, e.Err = nine.Add(time.Minute), nine.Add(-time.Minute), errors.New("it broke")
 	if err := n.Notify(t.Context(), e); err != nil {
 		t.Fatal(err)
@@ -152,7 +153,7 @@ func TestLog(t *testing.T) {
 	}
 	want := map[string]any{
 		"time": "2026-11-23T09:00:00Z", "level": "INFO", "msg": "autoscale: " + e.String(),
-		"name": "web", "kind": "scaled", "phase": "began", "from": 1.0, "to": 2.0, "min": 1.0, "max": 3.0, "wish": 2.0,
+		"name": "web", "kind": "scaled", "phase": "began", "from": 1.0, "to": 2.0, "min": 1.0, "max": 3.0, "recommended": 2.0,
 		"reason_code": "too_high", "reason": e.Decision.Reason.String(), "limit": "step",
 		"until": "2026-11-23T09:01:00Z", "since": "2026-11-23T08:59:00Z", "count": 4.0, "detail": "more", "dry_run": true, "error": "it broke",
 	}
@@ -165,7 +166,7 @@ func TestLog(t *testing.T) {
 // name for one thing.
 func TestLogNamesWhatJSONNames(t *testing.T) {
 	e := scaled()
-	e.Phase, e.Limit, e.DryRun, e.Count, e.Detail, e.Err = autoscale.Began, autoscale.LimitStep, true, 4, "more", io.EOF
+	e.Phase, e.Limit, e.DryRun, e.Count, e.Detail, e.Err = autoscale.Began, limit.ByStep, true, 4, "more", io.EOF
 	e.Until, e.Since = nine.Add(time.Minute), nine.Add(-time.Minute)
 	var b bytes.Buffer
 	if err := notify.Log(slog.New(slog.NewJSONHandler(&b, nil))).Notify(t.Context(), e); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 // check looks at what settings say together. It passes over what could not be read.
@@ -156,9 +157,11 @@ func (l *loader) config(v *values, o Options) autoscale.Config {
 		Interval: v.interval,
 		// A response that may take longer than the interval must not be cut
 		// short by it, or a slow service would look like one that was not measured.
-		Timeout:     max(v.interval, timeout+spareTime),
-		Cooldown:    autoscale.Cooldown{Up: v.cooldownUp, Down: v.cooldownDown},
-		Step:        autoscale.Step{Up: v.stepUp, Down: v.stepDown},
+		Timeout: max(v.interval, timeout+spareTime),
+		Limits: limit.Limits{
+			Up:   limit.Behavior{Cooldown: v.cooldownUp, Step: v.stepUp},
+			Down: limit.Behavior{Cooldown: v.cooldownDown, Step: v.stepDown},
+		},
 		NotifyOn:    v.kinds(),
 		NotifyDiff:  autoscale.Diff{Threshold: v.diffThreshold, Period: v.diffPeriod},
 		RepeatAfter: v.repeatAfter,

@@ -118,7 +118,7 @@ var keys = []key{
 		name: "MIN_RESPONSE_TIME_IN_MS", initial: "200",
 		field: "Consecutive.Low",
 		doc:   "A faster response is too low; one between the two is just right. 0: no response is too low.",
-		read:  limit(func(v *values) *time.Duration { return &v.low }),
+		read:  threshold(func(v *values) *time.Duration { return &v.low }),
 	},
 	{
 		name: "NUMBER_OF_FAILS_TO_SCALE_UP_AFTER", initial: "3",

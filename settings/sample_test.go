@@ -61,7 +61,7 @@ func describe(s *settings.Settings) map[string]any {
 	return map[string]any{
 		"app": s.App, "zone": s.Zone.String(), "level": s.LogLevel,
 		"name": c.Name, "min": c.Min.String(), "max": c.Max.String(), "decider": c.Decider,
-		"interval": c.Interval, "timeout": c.Timeout, "cooldown": c.Cooldown, "step": c.Step,
+		"interval": c.Interval, "timeout": c.Timeout, "limits": c.Limits,
 		"notifiers": len(c.Notifiers), "on": c.NotifyOn, "repeat": c.RepeatAfter, "diff": c.NotifyDiff, "dry": c.DryRun,
 		"prober": *prober(c),
 	}

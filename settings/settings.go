@@ -54,7 +54,7 @@
 // The settings NOTIFY_IF_… and NOTIFY_ON_… add kinds of event or take them away.
 // Beyond these, all notifiers are told, whatever the settings, of that the autoscaler
 // cannot do its work: [autoscale.ProbeFailing], [autoscale.ScaleFailing],
-// [autoscale.LimitReached], [autoscale.Panicked] and [autoscale.StoodDown]. A backend
+// [autoscale.LimitReached], [autoscale.Panicked] and [autoscale.Yielding]. A backend
 // that names kinds itself, as email:scaled|panicked, is told of those and no others.
 package settings
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/limit"
 	"github.com/autoscalebot/autoscale/settings"
 )
 
@@ -220,8 +221,7 @@ func TestFields(t *testing.T) {
 	type fields struct {
 		Name              string
 		Interval, Timeout time.Duration
-		Cooldown          autoscale.Cooldown
-		Step              autoscale.Step
+		Limits            limit.Limits
 		NotifyDiff        autoscale.Diff
 		RepeatAfter       time.Duration
 		DryRun            bool
@@ -241,10 +241,10 @@ func TestFields(t *testing.T) {
 		{"HEARTBEAT_INTERVAL_IN_SECONDS=0.5", func(f *fields) { f.Interval, f.Timeout = 500*time.Millisecond, 12*time.Second }},
 		// A probe that may last longer than the interval is not cut short by it.
 		{"MAX_RESPONSE_TIME_IN_MS=60000", func(f *fields) { f.Timeout = 130 * time.Second }},
-		{"COOLDOWN_AFTER_SCALE_UP_IN_SECONDS=90", func(f *fields) { f.Cooldown.Up = 90 * time.Second }},
-		{"COOLDOWN_AFTER_SCALE_DOWN_IN_SECONDS=120", func(f *fields) { f.Cooldown.Down = 2 * time.Minute }},
-		{"MAX_DYNOS_ADDED_AT_ONCE=4", func(f *fields) { f.Step.Up = 4 }},
-		{"MAX_DYNOS_REMOVED_AT_ONCE=2", func(f *fields) { f.Step.Down = 2 }},
+		{"COOLDOWN_AFTER_SCALE_UP_IN_SECONDS=90", func(f *fields) { f.Limits.Up.Cooldown = 90 * time.Second }},
+		{"COOLDOWN_AFTER_SCALE_DOWN_IN_SECONDS=120", func(f *fields) { f.Limits.Down.Cooldown = 2 * time.Minute }},
+		{"MAX_DYNOS_ADDED_AT_ONCE=4", func(f *fields) { f.Limits.Up.Step = 4 }},
+		{"MAX_DYNOS_REMOVED_AT_ONCE=2", func(f *fields) { f.Limits.Down.Step = 2 }},
 		{"NOTIFY_AGAIN_PERIOD_IN_MINUTES=15", func(f *fields) { f.RepeatAfter = 15 * time.Minute }},
 		{"NOTIFY_AGAIN_PERIOD_IN_MINUTES=0", func(f *fields) { f.RepeatAfter = -1 }},
 		{"DRY_RUN=true", func(f *fields) { f.DryRun = true }},
@@ -258,7 +258,7 @@ func TestFields(t *testing.T) {
 	for _, tt := range tests {
 		s := load(t, tt.text)
 		c := s.Config
-		got := fields{c.Name, c.Interval, c.Timeout, c.Cooldown, c.Step, c.NotifyDiff, c.RepeatAfter, c.DryRun, s.LogLevel}
+		got := fields{c.Name, c.Interval, c.Timeout, c.Limits, c.NotifyDiff, c.RepeatAfter, c.DryRun, s.LogLevel}
 		want := initial
 		tt.want(&want)
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -277,7 +277,7 @@ func TestFields(t *testing.T) {
 func TestNotifyOn(t *testing.T) {
 	const initial = autoscale.DefaultKinds
 	const always = initial &^ autoscale.NeedsAboveMax
-	if !always.Has(autoscale.ProbeFailing | autoscale.ScaleFailing | autoscale.LimitReached | autoscale.Panicked | autoscale.StoodDown) {
+	if !always.Has(autoscale.ProbeFailing | autoscale.ScaleFailing | autoscale.LimitReached | autoscale.Panicked | autoscale.Yielding) {
 		t.Errorf("%v is not all that is told whatever the settings", always)
 	}
 	tests := []struct {

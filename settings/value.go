@@ -112,8 +112,8 @@ func span(unit time.Duration, plural string, least time.Duration, to func(*value
 	}
 }
 
-// limit is a span of milliseconds of which a negative one, like 0, is no limit.
-func limit(to func(*values) *time.Duration) reader {
+// threshold is a number of milliseconds. A negative number, like 0, is no threshold.
+func threshold(to func(*values) *time.Duration) reader {
 	positive := span(time.Millisecond, "milliseconds", 0, to)
 	return func(v *values, s string) error {
 		if f, err := strconv.ParseFloat(s, 64); err == nil && f <= 0 {

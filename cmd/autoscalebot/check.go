@@ -123,7 +123,7 @@ func formation(c autoscale.Capacity) string {
 // sentence says what autoscalebot would do now.
 func sentence(st autoscale.Status) string {
 	verb := "would hold"
-	if st.Decision.Act {
+	if st.Last.Decision.Act {
 		verb = "would scale"
 	}
 	return fmt.Sprintf("autoscalebot %s: %s", verb, strings.TrimPrefix(st.String(), st.Name+": "))

@@ -44,7 +44,7 @@ func draw(sc scene, width, height int) *canvas {
 	y += s.max + 1
 
 	st := normal
-	if sc.status.Decision.Act {
+	if sc.status.Last.Decision.Act {
 		st = bold
 	}
 	c.text(1, y, normal, "decision")

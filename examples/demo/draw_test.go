@@ -33,7 +33,7 @@ func sample() scene {
 	}
 	sc.beats[3].sample.Failure = autoscale.Timeout
 	sc.entries = []entry{{0, byPlatform, "web.1 boots"}, {9 * time.Second, byAutoscaler, "from 1 to 2: " + strings.Repeat("words ", 30)}}
-	sc.status = autoscale.Status{Name: processType, Ticked: time.Now(), Explanation: autoscale.Explanation{Err: errors.New(strings.Repeat("explanation ", 30))}}
+	sc.status = autoscale.Status{Name: processType, Ticked: time.Now(), Last: autoscale.Explanation{Err: errors.New(strings.Repeat("explanation ", 30))}}
 	return sc
 }
 

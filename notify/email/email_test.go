@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 	"github.com/autoscalebot/autoscale/notify/email"
 )
 
@@ -65,7 +66,7 @@ func TestMail(t *testing.T) {
 	s := new(smtpServer).start(t)
 	e := scaled()
 	e.Name, e.Kind, e.Phase, e.Count = "wörk", autoscale.NeedsAboveMax, autoscale.Began, 7
-	e.Since, e.Until, e.Limit, e.DryRun = nine.Add(-time.Minute), nine.Add(time.Minute), autoscale.LimitMax, true
+	e.Since, e.Until, e.Limit, e.DryRun = nine.Add(-time.Minute), nine.Add(time.Minute), limit.ByMax, true
 	e.Err, e.Sample = errors.New("it broke"), autoscale.Sample{Signals: autoscale.SignalLatency, Latency: 1250 * time.Millisecond}
 	if err := email.New(config(s, "smtp", "", "")).Notify(t.Context(), e); err != nil {
 		t.Fatal(err)

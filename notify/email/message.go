@@ -9,6 +9,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 	"github.com/autoscalebot/autoscale/notify/internal/plain"
 )
 
@@ -87,7 +88,7 @@ func body(e autoscale.Event) string {
 	if e.Decision.Reason != (autoscale.Reason{}) {
 		row("reason", "%v", e.Decision.Reason)
 	}
-	if e.Limit != autoscale.NotLimited {
+	if e.Limit != limit.None {
 		row("limit", "%v", e.Limit)
 	}
 	if !e.Until.IsZero() {

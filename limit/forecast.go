@@ -1,60 +1,61 @@
-package autoscale
+package limit
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 )
 
-// Forecast keeps a floor under the wish, made of what was wished at the same
-// time of day yesterday and of a week ago: the lower of the two where both are
-// known, so that one day's peak does not bind the next. It only ever raises.
+// Forecast raises the recommendation to a share of what was recommended at the same time
+// yesterday and a week ago. If both are known the lower of the two counts, so that one
+// day's peak does not bind the next.
 //
-// It suits a rule that measures how many processes the load needs, as [Demand]
-// does; a rule that adds and removes one at a time learns its own delay.
+// It suits a rule that measures how many processes the load needs, as target tracking
+// does. A rule that adds and removes one at a time learns its own delay.
 type Forecast struct {
-	// Share is how much of what was wished is kept as the floor, from 0, no
+	// Share is how much of the earlier recommendation is kept, from 0, for no
 	// forecast, to 1.
 	Share float64
 
-	// Lead is how far ahead is looked, so that processes are ordered before
-	// they are needed. 0: the boot time, as far as it is known.
+	// Lead is how far ahead the forecast looks, so that processes are ordered before
+	// they are needed. 0: the boot time, if that is known.
 	Lead time.Duration
 
-	// Location is where the people are whose days repeat: on the days on which
-	// its clocks change, the same time yesterday is not 24 hours ago. Nil: UTC.
+	// Location is where the users are whose days repeat. When its clocks change, the
+	// same time yesterday is not 24 hours ago. Nil: UTC.
 	Location *time.Location
 }
 
 func (f Forecast) validate() error {
 	var errs []error
 	if !(f.Share >= 0 && f.Share <= 1) {
-		errs = append(errs, fmt.Errorf("Forecast.Share is %v: it must be from 0, for no forecast, to 1", f.Share))
+		errs = append(errs, fmt.Errorf("Limits.Forecast.Share is %v: it must be from 0, for no forecast, to 1", f.Share))
 	}
 	if f.Lead < 0 || f.Lead > maxLead {
-		errs = append(errs, fmt.Errorf("Forecast.Lead is %v: it must be from 0, for the boot time, to %v", f.Lead, maxLead))
+		errs = append(errs, fmt.Errorf("Limits.Forecast.Lead is %v: it must be from 0, for the boot time, to %v", f.Lead, maxLead))
 	}
 	return errors.Join(errs...)
 }
 
 const (
-	// The past is kept in buckets of ten minutes over eight days, each with the
-	// highest wish of its time: about 2 KiB of memory and of state.
+	// The past is kept in buckets of ten minutes over eight days, each with the highest
+	// recommendation of its time: about 2 KiB of memory and of saved state.
 	bucketWidth = 10 * time.Minute
 	bucketCount = 8 * 24 * 6
 	maxLead     = 2 * time.Hour
 )
 
-// past is what was wished, by time.
+// past is what was recommended, by time.
 type past struct {
 	newest  int64    // the number of the newest bucket since 1970
-	buckets []uint16 // a ring; the wish plus 1, or 0 where it is not known
+	buckets []uint16 // a ring. The recommendation plus 1, or 0 if it is not known
 }
 
 func bucketOf(t time.Time) int64 { return t.Unix() / int64(bucketWidth/time.Second) }
 
-// add notes a wish.
+// add records a recommendation.
 func (p *past) add(now time.Time, size int) {
 	n := bucketOf(now)
 	switch {
@@ -73,7 +74,7 @@ func (p *past) add(now time.Time, size int) {
 	*b = max(*b, uint16(min(max(size, 0), 1<<16-2)+1))
 }
 
-// get returns the highest wish of the buckets from one time to another.
+// get returns the highest recommendation of the buckets from one time to another.
 func (p *past) get(from, to time.Time) (size int, known bool) {
 	for n := bucketOf(from); n <= bucketOf(to); n++ {
 		if n >= 0 && n <= p.newest && n > p.newest-bucketCount {
@@ -113,32 +114,43 @@ func (p *past) floor(now time.Time, boot time.Duration, f Forecast) int {
 	return ceil(f.Share * float64(floor))
 }
 
-// stored is the past as JSON keeps it.
+// storedPast is the past as JSON keeps it.
 type storedPast struct {
 	Newest  int64  `json:"newest"`
 	Buckets []byte `json:"buckets,omitempty"` // a varint each, oldest first
 }
 
-func (p *past) stored() (out storedPast) {
-	out.Newest = p.newest
+// IsZero reports whether nothing is known.
+func (p past) IsZero() bool { return p.buckets == nil }
+
+// MarshalJSON writes about a byte for each bucket.
+func (p past) MarshalJSON() ([]byte, error) {
+	out := storedPast{Newest: p.newest}
 	for n := p.newest - bucketCount + 1; n <= p.newest && p.buckets != nil; n++ {
 		out.Buckets = binary.AppendUvarint(out.Buckets, uint64(p.buckets[(n%bucketCount+bucketCount)%bucketCount]))
 	}
-	return out
+	return json.Marshal(out)
 }
 
-func (s storedPast) past() past {
-	if len(s.Buckets) == 0 || s.Newest < bucketCount || s.Newest > 1<<40 {
-		return past{}
+// UnmarshalJSON reads what MarshalJSON writes. It forgets what cannot be read.
+func (p *past) UnmarshalJSON(data []byte) error {
+	*p = past{}
+	var in storedPast
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
 	}
-	p := past{newest: s.Newest, buckets: make([]uint16, bucketCount)}
-	for n := s.Newest - bucketCount + 1; n <= s.Newest; n++ {
-		v, size := binary.Uvarint(s.Buckets)
+	if len(in.Buckets) == 0 || in.Newest < bucketCount || in.Newest > 1<<40 {
+		return nil
+	}
+	read := past{newest: in.Newest, buckets: make([]uint16, bucketCount)}
+	for n := in.Newest - bucketCount + 1; n <= in.Newest; n++ {
+		v, size := binary.Uvarint(in.Buckets)
 		if size <= 0 || v >= 1<<16 {
-			return past{}
+			return nil
 		}
-		s.Buckets = s.Buckets[size:]
-		p.buckets[n%bucketCount] = uint16(v)
+		in.Buckets = in.Buckets[size:]
+		read.buckets[n%bucketCount] = uint16(v)
 	}
-	return p
+	*p = read
+	return nil
 }

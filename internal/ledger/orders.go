@@ -1,0 +1,30 @@
+// Package ledger remembers what was ordered, by whom, and how long it took to serve. It
+// is pure, and JSON keeps its types for the next leader.
+package ledger
+
+import "time"
+
+// lateOrder is for how long an order whose answer was lost may still take effect after
+// another one was given.
+const lateOrder = 10 * time.Minute
+
+// Orders tell whose size the platform answers with.
+type Orders struct {
+	Last   int       `json:"last"`             // even if it seemed to fail
+	Unsure bool      `json:"unsure,omitempty"` // the last one seemed to fail
+	Late   int       `json:"late,omitempty"`   // one before it that seemed to fail
+	LateAt time.Time `json:"late_at,omitzero"` // when another one followed it
+}
+
+// Give records an order. unsure means that it is not known whether it took effect.
+func (o *Orders) Give(now time.Time, size int, unsure bool) {
+	if o.Unsure && o.Last != size {
+		o.Late, o.LateAt = o.Last, now
+	}
+	o.Last, o.Unsure = size, unsure
+}
+
+// Seemed reports whether size is that of an order that seemed to fail.
+func (o *Orders) Seemed(now time.Time, size int) bool {
+	return o.Unsure && size == o.Last || !o.LateAt.IsZero() && size == o.Late && now.Sub(o.LateAt) < lateOrder
+}

@@ -1,0 +1,69 @@
+package limit
+
+import "github.com/autoscalebot/autoscale/internal/names"
+
+// Kind names a limit. Several can apply to one recommendation: the one that counts is
+// the last in the order of the constants, which is the order in which they apply.
+type Kind uint8
+
+// The kinds of limit.
+const (
+	// None: the recommendation is carried out in full, or there is none.
+	None Kind = iota
+	// ByNotLeader: another process leads.
+	ByNotLeader
+	// ByPause: Pause was called, or somebody set the size to 0 while Min is above 0.
+	// The latter ends when they set another size.
+	ByPause
+	// ByMaintenance: the application is in maintenance.
+	ByMaintenance
+	// ByOverride: Override was called, and sets the size within the bounds.
+	ByOverride
+	// ByYielding: another autoscaler is at work.
+	ByYielding
+	// ByBounds: the size was outside Min and Max. The nearest bound is set, past every
+	// later limit and even if nothing was measured.
+	ByBounds
+	// ByUndecided: nothing was measured, or the Decider failed.
+	ByUndecided
+	// ByForecast: raised to the recommendation of the same time on earlier days.
+	ByForecast
+	// ByDiminishingReturns: nothing is added, because the last increases did not help.
+	ByDiminishingReturns
+	// ByTolerance: the recommendation is too close to the size.
+	ByTolerance
+	// ByStabilization: only as far as all recommendations of the window agree.
+	ByStabilization
+	// ByCooldown: the size changed too recently.
+	ByCooldown
+	// ByRate: no further than Behavior.Rate leaves for the period.
+	ByRate
+	// ByStep: no further than Behavior.Step at once.
+	ByStep
+	// ByBudget: the hours of the Budget are spent, and Min is the most.
+	ByBudget
+	// ByMax: no more than Max.
+	ByMax
+	// ByMin: no fewer than Min.
+	ByMin
+	// ByPlatform: no more than the platform permits.
+	ByPlatform
+)
+
+var kindNames = [...]string{
+	"none", "not_leader", "paused", "maintenance", "override", "yielding", "outside_bounds", "undecided",
+	"forecast", "diminishing_returns", "tolerance", "stabilization", "cooldown", "rate", "step", "budget", "max", "min", "platform",
+}
+
+// String returns the name in snake case.
+func (k Kind) String() string { return names.Of(kindNames[:], int(k), "Kind") }
+
+// MarshalText returns [Kind.String].
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. An unknown name is an error.
+func (k *Kind) UnmarshalText(text []byte) error {
+	i, err := names.Parse(kindNames[:], text, "limit")
+	*k = Kind(i)
+	return err
+}

@@ -1,0 +1,239 @@
+package autoscale
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
+)
+
+// ErrBusy is returned by [Autoscaler.Run] and [Autoscaler.Tick] if another Run or Tick of
+// the same Autoscaler is under way: they never overlap.
+var ErrBusy = errors.New("autoscale: another Run or Tick of this Autoscaler is under way")
+
+// Run ticks at once and then every Interval, until ctx ends. It then returns nil, after
+// every goroutine that it started has ended, except that of a notifier which ignores its
+// context. Notifications that are queued get eight seconds.
+//
+// Before ctx ends, Run returns an error only if the Config is bad (it wraps [ErrConfig]),
+// if another Run is under way ([ErrBusy]), or if the Elector failed for good. The error
+// is also logged, because go a.Run(ctx) drops it.
+func (a *Autoscaler) Run(ctx context.Context) error {
+	err := a.run(ctx)
+	if err != nil {
+		a.log(ctx, slog.LevelError, err.Error(), slog.String("name", a.cfg.Name))
+	}
+	return err
+}
+
+func (a *Autoscaler) run(ctx context.Context) error {
+	if !a.busy.TryLock() {
+		return ErrBusy
+	}
+	defer a.busy.Unlock()
+	if err := a.check(); err != nil {
+		return err
+	}
+	a.mail.setRunning(true)
+	defer a.mail.setRunning(false)
+	a.logStart(ctx)
+
+	loop, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	// The term is given up after the last tick, not while one may still act.
+	campaign, resign := context.WithCancel(context.WithoutCancel(ctx))
+	defer resign()
+	var electing sync.WaitGroup
+	var electorErr error
+	if a.cfg.Elector != nil {
+		electing.Go(func() {
+			err := guard.Do(func() error { return a.cfg.Elector.Run(campaign) })
+			if err == nil && campaign.Err() == nil {
+				err = errors.New("it stopped campaigning before it was asked to")
+			}
+			if err != nil && campaign.Err() == nil {
+				electorErr = err
+				stop(err)
+			}
+		})
+	}
+	if len(a.outbox.recipients) > 0 {
+		q := newQueue(ctx, &a.outbox)
+		a.loop(loop, q.put)
+		resign()
+		q.close()
+	} else {
+		a.loop(loop, func(Event) {})
+		resign()
+	}
+	electing.Wait()
+	closeIdle(a.cfg.Prober)
+	closeIdle(a.cfg.Scaler)
+	if electorErr != nil {
+		return fmt.Errorf("autoscale: %s: the elector failed for good: %w", a.cfg.Name, electorErr)
+	}
+	return nil
+}
+
+// loop ticks until ctx ends.
+func (a *Autoscaler) loop(ctx context.Context, send func(Event)) {
+	ticker := time.NewTicker(a.cfg.Interval)
+	defer ticker.Stop()
+	for {
+		// The tick has logged and reported its error.
+		_, _ = a.tick(ctx, time.Now(), send)
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Tick does one step, as of now, and returns what was ordered: Act is true if the size
+// was set, or would have been in a dry run. The notifiers have been called when it
+// returns. Run calls it by itself. Call Tick instead of Run from a scheduler of the host's
+// own, or from a simulation. now should not go back.
+//
+// Tick does not run the Elector: its Run must be under way for this process to lead.
+//
+// The error says what kept the tick from doing its work. It is [ErrNotLeader] in a
+// process that does not lead.
+func (a *Autoscaler) Tick(ctx context.Context, now time.Time) (Decision, error) {
+	if !a.busy.TryLock() {
+		return Decision{}, ErrBusy
+	}
+	defer a.busy.Unlock()
+	if err := a.check(); err != nil {
+		return Decision{}, err
+	}
+	return a.tick(ctx, now, func(e Event) { a.outbox.deliver(ctx, e, notifyTimeout) })
+}
+
+// tick is one step of the loop.
+func (a *Autoscaler) tick(ctx context.Context, now time.Time, send func(Event)) (Decision, error) {
+	in := a.look(ctx, now)
+
+	a.mu.Lock()
+	o, ask := a.machine.begin(in)
+	a.mu.Unlock()
+
+	var d Decision
+	var rules []Recommendation
+	var err error
+	if ask {
+		d, rules, err = a.decide(o)
+	}
+	a.mu.Lock()
+	p := a.machine.plan(d, rules, err)
+	a.mu.Unlock()
+
+	r := result{size: p.size}
+	if p.order {
+		r = a.order(ctx, in.term, p)
+	}
+	a.mu.Lock()
+	came, events := a.machine.finish(r)
+	a.mu.Unlock()
+
+	recorded := a.keep(ctx, came)
+	a.outbox.put(ctx, events, came, recorded, send)
+	if came.leads {
+		a.logTick(ctx)
+	}
+	if came.resign {
+		a.resign(ctx)
+	}
+	return came.Decision, came.Err
+}
+
+// check validates the Config once.
+func (a *Autoscaler) check() error {
+	if a.checked {
+		return a.fault
+	}
+	a.checked, a.fault = true, a.cfg.Validate()
+	if a.fault == nil {
+		// The host's own methods are asked once. A panic there is a fault of the Config.
+		var window time.Duration
+		var number int
+		err := guard.Do(func() error { window, number = reach(a.cfg.Decider); return nil })
+		a.mu.Lock()
+		a.machine.samples.window, a.machine.samples.number = window, number
+		a.mu.Unlock()
+		if err != nil {
+			a.fault = fmt.Errorf("%w: Decider: its Window or Samples: %w", ErrConfig, err)
+		}
+	}
+	if a.fault != nil {
+		// Status shows it, because go a.Run(ctx) drops the error.
+		a.mu.Lock()
+		a.machine.outcome.Err = a.fault
+		a.mu.Unlock()
+		return a.fault
+	}
+	a.outbox = outbox{cfg: &a.cfg, mail: &a.mail, log: a.log, recipients: newRecipients(&a.cfg)}
+	return nil
+}
+
+// logStart logs what was configured. It warns if every copy would act, and if a new
+// leader would know nothing.
+func (a *Autoscaler) logStart(ctx context.Context) {
+	a.log(ctx, slog.LevelInfo, "autoscale: "+a.cfg.Name+": started", slog.String("name", a.cfg.Name),
+		slog.String("rule", ruleName(a.cfg.Decider)),
+		slog.String("min", a.cfg.Min.String()), slog.String("max", a.cfg.Max.String()),
+		slog.Duration("interval", a.cfg.Interval), slog.Bool("dry_run", a.cfg.DryRun))
+	if a.cfg.Elector == nil && oneOfMany(os.Getenv("DYNO"), a.cfg.Name) {
+		a.log(ctx, slog.LevelWarn, fmt.Sprintf("autoscale: %[1]s: this runs on the dyno %[2]s, which is itself of the process type that is scaled, and Config.Elector is nil: "+
+			"with several %[1]s dynos every one of them will act. Set Config.Elector, or run the autoscaler in a process type of its own with one dyno", a.cfg.Name, os.Getenv("DYNO")))
+	}
+	if a.cfg.Elector != nil && a.store == nil {
+		a.log(ctx, slog.LevelWarn, fmt.Sprintf("autoscale: %s: Config.Elector is a %T, which is not a Store, and Config.Store is nil: "+
+			"orders are given without a fence, and each new leader starts without cooldowns and conditions. Set Config.Store", a.cfg.Name, a.cfg.Elector))
+	}
+}
+
+// logTick logs in full what the tick came to, at debug.
+func (a *Autoscaler) logTick(ctx context.Context) {
+	if !enabled(ctx, a.cfg.Logger, slog.LevelDebug) {
+		return
+	}
+	m := &a.machine // only the loop, which this is, writes it
+	a.log(ctx, slog.LevelDebug, "autoscale: "+a.cfg.Name+": "+m.outcome.sentence(m.Ticked),
+		slog.String("name", a.cfg.Name), slog.Any("explanation", m.outcome))
+}
+
+// oneOfMany reports whether dyno is one of the process type named name: web.1, or on
+// Heroku's Fir web-12a34b56d-e78f9.
+func oneOfMany(dyno, name string) bool {
+	rest, ok := strings.CutPrefix(dyno, name)
+	return ok && len(rest) > 1 && (rest[0] == '.' || rest[0] == '-' && !strings.Contains(rest, "."))
+}
+
+// closeIdle closes the connections that a part keeps open, if it can.
+func closeIdle(part any) {
+	if c, ok := part.(interface{ CloseIdleConnections() }); ok {
+		_ = guard.Do(func() error { c.CloseIdleConnections(); return nil })
+	}
+}
+
+// log writes to the host's logger. Its handler may panic like anything else that the host
+// supplied. There is then nowhere left to say so but a counter.
+func (a *Autoscaler) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
+	err := guard.Do(func() error {
+		a.cfg.Logger.LogAttrs(ctx, level, message, attrs...)
+		return nil
+	})
+	if err != nil {
+		a.mail.loggerPanicked()
+	}
+}

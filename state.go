@@ -1,0 +1,73 @@
+package autoscale
+
+import (
+	"time"
+
+	"github.com/autoscalebot/autoscale/internal/ledger"
+	"github.com/autoscalebot/autoscale/limit"
+)
+
+// state is what an Autoscaler remembers from tick to tick.
+type state struct {
+	kept
+	ordering   Decision // why the last order was given
+	outcome    Explanation
+	samples    history
+	conditions conditions
+	recent     ring
+
+	// What follows belongs to this process. It is not saved.
+
+	leading  bool
+	term     Term
+	counters Counters
+	warming  time.Time // since when the Prober of this process has been warming up. Zero: it is not
+}
+
+// kept is the part of the state that JSON keeps without a form of its own. Every time
+// in it is of this process's clock, unless its tag says otherwise.
+type kept struct {
+	Ticked   time.Time `json:"ticked"`
+	Known    bool      `json:"known"` // the size was read at least once
+	Capacity Capacity  `json:"capacity" clock:"platform"`
+	Changed  time.Time `json:"changed,omitzero"` // when the size last changed
+	Added    time.Time `json:"added,omitzero"`   // when it was last raised. Zero: not known
+	Removed  time.Time `json:"removed,omitzero"` // when it was last lowered. Zero: not known
+	Min      int       `json:"min"`
+	Max      int       `json:"max"`
+
+	Orders ledger.Orders `json:"orders"`
+	Others ledger.Others `json:"others,omitzero"`
+	Boots  ledger.Boots  `json:"boots,omitzero"`
+	Limits limit.Memory  `json:"limits,omitzero"`
+
+	Serving       serving `json:"serving,omitempty"`
+	Obeyed        int64   `json:"obeyed,omitempty"` // the command that was last obeyed, by when it was given, in ns
+	ProbeFailures int     `json:"probe_failures,omitempty"`
+	ScaleFailures int     `json:"scale_failures,omitempty"`
+}
+
+// forget drops what was true in an earlier term.
+func (s *state) forget() {
+	*s = state{
+		kept:     kept{Ticked: s.Ticked, Obeyed: s.Obeyed, Min: s.Min, Max: s.Max, Capacity: Capacity{Desired: s.Capacity.Desired}},
+		samples:  history{samples: s.samples.samples[:0], window: s.samples.window, number: s.samples.number},
+		counters: s.counters, recent: s.recent, leading: s.leading, term: s.term,
+	}
+}
+
+// restore takes over what the leader before saved. It changes nothing if that cannot
+// be read.
+func (s *state) restore(r Record, name string) error {
+	if r.State == nil {
+		return nil
+	}
+	old, err := decode(r, name)
+	if err != nil {
+		return err
+	}
+	old.counters, old.leading, old.term = s.counters, s.leading, s.term
+	old.samples.window, old.samples.number = s.samples.window, s.samples.number
+	*s = *old
+	return nil
+}

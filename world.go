@@ -1,0 +1,250 @@
+package autoscale
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
+)
+
+const (
+	// leastRest is for how long a leader that resigned at least leaves the lease to
+	// others.
+	leastRest = 30 * time.Second
+	// storeSilence is for how long a Store may say nothing before it counts as
+	// failing. Electors look into it several times a minute.
+	storeSilence = 2 * time.Minute
+)
+
+// What follows calls the parts that the host supplied. Each call has a deadline, and a
+// panic becomes an error.
+
+// look asks for everything that a tick decides on.
+func (a *Autoscaler) look(ctx context.Context, now time.Time) input {
+	in := input{now: now, given: a.mail.command(), record: a.record(), store: a.health}
+	in.store.used = a.store != nil
+	in.store.silence = time.Since(in.record.Read)
+	in.term, in.leads = a.lead()
+	if in.leads {
+		a.measure(ctx, &in)
+		if ctx.Err() != nil {
+			in.cut = context.Cause(ctx)
+		}
+	}
+	in.mail = a.mail.take()
+	return in
+}
+
+// record is what the Store holds. It is zero if there is no Store, or if that has seen
+// nothing yet.
+func (a *Autoscaler) record() (record Record) {
+	if a.store == nil {
+		return Record{}
+	}
+	err := guard.Do(func() error { record, _ = a.store.Record(); return nil })
+	if err != nil {
+		a.mail.fault("Store", err)
+		return Record{}
+	}
+	return record
+}
+
+// lead asks the Elector, if there is one, whether this process may act.
+func (a *Autoscaler) lead() (term Term, leads bool) {
+	if a.cfg.Elector == nil {
+		return Term{}, true
+	}
+	err := guard.Do(func() error { term, leads = a.cfg.Elector.Current(); return nil })
+	if err != nil || !leads {
+		a.mail.fault("Elector", err)
+		return Term{}, false
+	}
+	return term, true
+}
+
+// measure probes and reads the size. Both share a deadline, unless the probe used it up:
+// a hung probe must not keep the size from coming back into bounds.
+func (a *Autoscaler) measure(ctx context.Context, in *input) {
+	limited, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
+	defer cancel()
+	in.sample, in.probeErr = a.probe(limited)
+	if in.probeErr == nil && in.sample.Signals == 0 && in.sample.Failure == NoFailure {
+		in.probeErr = fmt.Errorf("autoscale: probe %s: the Prober returned a Sample without signals: set Sample.Signals, as to SignalLatency", a.cfg.Name)
+	}
+	if limited.Err() != nil && ctx.Err() == nil {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, a.cfg.Timeout)
+		defer cancel()
+	}
+	in.capacity, in.readErr = a.read(limited)
+	if in.readErr == nil && (in.capacity.Desired < 0 || in.capacity.Pending < 0) {
+		in.readErr = fmt.Errorf("the Scaler answered %d processes, %d of them pending, which cannot be", in.capacity.Desired, in.capacity.Pending)
+	}
+	if in.readErr != nil {
+		in.readErr = fmt.Errorf("autoscale: read the size of %s: %w", a.cfg.Name, in.readErr)
+	}
+}
+
+func (a *Autoscaler) probe(ctx context.Context) (s Sample, err error) {
+	defer guard.Catch(&err)
+	s, err = a.cfg.Prober.Probe(ctx)
+	return s, guard.Check(err)
+}
+
+func (a *Autoscaler) read(ctx context.Context) (c Capacity, err error) {
+	defer guard.Catch(&err)
+	c, err = a.cfg.Scaler.Capacity(ctx)
+	return c, guard.Check(err)
+}
+
+// decide asks the Decider, and each rule that it consists of.
+func (a *Autoscaler) decide(o Observation) (d Decision, rules []Recommendation, err error) {
+	defer guard.Catch(&err)
+	d = a.cfg.Decider.Decide(o)
+	rules = a.rules[:0]
+	if each, ok := a.cfg.Decider.(eacher); ok {
+		each.Each(o, func(rule string, d Decision) {
+			if len(rules) < maxRules {
+				rules = append(rules, Recommendation{rule, d})
+			}
+		})
+	}
+	a.rules = rules
+	return d, rules, nil
+}
+
+// save records the state under the term. A tick costs one round trip for it, and one
+// more before it orders a size.
+func (a *Autoscaler) save(ctx context.Context, order plan) error {
+	a.mu.Lock()
+	data, err := a.machine.snapshot(time.Now(), order)
+	term := a.machine.term
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	// The term may have been renewed since the tick began.
+	if fresh, leads := a.lead(); leads && fresh.Number == term.Number {
+		term = fresh
+	}
+	ctx, cancel := context.WithDeadline(ctx, a.deadline(term))
+	defer cancel()
+	if err := guard.Do(func() error { return a.store.Save(ctx, term.Number, data) }); err != nil {
+		a.mail.fault("Store", err)
+		return fmt.Errorf("autoscale: %s: record the state: %w", a.cfg.Name, err)
+	}
+	return nil
+}
+
+// deadline returns when a call must end that only a leader may make.
+func (a *Autoscaler) deadline(term Term) time.Time {
+	deadline := time.Now().Add(a.cfg.Timeout)
+	if !term.Until.IsZero() && term.Until.Before(deadline) {
+		return term.Until
+	}
+	return deadline
+}
+
+// order sets the size, and tries once more if the platform permits fewer.
+//
+// The Store records it first. That is also the fence: a process whose term is over
+// finds out there, and gives no order.
+func (a *Autoscaler) order(ctx context.Context, term Term, p plan) (r result) {
+	r.size = p.size
+	defer func() {
+		if ctx.Err() != nil && r.err != nil {
+			r.stopped = context.Cause(ctx)
+		}
+	}()
+	if a.store != nil {
+		if r.err = a.save(ctx, p); r.err != nil {
+			return r
+		}
+	}
+	r.err = a.attempt(ctx, term, p.size, &r)
+	if r.refused = refusal(r.err, p.size); r.refused != nil {
+		to := max(r.refused.Limit, 0)
+		switch {
+		case to == p.from:
+			r.size, r.platform, r.err = p.from, true, nil
+			return r
+		case to > p.from:
+			r.size, r.platform = to, true
+			r.err = a.attempt(ctx, term, to, &r)
+		}
+	}
+	if r.err != nil {
+		r.err = fmt.Errorf("autoscale: scale %s from %d to %d: %w", a.cfg.Name, p.from, r.size, r.err)
+	}
+	return r
+}
+
+// attempt orders size, if this process still leads, within the time for which it is
+// sure to lead.
+func (a *Autoscaler) attempt(ctx context.Context, term Term, size int, r *result) (err error) {
+	now, leads := a.lead()
+	if !leads || now.Number != term.Number {
+		return ErrNotLeader
+	}
+	ctx, cancel := context.WithDeadline(ctx, a.deadline(now))
+	defer cancel()
+	r.sent, r.tried = true, size
+	defer guard.Catch(&err)
+	return guard.Check(a.cfg.Scaler.Scale(ctx, size))
+}
+
+// refusal returns the platform's answer that it permits fewer, if err is one. A limit
+// that does not explain the refusal does not count.
+func refusal(err error, size int) *LimitError {
+	var e *LimitError
+	if err == nil || !errors.As(err, &e) || e.Limit <= 0 || e.Limit >= size {
+		return nil
+	}
+	return e
+}
+
+// keep records a tick before any of it is notified: a process that dies may lose a
+// notification, but never leaves the next leader to repeat it. It reports whether the
+// notifiers may be called.
+func (a *Autoscaler) keep(ctx context.Context, d done) (recorded bool) {
+	if a.store == nil {
+		return true
+	}
+	if !d.leads {
+		return false
+	}
+	err := a.save(ctx, plan{})
+	switch {
+	case err == nil:
+		a.health = storeHealth{}
+		return true
+	case errors.Is(err, ErrNotLeader):
+		a.log(ctx, slog.LevelWarn, err.Error()+"; another process leads, and it notifies")
+		return false
+	case ctx.Err() != nil:
+		return false
+	}
+	a.health.unsaved++
+	a.health.err = err
+	a.log(ctx, slog.LevelWarn, err.Error()+"; notifications wait until it can be recorded")
+	if d.acted {
+		// Nobody else knows what was ordered, unless they read it from the platform.
+		// A process that can record it should lead.
+		a.resign(ctx)
+	}
+	return false
+}
+
+// resign gives the term up, if the Elector can.
+func (a *Autoscaler) resign(ctx context.Context) {
+	r, ok := a.cfg.Elector.(Resigner)
+	if !ok {
+		return
+	}
+	rest := max(a.cfg.Interval, leastRest)
+	a.log(ctx, slog.LevelWarn, fmt.Sprintf("autoscale: %s: this process resigns, and does not campaign for %v", a.cfg.Name, rest))
+	a.mail.fault("Elector", guard.Do(func() error { r.Resign(rest); return nil }))
+}
