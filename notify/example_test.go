@@ -75,7 +75,7 @@ func ExampleLog() {
 	n := notify.Only(notify.Log(audit), autoscale.Scaled|autoscale.Changed)
 	n.Notify(context.Background(), event)
 	// Output:
-	// time=2026-11-23T09:00:00.000Z level=INFO msg="autoscale: web: scaled from 1 to 2 (bounds 1 to 3): the queue is long" name=web kind=scaled from=1 to=2 min=1 max=3 wish=2 reason="the queue is long"
+	// time=2026-11-23T09:00:00.000Z level=INFO msg="autoscale: web: scaled from 1 to 2 (bounds 1 to 3): the queue is long" name=web kind=scaled from=1 to=2 min=1 max=3 recommended=2 reason="the queue is long"
 }
 
 func ExampleOnly() {
