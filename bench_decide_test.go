@@ -43,7 +43,7 @@ var ruleCases = []struct {
 	{"Demand", "up", autoscale.Demand{Slots: 2}, steady(2, requests)},
 	{"Demand", "down", autoscale.Demand{Slots: 2}, steady(20, requests)},
 	{"Demand", "down by all signals", autoscale.Demand{Slots: 2}, steady(20, overload)},
-	{"Demand", "down by utilization", autoscale.Demand{Target: 0.7}, steady(20, used)},
+	{"Demand", "down by utilization", autoscale.Demand{Target: 0.8}, steady(20, used)},
 	{"Exceedance", "hold", autoscale.Exceedance{}, steady(1, beats)},
 	{"Exceedance", "down", autoscale.Exceedance{}, steady(5, beats)},
 	{"Exceedance", "down with a baseline", autoscale.Exceedance{Baseline: 40 * ms}, steady(5, beats)},

@@ -1,6 +1,7 @@
 package autoscale_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -249,7 +250,7 @@ func TestRulesAreShownEnough(t *testing.T) {
 
 // A difference that is within the noise of what was counted does not change the size.
 func TestDemandNoise(t *testing.T) {
-	rule := autoscale.Demand{Slots: 2} // 1.2 requests at work a process
+	rule := autoscale.Demand{Slots: 2, Tolerance: -1} // 1.2 requests at work a process
 	load := func(processes, requests float64) []autoscale.Sample {
 		return times(40, counted(served(processes*12, 100*ms), requests, 0))
 	}
@@ -257,13 +258,34 @@ func TestDemandNoise(t *testing.T) {
 	// service times of a minute: at 10 processes that is 1.4 together.
 	checkRule(t, []ruleCase{
 		{"up within the noise", rule, series(10, 5*time.Second, load(10.5, 100)...), want{reason: "10.50 processes are needed, give or take 1.48: too few requests were counted to tell that from the present size"}},
-		{"up beyond the noise of the mean", rule, series(10, 5*time.Second, load(13.9, 100)...), want{true, 16, "16.68 requests at work at once, at 1.2 a process, need 16"}},
+		{"up beyond the noise of the mean", rule, series(10, 5*time.Second, load(18, 100)...), want{true, 20, "21.6 requests at work at once, at 1.2 a process, need 20"}},
 		{"up, with more requests", rule, series(10, 5*time.Second, load(10.5, 10000)...), want{true, 11, "12.6 requests at work at once, at 1.2 a process, need 11"}},
 		{"up, without a count", rule, series(10, 5*time.Second, load(10.1, 0)...), want{true, 11, "12.12 requests at work at once, at 1.2 a process, need 11"}},
 		{"from none", rule, series(0, 5*time.Second, load(.5, 6)...), want{true, 1, "0.6 requests at work at once, at 1.2 a process, need 1"}},
 		{"down within the noise", rule, series(10, 5*time.Second, load(8.9, 100)...), want{reason: "8.90 processes are needed, give or take 1.00: too few requests were counted to tell that from the present size"}},
-		{"down beyond the noise", rule, series(10, 5*time.Second, load(7.1, 100)...), want{true, 9, "8.52 requests at work at once, at 1.2 a process, need 8"}},
-		{"down, with more requests", rule, series(10, 5*time.Second, load(8.8, 10000)...), want{true, 9, "10.56 requests at work at once, at 1.2 a process, need 9"}},
+		{"down beyond the noise", rule, series(10, 5*time.Second, load(5.5, 100)...), want{true, 8, "6.6 requests at work at once, at 1.2 a process, need 6"}},
+		{"down, with more requests", rule, series(10, 5*time.Second, load(8.6, 10000)...), want{true, 9, "10.32 requests at work at once, at 1.2 a process, need 9"}},
+	})
+}
+
+func TestDemandTolerance(t *testing.T) {
+	load := func(processes float64) []autoscale.Sample { return times(40, served(processes*12, 100*ms)) }
+	at := func(size int, processes, target float64) autoscale.Observation {
+		return series(size, 5*time.Second, load(processes*target/.6)...)
+	}
+	tolerated := func(processes, size int) want {
+		return want{reason: fmt.Sprintf("%d processes are needed, within 15 %% of the size of %d", processes, size)}
+	}
+	checkRule(t, []ruleCase{
+		{"up within", autoscale.Demand{Slots: 2}, at(100, 114.5, .6), tolerated(115, 100)},
+		{"up beyond", autoscale.Demand{Slots: 2}, at(100, 115.5, .6), want{true, 116, "138.6 requests at work at once, at 1.2 a process, need 116"}},
+		{"down within", autoscale.Demand{Slots: 2}, at(100, 84.5, .6), tolerated(85, 100)},
+		{"down beyond", autoscale.Demand{Slots: 2}, at(100, 83.5, .6), want{true, 84, "100.2 requests at work at once, at 1.2 a process, need 84"}},
+		{"a small size moves by one", autoscale.Demand{Slots: 2}, at(3, 3.5, .6), want{true, 4, "4.2 requests at work at once, at 1.2 a process, need 4"}},
+		{"little is free: up within a quarter of it", autoscale.Demand{Slots: 2, Target: .8}, at(100, 106, .8), tolerated(106, 100)},
+		{"little is free: up beyond a quarter of it", autoscale.Demand{Slots: 2, Target: .8}, at(100, 107, .8), want{true, 107, "171.2 requests at work at once, at 1.6 a process, need 107"}},
+		{"none", autoscale.Demand{Slots: 2, Tolerance: -1}, at(100, 101, .6), want{true, 101, "121.2 requests at work at once, at 1.2 a process, need 101"}},
+		{"given", autoscale.Demand{Slots: 2, Tolerance: .05}, at(100, 106, .6), want{true, 106, "127.2 requests at work at once, at 1.2 a process, need 106"}},
 	})
 }
 

@@ -32,6 +32,7 @@ const (
 	ReasonFading      ReasonCode = "fading"        // Needed processes are enough now, and the load of the last Span asks for Count
 	ReasonDemand      ReasonCode = "demand"        // Seen requests at work, at High a process, need Needed processes
 	ReasonNoise       ReasonCode = "noise"         // Seen processes are needed, give or take Low: too few requests were counted to tell that from the present size
+	ReasonTolerance   ReasonCode = "tolerance"     // Needed processes are enough, which differs from the size, Seen, by no more than the share High
 	ReasonRaised      ReasonCode = "raised"        // Needed processes are enough, and the size was raised only Seen seconds ago, less than Span
 	ReasonLimit       ReasonCode = "limit"         // as ReasonDemand, at High a process, as it had no more at work while requests waited
 	ReasonExceeded    ReasonCode = "exceeded"      // Count of the last Of samples are above High, of Needed
@@ -72,6 +73,8 @@ func (r Reason) String() string {
 		return "the prober is warming up"
 	case ReasonRaised:
 		return fmt.Sprintf("%d processes are enough now, and the size was raised %s ago: it does not fall for %s", r.Needed, names.Duration(time.Duration(r.Seen*float64(time.Second))), names.Duration(r.Span))
+	case ReasonTolerance:
+		return fmt.Sprintf("%s needed, within %.0f %% of the size of %.0f", are(r.Needed), 100*r.High, r.Seen)
 	case ReasonNoise:
 		return fmt.Sprintf("%.2f processes are needed, give or take %.2f: too few requests were counted to tell that from the present size", r.Seen, r.Low)
 	case ReasonOutside:

@@ -187,19 +187,40 @@ func variants() (list []candidate) {
 			cfg.Limits.Down.Stabilization = window
 		}
 	}
-	add("measured over 10 s", sim.Signals{Traffic: true, Window: 10 * time.Second}, func(*autoscale.Config) {})
+	add("measured over 10 s", windowed(10*time.Second), func(*autoscale.Config) {})
 	add("fades in 1 min", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: time.Minute}))
 	add("fades in 6 min", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: 6 * time.Minute}))
 	add("down at once", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: -1}))
 	add("the highest of 1 min, not fading", board, highest(time.Minute))
 	add("the highest of 5 min, not fading", board, highest(5*time.Minute))
 	add("forecast of 80 %", board, func(cfg *autoscale.Config) { cfg.Limits.Forecast = limit.Forecast{Share: .8} })
-	add("tolerance of 10 %", board, func(cfg *autoscale.Config) { cfg.Limits.Tolerance = .1 })
+	// What keeps the size still, each without the tolerance of the rule.
+	eager := autoscale.Demand{Slots: slots, Target: target, Tolerance: -1}
+	still := func(change func(*autoscale.Config)) func(*autoscale.Config) {
+		return func(cfg *autoscale.Config) {
+			cfg.Decider = eager
+			change(cfg)
+		}
+	}
+	add("no tolerance", board, still(func(*autoscale.Config) {}))
+	for _, tolerance := range []float64{.05, .1, .2} {
+		add(fmt.Sprintf("tolerance of %.0f %%", 100*tolerance), board, rule(autoscale.Demand{Slots: slots, Target: target, Tolerance: tolerance}))
+	}
+	add("no tolerance, highest of 5 min", board, still(func(cfg *autoscale.Config) { cfg.Limits.Down.Stabilization = 5 * time.Minute }))
+	add("no tolerance, at rest for a boot", board, still(func(cfg *autoscale.Config) {
+		cfg.Limits.Up.Cooldown, cfg.Limits.Down.Cooldown = 30*time.Second, 30*time.Second
+	}))
+	add("no tolerance, one down a minute", board, still(func(cfg *autoscale.Config) {
+		cfg.Limits.Down.Step, cfg.Limits.Down.Cooldown = 1, time.Minute
+	}))
+	add("no tolerance, down after 5 min", board, still(func(cfg *autoscale.Config) { cfg.Limits.Down.Cooldown = 5 * time.Minute }))
 	add("slots not known (utilization), ideal view", measured, rule(autoscale.Demand{Target: target}))
 	add("slots wrong: 4 for 2", board, rule(autoscale.Demand{Slots: 4, Target: target}))
 	add("slots wrong: 1 for 2", board, rule(autoscale.Demand{Slots: 1, Target: target}))
 	add("board published every 5 s", sim.Signals{View: sim.DeployedView, Board: &sim.Board{Interval: 5 * time.Second}}, func(*autoscale.Config) {})
 	add("board away for 5 minutes each hour", failing(), func(*autoscale.Config) {})
+	add("no metrics for 2 minutes each 20", gaps(), func(*autoscale.Config) {})
+	add("another leader every 5 minutes", leaders(), func(*autoscale.Config) {})
 	add("slots wrong, and not learned", board, func(cfg *autoscale.Config) {
 		cfg.Decider = blind{autoscale.Demand{Slots: 4, Target: target}, autoscale.SignalQueueTime}
 	})
@@ -220,6 +241,22 @@ func failing() sim.Signals {
 		b.Outages = append(b.Outages, sim.Outage{From: at, To: at + 5*time.Minute})
 	}
 	return sim.Signals{View: sim.DeployedView, Board: b}
+}
+
+// gaps is a board with times in which nothing can be measured.
+func gaps() sim.Signals {
+	s := board
+	for at := 10 * time.Minute; at < 24*time.Hour; at += 20 * time.Minute {
+		s.Outages = append(s.Outages, sim.Outage{From: at, To: at + 2*time.Minute})
+	}
+	return s
+}
+
+// leaders is a board whose leader changes all the time.
+func leaders() sim.Signals {
+	s := board
+	s.LeaderEvery = 5 * time.Minute
+	return s
 }
 
 // blind is a decider to which some signals are not shown.

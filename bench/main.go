@@ -36,6 +36,9 @@ type settings struct {
 	boots    []time.Duration
 	days     float64
 	peak     float64
+	rank     int
+	cv       float64
+	smooth   float64
 	only     *regexp.Regexp
 	out      string
 	workers  int
@@ -50,6 +53,9 @@ func parse(args []string) (settings, error) {
 	flags.IntVar(&s.seeds, "seeds", 3, "how many times each simulation is done, with other random numbers")
 	flags.Float64Var(&s.days, "days", 1, "of each trace, the busiest ones in a row")
 	flags.Float64Var(&s.peak, "peak", 36, "processes that the peak of each load demands: it is scaled so")
+	flags.IntVar(&s.rank, "rank", 1, "which of the busiest days of each trace: 1 is the busiest, 2 the next, and so on")
+	flags.Float64Var(&s.cv, "cv", 1, "how much the work of a request varies: its standard deviation over its mean")
+	flags.Float64Var(&s.smooth, "smooth", smoothing, "requests of a trace that each rate rests on at least; 0: as counted")
 	flags.StringVar(&s.out, "out", "", "the folder to write RESULTS.md and front.svg to; empty: none")
 	flags.IntVar(&s.workers, "workers", runtime.GOMAXPROCS(0), "simulations at the same time")
 	boots := flags.String("boot", "30s", "how long a process takes to serve; several with commas make several tables")
@@ -68,8 +74,8 @@ func parse(args []string) (settings, error) {
 	if s.only, err = regexp.Compile(*only); err != nil {
 		return s, fmt.Errorf("bench: -only: %w", err)
 	}
-	if s.seeds < 1 || s.workers < 1 || !(s.days > 0) || !(s.peak > 0) {
-		return s, fmt.Errorf("bench: -seeds is %d, -workers %d, -days %v and -peak %v: all must be above 0", s.seeds, s.workers, s.days, s.peak)
+	if s.seeds < 1 || s.workers < 1 || s.rank < 1 || !(s.days > 0) || !(s.peak > 0) || !(s.cv > 0) {
+		return s, fmt.Errorf("bench: -seeds is %d, -workers %d, -rank %d, -days %v, -peak %v and -cv %v: all must be above 0", s.seeds, s.workers, s.rank, s.days, s.peak, s.cv)
 	}
 	return s, nil
 }

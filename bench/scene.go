@@ -1,24 +1,27 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/autoscalebot/autoscale/sim"
 )
 
-// The service of all simulations, but for the boot.
 var (
+	// The service of all simulations, but for the boot and the variation of the work.
 	service   = sim.Service{Mean: 100 * time.Millisecond, Slots: slots, CV: 1}
 	objective = sim.Objective{Latency: 500 * time.Millisecond, Share: .05}
 )
 
 // scene is what all candidates are put in.
 type scene struct {
+	service     sim.Service
 	utilization float64
 	loads       []load
 }
@@ -32,6 +35,8 @@ type load struct {
 }
 
 func newScene(ctx context.Context, s settings) (*scene, error) {
+	service := service
+	service.CV = s.cv
 	utilization, err := sim.Calibrate(ctx, service, objective)
 	if err != nil {
 		return nil, err
@@ -43,7 +48,7 @@ func newScene(ctx context.Context, s settings) (*scene, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc := &scene{utilization: utilization}
+	sc := &scene{service: service, utilization: utilization}
 	for _, l := range raw {
 		if l, err = prepare(l, s, utilization); err != nil {
 			return nil, fmt.Errorf("bench: the load %s: %w", l.name, err)
@@ -64,21 +69,27 @@ const smoothing = 400
 func prepare(l load, s settings, utilization float64) (load, error) {
 	const day = 24 * time.Hour
 	length := time.Duration(s.days * float64(day))
-	best, err := l.Smooth(smoothing)
-	if err != nil {
-		return l, err
+	best, err := l.Load, error(nil)
+	if s.smooth > 0 {
+		if best, err = l.Smooth(s.smooth); err != nil {
+			return l, err
+		}
 	}
 	if l.Duration() > length {
-		most, at := -1.0, time.Duration(0)
+		var starts []time.Duration // the busiest first
+		means := make(map[time.Duration]float64)
 		for from := time.Duration(0); from+length <= l.Duration(); from += day {
 			part, err := l.Slice(from, from+length)
 			if err != nil {
 				return l, err
 			}
-			if mean := part.Mean(); mean > most {
-				most, at = mean, from
-			}
+			starts, means[from] = append(starts, from), part.Mean()
 		}
+		slices.SortStableFunc(starts, func(a, b time.Duration) int { return cmp.Compare(means[b], means[a]) })
+		if s.rank > len(starts) {
+			return l, fmt.Errorf("-rank is %d, and it has %d such parts", s.rank, len(starts))
+		}
+		at := starts[s.rank-1]
 		if best, err = best.Slice(at, at+length); err != nil {
 			return l, err
 		}

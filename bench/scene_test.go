@@ -30,7 +30,18 @@ func TestPrepare(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := prepare(load{Load: raw}, settings{days: 1, peak: 36}, .6)
+			// One of the three days is the busiest, and the two others are alike.
+			second, err := prepare(load{Load: raw}, settings{days: 1, peak: 36, rank: 2, smooth: smoothing}, .6)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !second.begin.Equal(start) {
+				t.Errorf("the next busiest day is that from %v, want %v", second.begin, start)
+			}
+			if _, err := prepare(load{Load: raw}, settings{days: 1, peak: 36, rank: 4, smooth: smoothing}, .6); err == nil {
+				t.Error("a fourth of three days: no error")
+			}
+			got, err := prepare(load{Load: raw}, settings{days: 1, peak: 36, rank: 1, smooth: smoothing}, .6)
 			if err != nil {
 				t.Fatal(err)
 			}

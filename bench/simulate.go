@@ -91,7 +91,7 @@ func simulate(ctx context.Context, t *testing.T, sc *scene, list []candidate, bo
 
 // one runs one simulation.
 func one(ctx context.Context, t *testing.T, sc *scene, c candidate, l load, boot time.Duration, seed uint64) (r *sim.Report, err error) {
-	s := service
+	s := sc.service
 	s.Boot = boot
 	work := func() {
 		controller := c.make(world{load: l.Load, service: s, utilization: sc.utilization})

@@ -10,14 +10,14 @@ import (
 func heading(w *strings.Builder, sc *scene, s settings, command string) {
 	fmt.Fprintf(w, "# Side by side\n\nMade by `%s`, where DIR is a folder of traces.\n\n", command)
 	fmt.Fprintf(w, `All scale the same simulated service: processes with %d slots, work of %v on
-average (exponential, CV 1), first in, first out, requests spread at random. A
+average (CV %g), first in, first out, requests spread at random. A
 violation is a request that takes over %v or fails. The cost is the process-hours
 ordered over those of the demand, which is the fewest processes that keep
 violations at %.0f %% or below: a utilisation of %.3f. Violations and costs are the
 mean over the seeds, here %d, ± its standard deviation.
 
-`, slots, service.Mean, objective.Latency, 100*objective.Share, sc.utilization, s.seeds)
-	fmt.Fprintf(w, "Of each trace the busiest %g days are taken. Each rate rests on at least %d requests of the trace (sim.Load.Smooth), because a sparse count that is scaled up makes load of its noise. Then all are scaled so that their peak demands %g processes.\n\n", s.days, smoothing, s.peak)
+`, slots, service.Mean, sc.service.CV, objective.Latency, 100*objective.Share, sc.utilization, s.seeds)
+	fmt.Fprintf(w, "%s Each rate rests on at least %g requests of the trace (sim.Load.Smooth), because a sparse count that is scaled up makes load of its noise. Then all are scaled so that their peak demands %g processes.\n\n", days(s), s.smooth, s.peak)
 	w.WriteString("| load | from | length | step | rates times | mean rate/s | peak:mean |\n|-|-|-|-|-|-|-|\n")
 	for _, l := range sc.loads {
 		fmt.Fprintf(w, "| %s | %s | %v | %v | %.3g | %.4g | %.3g |\n",
@@ -178,4 +178,16 @@ func parts(w *strings.Builder, r *results) {
 		}
 		fmt.Fprintf(w, "| %s | %s | %.3f ± %.3f | %.1f | %s |\n", x.setting, spread(x.mean), x.mean.cost, x.mean.costSD, x.mean.changes, then)
 	}
+}
+
+// days says which part of each trace is taken.
+func days(s settings) string {
+	which := "busiest"
+	if s.rank > 1 {
+		which = fmt.Sprintf("number %d of the busiest", s.rank)
+	}
+	if s.days == 1 {
+		return "Of each trace one day is taken, the " + which + "."
+	}
+	return fmt.Sprintf("Of each trace %g days in a row are taken, the %s.", s.days, which)
 }
