@@ -97,6 +97,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // ErrBusy is returned by a [Autoscaler.Run] or [Autoscaler.Tick] while another
@@ -113,18 +114,19 @@ type Autoscaler struct {
 	cfg   Config
 	tells []*teller // the notifiers
 
-	busy    sync.Mutex // held for as long as a Run or a Tick lasts
-	checked bool       // whether fault is known; guarded by busy
-	fault   error
-	desk    desk    // what notifiers report back
-	events  []Event // of the tick under way
-	unsent  []Event // to be told when they could be recorded
-	unsaved int     // how many ticks in a row could not be,
-	saveErr error   // and why
-	now     time.Time
-	store   Store  // the Elector, if it is one
-	rules   []Wish // of the tick under way, as is
-	bends   []Bend // this
+	busy      sync.Mutex // held for as long as a Run or a Tick lasts
+	checked   bool       // whether fault is known; guarded by busy
+	fault     error
+	desk      desk    // what notifiers report back
+	events    []Event // of the tick under way
+	unsent    []Event // to be told when they could be recorded
+	unsaved   int     // how many ticks in a row could not be,
+	saveErr   error   // and why
+	now       time.Time
+	store     Store     // the Elector, if it is one
+	composite Composite // the Decider, if it is one
+	rules     []Wish    // of the tick under way, as is
+	bends     []Bend    // this
 
 	mu      sync.Mutex // guards what follows, for Status; only the loop writes it
 	state   state
@@ -256,10 +258,11 @@ func (a *Autoscaler) check() error {
 	// The host's own methods are asked once, where a panic is a fault of theirs.
 	a.fault = guard.Do(func() error {
 		a.state.samples.window, a.state.samples.number = reach(a.cfg.Decider)
+		a.composite, _ = part.As[Composite](a.cfg.Decider)
 		return nil
 	})
 	if a.fault != nil {
-		a.fault = fmt.Errorf("%w: Decider: its Window or Samples: %w", ErrConfig, a.fault)
+		a.fault = fmt.Errorf("%w: Decider: its Window, Samples or Unwrap: %w", ErrConfig, a.fault)
 		return a.fault
 	}
 	a.tells = newTellers(a.cfg)

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // ErrConfig is wrapped by every error that says what is wrong with a [Config].
@@ -26,8 +28,8 @@ const (
 const leastTimeout = 10 * time.Second
 
 // A Config is what an [Autoscaler] is made of. Prober and Scaler are required;
-// every other field has a default. A part may have a method Validate() error,
-// which is called before the first tick.
+// every other field has a default. A part may be a [Validator], which is called before
+// the first tick.
 type Config struct {
 	// Name is the process type that is scaled, for events, logs and the lease.
 	// Defaults to DefaultName.
@@ -221,29 +223,30 @@ func (c Config) Validate() error {
 }
 
 // validatePart reports that a part is nil, an interface that holds a nil
-// pointer or func included, and whatever its own Validate does.
-func validatePart(field string, part any, required bool) (err error) {
-	if part == nil {
+// pointer or func included, and what its Validate reports, or that of the part it
+// wraps.
+func validatePart[I any](field string, p I, required bool) (err error) {
+	if any(p) == nil {
 		if required {
 			return fmt.Errorf("%s is nil: it is required", field)
 		}
 		return nil
 	}
-	switch v := reflect.ValueOf(part); v.Kind() {
+	switch v := reflect.ValueOf(p); v.Kind() {
 	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan:
 		if v.IsNil() {
-			return fmt.Errorf("%s is a nil %T: give one that was made", field, part)
+			return fmt.Errorf("%s is a nil %T: give one that was made", field, p)
 		}
 	}
-	v, ok := part.(interface{ Validate() error })
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s: its Validate or Unwrap panicked: %v", field, r)
+		}
+	}()
+	v, ok := part.As[Validator](p)
 	if !ok {
 		return nil
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: its Validate panicked: %v", field, p)
-		}
-	}()
 	if err := v.Validate(); err != nil {
 		return fmt.Errorf("%s: %w", field, err)
 	}

@@ -103,7 +103,7 @@ func TestValidateAsksTheParts(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	err = autoscale.Config{Prober: &gauge{}, Scaler: faulty{}}.Validate()
-	if err == nil || !strings.Contains(err.Error(), "its Validate panicked: bad validator") {
+	if err == nil || !strings.Contains(err.Error(), "its Validate or Unwrap panicked: bad validator") {
 		t.Errorf("error %v", err)
 	}
 }

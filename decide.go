@@ -3,30 +3,60 @@ package autoscale
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// A Decider says how many processes the service needs.
+// A Decider says how many processes the service needs. Package rule has several.
 //
 // Decide is pure: the same Observation gives the same Decision, it reads no
 // clock, and it keeps nothing, the samples' slice included. An [Autoscaler],
 // a test and a simulation may then ask it the same things.
 //
-// A Decider may also have the methods
+// A Decider may also be a [Windower], a [Sampler], a [Validator], a [Namer] and a
+// [Composite]. Without the first two it sees the samples of the last quarter of an
+// hour.
 //
-//	Window() time.Duration // how far back its samples must reach
-//	Samples() int          // how many of the newest it needs, however old
-//	Validate() error       // what is wrong with its settings
+// Those methods are found through a wrapper too, so that logging or measuring a
+// Decider does not lose them. A struct that embeds the Decider, as
+// struct{ autoscale.Decider }, needs nothing for that. Any other wrapper needs a
+// method
 //
-// Without the first two it is shown the samples of the last quarter of an hour.
+//	Unwrap() autoscale.Decider
 //
-// One that has Name() string is called that, and any other after its type. One
-// that consists of others tells what each of them wishes, if it has the method
-//
-//	Each(o Observation, yield func(name string, d Decision))
+// A wrapper's own methods come before those of what it wraps.
 type Decider interface {
 	Decide(o Observation) Decision
+}
+
+// A Windower is a [Decider] that says how far back its samples must reach.
+type Windower interface {
+	Window() time.Duration
+}
+
+// A Sampler is a [Decider] that says how many of the newest samples it needs,
+// however old they are. At most [MaxSamples] are kept.
+type Sampler interface {
+	Samples() int
+}
+
+// A Validator is a part of a [Config] that says what is wrong with its settings.
+// Validate is called before the first tick, and may be called by several goroutines
+// at once.
+type Validator interface {
+	Validate() error
+}
+
+// A Namer is a [Decider] with a name. Any other is named after its type.
+type Namer interface {
+	Name() string
+}
+
+// A Composite is a [Decider] that consists of several. Each asks every one of them,
+// and yields its name and its decision, which [Explanation] and [Status] then show.
+type Composite interface {
+	Each(o Observation, yield func(name string, d Decision))
 }
 
 // DeciderFunc lets an ordinary function be a [Decider].
@@ -255,17 +285,10 @@ func (h highest) Each(o Observation, yield func(name string, d Decision)) {
 
 // ruleName returns what a decider calls itself, or the name of its type.
 func ruleName(d Decider) string {
-	if n, ok := d.(interface{ Name() string }); ok {
+	if n, ok := part.As[Namer](d); ok {
 		return n.Name()
 	}
-	t := reflect.TypeOf(d)
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if t.Name() == "" { // an anonymous struct that embeds a Decider
-		return t.String()
-	}
-	return t.Name()
+	return part.Name(d)
 }
 
 // Validate reports the faults of each decider, and a nil one.

@@ -100,14 +100,14 @@ func (e Exceedance) Validate() error {
 	if e.Margin < 0 {
 		bad("Margin is %v: it must be above 0, or 0 for %v", e.Margin, DefaultMargin)
 	}
-	if e.Exceed < 1 || e.Exceed > e.ExceedOf || e.ExceedOf > maxSamples {
-		bad("Exceed is %d and ExceedOf %d: Exceed must be 1 to ExceedOf, and that at most %d; 0 means %d of %d", e.Exceed, e.ExceedOf, maxSamples, DefaultExceed, DefaultExceedOf)
+	if e.Exceed < 1 || e.Exceed > e.ExceedOf || e.ExceedOf > MaxSamples {
+		bad("Exceed is %d and ExceedOf %d: Exceed must be 1 to ExceedOf, and that at most %d; 0 means %d of %d", e.Exceed, e.ExceedOf, MaxSamples, DefaultExceed, DefaultExceedOf)
 	}
 	if !(e.Factor > 1 && e.Factor <= mostProcesses) {
 		bad("Factor is %v: it must be above 1, or 0 for %v", e.Factor, DefaultFactor)
 	}
-	if e.QuietOf > maxSamples {
-		bad("QuietOf is %d: it must be at most %d, which are kept, or 0 for %d", e.QuietOf, maxSamples, DefaultQuietOf)
+	if e.QuietOf > MaxSamples {
+		bad("QuietOf is %d: it must be at most %d, which are kept, or 0 for %d", e.QuietOf, MaxSamples, DefaultQuietOf)
 	}
 	return errors.Join(append(errs, checkShare("Exceedance", "Quiet", e.Quiet, DefaultQuiet), checkTreatment("Exceedance", e.Failures))...)
 }
@@ -124,7 +124,7 @@ func (e Exceedance) Window() time.Duration {
 // it needs, because those that it passes over take up room too.
 func (e Exceedance) Samples() int {
 	e = e.withDefaults()
-	return min(max(passedOver*e.ExceedOf, 2*e.QuietOf, 1), maxSamples)
+	return min(max(passedOver*e.ExceedOf, 2*e.QuietOf, 1), MaxSamples)
 }
 
 // Decide applies the rule.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // passedOver is how many samples the rules ask for, for each that they need:
@@ -43,11 +45,11 @@ const defaultWindow = 15 * time.Minute
 
 // reach asks a decider how far back its samples must go, in time and in number.
 func reach(d Decider) (window time.Duration, samples int) {
-	w, hasWindow := d.(interface{ Window() time.Duration })
+	w, hasWindow := part.As[Windower](d)
 	if hasWindow {
 		window = max(w.Window(), 0)
 	}
-	n, hasSamples := d.(interface{ Samples() int })
+	n, hasSamples := part.As[Sampler](d)
 	if hasSamples {
 		samples = max(n.Samples(), 0)
 	}

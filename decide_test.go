@@ -1,9 +1,11 @@
 package autoscale_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,14 +166,12 @@ func TestHighestTellsOfEach(t *testing.T) {
 		struct{ autoscale.Decider }{windowed{}},
 	)
 	var names []string
-	rule.(interface {
-		Each(autoscale.Observation, func(string, autoscale.Decision))
-	}).Each(observe(5, slow), func(name string, d autoscale.Decision) {
+	rule.(autoscale.Composite).Each(observe(5, slow), func(name string, d autoscale.Decision) {
 		names = append(names, fmt.Sprint(name, " ", d.Act, " ", d.Size))
 	})
 	want := []string{
 		"Consecutive false 6", "Average false 0", "windowed false 0", "mine false 0", "DeciderFunc true 9", "Highest true 6",
-		"struct { autoscale.Decider } false 0",
+		"windowed false 0",
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("got %q, want %q", names, want)
@@ -182,6 +182,69 @@ type windowed struct{}
 
 func (windowed) Decide(autoscale.Observation) autoscale.Decision { return autoscale.Decision{} }
 func (windowed) Window() time.Duration                           { return time.Minute }
+
+// unwrapping is a wrapper that says what it wraps, and embeds nothing.
+type unwrapping struct{ inner autoscale.Decider }
+
+func (u unwrapping) Decide(o autoscale.Observation) autoscale.Decision { return u.inner.Decide(o) }
+func (u unwrapping) Unwrap() autoscale.Decider                         { return u.inner }
+
+// hour is a decider that looks back for an hour, and counts what it is shown.
+type hour struct{ shown *int }
+
+func (h hour) Decide(o autoscale.Observation) autoscale.Decision {
+	*h.shown = len(o.Samples)
+	return autoscale.Decision{}
+}
+func (hour) Window() time.Duration { return time.Hour }
+
+// A wrapper around a Decider does not lose the optional methods.
+func TestWrappedDecider(t *testing.T) {
+	for name, wrap := range map[string]func(autoscale.Decider) autoscale.Decider{
+		"an embedded Decider": func(d autoscale.Decider) autoscale.Decider { return struct{ autoscale.Decider }{d} },
+		"a pointer to one":    func(d autoscale.Decider) autoscale.Decider { return &struct{ autoscale.Decider }{d} },
+		"Unwrap":              func(d autoscale.Decider) autoscale.Decider { return unwrapping{d} },
+		"both":                func(d autoscale.Decider) autoscale.Decider { return struct{ autoscale.Decider }{unwrapping{d}} },
+		"in Highest":          func(d autoscale.Decider) autoscale.Decider { return autoscale.Highest(unwrapping{d}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			shown := 0
+			r := newRig(t, func(c *autoscale.Config) { c.Decider = wrap(hour{&shown}) })
+			r.ticks(100)
+			if shown != 100 {
+				t.Errorf("of 100 samples within the window it was shown %d", shown)
+			}
+
+			r = newRig(t, func(c *autoscale.Config) {
+				c.Decider = wrap(autoscale.Highest(autoscale.Consecutive{}, windowed{}))
+			})
+			r.ticks(1)
+			if name != "in Highest" && len(r.a.Status().Rules) != 2 {
+				t.Errorf("Status shows the rules %v, not those of Highest", r.a.Status().Rules)
+			}
+
+			bad := autoscale.Config{
+				Prober: r.gauge, Scaler: r.platform,
+				Decider: wrap(autoscale.Consecutive{Low: time.Second, High: time.Millisecond}),
+			}
+			if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), "Consecutive.Low is 1s") {
+				t.Errorf("Validate returned %v", err)
+			}
+		})
+	}
+}
+
+type unwrapPanics struct{ windowed }
+
+func (unwrapPanics) Unwrap() autoscale.Decider { panic("no") }
+
+// A panic of Unwrap is a fault of the Config.
+func TestUnwrapPanics(t *testing.T) {
+	cfg := autoscale.Config{Prober: &gauge{}, Scaler: &platform{}, Decider: unwrapPanics{}}
+	if err := cfg.Validate(); !errors.Is(err, autoscale.ErrConfig) || !strings.Contains(err.Error(), "Unwrap panicked: no") {
+		t.Errorf("got %v", err)
+	}
+}
 
 // FuzzDecide gives the rules any samples: a wish is never negative, a wish to
 // grow needs a sample that was too high, and a sample more that is too high

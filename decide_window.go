@@ -33,7 +33,7 @@ const (
 )
 
 // newest returns the samples that a rule looks at: as many as are ever kept.
-func newest(samples []Sample) []Sample { return samples[max(0, len(samples)-maxSamples):] }
+func newest(samples []Sample) []Sample { return samples[max(0, len(samples)-MaxSamples):] }
 
 // vouched returns for how much of a window the older of two samples vouches, of
 // which the Unix nanoseconds are given. A clock that was put back makes a gap.

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autoscalebot/autoscale"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/autoscalebot/autoscale"
 )
 
 var errEOF = io.EOF

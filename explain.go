@@ -137,22 +137,16 @@ func (b Bend) MarshalJSON() ([]byte, error) {
 	return json.Marshal(bendOut{b.Limit, b.From, b.To, b.Until.UTC()})
 }
 
-// A Decider that consists of others names the wish of each.
-type eacher interface {
-	Each(o Observation, yield func(rule string, d Decision))
-}
-
 // maxRules bounds the wishes that are kept.
 const maxRules = 16
 
 // each notes the wishes of the rules that the decider consists of, if it does.
 func (a *Autoscaler) each(o Observation) (err error) {
-	d, ok := a.cfg.Decider.(eacher)
-	if !ok {
+	if a.composite == nil {
 		return nil
 	}
 	defer guard.Catch(&err)
-	d.Each(o, func(rule string, w Decision) {
+	a.composite.Each(o, func(rule string, w Decision) {
 		if len(a.rules) < maxRules {
 			a.rules = append(a.rules, Wish{rule, w})
 		}

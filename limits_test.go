@@ -11,8 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/autoscalebot/autoscale"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/autoscalebot/autoscale"
 )
 
 // wish is a rule that wishes the newest Value.

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autoscalebot/autoscale"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/autoscalebot/autoscale"
 )
 
 // TestAutoscalebot has a case for each row of autoscalebot's table of settings
