@@ -82,18 +82,18 @@ type Decision struct {
 	Reason Reason // why, also when holding
 }
 
-// Treatment is what a rule makes of a service that refused the connection or
-// answered with a server error.
-type Treatment uint8
+// A FailurePolicy says how a rule counts a response that failed: a refused connection
+// or a server error. A [Timeout] always counts as too high.
+type FailurePolicy uint8
 
 const (
-	// AsTooHigh counts the failure like a response that took too long, which is
+	// CountAsHigh counts a failure as a response that took too long, which is
 	// autoscalebot's rule.
-	AsTooHigh Treatment = iota
-	// AsNothing passes the failure over: a streak neither grows nor breaks. It
-	// suits a service whose errors come of a dependency that is down, which no
-	// number of processes mends.
-	AsNothing
+	CountAsHigh FailurePolicy = iota
+	// Ignore skips a failure, so that a streak neither grows nor ends. Use it if
+	// the errors come from a dependency that is down, because more processes do
+	// not help then.
+	Ignore
 )
 
 // The limits of the deciders' zero values, which are autoscalebot's defaults.
@@ -118,7 +118,7 @@ type Consecutive struct {
 	UpAfter   int           // samples in a row. 0: DefaultUpAfter; negative: never add
 	DownAfter int           // samples in a row. 0: DefaultDownAfter; negative: never remove
 	Increment int           // processes added or removed at once. 0: 1
-	Failures  Treatment     // of Refused and ServerError. 0: AsTooHigh
+	Failures  FailurePolicy // of Refused and ServerError. 0: CountAsHigh
 }
 
 func (c Consecutive) withDefaults() Consecutive {
@@ -135,7 +135,7 @@ func (c Consecutive) Validate() error {
 	return errors.Join(
 		checkLimits("Consecutive", c.Low, c.High),
 		checkIncrement("Consecutive", c.Increment),
-		checkTreatment("Consecutive", c.Failures))
+		checkFailures("Consecutive", c.Failures))
 }
 
 // Samples returns how many of the newest samples the rule asks for: eight times
@@ -196,7 +196,7 @@ type Average struct {
 	N         int           // samples. 0: DefaultDownAfter
 	Low, High time.Duration // both ends are just right. 0: DefaultLow, DefaultHigh; negative: never too low, never too high
 	Increment int           // processes added or removed at once. 0: 1
-	Failures  Treatment     // of Refused and ServerError. 0: AsTooHigh
+	Failures  FailurePolicy // of Refused and ServerError. 0: CountAsHigh
 }
 
 func (a Average) withDefaults() Average {
@@ -216,7 +216,7 @@ func (a Average) Validate() error {
 	return errors.Join(append(errs,
 		checkLimits("Average", a.Low, a.High),
 		checkIncrement("Average", a.Increment),
-		checkTreatment("Average", a.Failures))...)
+		checkFailures("Average", a.Failures))...)
 }
 
 // Samples returns how many of the newest samples the rule asks for: eight times

@@ -70,7 +70,7 @@ type Exceedance struct {
 	QuietOf     int           // of how many samples. 0: DefaultQuietOf; negative: never remove
 	DownEvery   time.Duration // 0: DefaultDownEvery; negative: no rest
 	DownAfterUp time.Duration // 0: DefaultDownAfterUp; negative: no rest
-	Failures    Treatment     // of Refused and ServerError. 0: AsTooHigh
+	Failures    FailurePolicy // of Refused and ServerError. 0: CountAsHigh
 }
 
 func (e Exceedance) withDefaults() Exceedance {
@@ -109,7 +109,7 @@ func (e Exceedance) Validate() error {
 	if e.QuietOf > MaxSamples {
 		bad("QuietOf is %d: it must be at most %d, which are kept, or 0 for %d", e.QuietOf, MaxSamples, DefaultQuietOf)
 	}
-	return errors.Join(append(errs, checkShare("Exceedance", "Quiet", e.Quiet, DefaultQuiet), checkTreatment("Exceedance", e.Failures))...)
+	return errors.Join(append(errs, checkShare("Exceedance", "Quiet", e.Quiet, DefaultQuiet), checkFailures("Exceedance", e.Failures))...)
 }
 
 // Window returns how far back the rule looks for the baseline.

@@ -49,9 +49,9 @@ func TestExceedance(t *testing.T) {
 		// 5 × 1.25 = 6.25.
 		{"rounded up", rule, series(5, 5*sec, heard(s, s, s)...), want{true, 7, "3 of the last 3 samples are above 180ms (3 needed)"}},
 		{"at least one more", autoscale.Exceedance{Baseline: 50 * ms, Factor: 1.0000001}, series(1, 5*sec, heard(s, s, s)...), want{true, 2, "3 of the last 3 samples are above 180ms (3 needed)"}},
-		{"timeouts exceed", autoscale.Exceedance{Baseline: 50 * ms, Failures: autoscale.AsNothing}, series(4, 5*sec, heard(timeout, timeout, timeout)...), want{true, 5, "3 of the last 3 samples are above 180ms (3 needed)"}},
+		{"timeouts exceed", autoscale.Exceedance{Baseline: 50 * ms, Failures: autoscale.Ignore}, series(4, 5*sec, heard(timeout, timeout, timeout)...), want{true, 5, "3 of the last 3 samples are above 180ms (3 needed)"}},
 		{"errors exceed", rule, series(4, 5*sec, heard(refused, broken, timeout)...), want{true, 5, "3 of the last 3 samples are above 180ms (3 needed)"}},
-		{"errors pass over", autoscale.Exceedance{Baseline: 50 * ms, Failures: autoscale.AsNothing}, series(4, 5*sec, heard(s, refused, s, broken, s, q)...), want{true, 5, "3 of the last 4 samples are above 180ms (3 needed)"}},
+		{"errors pass over", autoscale.Exceedance{Baseline: 50 * ms, Failures: autoscale.Ignore}, series(4, 5*sec, heard(s, refused, s, broken, s, q)...), want{true, 5, "3 of the last 4 samples are above 180ms (3 needed)"}},
 		// Changed 40 s ago, and 30 s to serve: the two newest count.
 		{"only what was taken after those ordered serve", rule, changed(40*sec, series(4, 5*sec, times(20, beat(s))...)), want{reason: "2 of the last 2 samples are above 180ms (3 needed)"}},
 		{"which may take longer", rule, booting(60*sec, changed(70*sec, series(4, 5*sec, times(20, beat(s))...))), want{reason: "2 of the last 2 samples are above 180ms (3 needed)"}},

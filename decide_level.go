@@ -25,9 +25,9 @@ const (
 // classify holds a sample against the limits. A timeout is too high whatever
 // its latency. A negative limit is never passed, so that without a high one a
 // failure says nothing.
-func classify(s *Sample, low, high time.Duration, failures Treatment) level {
+func classify(s *Sample, low, high time.Duration, failures FailurePolicy) level {
 	switch {
-	case high >= 0 && (s.Failure == Timeout || s.Failure != NoFailure && failures == AsTooHigh):
+	case high >= 0 && (s.Failure == Timeout || s.Failure != NoFailure && failures == CountAsHigh):
 		return tooHigh
 	case s.Failure != NoFailure, !s.Signals.Has(SignalLatency), s.Latency < 0:
 		return unmeasured
@@ -98,9 +98,9 @@ func checkIncrement(rule string, n int) error {
 	return nil
 }
 
-func checkTreatment(rule string, t Treatment) error {
-	if t > AsNothing {
-		return fmt.Errorf("%s.Failures is %d: it must be AsTooHigh or AsNothing", rule, t)
+func checkFailures(rule string, t FailurePolicy) error {
+	if t > Ignore {
+		return fmt.Errorf("%s.Failures is %d: it must be CountAsHigh or Ignore", rule, t)
 	}
 	return nil
 }

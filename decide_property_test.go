@@ -194,7 +194,7 @@ func lawsOfExceedance(t *testing.T, o autoscale.Observation, at int, factor floa
 	// A higher latency also teaches a higher baseline.
 	law(t, autoscale.Exceedance{}, o, at, factor)
 	law(t, autoscale.Exceedance{Baseline: 50 * ms, QuietOf: 10, DownEvery: -1, DownAfterUp: -1}, o, at, factor, slowness)
-	law(t, autoscale.Exceedance{Baseline: 50 * ms, QuietOf: 3, Hold: -1, Failures: autoscale.AsNothing}, o, at, factor, slowness)
+	law(t, autoscale.Exceedance{Baseline: 50 * ms, QuietOf: 3, Hold: -1, Failures: autoscale.Ignore}, o, at, factor, slowness)
 }
 
 func lawsOfBacklog(t *testing.T, o autoscale.Observation, at int, factor float64) {

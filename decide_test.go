@@ -70,8 +70,8 @@ func TestConsecutive(t *testing.T) {
 		{"just right", autoscale.Consecutive{}, observe(2, slow, slow, fine), want{reason: "latency 500ms is within 200ms to 1s"}},
 		{"high to low", autoscale.Consecutive{DownAfter: 1}, observe(2, slow, slow, fast), want{true, 1, "latency 50ms is below 200ms, 1 time in a row (1 needed)"}},
 		{"failures are high", autoscale.Consecutive{}, observe(2, timeout, refused, broken), want{true, 3, "the service answered with a server error, 3 times in a row (3 needed)"}},
-		{"failures pass over", autoscale.Consecutive{Failures: autoscale.AsNothing}, observe(2, slow, refused, slow, broken, slow), want{true, 3, "latency 2s is above 1s, 3 times in a row (3 needed)"}},
-		{"a timeout never does", autoscale.Consecutive{Failures: autoscale.AsNothing}, observe(2, timeout, timeout, timeout), want{true, 3, "no answer within 1ms, 3 times in a row (3 needed)"}},
+		{"failures pass over", autoscale.Consecutive{Failures: autoscale.Ignore}, observe(2, slow, refused, slow, broken, slow), want{true, 3, "latency 2s is above 1s, 3 times in a row (3 needed)"}},
+		{"a timeout never does", autoscale.Consecutive{Failures: autoscale.Ignore}, observe(2, timeout, timeout, timeout), want{true, 3, "no answer within 1ms, 3 times in a row (3 needed)"}},
 		{"never up", never, observe(2, slow, slow, slow, slow), want{false, 3, "latency 2s is above 1s, 4 times in a row (never enough)"}},
 		{"never down", never, observe(2, fast, fast, fast, fast, fast, fast), want{false, 1, "latency 50ms is below 200ms, 6 times in a row (never enough)"}},
 		{"no upper limit", autoscale.Consecutive{High: -1}, observe(2, slow, slow, slow), want{reason: "latency 2s is within 200ms to no limit"}},
@@ -108,7 +108,7 @@ func TestAverage(t *testing.T) {
 		{"mean 150 ms", three, observe(2, 50*ms, 50*ms, 350*ms), want{true, 1, "mean latency 150ms of 3 samples is below 200ms"}},
 		{"failures alone", three, observe(2, refused, broken, timeout), want{true, 3, "mean latency 2s of 3 samples is above 1s"}},
 		{"one failure of three", three, observe(2, 100*ms, 100*ms, timeout), want{reason: "latency 733ms is within 200ms to 1s"}},
-		{"failures pass over", autoscale.Average{N: 2, Failures: autoscale.AsNothing}, observe(2, fast, refused, fast), want{true, 1, "mean latency 50ms of 2 samples is below 200ms"}},
+		{"failures pass over", autoscale.Average{N: 2, Failures: autoscale.Ignore}, observe(2, fast, refused, fast), want{true, 1, "mean latency 50ms of 2 samples is below 200ms"}},
 		{"five by default", autoscale.Average{}, observe(2, slow, slow, slow, slow), want{reason: "4 of 5 samples since the size last changed"}},
 	} {
 		got := tt.rule.Decide(tt.o)
@@ -268,9 +268,9 @@ func FuzzDecide(f *testing.F) {
 			}
 			o.Samples = append(o.Samples, s)
 		}
-		treatment := autoscale.AsTooHigh
+		treatment := autoscale.CountAsHigh
 		if pass {
-			treatment = autoscale.AsNothing
+			treatment = autoscale.Ignore
 		}
 		c := autoscale.Consecutive{Low: time.Duration(low) * ms, High: time.Duration(high) * ms, UpAfter: up, DownAfter: down, Increment: increment, Failures: treatment}
 		a := autoscale.Average{N: up, Low: c.Low, High: c.High, Increment: increment, Failures: treatment}

@@ -196,7 +196,7 @@ func TestASampleFromTheFuture(t *testing.T) {
 // Passed-over samples push the others out.
 func TestPassedOverSamplesPushOutNone(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) {
-		c.Decider = autoscale.Average{N: 5, Failures: autoscale.AsNothing}
+		c.Decider = autoscale.Average{N: 5, Failures: autoscale.Ignore}
 	})
 	for i := range 500 {
 		if i%5 == 0 {
@@ -210,7 +210,7 @@ func TestPassedOverSamplesPushOutNone(t *testing.T) {
 		t.Errorf("Average: 400 of 500 samples too slow: no order; %s", r.a.Status().String())
 	}
 	r = newRig(t, func(c *autoscale.Config) {
-		c.Decider = autoscale.Consecutive{UpAfter: 6, Failures: autoscale.AsNothing}
+		c.Decider = autoscale.Consecutive{UpAfter: 6, Failures: autoscale.Ignore}
 	})
 	for i := range 500 {
 		if i%4 == 0 {
@@ -224,7 +224,7 @@ func TestPassedOverSamplesPushOutNone(t *testing.T) {
 		t.Errorf("Consecutive: no order; %s", r.a.Status().String())
 	}
 	r = newRig(t, func(c *autoscale.Config) { // default lengths: down
-		c.Decider = autoscale.Consecutive{Failures: autoscale.AsNothing}
+		c.Decider = autoscale.Consecutive{Failures: autoscale.Ignore}
 	})
 	r.platform.set(3)
 	for i := range 500 {

@@ -176,9 +176,9 @@ func (l *loader) config(v *values, o Options) autoscale.Config {
 
 // decider returns the rule.
 func (v *values) decider() autoscale.Decider {
-	failures := autoscale.AsTooHigh
-	if v.failuresAsNothing {
-		failures = autoscale.AsNothing
+	failures := autoscale.CountAsHigh
+	if v.ignoreFailures {
+		failures = autoscale.Ignore
 	}
 	if v.average {
 		return autoscale.Average{N: v.averageOf, Low: v.low, High: v.high, Increment: v.increment, Failures: failures}
