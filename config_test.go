@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 func TestValidateReportsAllFaults(t *testing.T) {
 	err := autoscale.Config{
 		Prober:    &autoscale.HTTPProber{URL: "ftp://user:secret@host/x?token=secret", Timeout: -1},
-		Decider:   autoscale.Highest(autoscale.Consecutive{Low: time.Second, High: time.Millisecond}, autoscale.Average{N: -1, Increment: -2}, nil),
+		Decider:   autoscale.Highest(autoscale.Consecutive{Low: time.Second, High: time.Millisecond}, rule.Average{N: -1, Increment: -2}, nil),
 		Scaler:    (*platform)(nil),
 		Min:       autoscale.Daily(time.UTC, map[string]int{"25:00": 1, "9:00": -4}),
 		Max:       autoscale.Fixed(-1),

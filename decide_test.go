@@ -93,31 +93,6 @@ func TestConsecutive(t *testing.T) {
 	}
 }
 
-func TestAverage(t *testing.T) {
-	three := autoscale.Average{N: 3}
-	for _, tt := range []struct {
-		name string
-		rule autoscale.Average
-		o    autoscale.Observation
-		want want
-	}{
-		{"too few", three, observe(2, slow, slow), want{reason: "2 of 3 samples since the size last changed"}},
-		{"too few since the change", three, before(1, observe(2, slow, slow, slow)), want{reason: "2 of 3 samples since the size last changed"}},
-		{"mean 1.1 s", three, observe(2, fast, 200*ms, 200*ms, 2900*ms), want{true, 3, "mean latency 1.1s of 3 samples is above 1s"}},
-		{"mean 1 s", three, observe(2, 500*ms, 500*ms, 2000*ms), want{reason: "latency 1s is within 200ms to 1s"}},
-		{"mean 150 ms", three, observe(2, 50*ms, 50*ms, 350*ms), want{true, 1, "mean latency 150ms of 3 samples is below 200ms"}},
-		{"failures alone", three, observe(2, refused, broken, timeout), want{true, 3, "mean latency 2s of 3 samples is above 1s"}},
-		{"one failure of three", three, observe(2, 100*ms, 100*ms, timeout), want{reason: "latency 733ms is within 200ms to 1s"}},
-		{"failures pass over", autoscale.Average{N: 2, Failures: autoscale.Ignore}, observe(2, fast, refused, fast), want{true, 1, "mean latency 50ms of 2 samples is below 200ms"}},
-		{"five by default", autoscale.Average{}, observe(2, slow, slow, slow, slow), want{reason: "4 of 5 samples since the size last changed"}},
-	} {
-		got := tt.rule.Decide(tt.o)
-		if got.Act != tt.want.act || got.Act && got.Size != tt.want.size || got.Reason.String() != tt.want.reason {
-			t.Errorf("%s: got %t, %d, %q; want %+v", tt.name, got.Act, got.Size, got.Reason, tt.want)
-		}
-	}
-}
-
 func TestHighest(t *testing.T) {
 	wish := func(act bool, size int) autoscale.Decider {
 		return autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision {
@@ -160,7 +135,7 @@ func (*called) Name() string { return "mine" }
 
 func TestHighestTellsOfEach(t *testing.T) {
 	rule := autoscale.Highest(
-		autoscale.Consecutive{}, &autoscale.Average{}, windowed{}, &called{},
+		autoscale.Consecutive{}, &autoscale.Consecutive{UpAfter: 1}, windowed{}, &called{},
 		autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision { return autoscale.Decision{Act: true, Size: 9} }),
 		autoscale.Highest(autoscale.Consecutive{UpAfter: 1}),
 		struct{ autoscale.Decider }{windowed{}},
@@ -170,7 +145,7 @@ func TestHighestTellsOfEach(t *testing.T) {
 		names = append(names, fmt.Sprint(name, " ", d.Act, " ", d.Size))
 	})
 	want := []string{
-		"Consecutive false 6", "Average false 0", "windowed false 0", "mine false 0", "DeciderFunc true 9", "Highest true 6",
+		"Consecutive false 6", "Consecutive true 6", "windowed false 0", "mine false 0", "DeciderFunc true 9", "Highest true 6",
 		"windowed false 0",
 	}
 	if !slices.Equal(names, want) {
@@ -268,25 +243,19 @@ func FuzzDecide(f *testing.F) {
 			}
 			o.Samples = append(o.Samples, s)
 		}
-		treatment := autoscale.CountAsHigh
+		policy := autoscale.CountAsHigh
 		if pass {
-			treatment = autoscale.Ignore
+			policy = autoscale.Ignore
 		}
-		c := autoscale.Consecutive{Low: time.Duration(low) * ms, High: time.Duration(high) * ms, UpAfter: up, DownAfter: down, Increment: increment, Failures: treatment}
-		a := autoscale.Average{N: up, Low: c.Low, High: c.High, Increment: increment, Failures: treatment}
-		for _, d := range []interface {
-			autoscale.Decider
-			Validate() error
-		}{c, a, autoscale.Highest(c, a).(interface {
-			autoscale.Decider
-			Validate() error
-		})} {
+		c := autoscale.Consecutive{Low: time.Duration(low) * ms, High: time.Duration(high) * ms, UpAfter: up, DownAfter: down, Increment: increment, Failures: policy}
+		twice := autoscale.Highest(c, autoscale.Consecutive{UpAfter: down, DownAfter: up, Increment: increment, Failures: policy})
+		for _, d := range []autoscale.Decider{c, twice} {
 			got := d.Decide(o)
 			if got.Size < 0 {
 				t.Fatalf("%+v wishes %d processes", d, got.Size)
 			}
 			_ = got.Reason.String()
-			if d.Validate() != nil {
+			if d.(autoscale.Validator).Validate() != nil {
 				continue
 			}
 			worse := o
@@ -294,9 +263,26 @@ func FuzzDecide(f *testing.F) {
 				Time: start.Add(time.Hour), Failure: autoscale.Timeout, Latency: time.Hour, Signals: autoscale.SignalLatency,
 			})
 			after := d.Decide(worse)
-			if _, isAverage := d.(autoscale.Average); !isAverage && got.Act && got.Size > size && high >= 0 && !(after.Act && after.Size >= got.Size) {
+			if got.Act && got.Size > size && high >= 0 && !(after.Act && after.Size >= got.Size) {
 				t.Fatalf("%+v wishes %d, and after one more timeout %+v", d, got.Size, after)
 			}
 		}
 	})
+}
+
+// A rule that shrinks slowly is told when the size was last raised.
+func TestObservationSaysWhenItWasRaised(t *testing.T) {
+	var seen []time.Duration
+	sizes := []int{2, 3, 2, 2}
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Decider = autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+			seen = append(seen, o.Now.Sub(o.Added))
+			return autoscale.Decision{Act: true, Size: sizes[len(seen)-1]}
+		})
+	})
+	r.ticks(4)
+	// From 1 to 2 to 3, and back to 2: the rises are in the first and the second tick.
+	if want := []time.Duration{30 * time.Second, 30 * time.Second, time.Minute}; !slices.Equal(seen[1:], want) {
+		t.Errorf("got %v, want %v", seen[1:], want)
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 type nilErr struct{ inner error }
@@ -196,7 +197,7 @@ func TestASampleFromTheFuture(t *testing.T) {
 // Passed-over samples push the others out.
 func TestPassedOverSamplesPushOutNone(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) {
-		c.Decider = autoscale.Average{N: 5, Failures: autoscale.Ignore}
+		c.Decider = rule.Average{N: 5, Failures: autoscale.Ignore}
 	})
 	for i := range 500 {
 		if i%5 == 0 {
@@ -241,7 +242,7 @@ func TestPassedOverSamplesPushOutNone(t *testing.T) {
 }
 
 func TestMaintenanceIsNoMeasurement(t *testing.T) {
-	r := newRig(t, func(c *autoscale.Config) { c.Decider = autoscale.Average{} })
+	r := newRig(t, func(c *autoscale.Config) { c.Decider = rule.Average{} })
 	r.platform.maint = true
 	r.gauge.fails(autoscale.ServerError)
 	r.ticks(20)

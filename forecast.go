@@ -11,7 +11,7 @@ import (
 // time of day yesterday and of a week ago: the lower of the two where both are
 // known, so that one day's peak does not bind the next. It only ever raises.
 //
-// It suits a rule that measures how many processes the load needs, as [Demand]
+// It suits a rule that measures how many processes the load needs, as rule.TargetTracking
 // does; a rule that adds and removes one at a time learns its own delay.
 type Forecast struct {
 	// Share is how much of what was wished is kept as the floor, from 0, no

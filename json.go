@@ -41,7 +41,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if e.Decision.Act {
 		out.Wish = &e.Decision.Size
 	}
-	if e.Decision.Reason != (Reason{}) {
+	if !e.Decision.Reason.IsZero() {
 		out.Reason = e.Decision.Reason.String()
 	}
 	if e.Limit != NotLimited {
@@ -101,7 +101,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	if s.Wish.Act {
 		out.Wish = &s.Wish.Size
 	}
-	if s.Decision.Reason != (Reason{}) {
+	if !s.Decision.Reason.IsZero() {
 		out.Reason = s.Decision.Reason.String()
 	}
 	if s.Limit != NotLimited {

@@ -1,6 +1,10 @@
 package autoscale
 
-import "time"
+import (
+	"time"
+
+	"github.com/autoscalebot/autoscale/internal/measure"
+)
 
 // circumstances are what bends a wish.
 type circumstances struct {
@@ -152,8 +156,8 @@ func (c *circumstances) atMost(b *bending, up bool, n int, by Limit, until time.
 	// The distances are not subtracted from the sizes: a wish may be any int.
 	switch {
 	case n < 0:
-	case up && b.size > plus(c.size, n):
-		b.to(by, plus(c.size, n), until)
+	case up && b.size > measure.Plus(c.size, n):
+		b.to(by, measure.Plus(c.size, n), until)
 	case !up && b.size < c.size-n:
 		b.to(by, c.size-n, until)
 	}

@@ -256,15 +256,9 @@ func (e storedEvent) event(name string, at func(time.Time) time.Time) Event {
 	}
 }
 
-// stored returns d without what JSON cannot hold.
+// stored returns d as it is saved.
 func (d Decision) stored() Decision {
-	for _, f := range []*float64{&d.Reason.Seen, &d.Reason.Low, &d.Reason.High} {
-		if *f-*f != 0 {
-			*f = 0
-		}
-	}
-	d.Reason.Code = ReasonCode(cut(string(d.Reason.Code)))
-	d.Reason.Text = cut(d.Reason.Text)
+	d.Reason = d.Reason.stored()
 	return d
 }
 

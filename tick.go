@@ -135,9 +135,9 @@ func (r *report) again(s *state) bool {
 func (r *report) reason(from int) Reason {
 	switch r.limit {
 	case LimitOutside:
-		return Reason{Code: ReasonOutside, Seen: float64(from), Low: float64(r.min), High: float64(r.max)}
+		return Reason{ReasonOutside, outside{from, r.min, r.max}}
 	case LimitOverride:
-		return Reason{Code: ReasonOverride, Text: r.command.String()}
+		return Reason{ReasonOverride, ReasonText(r.command.String())}
 	}
 	return r.wish.Reason
 }

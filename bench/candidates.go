@@ -10,6 +10,7 @@ import (
 	"github.com/autoscalebot/autoscale/bench/hpa"
 	"github.com/autoscalebot/autoscale/bench/kpa"
 	"github.com/autoscalebot/autoscale/bench/rules"
+	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/sim"
 )
 
@@ -59,7 +60,7 @@ type world struct {
 // demand is autoscale inside the service, by the requests that it measures.
 func demand(target float64) autoscale.Config {
 	return autoscale.Config{
-		Decider:  autoscale.Demand{Slots: slots, Target: target},
+		Decider:  rule.TargetTracking{Concurrency: slots, Target: target},
 		Interval: 5 * time.Second,
 		Max:      unbounded,
 	}
@@ -104,15 +105,15 @@ func candidates() (list []candidate) {
 	list = append(list, variants()...)
 	for _, e := range []struct {
 		setting string
-		rule    autoscale.Exceedance
+		rule    rule.MOfN
 	}{
-		{"defaults", autoscale.Exceedance{}},
-		{"margin 200 ms", autoscale.Exceedance{Margin: 200 * time.Millisecond}},
-		{"margin 300 ms", autoscale.Exceedance{Margin: 300 * time.Millisecond}},
-		{"quiet below 0.10", autoscale.Exceedance{Quiet: .10}},
-		{"quiet below 0.20", autoscale.Exceedance{Quiet: .20}},
-		{"quiet below 0.25", autoscale.Exceedance{Quiet: .25}},
-		{"quiet below 0.30", autoscale.Exceedance{Quiet: .30}},
+		{"defaults", rule.MOfN{}},
+		{"margin 200 ms", rule.MOfN{Margin: 200 * time.Millisecond}},
+		{"margin 300 ms", rule.MOfN{Margin: 300 * time.Millisecond}},
+		{"quiet below 0.10", rule.MOfN{QuietShare: .10}},
+		{"quiet below 0.20", rule.MOfN{QuietShare: .20}},
+		{"quiet below 0.25", rule.MOfN{QuietShare: .25}},
+		{"quiet below 0.30", rule.MOfN{QuietShare: .30}},
 	} {
 		add(own, heartbeat, e.setting, func(world) sim.Controller {
 			return sim.Autoscaler(autoscale.Config{Decider: e.rule, Interval: 5 * time.Second, Max: unbounded}, sim.Signals{})
@@ -168,7 +169,7 @@ func variants() (list []candidate) {
 	without := func(s autoscale.Signals) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) { cfg.Decider = blind{cfg.Decider, s} }
 	}
-	rule := func(d autoscale.Demand) func(*autoscale.Config) {
+	rule := func(d rule.TargetTracking) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) { cfg.Decider = d }
 	}
 	add("nothing left out", board, func(*autoscale.Config) {})
@@ -182,25 +183,25 @@ func variants() (list []candidate) {
 	add("every 30 s", board, func(cfg *autoscale.Config) { cfg.Interval = 30 * time.Second })
 	highest := func(window time.Duration) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) {
-			cfg.Decider = autoscale.Demand{Slots: slots, Target: target, Fade: -1}
+			cfg.Decider = rule.TargetTracking{Concurrency: slots, Target: target, Decay: -1}
 			cfg.Stabilization.Down = window
 		}
 	}
 	add("measured over 10 s", sim.Signals{Traffic: true, Window: 10 * time.Second}, func(*autoscale.Config) {})
-	add("fades in 1 min", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: time.Minute}))
-	add("fades in 6 min", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: 6 * time.Minute}))
-	add("down at once", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: -1}))
+	add("fades in 1 min", board, rule(rule.TargetTracking{Concurrency: slots, Target: target, Decay: time.Minute}))
+	add("fades in 6 min", board, rule(rule.TargetTracking{Concurrency: slots, Target: target, Decay: 6 * time.Minute}))
+	add("down at once", board, rule(rule.TargetTracking{Concurrency: slots, Target: target, Decay: -1}))
 	add("the highest of 1 min, not fading", board, highest(time.Minute))
 	add("the highest of 5 min, not fading", board, highest(5*time.Minute))
 	add("forecast of 80 %", board, func(cfg *autoscale.Config) { cfg.Forecast = autoscale.Forecast{Share: .8} })
 	add("tolerance of 10 %", board, func(cfg *autoscale.Config) { cfg.Tolerance = .1 })
-	add("slots not known (utilization), ideal view", measured, rule(autoscale.Demand{Target: target}))
-	add("slots wrong: 4 for 2", board, rule(autoscale.Demand{Slots: 4, Target: target}))
-	add("slots wrong: 1 for 2", board, rule(autoscale.Demand{Slots: 1, Target: target}))
+	add("slots not known (utilization), ideal view", measured, rule(rule.TargetTracking{Target: target}))
+	add("slots wrong: 4 for 2", board, rule(rule.TargetTracking{Concurrency: 4, Target: target}))
+	add("slots wrong: 1 for 2", board, rule(rule.TargetTracking{Concurrency: 1, Target: target}))
 	add("board published every 5 s", sim.Signals{View: sim.DeployedView, Board: &sim.Board{Interval: 5 * time.Second}}, func(*autoscale.Config) {})
 	add("board away for 5 minutes each hour", failing(), func(*autoscale.Config) {})
 	add("slots wrong, and not learned", board, func(cfg *autoscale.Config) {
-		cfg.Decider = blind{autoscale.Demand{Slots: 4, Target: target}, autoscale.SignalQueueTime}
+		cfg.Decider = blind{rule.TargetTracking{Concurrency: 4, Target: target}, autoscale.SignalQueueTime}
 	})
 	return list
 }
