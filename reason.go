@@ -126,7 +126,7 @@ type streak struct {
 }
 
 func (s streak) String() string {
-	latency := names.Duration(s.latency)
+	latency := names.Duration(max(s.latency, 0)) // a Prober may say anything of a failure
 	switch {
 	case s.level == justRight:
 		return fmt.Sprintf("latency %s is within %s to %s", latency, limitText(s.low), limitText(s.high))

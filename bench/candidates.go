@@ -16,10 +16,10 @@ import (
 
 // The families that the fronts are compared of.
 const (
-	ours        = "autoscale Demand, board"
-	oneShare    = "autoscale Demand, one share"
-	idealView   = "autoscale Demand, ideal view"
-	heartbeat   = "autoscale Exceedance"
+	ours        = "autoscale target tracking, board"
+	oneShare    = "autoscale target tracking, one share"
+	idealView   = "autoscale target tracking, ideal view"
+	heartbeat   = "autoscale M of N"
 	kubernetes  = "Kubernetes HPA"
 	knative     = "Knative KPA"
 	heroku      = "Heroku p95"
@@ -169,7 +169,7 @@ func variants() (list []candidate) {
 	without := func(s autoscale.Signals) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) { cfg.Decider = blind{cfg.Decider, s} }
 	}
-	rule := func(d rule.TargetTracking) func(*autoscale.Config) {
+	tracking := func(d rule.TargetTracking) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) { cfg.Decider = d }
 	}
 	add("nothing left out", board, func(*autoscale.Config) {})
@@ -188,19 +188,19 @@ func variants() (list []candidate) {
 		}
 	}
 	add("measured over 10 s", sim.Signals{Traffic: true, Window: 10 * time.Second}, func(*autoscale.Config) {})
-	add("fades in 1 min", board, rule(rule.TargetTracking{Concurrency: slots, Target: target, Decay: time.Minute}))
-	add("fades in 6 min", board, rule(rule.TargetTracking{Concurrency: slots, Target: target, Decay: 6 * time.Minute}))
-	add("down at once", board, rule(rule.TargetTracking{Concurrency: slots, Target: target, Decay: -1}))
-	add("the highest of 1 min, not fading", board, highest(time.Minute))
-	add("the highest of 5 min, not fading", board, highest(5*time.Minute))
+	add("decays in 1 min", board, tracking(rule.TargetTracking{Concurrency: slots, Target: target, Decay: time.Minute}))
+	add("decays in 6 min", board, tracking(rule.TargetTracking{Concurrency: slots, Target: target, Decay: 6 * time.Minute}))
+	add("down at once", board, tracking(rule.TargetTracking{Concurrency: slots, Target: target, Decay: -1}))
+	add("the highest of 1 min, not decaying", board, highest(time.Minute))
+	add("the highest of 5 min, not decaying", board, highest(5*time.Minute))
 	add("forecast of 80 %", board, func(cfg *autoscale.Config) { cfg.Forecast = autoscale.Forecast{Share: .8} })
 	add("tolerance of 10 %", board, func(cfg *autoscale.Config) { cfg.Tolerance = .1 })
-	add("slots not known (utilization), ideal view", measured, rule(rule.TargetTracking{Target: target}))
-	add("slots wrong: 4 for 2", board, rule(rule.TargetTracking{Concurrency: 4, Target: target}))
-	add("slots wrong: 1 for 2", board, rule(rule.TargetTracking{Concurrency: 1, Target: target}))
+	add("concurrency not known (utilization), ideal view", measured, tracking(rule.TargetTracking{Target: target}))
+	add("concurrency wrong: 4 for 2", board, tracking(rule.TargetTracking{Concurrency: 4, Target: target}))
+	add("concurrency wrong: 1 for 2", board, tracking(rule.TargetTracking{Concurrency: 1, Target: target}))
 	add("board published every 5 s", sim.Signals{View: sim.DeployedView, Board: &sim.Board{Interval: 5 * time.Second}}, func(*autoscale.Config) {})
 	add("board away for 5 minutes each hour", failing(), func(*autoscale.Config) {})
-	add("slots wrong, and not learned", board, func(cfg *autoscale.Config) {
+	add("concurrency wrong, and not learned", board, func(cfg *autoscale.Config) {
 		cfg.Decider = blind{rule.TargetTracking{Concurrency: 4, Target: target}, autoscale.SignalQueueTime}
 	})
 	return list
@@ -237,14 +237,6 @@ func (b blind) Decide(o autoscale.Observation) autoscale.Decision {
 	o.Samples = samples
 	return b.Decider.Decide(o)
 }
-
-// Window and Samples are those of the decider within.
-
-func (b blind) Window() time.Duration {
-	return b.Decider.(interface{ Window() time.Duration }).Window()
-}
-
-func (b blind) Samples() int { return b.Decider.(interface{ Samples() int }).Samples() }
 
 // pick returns the candidates whose name matches.
 func pick(list []candidate, only *regexp.Regexp) (out []candidate) {

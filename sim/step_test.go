@@ -23,12 +23,6 @@ type order struct {
 	size int
 }
 
-func (o *ordering) Window() time.Duration {
-	return o.Decider.(interface{ Window() time.Duration }).Window()
-}
-
-func (o *ordering) Samples() int { return o.Decider.(interface{ Samples() int }).Samples() }
-
 func (o *ordering) Decide(v autoscale.Observation) autoscale.Decision {
 	// The size that is now was ordered after the look before.
 	if n := len(o.seen); n > 0 {

@@ -21,9 +21,9 @@ func (u unqueued) Decide(o autoscale.Observation) autoscale.Decision {
 	return u.Decider.Decide(o)
 }
 
-// TestDemandLearnsSlots tells rule.TargetTracking of twice the slots that there are.
+// TestTargetTrackingLearnsConcurrency sets twice the concurrency that the processes have.
 // The numbers are those of one seed, with room around them.
-func TestDemandLearnsSlots(t *testing.T) {
+func TestTargetTrackingLearnsConcurrency(t *testing.T) {
 	load, err := sim.Day(200, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -45,10 +45,10 @@ func TestDemandLearnsSlots(t *testing.T) {
 	right, wrong := run(rule.TargetTracking{Concurrency: 2}), run(rule.TargetTracking{Concurrency: 4})
 	blind := run(unqueued{rule.TargetTracking{Concurrency: 4}})
 	if right.BadShare > 0.04 || right.CostRatio > 1.3 {
-		t.Errorf("told the slots: %.3f over at %.2f", right.BadShare, right.CostRatio)
+		t.Errorf("the right concurrency: %.3f over at %.2f", right.BadShare, right.CostRatio)
 	}
 	if wrong.BadShare > 0.12 || wrong.CostRatio > 1.3 {
-		t.Errorf("told twice the slots: %.3f over at %.2f", wrong.BadShare, wrong.CostRatio)
+		t.Errorf("twice the concurrency: %.3f over at %.2f", wrong.BadShare, wrong.CostRatio)
 	}
 	if blind.BadShare < 0.6 {
 		t.Errorf("and without the queue time only %.3f: this load tests nothing", blind.BadShare)
