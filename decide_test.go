@@ -94,7 +94,7 @@ func TestConsecutive(t *testing.T) {
 }
 
 func TestHighest(t *testing.T) {
-	wish := func(act bool, size int) autoscale.Decider {
+	decide := func(act bool, size int) autoscale.Decider {
 		return autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision {
 			return autoscale.Decision{Act: act, Size: size}
 		})
@@ -106,10 +106,10 @@ func TestHighest(t *testing.T) {
 		size     int
 	}{
 		{"none", nil, false, 0},
-		{"the larger", []autoscale.Decider{wish(true, 7), wish(true, 9), wish(true, 8)}, true, 9},
-		{"one that holds keeps the size", []autoscale.Decider{wish(true, 3), wish(false, 0)}, false, 5},
-		{"one that holds does not keep it from growing", []autoscale.Decider{wish(false, 99), wish(true, 6)}, true, 6},
-		{"all agree to remove", []autoscale.Decider{wish(true, 3), wish(true, 4)}, true, 4},
+		{"the larger", []autoscale.Decider{decide(true, 7), decide(true, 9), decide(true, 8)}, true, 9},
+		{"one that holds keeps the size", []autoscale.Decider{decide(true, 3), decide(false, 0)}, false, 5},
+		{"one that holds does not keep it from growing", []autoscale.Decider{decide(false, 99), decide(true, 6)}, true, 6},
+		{"all agree to remove", []autoscale.Decider{decide(true, 3), decide(true, 4)}, true, 4},
 	} {
 		got := autoscale.Highest(tt.deciders...).Decide(observe(5))
 		if got.Act != tt.act || got.Act && got.Size != tt.size {
@@ -133,7 +133,7 @@ type called struct{ windowed }
 
 func (*called) Name() string { return "mine" }
 
-func TestHighestTellsOfEach(t *testing.T) {
+func TestHighestYieldsEach(t *testing.T) {
 	rule := autoscale.Highest(
 		autoscale.Consecutive{}, &autoscale.Consecutive{UpAfter: 1}, windowed{}, &called{},
 		autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision { return autoscale.Decision{Act: true, Size: 9} }),
@@ -221,9 +221,8 @@ func TestUnwrapPanics(t *testing.T) {
 	}
 }
 
-// FuzzDecide gives the rules any samples: a wish is never negative, a wish to
-// grow needs a sample that was too high, and a sample more that is too high
-// never wishes less.
+// FuzzDecide gives Consecutive any samples. Its recommendation is never negative, and
+// after one more sample that is too high it is never lower.
 func FuzzDecide(f *testing.F) {
 	f.Add([]byte{200, 200, 200, 1, 2, 3}, 2, int64(200), int64(1000), 3, 5, 1, false)
 	f.Add([]byte{0, 255, 254, 253, 252}, math.MaxInt, int64(-1), int64(-1), -1, -1, math.MaxInt, true)
@@ -252,7 +251,7 @@ func FuzzDecide(f *testing.F) {
 		for _, d := range []autoscale.Decider{c, twice} {
 			got := d.Decide(o)
 			if got.Size < 0 {
-				t.Fatalf("%+v wishes %d processes", d, got.Size)
+				t.Fatalf("%+v recommends %d processes", d, got.Size)
 			}
 			_ = got.Reason.String()
 			if d.(autoscale.Validator).Validate() != nil {
@@ -264,13 +263,13 @@ func FuzzDecide(f *testing.F) {
 			})
 			after := d.Decide(worse)
 			if got.Act && got.Size > size && high >= 0 && !(after.Act && after.Size >= got.Size) {
-				t.Fatalf("%+v wishes %d, and after one more timeout %+v", d, got.Size, after)
+				t.Fatalf("%+v recommends %d, and after one more timeout %+v", d, got.Size, after)
 			}
 		}
 	})
 }
 
-// A rule that shrinks slowly is told when the size was last raised.
+// An Observation says when the size was last raised, for rules that shrink slowly.
 func TestObservationSaysWhenItWasRaised(t *testing.T) {
 	var seen []time.Duration
 	sizes := []int{2, 3, 2, 2}

@@ -68,7 +68,7 @@ const ageMost = 2.0
 // or a negative Idle keeps it from 0.
 //
 // It holds if the backlog was not measured within the last minute, and does not come
-// down before DownWindow was measured. It ignores a [autoscale.Failure].
+// down before DownWindow was measured. It ignores an [autoscale.Failure].
 //
 // Source: the queue scalers of KEDA.
 type Backlog struct {

@@ -16,7 +16,7 @@
 // If requests can be measured, measure them. They say how much work there is, so that
 // the rule orders as many processes as that takes, at once. A latency says only that
 // there are too few or too many, and only after it has happened: rules on it go step by
-// step. A [autoscale.Failure] of the service counts only in those.
+// step. An [autoscale.Failure] of the service counts only in those.
 //
 // A service with several kinds of work takes the largest size that one of several rules
 // recommends: see [autoscale.Highest].

@@ -67,8 +67,8 @@ func anything(data []byte, size, pending int) autoscale.Observation {
 	return o
 }
 
-// wished is the size that a decision leaves.
-func wished(o autoscale.Observation, d autoscale.Decision) int {
+// sizeAfter is the size that a decision leaves.
+func sizeAfter(o autoscale.Observation, d autoscale.Decision) int {
 	if d.Act {
 		return d.Size
 	}
@@ -131,9 +131,9 @@ type lawful interface {
 	autoscale.Validator
 }
 
-// law checks that a wish is a number of processes, whatever was measured, that
-// its reason can be read, that the same observation gives the same wish and is
-// not written to, and that more load never yields fewer processes.
+// law checks that a recommendation is a number of processes, whatever was measured, and
+// that its reason can be read. The same observation gives the same recommendation and is
+// not written to, and more load never yields fewer processes.
 func law(t *testing.T, r lawful, o autoscale.Observation, at int, factor float64, loads ...aLoad) {
 	t.Helper()
 	if err := r.Validate(); err != nil {
@@ -143,7 +143,7 @@ func law(t *testing.T, r lawful, o autoscale.Observation, at int, factor float64
 	d := r.Decide(o)
 	// One more than there are is always allowed, however many those are.
 	if d.Size < 0 || d.Size > 1_000_000_000 && d.Size-1 > o.Capacity.Desired {
-		t.Fatalf("%T%+v wishes %d processes", r, r, d.Size)
+		t.Fatalf("%T%+v recommends %d processes", r, r, d.Size)
 	}
 	if d.Act && d.Size == o.Capacity.Desired || d.Reason.String() == "" || d.Reason.Code == "" {
 		t.Fatalf("%T%+v: %+v, %q", r, r, d, d.Reason)
@@ -157,9 +157,9 @@ func law(t *testing.T, r lawful, o autoscale.Observation, at int, factor float64
 				continue
 			}
 			higher := more(o, i, factor, l.raise)
-			if e := r.Decide(higher); wished(higher, e) < wished(o, d) {
-				t.Fatalf("%T%+v: with %v times the %s in sample %d (-1: all) it wishes %d instead of %d: %v; %v\n%+v",
-					r, r, factor, l.name, i, wished(higher, e), wished(o, d), d.Reason, e.Reason, o)
+			if e := r.Decide(higher); sizeAfter(higher, e) < sizeAfter(o, d) {
+				t.Fatalf("%T%+v: with %v times the %s in sample %d (-1: all) it recommends %d instead of %d: %v; %v\n%+v",
+					r, r, factor, l.name, i, sizeAfter(higher, e), sizeAfter(o, d), d.Reason, e.Reason, o)
 			}
 		}
 	}

@@ -68,7 +68,7 @@ const (
 // within a tenth. A service that is overloaded from its first probe on teaches a wrong
 // one: set Baseline if that can happen. Until N samples were taken no latency exceeds.
 //
-// A [autoscale.Timeout] always exceeds. MOfN needs [autoscale.SignalLatency]. It skips
+// An [autoscale.Timeout] always exceeds. MOfN needs [autoscale.SignalLatency]. It skips
 // a sample that has neither that nor a failure. Probe every five seconds: at the
 // [autoscale.DefaultInterval] of 30 seconds it takes minutes to see what it would see
 // within half a minute. If the service can measure its requests use [TargetTracking]:

@@ -134,7 +134,7 @@ const (
 // TargetTracking never recommends 0: without load it recommends 1, and if there are no
 // processes and no load it holds. It holds if a signal that it needs was not measured
 // within the last minute. It does not come down before Decay was measured, where a gap
-// of more than a minute counts as one minute. It ignores a [autoscale.Failure].
+// of more than a minute counts as one minute. It ignores an [autoscale.Failure].
 //
 // Tick every 5 or 10 seconds: at the [autoscale.DefaultInterval] of 30 seconds it sees
 // a rise half a minute late. If the size must never fall within some time of a peak, add

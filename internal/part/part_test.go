@@ -1,6 +1,7 @@
 package part_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/autoscalebot/autoscale/internal/part"
@@ -46,14 +47,9 @@ type circular struct{ cat }
 func (c circular) Unwrap() Speaker { return c }
 
 type several struct {
-	cat   // a concrete type, whose methods are promoted
-	Namer // another interface
+	fmt.Stringer // another interface
 	Speaker
 }
-
-func (several) Speak() string { return "" }
-
-type Namer interface{ Nothing() }
 
 type named func() string
 
