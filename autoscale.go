@@ -97,12 +97,13 @@ type Autoscaler struct {
 	store Store // nil: none
 	mail  mailbox
 
-	busy    sync.Mutex // held while a Run or a Tick is under way, which owns what follows
-	checked bool       // fault is known
-	fault   error
-	outbox  outbox
-	health  storeHealth
-	rules   []Recommendation // of the last tick, to be used again
+	busy      sync.Mutex // held while a Run or a Tick is under way, which owns what follows
+	checked   bool       // fault is known
+	fault     error
+	outbox    outbox
+	health    storeHealth
+	rules     []Recommendation // of the last tick, to be used again
+	composite Composite        // the Decider, if it is one
 
 	mu      sync.Mutex // for Status. It is never held during a call to the host's code
 	machine machine

@@ -126,8 +126,7 @@ func BenchmarkDecide(b *testing.B) {
 	o := observe(5, latencies...)
 	for name, d := range map[string]autoscale.Decider{
 		"Consecutive": autoscale.Consecutive{DownAfter: 120},
-		"Average":     autoscale.Average{N: 120},
-		"Highest":     autoscale.Highest(autoscale.Consecutive{DownAfter: 120}, autoscale.Average{N: 120}),
+		"Highest":     autoscale.Highest(autoscale.Consecutive{DownAfter: 120}, autoscale.Consecutive{}),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

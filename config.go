@@ -27,9 +27,9 @@ const (
 // take seconds at times, however often it is asked.
 const leastTimeout = 10 * time.Second
 
-// A Config is what an [Autoscaler] consists of. Prober and Scaler are required;
-// every other field has a default. A part may have a method Validate() error,
-// which is called before the first tick.
+// A Config is what an [Autoscaler] consists of. Prober and Scaler are required. Every
+// other field has a default. A part may be a [Validator], which is called before the
+// first tick.
 type Config struct {
 	// Name is the process type that is scaled, for events, logs and the lease.
 	// Defaults to DefaultName.

@@ -1,9 +1,11 @@
 package autoscale_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,8 +70,8 @@ func TestConsecutive(t *testing.T) {
 		{"just right", autoscale.Consecutive{}, observe(2, slow, slow, fine), want{reason: "latency 500ms is within 200ms to 1s"}},
 		{"high to low", autoscale.Consecutive{DownAfter: 1}, observe(2, slow, slow, fast), want{true, 1, "latency 50ms is below 200ms, 1 time in a row (1 needed)"}},
 		{"failures are high", autoscale.Consecutive{}, observe(2, timeout, refused, broken), want{true, 3, "the service answered with a server error, 3 times in a row (3 needed)"}},
-		{"failures pass over", autoscale.Consecutive{Failures: autoscale.AsNothing}, observe(2, slow, refused, slow, broken, slow), want{true, 3, "latency 2s is above 1s, 3 times in a row (3 needed)"}},
-		{"a timeout never does", autoscale.Consecutive{Failures: autoscale.AsNothing}, observe(2, timeout, timeout, timeout), want{true, 3, "no answer within 1ms, 3 times in a row (3 needed)"}},
+		{"failures pass over", autoscale.Consecutive{Failures: autoscale.Ignore}, observe(2, slow, refused, slow, broken, slow), want{true, 3, "latency 2s is above 1s, 3 times in a row (3 needed)"}},
+		{"a timeout never does", autoscale.Consecutive{Failures: autoscale.Ignore}, observe(2, timeout, timeout, timeout), want{true, 3, "no answer within 1ms, 3 times in a row (3 needed)"}},
 		{"never up", never, observe(2, slow, slow, slow, slow), want{false, 3, "latency 2s is above 1s, 4 times in a row (never enough)"}},
 		{"never down", never, observe(2, fast, fast, fast, fast, fast, fast), want{false, 1, "latency 50ms is below 200ms, 6 times in a row (never enough)"}},
 		{"no upper limit", autoscale.Consecutive{High: -1}, observe(2, slow, slow, slow), want{reason: "latency 2s is within 200ms to no limit"}},
@@ -91,33 +93,8 @@ func TestConsecutive(t *testing.T) {
 	}
 }
 
-func TestAverage(t *testing.T) {
-	three := autoscale.Average{N: 3}
-	for _, tt := range []struct {
-		name string
-		rule autoscale.Average
-		o    autoscale.Observation
-		want want
-	}{
-		{"too few", three, observe(2, slow, slow), want{reason: "2 of 3 samples since the size last changed"}},
-		{"too few since the change", three, before(1, observe(2, slow, slow, slow)), want{reason: "2 of 3 samples since the size last changed"}},
-		{"mean 1.1 s", three, observe(2, fast, 200*ms, 200*ms, 2900*ms), want{true, 3, "mean latency 1.1s of 3 samples is above 1s"}},
-		{"mean 1 s", three, observe(2, 500*ms, 500*ms, 2000*ms), want{reason: "latency 1s is within 200ms to 1s"}},
-		{"mean 150 ms", three, observe(2, 50*ms, 50*ms, 350*ms), want{true, 1, "mean latency 150ms of 3 samples is below 200ms"}},
-		{"failures alone", three, observe(2, refused, broken, timeout), want{true, 3, "mean latency 2s of 3 samples is above 1s"}},
-		{"one failure of three", three, observe(2, 100*ms, 100*ms, timeout), want{reason: "latency 733ms is within 200ms to 1s"}},
-		{"failures pass over", autoscale.Average{N: 2, Failures: autoscale.AsNothing}, observe(2, fast, refused, fast), want{true, 1, "mean latency 50ms of 2 samples is below 200ms"}},
-		{"five by default", autoscale.Average{}, observe(2, slow, slow, slow, slow), want{reason: "4 of 5 samples since the size last changed"}},
-	} {
-		got := tt.rule.Decide(tt.o)
-		if got.Act != tt.want.act || got.Act && got.Size != tt.want.size || got.Reason.String() != tt.want.reason {
-			t.Errorf("%s: got %t, %d, %q; want %+v", tt.name, got.Act, got.Size, got.Reason, tt.want)
-		}
-	}
-}
-
 func TestHighest(t *testing.T) {
-	wish := func(act bool, size int) autoscale.Decider {
+	decide := func(act bool, size int) autoscale.Decider {
 		return autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision {
 			return autoscale.Decision{Act: act, Size: size}
 		})
@@ -129,10 +106,10 @@ func TestHighest(t *testing.T) {
 		size     int
 	}{
 		{"none", nil, false, 0},
-		{"the larger", []autoscale.Decider{wish(true, 7), wish(true, 9), wish(true, 8)}, true, 9},
-		{"one that holds keeps the size", []autoscale.Decider{wish(true, 3), wish(false, 0)}, false, 5},
-		{"one that holds does not keep it from growing", []autoscale.Decider{wish(false, 99), wish(true, 6)}, true, 6},
-		{"all agree to remove", []autoscale.Decider{wish(true, 3), wish(true, 4)}, true, 4},
+		{"the larger", []autoscale.Decider{decide(true, 7), decide(true, 9), decide(true, 8)}, true, 9},
+		{"one that holds keeps the size", []autoscale.Decider{decide(true, 3), decide(false, 0)}, false, 5},
+		{"one that holds does not keep it from growing", []autoscale.Decider{decide(false, 99), decide(true, 6)}, true, 6},
+		{"all agree to remove", []autoscale.Decider{decide(true, 3), decide(true, 4)}, true, 4},
 	} {
 		got := autoscale.Highest(tt.deciders...).Decide(observe(5))
 		if got.Act != tt.act || got.Act && got.Size != tt.size {
@@ -156,22 +133,20 @@ type called struct{ windowed }
 
 func (*called) Name() string { return "mine" }
 
-func TestHighestTellsOfEach(t *testing.T) {
+func TestHighestYieldsEach(t *testing.T) {
 	rule := autoscale.Highest(
-		autoscale.Consecutive{}, &autoscale.Average{}, windowed{}, &called{},
+		autoscale.Consecutive{}, &autoscale.Consecutive{UpAfter: 1}, windowed{}, &called{},
 		autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision { return autoscale.Decision{Act: true, Size: 9} }),
 		autoscale.Highest(autoscale.Consecutive{UpAfter: 1}),
 		struct{ autoscale.Decider }{windowed{}},
 	)
 	var names []string
-	rule.(interface {
-		Each(autoscale.Observation, func(string, autoscale.Decision))
-	}).Each(observe(5, slow), func(name string, d autoscale.Decision) {
+	rule.(autoscale.Composite).Each(observe(5, slow), func(name string, d autoscale.Decision) {
 		names = append(names, fmt.Sprint(name, " ", d.Act, " ", d.Size))
 	})
 	want := []string{
-		"Consecutive false 6", "Average false 0", "windowed false 0", "mine false 0", "DeciderFunc true 9", "Highest true 6",
-		"struct { autoscale.Decider } false 0",
+		"Consecutive false 6", "Consecutive true 6", "windowed false 0", "mine false 0", "DeciderFunc true 9", "Highest true 6",
+		"windowed false 0",
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("got %q, want %q", names, want)
@@ -183,9 +158,71 @@ type windowed struct{}
 func (windowed) Decide(autoscale.Observation) autoscale.Decision { return autoscale.Decision{} }
 func (windowed) Window() time.Duration                           { return time.Minute }
 
-// FuzzDecide gives the rules any samples: a wish is never negative, a wish to
-// grow needs a sample that was too high, and a sample more that is too high
-// never wishes less.
+// unwrapping is a wrapper that says what it wraps, and embeds nothing.
+type unwrapping struct{ inner autoscale.Decider }
+
+func (u unwrapping) Decide(o autoscale.Observation) autoscale.Decision { return u.inner.Decide(o) }
+func (u unwrapping) Unwrap() autoscale.Decider                         { return u.inner }
+
+// hour is a decider that looks back for an hour, and counts what it is shown.
+type hour struct{ shown *int }
+
+func (h hour) Decide(o autoscale.Observation) autoscale.Decision {
+	*h.shown = len(o.Samples)
+	return autoscale.Decision{}
+}
+func (hour) Window() time.Duration { return time.Hour }
+
+// A wrapper around a Decider does not lose the optional methods.
+func TestWrappedDecider(t *testing.T) {
+	for name, wrap := range map[string]func(autoscale.Decider) autoscale.Decider{
+		"an embedded Decider": func(d autoscale.Decider) autoscale.Decider { return struct{ autoscale.Decider }{d} },
+		"a pointer to one":    func(d autoscale.Decider) autoscale.Decider { return &struct{ autoscale.Decider }{d} },
+		"Unwrap":              func(d autoscale.Decider) autoscale.Decider { return unwrapping{d} },
+		"both":                func(d autoscale.Decider) autoscale.Decider { return struct{ autoscale.Decider }{unwrapping{d}} },
+		"in Highest":          func(d autoscale.Decider) autoscale.Decider { return autoscale.Highest(unwrapping{d}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			shown := 0
+			r := newRig(t, func(c *autoscale.Config) { c.Decider = wrap(hour{&shown}) })
+			r.ticks(100)
+			if shown != 100 {
+				t.Errorf("of 100 samples within the window it was shown %d", shown)
+			}
+
+			r = newRig(t, func(c *autoscale.Config) {
+				c.Decider = wrap(autoscale.Highest(autoscale.Consecutive{}, windowed{}))
+			})
+			r.ticks(1)
+			if name != "in Highest" && len(r.a.Status().Last.Rules) != 2 {
+				t.Errorf("Status shows the rules %v, not those of Highest", r.a.Status().Last.Rules)
+			}
+
+			bad := autoscale.Config{
+				Prober: r.gauge, Scaler: r.platform,
+				Decider: wrap(autoscale.Consecutive{Low: time.Second, High: time.Millisecond}),
+			}
+			if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), "Consecutive.Low is 1s") {
+				t.Errorf("Validate returned %v", err)
+			}
+		})
+	}
+}
+
+type unwrapPanics struct{ windowed }
+
+func (unwrapPanics) Unwrap() autoscale.Decider { panic("no") }
+
+// A panic of Unwrap is a fault of the Config.
+func TestUnwrapPanics(t *testing.T) {
+	cfg := autoscale.Config{Prober: &gauge{}, Scaler: &platform{}, Decider: unwrapPanics{}}
+	if err := cfg.Validate(); !errors.Is(err, autoscale.ErrConfig) || !strings.Contains(err.Error(), "Unwrap panicked: no") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// FuzzDecide gives Consecutive any samples. Its recommendation is never negative, and
+// after one more sample that is too high it is never lower.
 func FuzzDecide(f *testing.F) {
 	f.Add([]byte{200, 200, 200, 1, 2, 3}, 2, int64(200), int64(1000), 3, 5, 1, false)
 	f.Add([]byte{0, 255, 254, 253, 252}, math.MaxInt, int64(-1), int64(-1), -1, -1, math.MaxInt, true)
@@ -205,25 +242,19 @@ func FuzzDecide(f *testing.F) {
 			}
 			o.Samples = append(o.Samples, s)
 		}
-		treatment := autoscale.AsTooHigh
+		policy := autoscale.CountAsHigh
 		if pass {
-			treatment = autoscale.AsNothing
+			policy = autoscale.Ignore
 		}
-		c := autoscale.Consecutive{Low: time.Duration(low) * ms, High: time.Duration(high) * ms, UpAfter: up, DownAfter: down, Increment: increment, Failures: treatment}
-		a := autoscale.Average{N: up, Low: c.Low, High: c.High, Increment: increment, Failures: treatment}
-		for _, d := range []interface {
-			autoscale.Decider
-			Validate() error
-		}{c, a, autoscale.Highest(c, a).(interface {
-			autoscale.Decider
-			Validate() error
-		})} {
+		c := autoscale.Consecutive{Low: time.Duration(low) * ms, High: time.Duration(high) * ms, UpAfter: up, DownAfter: down, Increment: increment, Failures: policy}
+		twice := autoscale.Highest(c, autoscale.Consecutive{UpAfter: down, DownAfter: up, Increment: increment, Failures: policy})
+		for _, d := range []autoscale.Decider{c, twice} {
 			got := d.Decide(o)
 			if got.Size < 0 {
-				t.Fatalf("%+v wishes %d processes", d, got.Size)
+				t.Fatalf("%+v recommends %d processes", d, got.Size)
 			}
 			_ = got.Reason.String()
-			if d.Validate() != nil {
+			if d.(autoscale.Validator).Validate() != nil {
 				continue
 			}
 			worse := o
@@ -231,9 +262,26 @@ func FuzzDecide(f *testing.F) {
 				Time: start.Add(time.Hour), Failure: autoscale.Timeout, Latency: time.Hour, Signals: autoscale.SignalLatency,
 			})
 			after := d.Decide(worse)
-			if _, isAverage := d.(autoscale.Average); !isAverage && got.Act && got.Size > size && high >= 0 && !(after.Act && after.Size >= got.Size) {
-				t.Fatalf("%+v wishes %d, and after one more timeout %+v", d, got.Size, after)
+			if got.Act && got.Size > size && high >= 0 && !(after.Act && after.Size >= got.Size) {
+				t.Fatalf("%+v recommends %d, and after one more timeout %+v", d, got.Size, after)
 			}
 		}
 	})
+}
+
+// An Observation says when the size was last raised, for rules that shrink slowly.
+func TestObservationSaysWhenItWasRaised(t *testing.T) {
+	var seen []time.Duration
+	sizes := []int{2, 3, 2, 2}
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Decider = autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+			seen = append(seen, o.Now.Sub(o.Added))
+			return autoscale.Decision{Act: true, Size: sizes[len(seen)-1]}
+		})
+	})
+	r.ticks(4)
+	// From 1 to 2 to 3, and back to 2: the rises are in the first and the second tick.
+	if want := []time.Duration{30 * time.Second, 30 * time.Second, time.Minute}; !slices.Equal(seen[1:], want) {
+		t.Errorf("got %v, want %v", seen[1:], want)
+	}
 }

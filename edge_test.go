@@ -14,6 +14,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/limit"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 type nilErr struct{ inner error }
@@ -197,7 +198,7 @@ func TestASampleFromTheFuture(t *testing.T) {
 // Passed-over samples push the others out.
 func TestPassedOverSamplesPushOutNone(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) {
-		c.Decider = autoscale.Average{N: 5, Failures: autoscale.AsNothing}
+		c.Decider = rule.Average{N: 5, Failures: autoscale.Ignore}
 	})
 	for i := range 500 {
 		if i%5 == 0 {
@@ -211,7 +212,7 @@ func TestPassedOverSamplesPushOutNone(t *testing.T) {
 		t.Errorf("Average: 400 of 500 samples too slow: no order; %s", r.a.Status().String())
 	}
 	r = newRig(t, func(c *autoscale.Config) {
-		c.Decider = autoscale.Consecutive{UpAfter: 6, Failures: autoscale.AsNothing}
+		c.Decider = autoscale.Consecutive{UpAfter: 6, Failures: autoscale.Ignore}
 	})
 	for i := range 500 {
 		if i%4 == 0 {
@@ -225,7 +226,7 @@ func TestPassedOverSamplesPushOutNone(t *testing.T) {
 		t.Errorf("Consecutive: no order; %s", r.a.Status().String())
 	}
 	r = newRig(t, func(c *autoscale.Config) { // default lengths: down
-		c.Decider = autoscale.Consecutive{Failures: autoscale.AsNothing}
+		c.Decider = autoscale.Consecutive{Failures: autoscale.Ignore}
 	})
 	r.platform.set(3)
 	for i := range 500 {
@@ -242,7 +243,7 @@ func TestPassedOverSamplesPushOutNone(t *testing.T) {
 }
 
 func TestMaintenanceIsNoMeasurement(t *testing.T) {
-	r := newRig(t, func(c *autoscale.Config) { c.Decider = autoscale.Average{} })
+	r := newRig(t, func(c *autoscale.Config) { c.Decider = rule.Average{} })
 	r.platform.maint = true
 	r.gauge.fails(autoscale.ServerError)
 	r.ticks(20)

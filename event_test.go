@@ -18,7 +18,7 @@ import (
 var errEOF = io.EOF
 
 func TestEvents(t *testing.T) {
-	reason := autoscale.Reason{Code: autoscale.ReasonTooHigh, Signal: autoscale.SignalLatency, Seen: 2, Low: .2, High: 1, Count: 3, Needed: 3}
+	reason := autoscale.Reason{Code: autoscale.ReasonTooHigh, Detail: autoscale.ReasonText("latency 2s is above 1s, 3 times in a row (3 needed)")}
 	base := autoscale.Event{Time: start, Name: "web", From: 2, To: 2, Min: 1, Max: 3, Decision: autoscale.Decision{Act: true, Size: 3, Reason: reason}}
 	event := func(kind autoscale.EventKind, change func(*autoscale.Event)) autoscale.Event {
 		e := base
@@ -60,7 +60,7 @@ func TestEventJSON(t *testing.T) {
 	berlin := time.FixedZone("CET", 3600)
 	e := autoscale.Event{
 		Kind: autoscale.ScaleFailing, Phase: autoscale.Began, Time: start.In(berlin), Since: start.In(berlin), Name: "web", From: 2, To: 3, Min: 1, Max: 5,
-		Decision: autoscale.Decision{Act: true, Size: 3, Reason: autoscale.Reason{Code: "mine", Text: "because"}},
+		Decision: autoscale.Decision{Act: true, Size: 3, Reason: autoscale.Reason{Code: "mine", Detail: autoscale.ReasonText("because")}},
 		Limit:    limit.ByStep, Count: 3, Err: errors.New("no"),
 		Sample: autoscale.Sample{Time: start, Signals: autoscale.SignalLatency | autoscale.SignalValue, Latency: 1500 * ms, Value: math.NaN(), Failure: autoscale.Timeout},
 	}

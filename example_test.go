@@ -118,27 +118,13 @@ func ExampleConsecutive() {
 	// true 5 latency 700ms is above 500ms, 2 times in a row (2 needed)
 }
 
-func ExampleAverage() {
-	rule := autoscale.Average{N: 2}
-	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	d := rule.Decide(autoscale.Observation{
-		Capacity: autoscale.Capacity{Desired: 4},
-		Samples: []autoscale.Sample{
-			{Time: at, Signals: autoscale.SignalLatency, Latency: 300 * time.Millisecond},
-			{Time: at.Add(time.Second), Signals: autoscale.SignalLatency, Latency: 1900 * time.Millisecond},
-		},
-	})
-	fmt.Println(d.Act, d.Size, d.Reason)
-	// Output: true 5 mean latency 1.1s of 2 samples is above 1s
-}
-
 func ExampleHighest() {
 	byBacklog := autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
 		newest := o.Samples[len(o.Samples)-1]
 		return autoscale.Decision{
 			Act:    true,
 			Size:   int(newest.Backlog/100) + 1,
-			Reason: autoscale.Reason{Code: "backlog", Text: fmt.Sprintf("%.0f jobs wait", newest.Backlog)},
+			Reason: autoscale.Reason{Code: "backlog", Detail: autoscale.ReasonText(fmt.Sprintf("%.0f jobs wait", newest.Backlog))},
 		}
 	})
 	rule := autoscale.Highest(autoscale.Consecutive{}, byBacklog)

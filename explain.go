@@ -105,11 +105,6 @@ func (r Recommendation) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// A Decider that consists of others names the wish of each.
-type eacher interface {
-	Each(o Observation, yield func(rule string, d Decision))
-}
-
 // maxRules bounds the recommendations and the adjustments that are kept.
 const maxRules = 16
 

@@ -2,9 +2,10 @@ package autoscale
 
 import "time"
 
-// maxSamples bounds a history, whatever a decider's window is: at one sample
-// every ten seconds it is more than eleven hours.
-const maxSamples = 4096
+// MaxSamples is the most samples that an [Observation] of an [Autoscaler] has,
+// whatever the decider's window is. At one sample every ten seconds it is more than
+// eleven hours.
+const MaxSamples = 4096
 
 // history keeps the samples that the decider may look at, oldest first.
 type history struct {
@@ -46,7 +47,7 @@ func (h *history) all() []Sample {
 
 func (h *history) stale(i int, now time.Time) bool {
 	left := len(h.samples) - i + 1 // with the one that is added
-	return left > maxSamples || left > h.number && now.Sub(h.samples[i].Time) > h.window
+	return left > MaxSamples || left > h.number && now.Sub(h.samples[i].Time) > h.window
 }
 
 // maxEvents bounds the events that Status shows.

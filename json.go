@@ -43,7 +43,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if e.Decision.Act {
 		out.Recommended = &e.Decision.Size
 	}
-	if e.Decision.Reason != (Reason{}) {
+	if !e.Decision.Reason.IsZero() {
 		out.Reason = e.Decision.Reason.String()
 	}
 	if e.Limit != limit.None {
@@ -103,7 +103,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	if s.Last.Recommendation.Act {
 		out.Recommended = &s.Last.Recommendation.Size
 	}
-	if s.Last.Decision.Reason != (Reason{}) {
+	if !s.Last.Decision.Reason.IsZero() {
 		out.Reason = s.Last.Decision.Reason.String()
 	}
 	if s.Last.Limit != limit.None {

@@ -20,7 +20,7 @@ import (
 // wish is a rule that wishes the newest Value.
 var wish = autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
 	s := o.Samples[len(o.Samples)-1]
-	return autoscale.Decision{Act: true, Size: int(s.Value), Reason: autoscale.Reason{Code: "wished", Text: fmt.Sprintf("%.0f are needed", s.Value)}}
+	return autoscale.Decision{Act: true, Size: int(s.Value), Reason: autoscale.Reason{Code: "wished", Detail: autoscale.ReasonText(fmt.Sprintf("%.0f are needed", s.Value))}}
 })
 
 // newWisher is a rig whose rule wishes what the test says.

@@ -81,9 +81,9 @@ func (t *tick) repeats(m *machine) bool {
 func (t *tick) reason(from int) Reason {
 	switch t.outcome.By {
 	case limit.ByBounds:
-		return Reason{Code: ReasonOutside, Seen: float64(from), Low: float64(t.min), High: float64(t.max)}
+		return Reason{ReasonOutside, outside{from, t.min, t.max}}
 	case limit.ByOverride:
-		return Reason{Code: ReasonOverride, Text: t.command.String()}
+		return Reason{ReasonOverride, ReasonText(t.command.String())}
 	}
 	return t.recommendation.Reason
 }

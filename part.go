@@ -3,32 +3,35 @@ package autoscale
 import (
 	"fmt"
 	"reflect"
+
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// validatePart reports that a part is nil or holds a nil pointer, and what its own
-// Validate reports.
-func validatePart(field string, part any, required bool) (err error) {
-	if part == nil {
+// validatePart reports that a part is nil, an interface that holds a nil
+// pointer or func included, and what its Validate reports, or that of the part it
+// wraps.
+func validatePart[I any](field string, p I, required bool) (err error) {
+	if any(p) == nil {
 		if required {
 			return fmt.Errorf("%s is nil: it is required", field)
 		}
 		return nil
 	}
-	switch v := reflect.ValueOf(part); v.Kind() {
+	switch v := reflect.ValueOf(p); v.Kind() {
 	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan:
 		if v.IsNil() {
-			return fmt.Errorf("%s is a nil %T: give one that was made", field, part)
+			return fmt.Errorf("%s is a nil %T: give one that was made", field, p)
 		}
 	}
-	v, ok := part.(interface{ Validate() error })
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s: its Validate or Unwrap panicked: %v", field, r)
+		}
+	}()
+	v, ok := part.As[Validator](p)
 	if !ok {
 		return nil
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: its Validate panicked: %v", field, p)
-		}
-	}()
 	if err := v.Validate(); err != nil {
 		return fmt.Errorf("%s: %w", field, err)
 	}

@@ -1,6 +1,7 @@
 package autoscale
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func (r *request) parse() (*url.URL, error) {
 }
 
 // within returns how long an answer may take.
-func (r *request) within() time.Duration { return orDefaultTime(r.timeout, DefaultProbeTimeout) }
+func (r *request) within() time.Duration { return cmp.Or(r.timeout, DefaultProbeTimeout) }
 
 // to makes the request for target.
 func (r *request) to(ctx context.Context, target *url.URL) (*http.Request, error) {

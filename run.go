@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // ErrBusy is returned by [Autoscaler.Run] and [Autoscaler.Tick] if another Run or Tick of
@@ -166,12 +167,16 @@ func (a *Autoscaler) check() error {
 		// The host's own methods are asked once. A panic there is a fault of the Config.
 		var window time.Duration
 		var number int
-		err := guard.Do(func() error { window, number = reach(a.cfg.Decider); return nil })
+		err := guard.Do(func() error {
+			window, number = reach(a.cfg.Decider)
+			a.composite, _ = part.As[Composite](a.cfg.Decider)
+			return nil
+		})
 		a.mu.Lock()
 		a.machine.samples.window, a.machine.samples.number = window, number
 		a.mu.Unlock()
 		if err != nil {
-			a.fault = fmt.Errorf("%w: Decider: its Window or Samples: %w", ErrConfig, err)
+			a.fault = fmt.Errorf("%w: Decider: its Window, Samples or Unwrap: %w", ErrConfig, err)
 		}
 	}
 	if a.fault != nil {

@@ -164,14 +164,18 @@ type storedDecision struct {
 
 func (d Decision) stored() storedDecision {
 	out := storedDecision{Act: d.Act, Size: d.Size, Code: ReasonCode(cut(string(d.Reason.Code)))}
-	if d.Reason != (Reason{}) {
+	if d.Reason.Detail != nil {
 		out.Text = cut(d.Reason.String())
 	}
 	return out
 }
 
 func (d storedDecision) decision() Decision {
-	return Decision{Act: d.Act, Size: d.Size, Reason: Reason{Code: d.Code, Text: d.Text}}
+	out := Decision{Act: d.Act, Size: d.Size, Reason: Reason{Code: d.Code}}
+	if d.Text != "" {
+		out.Reason.Detail = ReasonText(d.Text)
+	}
+	return out
 }
 
 type storedOutcome struct {

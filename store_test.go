@@ -15,6 +15,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/limit"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 // registry is what the seats of one process type share, as a table would.
@@ -508,14 +509,14 @@ func TestStateIsBounded(t *testing.T) {
 		c.Elector = s
 		c.Max = autoscale.Fixed(math.MaxInt)
 		c.NotifyDiff = autoscale.Diff{Threshold: 1, Period: 1000 * time.Hour}
-		c.Decider = autoscale.Highest(windowed{}, autoscale.Average{N: 5000}, autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+		c.Decider = autoscale.Highest(windowed{}, rule.Average{N: 5000}, autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
 			flip++
 			if flip%50 == 0 {
 				panic(long)
 			}
 			return autoscale.Decision{
 				Act: true, Size: math.MaxInt/2 + flip%7,
-				Reason: autoscale.Reason{Code: autoscale.ReasonCode(long), Text: long, Seen: math.NaN(), Low: math.Inf(1), High: math.MaxFloat64},
+				Reason: autoscale.Reason{Code: autoscale.ReasonCode(long), Detail: autoscale.ReasonText(long)},
 			}
 		}))
 	})

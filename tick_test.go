@@ -86,7 +86,7 @@ func TestAutoscalebot(t *testing.T) {
 			if got := r.ticks(3); !slices.Equal(got, []int{2}) {
 				t.Errorf("%v: ordered %v, want [2]", f, got)
 			}
-			r = newRig(t, func(c *autoscale.Config) { c.Decider = autoscale.Consecutive{Failures: autoscale.AsNothing} })
+			r = newRig(t, func(c *autoscale.Config) { c.Decider = autoscale.Consecutive{Failures: autoscale.Ignore} })
 			r.gauge.fails(f)
 			want := []int{2}
 			if f != autoscale.Timeout {

@@ -1,6 +1,10 @@
 package autoscale
 
-import "time"
+import (
+	"time"
+
+	"github.com/autoscalebot/autoscale/internal/measure"
+)
 
 // shares are the signals of which a prober may have measured a share.
 const shares = SignalThroughput | SignalArrivals | SignalBusy
@@ -155,9 +159,9 @@ type tally struct {
 
 func (t *tally) add(p Part, span time.Duration, seconds float64) {
 	d := span.Seconds()
-	t.throughput += bounded(p.Throughput) * d
-	t.arrivals += bounded(p.Arrivals) * d
-	t.busy += bounded(p.Busy) * d
+	t.throughput += measure.Bounded(p.Throughput) * d
+	t.arrivals += measure.Bounded(p.Arrivals) * d
+	t.busy += measure.Bounded(p.Busy) * d
 	t.processes += float64(max(p.Processes, 1)) * d
 	t.span += d
 	t.seconds += seconds

@@ -105,8 +105,8 @@ func (a *Autoscaler) decide(o Observation) (d Decision, rules []Recommendation, 
 	defer guard.Catch(&err)
 	d = a.cfg.Decider.Decide(o)
 	rules = a.rules[:0]
-	if each, ok := a.cfg.Decider.(eacher); ok {
-		each.Each(o, func(rule string, d Decision) {
+	if a.composite != nil {
+		a.composite.Each(o, func(rule string, d Decision) {
 			if len(rules) < maxRules {
 				rules = append(rules, Recommendation{rule, d})
 			}

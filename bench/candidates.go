@@ -11,15 +11,16 @@ import (
 	"github.com/autoscalebot/autoscale/bench/kpa"
 	"github.com/autoscalebot/autoscale/bench/rules"
 	"github.com/autoscalebot/autoscale/limit"
+	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/sim"
 )
 
 // The families that the fronts are compared of.
 const (
-	ours        = "autoscale Demand, board"
-	oneShare    = "autoscale Demand, one share"
-	idealView   = "autoscale Demand, ideal view"
-	heartbeat   = "autoscale Exceedance"
+	ours        = "autoscale target tracking, board"
+	oneShare    = "autoscale target tracking, one share"
+	idealView   = "autoscale target tracking, ideal view"
+	heartbeat   = "autoscale M of N"
 	kubernetes  = "Kubernetes HPA"
 	knative     = "Knative KPA"
 	heroku      = "Heroku p95"
@@ -60,7 +61,7 @@ type world struct {
 // demand is autoscale inside the service, by the requests that it measures.
 func demand(target float64) autoscale.Config {
 	return autoscale.Config{
-		Decider:  autoscale.Demand{Slots: slots, Target: target},
+		Decider:  rule.TargetTracking{Concurrency: slots, Target: target},
 		Interval: 5 * time.Second,
 		Max:      unbounded,
 	}
@@ -105,15 +106,15 @@ func candidates() (list []candidate) {
 	list = append(list, variants()...)
 	for _, e := range []struct {
 		setting string
-		rule    autoscale.Exceedance
+		rule    rule.MOfN
 	}{
-		{"defaults", autoscale.Exceedance{}},
-		{"margin 200 ms", autoscale.Exceedance{Margin: 200 * time.Millisecond}},
-		{"margin 300 ms", autoscale.Exceedance{Margin: 300 * time.Millisecond}},
-		{"quiet below 0.10", autoscale.Exceedance{Quiet: .10}},
-		{"quiet below 0.20", autoscale.Exceedance{Quiet: .20}},
-		{"quiet below 0.25", autoscale.Exceedance{Quiet: .25}},
-		{"quiet below 0.30", autoscale.Exceedance{Quiet: .30}},
+		{"defaults", rule.MOfN{}},
+		{"margin 200 ms", rule.MOfN{Margin: 200 * time.Millisecond}},
+		{"margin 300 ms", rule.MOfN{Margin: 300 * time.Millisecond}},
+		{"quiet below 0.10", rule.MOfN{QuietShare: .10}},
+		{"quiet below 0.20", rule.MOfN{QuietShare: .20}},
+		{"quiet below 0.25", rule.MOfN{QuietShare: .25}},
+		{"quiet below 0.30", rule.MOfN{QuietShare: .30}},
 	} {
 		add(own, heartbeat, e.setting, func(world) sim.Controller {
 			return sim.Autoscaler(autoscale.Config{Decider: e.rule, Interval: 5 * time.Second, Max: unbounded}, sim.Signals{})
@@ -169,7 +170,7 @@ func variants() (list []candidate) {
 	without := func(s autoscale.Signals) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) { cfg.Decider = blind{cfg.Decider, s} }
 	}
-	rule := func(d autoscale.Demand) func(*autoscale.Config) {
+	tracking := func(d rule.TargetTracking) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) { cfg.Decider = d }
 	}
 	add("nothing left out", board, func(*autoscale.Config) {})
@@ -183,19 +184,19 @@ func variants() (list []candidate) {
 	add("every 30 s", board, func(cfg *autoscale.Config) { cfg.Interval = 30 * time.Second })
 	highest := func(window time.Duration) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) {
-			cfg.Decider = autoscale.Demand{Slots: slots, Target: target, Fade: -1}
+			cfg.Decider = rule.TargetTracking{Concurrency: slots, Target: target, Decay: -1}
 			cfg.Limits.Down.Stabilization = window
 		}
 	}
 	add("measured over 10 s", windowed(10*time.Second), func(*autoscale.Config) {})
-	add("fades in 1 min", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: time.Minute}))
-	add("fades in 6 min", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: 6 * time.Minute}))
-	add("down at once", board, rule(autoscale.Demand{Slots: slots, Target: target, Fade: -1}))
-	add("the highest of 1 min, not fading", board, highest(time.Minute))
-	add("the highest of 5 min, not fading", board, highest(5*time.Minute))
+	add("decays in 1 min", board, tracking(rule.TargetTracking{Concurrency: slots, Target: target, Decay: time.Minute}))
+	add("decays in 6 min", board, tracking(rule.TargetTracking{Concurrency: slots, Target: target, Decay: 6 * time.Minute}))
+	add("down at once", board, tracking(rule.TargetTracking{Concurrency: slots, Target: target, Decay: -1}))
+	add("the highest of 1 min, not decaying", board, highest(time.Minute))
+	add("the highest of 5 min, not decaying", board, highest(5*time.Minute))
 	add("forecast of 80 %", board, func(cfg *autoscale.Config) { cfg.Limits.Forecast = limit.Forecast{Share: .8} })
 	// What keeps the size still, each without the tolerance of the rule.
-	eager := autoscale.Demand{Slots: slots, Target: target, Tolerance: -1}
+	eager := rule.TargetTracking{Concurrency: slots, Target: target, Tolerance: -1}
 	still := func(change func(*autoscale.Config)) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) {
 			cfg.Decider = eager
@@ -204,7 +205,7 @@ func variants() (list []candidate) {
 	}
 	add("no tolerance", board, still(func(*autoscale.Config) {}))
 	for _, tolerance := range []float64{.05, .1, .2} {
-		add(fmt.Sprintf("tolerance of %.0f %%", 100*tolerance), board, rule(autoscale.Demand{Slots: slots, Target: target, Tolerance: tolerance}))
+		add(fmt.Sprintf("tolerance of %.0f %%", 100*tolerance), board, tracking(rule.TargetTracking{Concurrency: slots, Target: target, Tolerance: tolerance}))
 	}
 	add("no tolerance, highest of 5 min", board, still(func(cfg *autoscale.Config) { cfg.Limits.Down.Stabilization = 5 * time.Minute }))
 	add("no tolerance, at rest for a boot", board, still(func(cfg *autoscale.Config) {
@@ -214,15 +215,15 @@ func variants() (list []candidate) {
 		cfg.Limits.Down.Step, cfg.Limits.Down.Cooldown = 1, time.Minute
 	}))
 	add("no tolerance, down after 5 min", board, still(func(cfg *autoscale.Config) { cfg.Limits.Down.Cooldown = 5 * time.Minute }))
-	add("slots not known (utilization), ideal view", measured, rule(autoscale.Demand{Target: target}))
-	add("slots wrong: 4 for 2", board, rule(autoscale.Demand{Slots: 4, Target: target}))
-	add("slots wrong: 1 for 2", board, rule(autoscale.Demand{Slots: 1, Target: target}))
+	add("concurrency not known (utilization), ideal view", measured, tracking(rule.TargetTracking{Target: target}))
+	add("concurrency wrong: 4 for 2", board, tracking(rule.TargetTracking{Concurrency: 4, Target: target}))
+	add("concurrency wrong: 1 for 2", board, tracking(rule.TargetTracking{Concurrency: 1, Target: target}))
 	add("board published every 5 s", sim.Signals{View: sim.DeployedView, Board: &sim.Board{Interval: 5 * time.Second}}, func(*autoscale.Config) {})
 	add("board away for 5 minutes each hour", failing(), func(*autoscale.Config) {})
 	add("no metrics for 2 minutes each 20", gaps(), func(*autoscale.Config) {})
 	add("another leader every 5 minutes", leaders(), func(*autoscale.Config) {})
-	add("slots wrong, and not learned", board, func(cfg *autoscale.Config) {
-		cfg.Decider = blind{autoscale.Demand{Slots: 4, Target: target}, autoscale.SignalQueueTime}
+	add("concurrency wrong, and not learned", board, func(cfg *autoscale.Config) {
+		cfg.Decider = blind{rule.TargetTracking{Concurrency: 4, Target: target}, autoscale.SignalQueueTime}
 	})
 	return list
 }
@@ -274,14 +275,6 @@ func (b blind) Decide(o autoscale.Observation) autoscale.Decision {
 	o.Samples = samples
 	return b.Decider.Decide(o)
 }
-
-// Window and Samples are those of the decider within.
-
-func (b blind) Window() time.Duration {
-	return b.Decider.(interface{ Window() time.Duration }).Window()
-}
-
-func (b blind) Samples() int { return b.Decider.(interface{ Samples() int }).Samples() }
 
 // pick returns the candidates whose name matches.
 func pick(list []candidate, only *regexp.Regexp) (out []candidate) {

@@ -37,7 +37,7 @@ func TestRun(t *testing.T) {
 		t.Helper()
 		s, err := parse([]string{
 			"-traces", dir, "-seeds", "2", "-peak", "5", "-workers", "3", "-out", dir,
-			"-only", "board [67]0|share [67]0|view [67]0|true.*[67]0|HPA [67]0|KPA [67]0|clairvoyant [5678]|nothing left|Exceedance def|Consecutive|Heroku p95 500|AWS.*60|Judo.*200|HireFire.*500|React 65|static",
+			"-only", "board [67]0|share [67]0|view [67]0|true.*[67]0|HPA [67]0|KPA [67]0|clairvoyant [5678]|nothing left|M of N def|Consecutive|Heroku p95 500|AWS.*60|Judo.*200|HireFire.*500|React 65|static",
 		})
 		if err != nil {
 			t.Fatal(err)

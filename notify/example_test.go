@@ -20,7 +20,7 @@ import (
 var event = autoscale.Event{
 	Kind: autoscale.Scaled, Time: time.Date(2026, time.November, 23, 9, 0, 0, 0, time.UTC),
 	Name: "web", From: 1, To: 2, Min: 1, Max: 3,
-	Decision: autoscale.Decision{Act: true, Size: 2, Reason: autoscale.Reason{Text: "the queue is long"}},
+	Decision: autoscale.Decision{Act: true, Size: 2, Reason: autoscale.Reason{Detail: autoscale.ReasonText("the queue is long")}},
 }
 
 // receive starts a server that prints what it gets.

@@ -54,7 +54,7 @@ func attrs(e autoscale.Event) []slog.Attr {
 	add(e.Phase != autoscale.Occurred, slog.String("phase", e.Phase.String()))
 	add(e.Decision.Act, slog.Int("recommended", e.Decision.Size))
 	add(reason.Code != "", slog.String("reason_code", string(reason.Code)))
-	add(reason != autoscale.Reason{}, slog.String("reason", reason.String()))
+	add(!reason.IsZero(), slog.String("reason", reason.String()))
 	add(e.Limit != limit.None, slog.String("limit", e.Limit.String()))
 	add(!e.Until.IsZero(), slog.Time("until", e.Until))
 	add(!e.Since.IsZero(), slog.Time("since", e.Since))

@@ -28,7 +28,7 @@ func scaled() autoscale.Event {
 	return autoscale.Event{
 		Kind: autoscale.Scaled, Time: nine, Name: "web", From: 1, To: 2, Min: 1, Max: 3,
 		Decision: autoscale.Decision{Act: true, Size: 2, Reason: autoscale.Reason{
-			Code: autoscale.ReasonTooHigh, Signal: autoscale.SignalLatency, Seen: 1.25, Low: 0.2, High: 1, Count: 3, Needed: 3,
+			Code: autoscale.ReasonTooHigh, Detail: autoscale.ReasonText("latency 1.25s is above 1s, 3 times in a row (3 needed)"),
 		}},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/limit"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 // check looks at what settings say together. It passes over what could not be read.
@@ -179,12 +180,12 @@ func (l *loader) config(v *values, o Options) autoscale.Config {
 
 // decider returns the rule.
 func (v *values) decider() autoscale.Decider {
-	failures := autoscale.AsTooHigh
-	if v.failuresAsNothing {
-		failures = autoscale.AsNothing
+	failures := autoscale.CountAsHigh
+	if v.ignoreFailures {
+		failures = autoscale.Ignore
 	}
 	if v.average {
-		return autoscale.Average{N: v.averageOf, Low: v.low, High: v.high, Increment: v.increment, Failures: failures}
+		return rule.Average{N: v.averageOf, Low: v.low, High: v.high, Increment: v.increment, Failures: failures}
 	}
 	return autoscale.Consecutive{Low: v.low, High: v.high, UpAfter: v.upAfter, DownAfter: v.downAfter, Increment: v.increment, Failures: failures}
 }

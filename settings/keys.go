@@ -20,7 +20,7 @@ type values struct {
 	upAfter, downAfter int
 	averageOf          int
 	increment          int
-	failuresAsNothing  bool
+	ignoreFailures     bool
 
 	zone                      *time.Location
 	max, min                  autoscale.Schedule
@@ -154,7 +154,7 @@ var keys = []key{
 		name: "COUNT_FAILURES_AS", initial: "too_high",
 		field: "Consecutive.Failures",
 		doc:   "What a refused connection or a server error counts as: too_high, or nothing, which passes it over. A timeout is always too high.",
-		read:  choice("too_high", "nothing", func(v *values) *bool { return &v.failuresAsNothing }),
+		read:  choice("too_high", "nothing", func(v *values) *bool { return &v.ignoreFailures }),
 	},
 	{
 		heading: "How many processes there may be",

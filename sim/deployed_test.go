@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/sim"
 )
 
@@ -289,7 +290,7 @@ func TestDeployedScaledDown(t *testing.T) {
 // are those of the other views.
 func TestDeployedDeterministic(t *testing.T) {
 	auto := func(signals sim.Signals) sim.Options {
-		c := sim.Autoscaler(autoscale.Config{Decider: autoscale.Demand{Slots: 2}, Max: autoscale.Fixed(50), Interval: 5 * time.Second}, signals)
+		c := sim.Autoscaler(autoscale.Config{Decider: rule.TargetTracking{Concurrency: 2}, Max: autoscale.Fixed(50), Interval: 5 * time.Second}, signals)
 		return sim.Options{Load: steady(t, 60, time.Hour), Controller: c, Utilization: .6, Seed: 3, Service: sim.Service{MTBF: 10 * time.Minute, BootJitter: .2}}
 	}
 	deployed := sim.Signals{View: sim.DeployedView, Board: &sim.Board{Delay: time.Second}, LeaderEvery: 5 * time.Minute}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/sim"
 )
 
@@ -21,12 +22,6 @@ type order struct {
 	at   time.Time
 	size int
 }
-
-func (o *ordering) Window() time.Duration {
-	return o.Decider.(interface{ Window() time.Duration }).Window()
-}
-
-func (o *ordering) Samples() int { return o.Decider.(interface{ Samples() int }).Samples() }
 
 func (o *ordering) Decide(v autoscale.Observation) autoscale.Decision {
 	// The size that is now was ordered after the look before.
@@ -51,7 +46,7 @@ func TestStepUp(t *testing.T) {
 	)
 	// 100/s of 100 ms, and 30 % more for the wait in the handlers, which a process
 	// cannot tell from work.
-	needed := int(math.Ceil(1.3 * high * .1 / (2 * autoscale.DefaultTarget)))
+	needed := int(math.Ceil(1.3 * high * .1 / (2 * rule.DefaultTarget)))
 	load := jump(t, low, high, step, length)
 	for _, view := range []struct {
 		name    string
@@ -72,7 +67,7 @@ func TestStepUp(t *testing.T) {
 						if raced && seed > 0 {
 							continue
 						}
-						o := &ordering{Decider: autoscale.Demand{Slots: 2}}
+						o := &ordering{Decider: rule.TargetTracking{Concurrency: 2}}
 						r, err := sim.Run(context.Background(), sim.Options{
 							Load: load, Initial: 1, Utilization: .6, Service: sim.Service{Boot: boot}, Seed: uint64(seed + 1),
 							Controller: sim.Autoscaler(

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
@@ -105,7 +106,7 @@ func (s *service) run(t *testing.T, seed uint64, tick time.Duration, low, high f
 		prober = first
 	}
 	a := autoscale.New(autoscale.Config{
-		Prober: prober, Scaler: s, Decider: autoscale.Demand{Slots: 2}, Interval: tick,
+		Prober: prober, Scaler: s, Decider: rule.TargetTracking{Concurrency: 2}, Interval: tick,
 		Max: autoscale.Fixed(100), Logger: slog.New(slog.DiscardHandler),
 	})
 	done := make(chan struct{})

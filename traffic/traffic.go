@@ -51,7 +51,7 @@
 // of n·√(S/(k·u·W)), and those that the sum calls for one of √(n·S/(k·u·W)). For
 // 100 ms, 2 slots, 0.5 and 15 s that is 0.8 and 0.3 processes at n = 10, and 3.3 and
 // 0.5 at n = 40. TestNoise measures it. A rule that knows this, as
-// [autoscale.Demand] does, leaves the size alone while a difference is within the
+// [github.com/autoscalebot/autoscale/rule.TargetTracking] does, leaves the size alone while a difference is within the
 // noise, and is then late by as much. A board pays from about ten processes on, or
 // if a process has fewer than about ten requests a second.
 //

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/settings"
 )
 
@@ -100,7 +101,7 @@ func limits(d autoscale.Decider) string {
 	switch d := d.(type) {
 	case autoscale.Consecutive:
 		low, high = d.Low, d.High
-	case autoscale.Average:
+	case rule.Average:
 		low, high = d.Low, d.High
 	}
 	if low < 0 {

@@ -16,7 +16,7 @@ import (
 )
 
 // Backlog is an [autoscale.Prober] for queues that are lists in Redis: it measures
-// how many jobs wait in all of them together, for the rule [autoscale.Backlog].
+// how many jobs wait in all of them together, for the rule [github.com/autoscalebot/autoscale/rule.Backlog].
 //
 //	redis.Backlog{Client: client, Keys: redis.CeleryKeys("celery"), Unacked: "unacked"}
 //	redis.Backlog{Client: client, Keys: []string{"queue:default", "queue:mailers"}} // Sidekiq

@@ -15,6 +15,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/contrib/redis"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 // backlog probes, and returns the Sample without its time.
@@ -250,7 +251,7 @@ func TestBacklogInATick(t *testing.T) {
 	a := autoscale.New(autoscale.Config{
 		Name:    "worker",
 		Prober:  redis.Backlog{Client: server.client, Keys: keys},
-		Decider: autoscale.Backlog{PerProcess: 10},
+		Decider: rule.Backlog{PerProcess: 10},
 		Scaler:  workers{&size},
 		Max:     autoscale.Fixed(5),
 		Logger:  slog.New(slog.DiscardHandler),

@@ -11,6 +11,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/contrib/redis"
 	"github.com/autoscalebot/autoscale/leader"
+	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
@@ -79,7 +80,7 @@ func ExampleBacklog() {
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
 	defer client.Close()
 	tasks := redis.Backlog{Client: client, Keys: redis.CeleryKeys("celery"), Unacked: "unacked"}
-	cfg := autoscale.Config{Name: "worker", Prober: tasks, Decider: autoscale.Backlog{PerProcess: 10}}
+	cfg := autoscale.Config{Name: "worker", Prober: tasks, Decider: rule.Backlog{PerProcess: 10}}
 
 	fmt.Println(tasks.Validate())
 	fmt.Println(cfg.Name, "has", len(tasks.Keys), "lists")

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 func main() {
@@ -58,7 +59,7 @@ func configure(w io.Writer, getenv func(string) string) (autoscale.Config, error
 	return autoscale.Config{
 		Name:     "worker",
 		Prober:   prober,
-		Decider:  autoscale.Backlog{PerProcess: 10},
+		Decider:  rule.Backlog{PerProcess: 10},
 		Scaler:   &workers{size: 1},
 		Max:      autoscale.Fixed(5),
 		Interval: time.Second,

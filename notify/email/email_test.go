@@ -28,7 +28,7 @@ var nine = time.Date(2026, time.November, 23, 9, 0, 0, 0, time.UTC)
 func scaled() autoscale.Event {
 	return autoscale.Event{
 		Kind: autoscale.Scaled, Time: nine, Name: "web", From: 1, To: 2, Min: 1, Max: 3,
-		Decision: autoscale.Decision{Act: true, Size: 2, Reason: autoscale.Reason{Text: "the queue is long"}},
+		Decision: autoscale.Decision{Act: true, Size: 2, Reason: autoscale.Reason{Detail: autoscale.ReasonText("the queue is long")}},
 	}
 }
 
@@ -157,7 +157,7 @@ func TestNothingCanBeInjected(t *testing.T) {
 	attack := "x\r\nBcc: eve@example.com\r\n\r\n.\r\nMAIL FROM:<eve@example.com>\r\n"
 	e := scaled()
 	e.Name, e.Detail, e.Err = attack, attack, errors.New(attack)
-	e.Decision.Reason.Text = attack
+	e.Decision.Reason.Detail = autoscale.ReasonText(attack)
 	c := config(s, "smtp", "", "")
 	c.Subject = attack
 	if err := email.New(c).Notify(t.Context(), e); err != nil {

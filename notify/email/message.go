@@ -85,7 +85,7 @@ func body(e autoscale.Event) string {
 	if e.Decision.Act {
 		row("wished", "%d", e.Decision.Size)
 	}
-	if e.Decision.Reason != (autoscale.Reason{}) {
+	if !e.Decision.Reason.IsZero() {
 		row("reason", "%v", e.Decision.Reason)
 	}
 	if e.Limit != limit.None {

@@ -175,5 +175,5 @@ func (exactly) Samples() int { return 1 }
 
 func (exactly) Decide(o autoscale.Observation) autoscale.Decision {
 	n := int(o.Samples[len(o.Samples)-1].Value)
-	return autoscale.Decision{Act: n != o.Capacity.Desired, Size: n, Reason: autoscale.Reason{Text: fmt.Sprintf("%d are needed", n)}}
+	return autoscale.Decision{Act: n != o.Capacity.Desired, Size: n, Reason: autoscale.Reason{Detail: autoscale.ReasonText(fmt.Sprintf("%d are needed", n))}}
 }

@@ -1,4 +1,4 @@
-package autoscale_test
+package rule_test
 
 import (
 	"encoding/binary"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 // odd are the numbers that measurements should not be, and some may be.
@@ -66,8 +67,8 @@ func anything(data []byte, size, pending int) autoscale.Observation {
 	return o
 }
 
-// wished is the size that a decision leaves.
-func wished(o autoscale.Observation, d autoscale.Decision) int {
+// sizeAfter is the size that a decision leaves.
+func sizeAfter(o autoscale.Observation, d autoscale.Decision) int {
 	if d.Act {
 		return d.Size
 	}
@@ -127,28 +128,28 @@ var (
 // A lawful rule has settings for which its laws hold.
 type lawful interface {
 	autoscale.Decider
-	Validate() error
+	autoscale.Validator
 }
 
-// law checks that a wish is a number of processes, whatever was measured, that
-// its reason can be read, that the same observation gives the same wish and is
-// not written to, and that more load never yields fewer processes.
-func law(t *testing.T, rule lawful, o autoscale.Observation, at int, factor float64, loads ...aLoad) {
+// law checks that a recommendation is a number of processes, whatever was measured, and
+// that its reason can be read. The same observation gives the same recommendation and is
+// not written to, and more load never yields fewer processes.
+func law(t *testing.T, r lawful, o autoscale.Observation, at int, factor float64, loads ...aLoad) {
 	t.Helper()
-	if err := rule.Validate(); err != nil {
-		t.Fatalf("%+v: %v", rule, err)
+	if err := r.Validate(); err != nil {
+		t.Fatalf("%+v: %v", r, err)
 	}
 	before := fmt.Sprintf("%+v", o)
-	d := rule.Decide(o)
+	d := r.Decide(o)
 	// One more than there are is always allowed, however many those are.
 	if d.Size < 0 || d.Size > 1_000_000_000 && d.Size-1 > o.Capacity.Desired {
-		t.Fatalf("%T%+v wishes %d processes", rule, rule, d.Size)
+		t.Fatalf("%T%+v recommends %d processes", r, r, d.Size)
 	}
 	if d.Act && d.Size == o.Capacity.Desired || d.Reason.String() == "" || d.Reason.Code == "" {
-		t.Fatalf("%T%+v: %+v, %q", rule, rule, d, d.Reason)
+		t.Fatalf("%T%+v: %+v, %q", r, r, d, d.Reason)
 	}
-	if again := rule.Decide(o); fmt.Sprint(again) != fmt.Sprint(d) || fmt.Sprintf("%+v", o) != before {
-		t.Fatalf("%T%+v decided %+v, and then %+v", rule, rule, d, again)
+	if again := r.Decide(o); fmt.Sprint(again) != fmt.Sprint(d) || fmt.Sprintf("%+v", o) != before {
+		t.Fatalf("%T%+v decided %+v, and then %+v", r, r, d, again)
 	}
 	for _, l := range loads {
 		for _, i := range []int{-1, at} {
@@ -156,19 +157,19 @@ func law(t *testing.T, rule lawful, o autoscale.Observation, at int, factor floa
 				continue
 			}
 			higher := more(o, i, factor, l.raise)
-			if e := rule.Decide(higher); wished(higher, e) < wished(o, d) {
-				t.Fatalf("%T%+v: with %v times the %s in sample %d (-1: all) it wishes %d instead of %d: %v; %v\n%+v",
-					rule, rule, factor, l.name, i, wished(higher, e), wished(o, d), d.Reason, e.Reason, o)
+			if e := r.Decide(higher); sizeAfter(higher, e) < sizeAfter(o, d) {
+				t.Fatalf("%T%+v: with %v times the %s in sample %d (-1: all) it recommends %d instead of %d: %v; %v\n%+v",
+					r, r, factor, l.name, i, sizeAfter(higher, e), sizeAfter(o, d), d.Reason, e.Reason, o)
 			}
 		}
 	}
 }
 
-func lawsOfDemand(t *testing.T, o autoscale.Observation, at int, factor float64) {
+func lawsOfTargetTracking(t *testing.T, o autoscale.Observation, at int, factor float64) {
 	for _, down := range []time.Duration{0, -1} {
-		law(t, autoscale.Demand{Slots: 2, Fade: down}, o, at, factor, arrivals, waiting)
-		law(t, autoscale.Demand{Slots: 2, Fade: down}, plain(o), at, min(factor, 100), work)
-		law(t, autoscale.Demand{Fade: down}, o, at, factor, use)
+		law(t, rule.TargetTracking{Concurrency: 2, Decay: down}, o, at, factor, arrivals, waiting)
+		law(t, rule.TargetTracking{Concurrency: 2, Decay: down}, plain(o), at, min(factor, 100), work)
+		law(t, rule.TargetTracking{Decay: down}, o, at, factor, use)
 	}
 }
 
@@ -190,27 +191,27 @@ func plain(o autoscale.Observation) autoscale.Observation {
 	return o
 }
 
-func lawsOfExceedance(t *testing.T, o autoscale.Observation, at int, factor float64) {
+func lawsOfMOfN(t *testing.T, o autoscale.Observation, at int, factor float64) {
 	// A higher latency also teaches a higher baseline.
-	law(t, autoscale.Exceedance{}, o, at, factor)
-	law(t, autoscale.Exceedance{Baseline: 50 * ms, QuietOf: 10, DownEvery: -1, DownAfterUp: -1}, o, at, factor, slowness)
-	law(t, autoscale.Exceedance{Baseline: 50 * ms, QuietOf: 3, Hold: -1, Failures: autoscale.AsNothing}, o, at, factor, slowness)
+	law(t, rule.MOfN{}, o, at, factor)
+	law(t, rule.MOfN{Baseline: 50 * ms, QuietN: 10, DownDelay: -1, DownDelayAfterUp: -1}, o, at, factor, slowness)
+	law(t, rule.MOfN{Baseline: 50 * ms, QuietN: 3, Warmup: -1, Failures: autoscale.Ignore}, o, at, factor, slowness)
 }
 
 func lawsOfBacklog(t *testing.T, o autoscale.Observation, at int, factor float64) {
-	law(t, autoscale.Backlog{}, o, at, factor, backlog, waiting)
-	law(t, autoscale.Backlog{MaxAge: time.Second, Slots: 2, DownWindow: -1}, o, at, factor, backlog, waiting)
-	law(t, autoscale.Backlog{Finish: true, PerProcess: 1e-300, Idle: time.Second, DownWindow: time.Second}, o, at, factor, backlog, waiting)
+	law(t, rule.Backlog{}, o, at, factor, backlog, waiting)
+	law(t, rule.Backlog{MaxAge: time.Second, Concurrency: 2, DownWindow: -1}, o, at, factor, backlog, waiting)
+	law(t, rule.Backlog{Finish: true, PerProcess: 1e-300, Idle: time.Second, DownWindow: time.Second}, o, at, factor, backlog, waiting)
 	// A throughput says what a process can do only where jobs waited: a first
 	// one may show that it can do more. The service time does not depend on it.
 	for i := range o.Samples {
 		o.Samples[i].Signals &^= autoscale.SignalThroughput
 	}
-	law(t, autoscale.Backlog{Drain: time.Minute, Slots: 3}, o, at, factor, backlog, waiting)
+	law(t, rule.Backlog{Drain: time.Minute, Concurrency: 3}, o, at, factor, backlog, waiting)
 }
 
 var laws = map[string]func(*testing.T, autoscale.Observation, int, float64){
-	"Demand": lawsOfDemand, "Exceedance": lawsOfExceedance, "Backlog": lawsOfBacklog,
+	"TargetTracking": lawsOfTargetTracking, "MOfN": lawsOfMOfN, "Backlog": lawsOfBacklog,
 }
 
 func TestLaws(t *testing.T) {
@@ -253,9 +254,9 @@ func TestLawsAtTheEnds(t *testing.T) {
 		o.Samples[i].Signals |= autoscale.SignalLatency
 		o.Samples[i].Time = o.Now.Add(time.Duration(i-len(o.Samples)) * ms)
 	}
-	for _, rule := range []lawful{autoscale.Demand{Slots: 2}, autoscale.Demand{}, autoscale.Exceedance{}, autoscale.Backlog{Drain: time.Minute}} {
-		if d := rule.Decide(o); d.Size < 0 || d.Size > 100 {
-			t.Errorf("%T: of a million samples %+v", rule, d)
+	for _, r := range []lawful{rule.TargetTracking{Concurrency: 2}, rule.TargetTracking{}, rule.MOfN{}, rule.Backlog{Drain: time.Minute}} {
+		if d := r.Decide(o); d.Size < 0 || d.Size > 100 {
+			t.Errorf("%T: of a million samples %+v", r, d)
 		}
 	}
 }
@@ -272,6 +273,6 @@ func fuzzLaws(f *testing.F, check func(*testing.T, autoscale.Observation, int, f
 	})
 }
 
-func FuzzDemand(f *testing.F)     { fuzzLaws(f, lawsOfDemand) }
-func FuzzExceedance(f *testing.F) { fuzzLaws(f, lawsOfExceedance) }
-func FuzzBacklog(f *testing.F)    { fuzzLaws(f, lawsOfBacklog) }
+func FuzzTargetTracking(f *testing.F) { fuzzLaws(f, lawsOfTargetTracking) }
+func FuzzMOfN(f *testing.F)           { fuzzLaws(f, lawsOfMOfN) }
+func FuzzBacklog(f *testing.F)        { fuzzLaws(f, lawsOfBacklog) }

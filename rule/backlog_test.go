@@ -1,4 +1,4 @@
-package autoscale_test
+package rule_test
 
 import (
 	"math"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 // waits is a sample of n jobs that wait.
@@ -27,11 +28,11 @@ func done(s autoscale.Sample, x float64) autoscale.Sample {
 }
 
 func TestBacklog(t *testing.T) {
-	five := autoscale.Backlog{} // five jobs a process
-	minute := autoscale.Backlog{Drain: time.Minute}
-	threads := autoscale.Backlog{Drain: time.Minute, Slots: 10}
-	finish := autoscale.Backlog{Finish: true}
-	aged := autoscale.Backlog{MaxAge: 2 * time.Minute}
+	five := rule.Backlog{} // five jobs a process
+	minute := rule.Backlog{Drain: time.Minute}
+	threads := rule.Backlog{Drain: time.Minute, Concurrency: 10}
+	finish := rule.Backlog{Finish: true}
+	aged := rule.Backlog{MaxAge: 2 * time.Minute}
 	const s = 10 * time.Second // five minutes are 31 samples
 	job := waits(0)
 	checkRule(t, []ruleCase{
@@ -55,8 +56,8 @@ func TestBacklog(t *testing.T) {
 		{"drain by an earlier throughput", minute, series(2, s, done(waits(100), 1), waits(100)), want{true, 4, "100 jobs waiting, at 30 a process, need 4"}},
 		// Nothing waited, so the throughput says what came, not what can be done.
 		{"not by that of an idle one", minute, series(2, s, done(job, 1), waits(100)), want{reason: "service_time or throughput was not measured within the last 6m00s"}},
-		{"drained however fast", autoscale.Backlog{Drain: time.Hour}, series(0, s, done(waits(1), 1), taking(waits(100), 1)), want{true, 1, "100 jobs waiting, at 3.6e+12 a process, need 1"}},
-		{"drained in no time", autoscale.Backlog{Drain: time.Hour, Slots: math.MaxFloat64}, series(0, s, taking(waits(1), 1)), want{true, 1, "1 job waiting, at 1.798e+308 a process, need 1"}},
+		{"drained however fast", rule.Backlog{Drain: time.Hour}, series(0, s, done(waits(1), 1), taking(waits(100), 1)), want{true, 1, "100 jobs waiting, at 3.6e+12 a process, need 1"}},
+		{"drained in no time", rule.Backlog{Drain: time.Hour, Concurrency: math.MaxFloat64}, series(0, s, taking(waits(1), 1)), want{true, 1, "1 job waiting, at 1.798e+308 a process, need 1"}},
 		{"drain from zero", minute, series(0, s, waits(100)), want{true, 1, "100 jobs waiting, at 1 a process, need 1"}},
 
 		{"down", five, series(10, s, times(31, waits(23))...), want{true, 5, "23 jobs waiting, at 5 a process, need 5"}},
@@ -64,24 +65,24 @@ func TestBacklog(t *testing.T) {
 		{"down to the peak", five, series(10, s, join(times(1, waits(33)), times(30, waits(23)))...), want{true, 7, "5 processes are enough now, but 7 were needed within the last 5m00s"}},
 		{"the peak holds", five, series(7, s, join(times(1, waits(33)), times(30, waits(23)))...), want{reason: "5 processes are enough now, but 7 were needed within the last 5m00s"}},
 		{"a peak before that does not", five, series(10, s, join(times(1, waits(43)), times(31, waits(23)))...), want{true, 5, "23 jobs waiting, at 5 a process, need 5"}},
-		{"at once", autoscale.Backlog{DownWindow: -1}, series(10, s, waits(23)), want{true, 5, "23 jobs waiting, at 5 a process, need 5"}},
+		{"at once", rule.Backlog{DownWindow: -1}, series(10, s, waits(23)), want{true, 5, "23 jobs waiting, at 5 a process, need 5"}},
 		{"drain down", minute, series(10, s, times(31, taking(waits(100), 2*time.Second))...), want{true, 4, "100 jobs waiting, at 30 a process, need 4"}},
 
 		{"zero", five, series(3, s, times(31, job)...), want{true, 0, "no job was waiting or under way for 5m00s (5m00s needed)"}},
 		{"zero, from one", five, series(1, s, times(31, job)...), want{true, 0, "no job was waiting or under way for 5m00s (5m00s needed)"}},
-		{"not before the idle time", autoscale.Backlog{Idle: 10 * time.Minute}, series(3, s, times(31, job)...), want{true, 1, "no job was waiting or under way for 5m00s (10m00s needed)"}},
-		{"one waits for it", autoscale.Backlog{Idle: 10 * time.Minute}, series(1, s, times(31, job)...), want{reason: "no job was waiting or under way for 5m00s (10m00s needed)"}},
-		{"never zero", autoscale.Backlog{Idle: -1}, series(3, s, times(31, job)...), want{true, 1, "no job is waiting or under way"}},
-		{"not all of it measured", autoscale.Backlog{DownWindow: -1}, series(1, s, join(times(20, job), times(1, noSignal), times(20, job))...), want{reason: "no job was waiting or under way for 3m10s (5m00s needed)"}},
-		{"the newest not measured", autoscale.Backlog{DownWindow: -1}, series(1, s, join(times(40, job), times(1, noSignal))...), want{reason: "no job was waiting or under way for 0s (5m00s needed)"}},
-		{"a job under way", autoscale.Backlog{DownWindow: -1}, series(1, s, join(times(20, job), times(1, working(job, 1)), times(20, working(job, 0)))...), want{reason: "no job was waiting or under way for 3m10s (5m00s needed)"}},
-		{"a gap is a minute", autoscale.Backlog{DownWindow: -1}, series(1, time.Hour, times(5, job)...), want{reason: "no job was waiting or under way for 4m00s (5m00s needed)"}},
-		{"and five gaps are five", autoscale.Backlog{DownWindow: -1}, series(1, time.Hour, times(6, job)...), want{true, 0, "no job was waiting or under way for 5m00s (5m00s needed)"}},
+		{"not before the idle time", rule.Backlog{Idle: 10 * time.Minute}, series(3, s, times(31, job)...), want{true, 1, "no job was waiting or under way for 5m00s (10m00s needed)"}},
+		{"one waits for it", rule.Backlog{Idle: 10 * time.Minute}, series(1, s, times(31, job)...), want{reason: "no job was waiting or under way for 5m00s (10m00s needed)"}},
+		{"never zero", rule.Backlog{Idle: -1}, series(3, s, times(31, job)...), want{true, 1, "no job is waiting or under way"}},
+		{"not all of it measured", rule.Backlog{DownWindow: -1}, series(1, s, join(times(20, job), times(1, noSignal), times(20, job))...), want{reason: "no job was waiting or under way for 3m10s (5m00s needed)"}},
+		{"the newest not measured", rule.Backlog{DownWindow: -1}, series(1, s, join(times(40, job), times(1, noSignal))...), want{reason: "no job was waiting or under way for 0s (5m00s needed)"}},
+		{"a job under way", rule.Backlog{DownWindow: -1}, series(1, s, join(times(20, job), times(1, working(job, 1)), times(20, working(job, 0)))...), want{reason: "no job was waiting or under way for 3m10s (5m00s needed)"}},
+		{"a gap is a minute", rule.Backlog{DownWindow: -1}, series(1, time.Hour, times(5, job)...), want{reason: "no job was waiting or under way for 4m00s (5m00s needed)"}},
+		{"and five gaps are five", rule.Backlog{DownWindow: -1}, series(1, time.Hour, times(6, job)...), want{true, 0, "no job was waiting or under way for 5m00s (5m00s needed)"}},
 
 		{"the last job keeps one", five, series(3, s, times(31, working(job, 1))...), want{true, 1, "1 job under way"}},
 		// 23 at 5 a process are 4.6.
-		{"jobs under way keep theirs", autoscale.Backlog{Slots: 5}, series(9, s, times(31, working(job, 23))...), want{true, 5, "23 jobs under way"}},
-		{"and add none", autoscale.Backlog{Slots: 1}, series(9, s, times(31, working(job, 23))...), want{reason: "23 jobs under way"}},
+		{"jobs under way keep theirs", rule.Backlog{Concurrency: 5}, series(9, s, times(31, working(job, 23))...), want{true, 5, "23 jobs under way"}},
+		{"and add none", rule.Backlog{Concurrency: 1}, series(9, s, times(31, working(job, 23))...), want{reason: "23 jobs under way"}},
 		{"finish", finish, series(9, s, times(31, working(waits(5), 1))...), want{reason: "1 job under way"}},
 		{"finished", finish, series(9, s, times(31, working(waits(5), 0))...), want{true, 1, "5 jobs waiting, at 5 a process, need 1"}},
 		{"finish must be measured", finish, series(9, s, times(31, waits(5))...), want{reason: "busy was not measured within the last 1m00s"}},
@@ -104,19 +105,19 @@ func TestBacklog(t *testing.T) {
 
 func TestBacklogValidate(t *testing.T) {
 	for _, tt := range []struct {
-		rule autoscale.Backlog
+		rule rule.Backlog
 		want string
 	}{
-		{autoscale.Backlog{}, ""},
-		{autoscale.Backlog{Drain: time.Minute, MaxAge: 1, Slots: 10, Finish: true, Idle: -1, DownWindow: -1}, ""},
-		{autoscale.Backlog{PerProcess: 0.5}, ""},
-		{autoscale.Backlog{PerProcess: -5}, "Backlog.PerProcess is -5: it must be above 0, the jobs that may wait for each process, or 0 for 5"},
-		{autoscale.Backlog{PerProcess: math.NaN()}, "Backlog.PerProcess is NaN"},
-		{autoscale.Backlog{Drain: -1}, "Backlog.Drain is -1ns"},
-		{autoscale.Backlog{PerProcess: 5, Drain: time.Minute}, "Backlog.PerProcess is 5 and Drain 1m0s: each says how many processes a backlog needs; set one"},
-		{autoscale.Backlog{MaxAge: -1}, "Backlog.MaxAge is -1ns"},
-		{autoscale.Backlog{Slots: math.Inf(1)}, "Backlog.Slots is +Inf"},
-		{autoscale.Backlog{Slots: -1, MaxAge: -1}, "Backlog.MaxAge is -1ns"},
+		{rule.Backlog{}, ""},
+		{rule.Backlog{Drain: time.Minute, MaxAge: 1, Concurrency: 10, Finish: true, Idle: -1, DownWindow: -1}, ""},
+		{rule.Backlog{PerProcess: 0.5}, ""},
+		{rule.Backlog{PerProcess: -5}, "Backlog.PerProcess is -5: it must be above 0, the jobs that may wait for each process, or 0 for 5"},
+		{rule.Backlog{PerProcess: math.NaN()}, "Backlog.PerProcess is NaN"},
+		{rule.Backlog{Drain: -1}, "Backlog.Drain is -1ns"},
+		{rule.Backlog{PerProcess: 5, Drain: time.Minute}, "Backlog.PerProcess is 5 and Drain 1m0s: each says how many processes a backlog needs; set one"},
+		{rule.Backlog{MaxAge: -1}, "Backlog.MaxAge is -1ns"},
+		{rule.Backlog{Concurrency: math.Inf(1)}, "Backlog.Concurrency is +Inf"},
+		{rule.Backlog{Concurrency: -1, MaxAge: -1}, "Backlog.MaxAge is -1ns"},
 	} {
 		checkFault(t, tt.rule, tt.want)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/sim"
 )
 
@@ -20,9 +21,9 @@ func (u unqueued) Decide(o autoscale.Observation) autoscale.Decision {
 	return u.Decider.Decide(o)
 }
 
-// TestDemandLearnsSlots tells autoscale.Demand of twice the slots that there are.
+// TestTargetTrackingLearnsConcurrency sets twice the concurrency that the processes have.
 // The numbers are those of one seed, with room around them.
-func TestDemandLearnsSlots(t *testing.T) {
+func TestTargetTrackingLearnsConcurrency(t *testing.T) {
 	load, err := sim.Day(200, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -41,13 +42,13 @@ func TestDemandLearnsSlots(t *testing.T) {
 		t.Logf("%+v: %.1f%% over at %.2f times the demand", d, 100*r.BadShare, r.CostRatio)
 		return r
 	}
-	right, wrong := run(autoscale.Demand{Slots: 2}), run(autoscale.Demand{Slots: 4})
-	blind := run(unqueued{autoscale.Demand{Slots: 4}})
+	right, wrong := run(rule.TargetTracking{Concurrency: 2}), run(rule.TargetTracking{Concurrency: 4})
+	blind := run(unqueued{rule.TargetTracking{Concurrency: 4}})
 	if right.BadShare > 0.04 || right.CostRatio > 1.3 {
-		t.Errorf("told the slots: %.3f over at %.2f", right.BadShare, right.CostRatio)
+		t.Errorf("the right concurrency: %.3f over at %.2f", right.BadShare, right.CostRatio)
 	}
 	if wrong.BadShare > 0.12 || wrong.CostRatio > 1.3 {
-		t.Errorf("told twice the slots: %.3f over at %.2f", wrong.BadShare, wrong.CostRatio)
+		t.Errorf("twice the concurrency: %.3f over at %.2f", wrong.BadShare, wrong.CostRatio)
 	}
 	if blind.BadShare < 0.6 {
 		t.Errorf("and without the queue time only %.3f: this load tests nothing", blind.BadShare)

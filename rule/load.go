@@ -1,0 +1,165 @@
+package rule
+
+import (
+	"math"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/measure"
+)
+
+// saturatedSignals tell together that a process is saturated.
+const saturatedSignals = autoscale.SignalQueueTime | autoscale.SignalServiceTime | autoscale.SignalThroughput
+
+// load is what the samples say to [TargetTracking]. If it tracks utilization, rates are
+// shares of the capacity, and service is the processes that serve.
+type load struct {
+	samples     []autoscale.Sample
+	concurrency float64 // 0: it tracks utilization
+	decay       time.Duration
+	usableSince int64 // of utilization, in Unix nanoseconds
+
+	rate    float64 // the newest arrivals per second
+	minute  float64 // the mean arrivals per second of the last minute
+	decayed float64 // the weighted power mean of the arrivals per second of the last decay
+
+	service   float64       // mean service time, in seconds
+	saturated float64       // the most requests in flight in a saturated process; 0: none was
+	peak      float64       // the most requests in flight in a process at any moment
+	measured  time.Duration // how far back was measured; a longer gap counts as maxSampleGap
+
+	minuteOver, decayedOver int // how many samples those two are means of
+}
+
+// measure goes over the samples once, from the newest back, and returns the newest
+// that is usable, or nil.
+func (l *load) measure() (now *autoscale.Sample) {
+	var power, weights float64        // sums of the power mean
+	var weight, served, least float64 // of the service times; the last two in ns
+	crowded := false                  // a process had more requests in flight than its concurrency
+	// Dividing once, and not for each sample, saves a quarter of the time.
+	perDecay := 0.0
+	if l.decay > 0 {
+		perDecay = 1 / float64(l.decay)
+	}
+	reach := max(l.decay, shortWindow)
+	if l.concurrency > 0 {
+		reach = max(reach, saturatedWindow)
+	}
+	var newer int64
+	for i := len(l.samples) - 1; i >= 0; i-- {
+		rate, ok := l.usable(i)
+		if !ok {
+			continue
+		}
+		s := &l.samples[i]
+		t := s.Time.UnixNano()
+		if now == nil {
+			now, l.rate = s, rate
+		} else if l.measured += sampleGap(newer, t); l.measured > reach {
+			break
+		}
+		newer = t
+		if l.measured < shortWindow {
+			l.minute += rate
+			l.minuteOver++
+		}
+		if w := 1 - float64(l.measured)*perDecay; w > 0 && perDecay > 0 {
+			square := rate * rate
+			power += w * square * square
+			weights += w
+			l.decayedOver++
+		}
+		if l.concurrency == 0 {
+			continue
+		}
+		if s.Signals.Has(saturatedSignals) && s.Ready > 0 && float64(s.QueueTime) > saturatedAt*float64(s.ServiceTime) && s.ServiceTime > 0 {
+			// The header that says how long a request waited may be wrong or forged.
+			// A saturated process is full all the time.
+			if busy := measure.Bounded(s.Throughput) * s.ServiceTime.Seconds() / s.Ready; busy >= fullShare*measure.Bounded(s.Peak) {
+				l.saturated = max(l.saturated, busy)
+			}
+		}
+		l.peak = max(l.peak, measure.Bounded(s.Peak))
+		crowded = crowded || l.measured < shortWindow && l.full(s)
+		if took := float64(s.ServiceTime); s.Signals.Has(autoscale.SignalServiceTime) && took > 0 && (least == 0 || took < least) && !(s.Requests < fewRequests && s.Requests > 0) {
+			least = took
+		}
+		// If nothing was finished lately, the last known service time counts.
+		if s.Signals.Has(autoscale.SignalServiceTime) && s.ServiceTime > 0 && (l.measured < shortWindow || weight == 0) {
+			w := 1.0
+			if s.Signals.Has(autoscale.SignalThroughput) {
+				w = measure.Bounded(s.Throughput)
+			}
+			weight += w
+			served += w * float64(s.ServiceTime)
+		}
+	}
+	if l.minuteOver > 0 {
+		l.minute /= float64(l.minuteOver)
+	}
+	if weights > 0 {
+		l.decayed = math.Sqrt(math.Sqrt(power / weights))
+	}
+	if weight > 0 {
+		l.service = served / weight / float64(time.Second)
+		if least > 0 && crowded {
+			l.service = min(l.service, mostSlower*least/float64(time.Second))
+		}
+	}
+	return now
+}
+
+// full reports whether a process had more requests in flight than its concurrency, so
+// that some of them may have waited.
+func (l *load) full(s *autoscale.Sample) bool {
+	return s.Ready > 0 && measure.Bounded(s.Throughput)*s.ServiceTime.Seconds() > l.concurrency*s.Ready
+}
+
+// usable returns the arrivals per second of sample i, or its utilization, and
+// whether it has what is needed.
+func (l *load) usable(i int) (rate float64, ok bool) {
+	s := &l.samples[i]
+	switch {
+	case l.concurrency == 0:
+		return measure.Bounded(s.Utilization), s.Signals.Has(autoscale.SignalUtilization) && measurable(s.Utilization) && s.Time.UnixNano() > l.usableSince
+	case s.Signals.Has(autoscale.SignalArrivals) && measurable(s.Arrivals):
+		return measure.Bounded(s.Arrivals), true
+	case s.Signals.Has(autoscale.SignalThroughput) && measurable(s.Throughput):
+		rate = measure.Bounded(s.Throughput)
+		if s.Signals.Has(autoscale.SignalBusy) && i > 0 {
+			rate = measure.Bounded(rate + growth(&l.samples[i-1], s))
+		}
+		return rate, true
+	}
+	return 0, false
+}
+
+// growth returns by how much Busy grew per second between two samples.
+func growth(older, newer *autoscale.Sample) float64 {
+	gap := sampleGap(newer.Time.UnixNano(), older.Time.UnixNano())
+	if !older.Signals.Has(autoscale.SignalBusy) || gap >= maxSampleGap {
+		return 0
+	}
+	return (measure.Bounded(newer.Busy) - measure.Bounded(older.Busy)) / max(gap, time.Second).Seconds()
+}
+
+// spread returns the standard deviations of the processes needed, because few requests
+// were counted: by the newest sample, by the mean of the last minute, and by the power
+// mean of the last decay. Requests arrive independently of each other, so that a count
+// of N is off by √N, and so is the sum of N service times that vary as an exponential
+// does. With its weights the decay is worth three quarters of its length.
+func (l *load) spread(now *autoscale.Sample, need float64) (newest, minute, decayed float64) {
+	n := now.Requests
+	if !(n > 0) || l.concurrency == 0 {
+		return 0, 0, 0
+	}
+	minutes, decays := 1., 1. // samples that share no request
+	if span := float64(now.Span); span > 0 {
+		minutes = max(1, min(float64(l.minuteOver), float64(shortWindow)/span))
+		decays = max(1, .75*min(float64(l.decayedOver), float64(l.decay)/span))
+	}
+	service := serviceNoise / (n * minutes)
+	of := func(windows float64) float64 { return need * math.Sqrt(1/(n*windows)+service) }
+	return of(1), of(minutes), of(max(minutes, decays))
+}
