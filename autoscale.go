@@ -88,14 +88,20 @@
 // process that shares the Store.
 package autoscale
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/part"
+)
 
 // An Autoscaler scales one process type. Make one with [New]. Its methods are safe for
 // concurrent use.
 type Autoscaler struct {
-	cfg   Config
-	store Store // nil: none
-	mail  mailbox
+	cfg      Config
+	store    Store    // nil: none
+	resigner Resigner // nil: none
+	mail     mailbox
 
 	busy      sync.Mutex // held while a Run or a Tick is under way, which owns what follows
 	checked   bool       // fault is known
@@ -114,9 +120,14 @@ type Autoscaler struct {
 func New(cfg Config) *Autoscaler {
 	a := &Autoscaler{cfg: cfg.withDefaults()}
 	a.store = a.cfg.Store
-	if a.store == nil {
-		a.store, _ = a.cfg.Elector.(Store)
-	}
+	// Validate reports an Unwrap that panics.
+	_ = guard.Do(func() error {
+		if a.store == nil {
+			a.store, _ = part.As[Store](a.cfg.Elector)
+		}
+		a.resigner, _ = part.As[Resigner](a.cfg.Elector)
+		return nil
+	})
 	a.machine.cfg = &a.cfg
 	return a
 }

@@ -17,8 +17,13 @@ type Term struct {
 	Until  time.Time // the end of trust, by the holder's own clock; zero: without end
 }
 
-// An Elector sees to it that of the many processes in which an [Autoscaler]
-// runs one alone acts. An Elector serves one Autoscaler.
+// An Elector ensures that only one of the processes that run an [Autoscaler] acts. An
+// Elector serves one Autoscaler.
+//
+// An Elector may also be a [Store] and a [Resigner]. Both are found through a wrapper
+// too: one that embeds the Elector, or that has a method
+//
+//	Unwrap() autoscale.Elector
 type Elector interface {
 	// Run campaigns, and renews what it won, until ctx ends; it then gives the
 	// term up and returns nil. It retries what may pass, and returns an error

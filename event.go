@@ -16,10 +16,18 @@ import (
 // and counted, never acted on. An Autoscaler gives a notifier one event at a
 // time; notifiers shared by several Autoscalers must be safe for concurrent use.
 //
-// A Notifier with a method Kinds() EventKind is told of those kinds instead of
-// [Config.NotifyOn].
+// A Notifier may also be a [Subscriber]. That is found through a wrapper too: one that
+// embeds the Notifier, or that has a method
+//
+//	Unwrap() autoscale.Notifier
 type Notifier interface {
 	Notify(ctx context.Context, e Event) error
+}
+
+// A Subscriber is a [Notifier] that says which kinds of event it gets, instead of
+// [Config.NotifyOn]. Kinds is called once.
+type Subscriber interface {
+	Kinds() EventKind
 }
 
 // NotifierFunc lets an ordinary function be a [Notifier].

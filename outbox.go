@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 const (
@@ -46,11 +47,12 @@ func newRecipients(cfg *Config) []*recipient {
 	recipients := make([]*recipient, len(cfg.Notifiers))
 	for i, n := range cfg.Notifiers {
 		r := &recipient{notifier: n, part: fmt.Sprintf("Notifiers[%d]", i), kinds: cfg.NotifyOn}
-		if own, ok := n.(interface{ Kinds() EventKind }); ok {
-			if guard.Do(func() error { r.kinds = own.Kinds(); return nil }) != nil {
-				r.kinds = cfg.NotifyOn
+		_ = guard.Do(func() error {
+			if own, ok := part.As[Subscriber](n); ok {
+				r.kinds = own.Kinds()
 			}
-		}
+			return nil
+		})
 		recipients[i] = r
 	}
 	return recipients

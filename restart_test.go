@@ -1,6 +1,7 @@
 package autoscale_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -42,10 +43,7 @@ func (w *world) replace() {
 	seat.lead()
 	next := newRig(w.t, func(c *autoscale.Config) {
 		w.change(c)
-		c.Elector = struct { // without Resign: the one that lives on must lead on
-			autoscale.Elector
-			autoscale.Store
-		}{seat, seat}
+		c.Elector = lasting{seat}
 		if w.rig != nil {
 			c.Scaler, c.Prober = w.platform, w.gauge
 		}
@@ -55,6 +53,18 @@ func (w *world) replace() {
 	}
 	w.rig = next
 }
+
+// lasting is a seat that cannot resign: the leader that lives on must lead on.
+type lasting struct{ seat *seat }
+
+func (l lasting) Run(ctx context.Context) error    { return l.seat.Run(ctx) }
+func (l lasting) Current() (autoscale.Term, bool)  { return l.seat.Current() }
+func (l lasting) Record() (autoscale.Record, bool) { return l.seat.Record() }
+func (l lasting) Save(ctx context.Context, term int64, data []byte) error {
+	return l.seat.Save(ctx, term, data)
+}
+
+func (l lasting) Command(ctx context.Context, data []byte) error { return l.seat.Command(ctx, data) }
 
 func restartScript(t *testing.T, seed uint64, ticks int) {
 	random := rand.New(rand.NewPCG(seed, 7))

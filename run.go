@@ -225,10 +225,13 @@ func oneOfMany(dyno, name string) bool {
 }
 
 // closeIdle closes the connections that a part keeps open, if it can.
-func closeIdle(part any) {
-	if c, ok := part.(interface{ CloseIdleConnections() }); ok {
-		_ = guard.Do(func() error { c.CloseIdleConnections(); return nil })
-	}
+func closeIdle[I any](p I) {
+	_ = guard.Do(func() error {
+		if c, ok := part.As[IdleCloser](p); ok {
+			c.CloseIdleConnections()
+		}
+		return nil
+	})
 }
 
 // log writes to the host's logger. Its handler may panic like anything else that the host

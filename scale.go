@@ -71,3 +71,12 @@ func (e *LimitError) Error() string {
 
 // Unwrap returns the platform's own error.
 func (e *LimitError) Unwrap() error { return e.Err }
+
+// An IdleCloser is a [Prober] or a [Scaler] that keeps connections open. Run calls
+// CloseIdleConnections when it ends. It is found through a wrapper too: one that embeds
+// the Prober or the Scaler, or that has a method
+//
+//	Unwrap() autoscale.Prober
+type IdleCloser interface {
+	CloseIdleConnections()
+}

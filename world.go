@@ -240,11 +240,10 @@ func (a *Autoscaler) keep(ctx context.Context, d done) (recorded bool) {
 
 // resign gives the term up, if the Elector can.
 func (a *Autoscaler) resign(ctx context.Context) {
-	r, ok := a.cfg.Elector.(Resigner)
-	if !ok {
+	if a.resigner == nil {
 		return
 	}
 	rest := max(a.cfg.Interval, leastRest)
 	a.log(ctx, slog.LevelWarn, fmt.Sprintf("autoscale: %s: this process resigns, and does not campaign for %v", a.cfg.Name, rest))
-	a.mail.fault("Elector", guard.Do(func() error { r.Resign(rest); return nil }))
+	a.mail.fault("Elector", guard.Do(func() error { a.resigner.Resign(rest); return nil }))
 }
