@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,8 +21,9 @@ import (
 // service is one that scales itself: every process counts its own requests, and the
 // first one leads. Requests are spread at random over those that serve.
 type service struct {
-	boot   time.Duration
-	shared bool
+	boot    time.Duration
+	shared  bool
+	headers func(random *rand.Rand, h http.Header) // of each request. Nil: none
 
 	mu      sync.Mutex
 	size    int
@@ -77,7 +79,7 @@ func (s *service) Scale(_ context.Context, size int) error {
 // run serves the load of a step for as long as it takes, and returns every order.
 func (s *service) run(t *testing.T, seed uint64, tick time.Duration, low, high float64, step, until time.Duration) []order {
 	ctx, cancel := context.WithCancel(t.Context())
-	random := rand.New(rand.NewPCG(seed, 2))
+	random, forged := rand.New(rand.NewPCG(seed, 2)), rand.New(rand.NewPCG(seed, 3))
 	b := newBoard()
 	work := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(r.Context().Value(key{}).(time.Duration))
@@ -122,7 +124,11 @@ func (s *service) run(t *testing.T, seed uint64, tick time.Duration, low, high f
 		p := s.serving[random.IntN(len(s.serving))]
 		s.mu.Unlock()
 		took := time.Duration(random.ExpFloat64() * 1e8)
-		go p.handler.ServeHTTP(discard{http.Header{}}, withTime(t, took))
+		r := withTime(t, took)
+		if s.headers != nil {
+			s.headers(forged, r.Header)
+		}
+		go p.handler.ServeHTTP(discard{http.Header{}}, r)
 	}
 	cancel()
 	<-done
@@ -183,5 +189,60 @@ func TestStepUp(t *testing.T) {
 	t.Logf("of %d runs %d were late and %d changed the size more than once in ten minutes", runs, late, restless)
 	if most := 1 + runs/10; late > most || restless > most {
 		t.Errorf("of %d runs %d were late and %d changed the size more than once in ten minutes, want at most %d of each", runs, late, restless, most)
+	}
+}
+
+// A client that sends any headers it likes changes nothing: the same requests with them
+// and without them lead to the same orders.
+func TestHeadersChangeNoSize(t *testing.T) {
+	const until = 20 * time.Minute
+	orders := func(headers func(random *rand.Rand, h http.Header)) (out []order) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &service{boot: 30 * time.Second, headers: headers}
+			out = s.run(t, 3, 5*time.Second, 4, 60, 2*time.Minute, until)
+		})
+		return out
+	}
+	plain := orders(nil)
+	if len(plain) == 0 {
+		t.Fatal("nothing was ordered at all")
+	}
+	start := func(ago time.Duration) string { return fmt.Sprintf("t=%d", time.Now().Add(-ago).UnixMilli()) }
+	for name, headers := range map[string]func(random *rand.Rand, h http.Header){
+		"3 in 1000 waited a minute": func(random *rand.Rand, h http.Header) {
+			if random.IntN(1000) < 3 {
+				h.Set("X-Request-Start", start(59*time.Second))
+			}
+		},
+		"all waited a minute": func(_ *rand.Rand, h http.Header) { h.Set("X-Request-Start", start(59*time.Second)) },
+		"half waited, as X-Queue-Start": func(random *rand.Rand, h http.Header) {
+			if random.IntN(2) == 0 {
+				h.Set("X-Queue-Start", start(10*time.Second))
+			}
+		},
+		"streams, upgrades and short budgets": func(random *rand.Rand, h http.Header) {
+			switch random.IntN(4) {
+			case 0:
+				h.Set("Accept", "text/event-stream")
+			case 1:
+				h.Set("Connection", "Upgrade")
+				h.Set("Upgrade", "websocket")
+			case 2:
+				h.Set("Autoscale-Timeout-Ms", "1")
+			}
+		},
+		"nonsense": func(random *rand.Rand, h http.Header) {
+			for _, name := range []string{"X-Request-Start", "X-Queue-Start", "Accept", "Upgrade", "Connection", "Content-Type", "Te", "Expect"} {
+				value := make([]byte, random.IntN(40))
+				for i := range value {
+					value[i] = byte(' ' + random.IntN(95))
+				}
+				h.Add(name, string(value))
+			}
+		},
+	} {
+		if got := orders(headers); !slices.Equal(got, plain) {
+			t.Errorf("%s: ordered %v, and without those headers %v", name, got, plain)
+		}
 	}
 }
