@@ -1,6 +1,7 @@
 package traffic_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,9 +22,10 @@ import (
 // service is one that scales itself: every process counts its own requests, and the
 // first one leads. Requests are spread at random over those that serve.
 type service struct {
-	boot    time.Duration
-	shared  bool
-	headers func(random *rand.Rand, h http.Header) // of each request. Nil: none
+	boot        time.Duration
+	shared      bool
+	concurrency float64                                // that the rule is told. 0: 2
+	headers     func(random *rand.Rand, h http.Header) // of each request. Nil: none
 
 	mu      sync.Mutex
 	size    int
@@ -108,7 +110,7 @@ func (s *service) run(t *testing.T, seed uint64, tick time.Duration, low, high f
 		prober = first
 	}
 	a := autoscale.New(autoscale.Config{
-		Prober: prober, Scaler: s, Decider: rule.TargetTracking{Concurrency: 2}, Interval: tick,
+		Prober: prober, Scaler: s, Decider: rule.TargetTracking{Concurrency: cmp.Or(s.concurrency, 2)}, Interval: tick,
 		Max: autoscale.Fixed(100), Logger: slog.New(slog.DiscardHandler),
 	})
 	done := make(chan struct{})
@@ -198,8 +200,8 @@ func TestHeadersChangeNoSize(t *testing.T) {
 	const until = 20 * time.Minute
 	orders := func(headers func(random *rand.Rand, h http.Header)) (out []order) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &service{boot: 30 * time.Second, headers: headers}
-			out = s.run(t, 3, 5*time.Second, 4, 60, 2*time.Minute, until)
+			s := &service{boot: 30 * time.Second, concurrency: 8, headers: headers}
+			out = s.run(t, 3, 5*time.Second, 20, 200, 2*time.Minute, until)
 		})
 		return out
 	}
