@@ -51,7 +51,7 @@ func Example() {
 	a := autoscale.New(autoscale.Config{
 		Prober:   &autoscale.HTTPProber{URL: service.URL},
 		Decider:  autoscale.Consecutive{Low: time.Millisecond, High: 10 * time.Millisecond},
-		Scaler:   &memory{size: 1}, // a host takes heroku.NewClient(key).Scaler(app, "web")
+		Scaler:   &memory{size: 1}, // a host takes heroku.NewClient(key, nil).Scaler(app, "web")
 		Max:      autoscale.Fixed(2),
 		Interval: 5 * time.Millisecond,
 		Observe: func(e autoscale.Event) {

@@ -18,7 +18,7 @@ func TestHerokuScaler(t *testing.T) {
 		Name:      "quiet-river",
 		Formation: []herokutest.Process{{Type: "web", Quantity: 1}},
 	})
-	client := heroku.NewClient(herokutest.Token, heroku.Options{BaseURL: platform.URL})
+	client := heroku.NewClient(herokutest.Token, &heroku.Options{BaseURL: platform.URL})
 	defer client.CloseIdleConnections()
 	autoscaletest.Scaler(t, client.Scaler("quiet-river", "web"), autoscaletest.ScalerOptions{
 		Fail: func(fail bool) {

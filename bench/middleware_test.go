@@ -33,7 +33,7 @@ func BenchmarkMiddleware(b *testing.B) {
 	for _, c := range []struct {
 		name    string
 		handler http.Handler
-	}{{"bare", bare}, {"traffic", traffic.New().Handler(bare)}, {"promhttp", instrumented(bare)}} {
+	}{{"bare", bare}, {"traffic", traffic.New(nil).Handler(bare)}, {"promhttp", instrumented(bare)}} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			r := &http.Request{Method: "GET", Header: http.Header{
@@ -62,7 +62,7 @@ func (d discard) WriteHeader(int)             {}
 func TestMiddleware(t *testing.T) {
 	answered := 0
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answered++; w.WriteHeader(http.StatusTeapot) })
-	for _, h := range []http.Handler{traffic.New().Handler(h), instrumented(h)} {
+	for _, h := range []http.Handler{traffic.New(nil).Handler(h), instrumented(h)} {
 		h.ServeHTTP(discard{http.Header{}}, &http.Request{Method: "GET", Header: http.Header{}})
 	}
 	if answered != 2 {

@@ -91,12 +91,13 @@ type Client struct {
 }
 
 // NewClient returns a client that presents token, whose surrounding white space is
-// dropped. At most one Options may be given. NewClient does no I/O: what is wrong
-// with its arguments is reported by [Scaler.Validate] and by every call.
-func NewClient(token string, options ...Options) *Client {
+// dropped. If opts is nil, the default options are used. Later changes of *opts have no
+// effect. NewClient does no I/O: what is wrong with its arguments is reported by
+// [Scaler.Validate] and by every call.
+func NewClient(token string, opts *Options) *Client {
 	var o Options
-	if len(options) > 0 {
-		o = options[0]
+	if opts != nil {
+		o = *opts
 	}
 	o = o.withDefaults()
 	token = strings.TrimSpace(token)
@@ -108,9 +109,6 @@ func NewClient(token string, options ...Options) *Client {
 	}
 	c.tokenName = c.scrub(o.TokenName)
 	faults := []error{faultOfToken(token, c.tokenName), faultOfBase(o), faultOfMetrics(o)}
-	if len(options) > 1 {
-		faults = append(faults, fmt.Errorf("NewClient was given %d Options: give one at most", len(options)))
-	}
 	if o.CallsPerHour < 0 {
 		faults = append(faults, fmt.Errorf("Options.CallsPerHour is %d: it must be above 0, or 0 for %d", o.CallsPerHour, DefaultCallsPerHour))
 	}

@@ -1,7 +1,7 @@
 // Package heroku reads and sets the size of Heroku formations, as the Scaler of
 // an autoscaler.
 //
-//	client := heroku.NewClient(os.Getenv("HEROKU_API_KEY"))
+//	client := heroku.NewClient(os.Getenv("HEROKU_API_KEY"), nil)
 //
 //	err := autoscale.New(autoscale.Config{
 //		Prober: &autoscale.HTTPProber{

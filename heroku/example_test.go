@@ -21,7 +21,7 @@ func Example() {
 		Name:      "quiet-river",
 		Formation: []herokutest.Process{{Type: "web", Quantity: 1}},
 	})
-	client := heroku.NewClient(herokutest.Token, heroku.Options{BaseURL: platform.URL})
+	client := heroku.NewClient(herokutest.Token, &heroku.Options{BaseURL: platform.URL})
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -53,7 +53,7 @@ func ExampleNewClient() {
 		Formation: []herokutest.Process{{Type: "web", Quantity: 2}, {Type: "worker", Quantity: 1}},
 	})
 
-	client := heroku.NewClient(herokutest.Token, heroku.Options{
+	client := heroku.NewClient(herokutest.Token, &heroku.Options{
 		BaseURL:      platform.URL,
 		CallsPerHour: 3000, // nobody else needs more than the rest
 	})
@@ -69,7 +69,7 @@ func ExampleNewClient() {
 
 // What is wrong is told before anything is sent.
 func ExampleScaler_Validate() {
-	scaler := heroku.NewClient("", heroku.Options{TokenName: "HEROKU_API_KEY"}).Scaler("Quiet River", "web")
+	scaler := heroku.NewClient("", &heroku.Options{TokenName: "HEROKU_API_KEY"}).Scaler("Quiet River", "web")
 	fmt.Println(scaler.Validate())
 	// Output:
 	// HEROKU_API_KEY is empty: make one with `heroku authorizations:create --scope write`
@@ -84,7 +84,7 @@ func ExampleScaler_Scale() {
 		Name:      "quiet-river",
 		Formation: []herokutest.Process{{Type: "web", Quantity: 1, Size: "Basic"}},
 	})
-	client := heroku.NewClient(herokutest.Token, heroku.Options{BaseURL: platform.URL})
+	client := heroku.NewClient(herokutest.Token, &heroku.Options{BaseURL: platform.URL})
 	defer client.CloseIdleConnections()
 
 	err := client.Scaler("quiet-river", "web").Scale(context.Background(), 3)
@@ -106,7 +106,7 @@ func ExampleClient_WebURL() {
 	platform := herokutest.NewServer()
 	defer platform.Close()
 	platform.AddApp(herokutest.AppConfig{Name: "quiet-river", WebURL: "https://quiet-river-5f3c2a1b.herokuapp.com/"})
-	client := heroku.NewClient(herokutest.Token, heroku.Options{BaseURL: platform.URL})
+	client := heroku.NewClient(herokutest.Token, &heroku.Options{BaseURL: platform.URL})
 	defer client.CloseIdleConnections()
 
 	prober := &autoscale.HTTPProber{URL: "/autoscalebot/heartbeat/", Base: client.WebURL("quiet-river")}

@@ -252,7 +252,7 @@ func TestContextEndsInBody(t *testing.T) {
 				once.Do(func() { close(left) })
 			}))
 			defer s.Close()
-			c := heroku.NewClient(token, heroku.Options{BaseURL: s.URL})
+			c := heroku.NewClient(token, &heroku.Options{BaseURL: s.URL})
 			defer c.CloseIdleConnections()
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
@@ -274,7 +274,7 @@ func TestNoRedirect(t *testing.T) {
 	defer other.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		s := httptest.NewServer(http.RedirectHandler(other.URL, status))
-		c := heroku.NewClient(token, heroku.Options{BaseURL: s.URL})
+		c := heroku.NewClient(token, &heroku.Options{BaseURL: s.URL})
 		err := c.Scaler("shop", "web").Scale(t.Context(), 2)
 		var e *heroku.Error
 		if !errors.As(err, &e) || e.Status != status {
@@ -296,7 +296,7 @@ func TestOwnTransport(t *testing.T) {
 	http.DefaultClient.Transport = iotestTransport{t}
 	defer func() { *http.DefaultClient = before }()
 
-	c := heroku.NewClient(herokutest.Token, heroku.Options{BaseURL: s.URL + "/"})
+	c := heroku.NewClient(herokutest.Token, &heroku.Options{BaseURL: s.URL + "/"})
 	defer c.CloseIdleConnections()
 	if http.DefaultTransport.(*http.Transport).HTTP2 != nil {
 		t.Error("http.DefaultTransport was changed")
@@ -473,9 +473,9 @@ func TestTokenIsNeverPrinted(t *testing.T) {
 
 func testPrinting(t *testing.T, secret string, leaky *platform) {
 	options := heroku.Options{Transport: leaky, TokenName: "HEROKU_API_KEY " + secret}
-	c := heroku.NewClient(secret, options)
+	c := heroku.NewClient(secret, &options)
 	scaler := c.Scaler("shop", "web")
-	swapped := heroku.NewClient("shop").Scaler(token, token)
+	swapped := heroku.NewClient("shop", nil).Scaler(token, token)
 	_, err := scaler.Capacity(t.Context())
 	err2 := scaler.Scale(t.Context(), 2)
 	_, err3 := c.WebURL("shop")(t.Context())
@@ -528,7 +528,7 @@ func TestCloseIdleConnections(t *testing.T) {
 	}
 	s.Start()
 	defer s.Close()
-	own := heroku.NewClient(token, heroku.Options{BaseURL: s.URL}).Scaler("shop", "web")
+	own := heroku.NewClient(token, &heroku.Options{BaseURL: s.URL}).Scaler("shop", "web")
 	for range 3 { // on one connection
 		if err := own.Scale(t.Context(), 3); err != nil {
 			t.Fatal(err)
@@ -544,7 +544,7 @@ func TestCloseIdleConnections(t *testing.T) {
 
 	host := &http.Transport{}
 	defer host.CloseIdleConnections()
-	theirs := heroku.NewClient(token, heroku.Options{BaseURL: s.URL, Transport: host}).Scaler("shop", "web")
+	theirs := heroku.NewClient(token, &heroku.Options{BaseURL: s.URL, Transport: host}).Scaler("shop", "web")
 	for range 2 {
 		if err := theirs.Scale(t.Context(), 3); err != nil {
 			t.Fatal(err)

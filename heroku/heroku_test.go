@@ -107,7 +107,7 @@ func client(p *platform, options ...heroku.Options) *heroku.Client {
 		o = options[0]
 	}
 	o.Transport = p
-	return heroku.NewClient(token, o)
+	return heroku.NewClient(token, &o)
 }
 
 // answering returns a platform whose answers to requests for a path are made
@@ -142,7 +142,7 @@ func bubble(t *testing.T, cfg herokutest.AppConfig, f func(t *testing.T, s *hero
 		defer s.Close()
 		cfg.Name = "shop"
 		app := s.AddApp(cfg)
-		f(t, s, app, heroku.NewClient(herokutest.Token, heroku.Options{BaseURL: s.URL, Transport: s.Client().Transport}))
+		f(t, s, app, heroku.NewClient(herokutest.Token, &heroku.Options{BaseURL: s.URL, Transport: s.Client().Transport}))
 	})
 }
 

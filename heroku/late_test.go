@@ -20,7 +20,7 @@ func TestAnOrderIsNotSentAfterItsDeadline(t *testing.T) {
 	p := &platform{answer: func(*http.Request, int) (*http.Response, error) {
 		return reply(200, `{"quantity":3,"type":"web"}`), nil
 	}}
-	s := heroku.NewClient(token, heroku.Options{Transport: p}).Scaler("shop", "web")
+	s := heroku.NewClient(token, &heroku.Options{Transport: p}).Scaler("shop", "web")
 	if err := s.Scale(overdue{t.Context()}, 3); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v, not that the deadline passed", err)
 	}

@@ -354,7 +354,7 @@ func TestRivalNoRedirect(t *testing.T) {
 	defer s.Close()
 	s.AddApp(herokutest.AppConfig{Name: "shop", Formation: performance.Formation})
 	s.Inject(herokutest.Fault{Path: "/apps/*/formation/web/monitors", Status: 307, Header: http.Header{"Location": {other.URL}}})
-	c := heroku.NewClient(herokutest.Token, heroku.Options{BaseURL: s.URL})
+	c := heroku.NewClient(herokutest.Token, &heroku.Options{BaseURL: s.URL})
 	defer c.CloseIdleConnections()
 	if got, err := c.Scaler("shop", "web").Capacity(t.Context()); err != nil || got.ExternalAutoscaler != "" {
 		t.Errorf("got %+v, %v", got, err)

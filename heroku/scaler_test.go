@@ -383,7 +383,7 @@ func TestWebURL(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	good := heroku.NewClient("  " + token + "\n")
+	good := heroku.NewClient("  "+token+"\n", nil)
 	tests := []struct {
 		name   string
 		scaler *heroku.Scaler
@@ -391,29 +391,28 @@ func TestValidate(t *testing.T) {
 	}{
 		{"good", good.Scaler("quiet-river", "web"), nil},
 		{"an id", good.Scaler("01234567-89AB-cdef-0123-456789abcdef", "-w_1"), nil},
-		{"a loopback", heroku.NewClient(token, heroku.Options{BaseURL: "http://[::1]:8080/"}).Scaler("shop", "web"), nil},
-		{"no token", heroku.NewClient(" ").Scaler("shop", "web"), []string{"token given to heroku.NewClient is empty", "authorizations:create"}},
-		{"a named one", heroku.NewClient("", heroku.Options{TokenName: "HEROKU_API_KEY"}).Scaler("shop", "web"), []string{"HEROKU_API_KEY is empty"}},
-		{"quotes", heroku.NewClient(`"`+token+`"`).Scaler("shop", "web"), []string{"quotes"}},
-		{"two lines", heroku.NewClient(token+"\nx").Scaler("shop", "web"), []string{"white space"}},
+		{"a loopback", heroku.NewClient(token, &heroku.Options{BaseURL: "http://[::1]:8080/"}).Scaler("shop", "web"), nil},
+		{"no token", heroku.NewClient(" ", nil).Scaler("shop", "web"), []string{"token given to heroku.NewClient is empty", "authorizations:create"}},
+		{"a named one", heroku.NewClient("", &heroku.Options{TokenName: "HEROKU_API_KEY"}).Scaler("shop", "web"), []string{"HEROKU_API_KEY is empty"}},
+		{"quotes", heroku.NewClient(`"`+token+`"`, nil).Scaler("shop", "web"), []string{"quotes"}},
+		{"two lines", heroku.NewClient(token+"\nx", nil).Scaler("shop", "web"), []string{"white space"}},
 		{"app", good.Scaler("../account", "web"), []string{`app "../account"`}},
 		{"no app", good.Scaler("", "web"), []string{`app ""`}},
 		{"type", good.Scaler("shop", "web?x"), []string{`process type "web?x"`}},
 		{"long type", good.Scaler("shop", strings.Repeat("w", 129)), []string{"1 to 128"}},
-		{"relative", heroku.NewClient(token, heroku.Options{BaseURL: "api.heroku.com"}).Scaler("shop", "web"), []string{"Options.BaseURL is no absolute"}},
-		{"plain", heroku.NewClient(token, heroku.Options{BaseURL: "http://api.heroku.com"}).Scaler("shop", "web"), []string{"can read the token"}},
-		{"user", heroku.NewClient(token, heroku.Options{BaseURL: "https://u:p4ss@api.heroku.com"}).Scaler("shop", "web"), []string{"has a user"}},
-		{"metrics", heroku.NewClient(token, heroku.Options{MetricsURL: "https://metrics.example.com/"}).Scaler("shop", "web"), nil},
-		{"a loopback's metrics", heroku.NewClient(token, heroku.Options{MetricsURL: "http://127.0.0.1:8080"}).Scaler("shop", "web"), nil},
-		{"no metrics", heroku.NewClient(token, heroku.Options{MetricsURL: "-"}).Scaler("shop", "web"), nil},
-		{"metrics with the API", heroku.NewClient(token, heroku.Options{BaseURL: "http://herokutest.invalid", MetricsURL: "http://herokutest.invalid/", Transport: &platform{}}).Scaler("shop", "web"), nil},
-		{"plain metrics", heroku.NewClient(token, heroku.Options{MetricsURL: "http://api.metrics.heroku.com", Transport: &platform{}}).Scaler("shop", "web"), []string{"Options.MetricsURL is http", "can read the token"}},
-		{"relative metrics", heroku.NewClient(token, heroku.Options{MetricsURL: "none"}).Scaler("shop", "web"), []string{"Options.MetricsURL is no absolute", heroku.DefaultMetricsURL}},
-		{"metrics user", heroku.NewClient(token, heroku.Options{MetricsURL: "https://u:p4ss@api.metrics.heroku.com"}).Scaler("shop", "web"), []string{"Options.MetricsURL has a user"}},
-		{"two options", heroku.NewClient(token, heroku.Options{}, heroku.Options{}).Scaler("shop", "web"), []string{"2 Options"}},
+		{"relative", heroku.NewClient(token, &heroku.Options{BaseURL: "api.heroku.com"}).Scaler("shop", "web"), []string{"Options.BaseURL is no absolute"}},
+		{"plain", heroku.NewClient(token, &heroku.Options{BaseURL: "http://api.heroku.com"}).Scaler("shop", "web"), []string{"can read the token"}},
+		{"user", heroku.NewClient(token, &heroku.Options{BaseURL: "https://u:p4ss@api.heroku.com"}).Scaler("shop", "web"), []string{"has a user"}},
+		{"metrics", heroku.NewClient(token, &heroku.Options{MetricsURL: "https://metrics.example.com/"}).Scaler("shop", "web"), nil},
+		{"a loopback's metrics", heroku.NewClient(token, &heroku.Options{MetricsURL: "http://127.0.0.1:8080"}).Scaler("shop", "web"), nil},
+		{"no metrics", heroku.NewClient(token, &heroku.Options{MetricsURL: "-"}).Scaler("shop", "web"), nil},
+		{"metrics with the API", heroku.NewClient(token, &heroku.Options{BaseURL: "http://herokutest.invalid", MetricsURL: "http://herokutest.invalid/", Transport: &platform{}}).Scaler("shop", "web"), nil},
+		{"plain metrics", heroku.NewClient(token, &heroku.Options{MetricsURL: "http://api.metrics.heroku.com", Transport: &platform{}}).Scaler("shop", "web"), []string{"Options.MetricsURL is http", "can read the token"}},
+		{"relative metrics", heroku.NewClient(token, &heroku.Options{MetricsURL: "none"}).Scaler("shop", "web"), []string{"Options.MetricsURL is no absolute", heroku.DefaultMetricsURL}},
+		{"metrics user", heroku.NewClient(token, &heroku.Options{MetricsURL: "https://u:p4ss@api.metrics.heroku.com"}).Scaler("shop", "web"), []string{"Options.MetricsURL has a user"}},
 		{
 			"all at once",
-			heroku.NewClient("", heroku.Options{BaseURL: ":", MetricsURL: "%", CallsPerHour: -1, AttemptTimeout: -1}).Scaler("a/b", "a#f"),
+			heroku.NewClient("", &heroku.Options{BaseURL: ":", MetricsURL: "%", CallsPerHour: -1, AttemptTimeout: -1}).Scaler("a/b", "a#f"),
 			[]string{"is empty", "BaseURL", "MetricsURL", "CallsPerHour is -1", "AttemptTimeout is -1ns", `"a/b"`, `"a#f"`},
 		},
 	}

@@ -1,7 +1,7 @@
 // Package leader has the electors for [autoscale.Config.Elector]: of the many
 // processes that run the same autoscaler they let one act.
 //
-//	Elector: leader.SQL(db), // db is the *sql.DB that the service has anyway
+//	Elector: leader.SQL(db, nil), // db is the *sql.DB that the service has anyway
 //
 // [SQL] keeps a lease in a table of PostgreSQL or SQLite. [New] does the same
 // with any other store that can be a [Lease]. [Static] and [Dyno] need no store,

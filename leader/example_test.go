@@ -23,7 +23,7 @@ func (f failing) Driver() driver.Driver                        { return nil }
 func ExampleSQL() {
 	var db *sql.DB // sql.Open("pgx", os.Getenv("DATABASE_URL"))
 	cfg := autoscale.Config{
-		Elector: leader.SQL(db, leader.Options{Name: "quiet-river/web"}),
+		Elector: leader.SQL(db, &leader.Options{Name: "quiet-river/web"}),
 	}
 	fmt.Println(cfg.Elector.Run(context.Background()))
 	// Output: leader: the *sql.DB is nil: open the database and give it
@@ -32,7 +32,7 @@ func ExampleSQL() {
 // A TTL that leaves no time for a renewal that fails is refused.
 func ExampleNew() {
 	var lease leader.Lease = &fakeLink{fakeStore: newFakeStore()} // of another store
-	e := leader.New(lease, leader.Options{Name: "quiet-river/web", Renew: 15e9})
+	e := leader.New(lease, &leader.Options{Name: "quiet-river/web", Renew: 15e9})
 	fmt.Println(e.Validate())
 	// Output: leader: TTL is 30s, shorter than twice Renew, 15s, and Margin, 5s: a renewal that fails would cost the term. Make TTL longer or Renew shorter
 }
@@ -74,8 +74,8 @@ func ExamplePermanent() {
 func ExampleBoard() {
 	var db *sql.DB // sql.Open("pgx", os.Getenv("DATABASE_URL"))
 	shared := &traffic.Shared{
-		Traffic: traffic.New(),
-		Board:   leader.Board(db, leader.Options{Name: "quiet-river/web"}),
+		Traffic: traffic.New(nil),
+		Board:   leader.Board(db, &leader.Options{Name: "quiet-river/web"}),
 	}
 	fmt.Println(shared.Validate())
 	// Output: leader: the *sql.DB is nil: open the database and give it

@@ -123,12 +123,12 @@ type Elector struct {
 }
 
 // New returns an Elector that keeps its term in lease. It does no I/O and never
-// fails: what is wrong is reported by [Elector.Validate] and every call. At most
-// one Options may be given.
-func New(lease Lease, options ...Options) *Elector {
+// fails: what is wrong is reported by [Elector.Validate] and every call. If opts is
+// nil, the default options are used. Later changes of *opts have no effect.
+func New(lease Lease, opts *Options) *Elector {
 	var o Options
-	if len(options) > 0 {
-		o = options[0]
+	if opts != nil {
+		o = *opts
 	}
 	o = o.withDefaults()
 	e := &Elector{

@@ -24,23 +24,23 @@ func TestValidate(t *testing.T) {
 		e    *leader.Elector
 		want []string
 	}{
-		"defaults":       {leader.New(link), nil},
-		"short":          {leader.New(link, leader.Options{TTL: time.Second}), nil},
-		"exactly enough": {leader.New(link, leader.Options{TTL: 25 * time.Second, Renew: 10 * time.Second, Margin: 5 * time.Second}), nil},
+		"defaults":       {leader.New(link, nil), nil},
+		"short":          {leader.New(link, &leader.Options{TTL: time.Second}), nil},
+		"exactly enough": {leader.New(link, &leader.Options{TTL: 25 * time.Second, Renew: 10 * time.Second, Margin: 5 * time.Second}), nil},
 		"nil":            {nil, []string{"was not made"}},
 		"zero":           {new(leader.Elector), []string{"was not made"}},
-		"no lease":       {leader.New(nil), []string{"Lease is nil"}},
-		"bad lease":      {leader.New(badLease{}), []string{"the lease is bad"}},
-		"no database":    {leader.SQL(nil), []string{"*sql.DB is nil"}},
-		"dialect":        {leader.SQL(new(sql.DB), leader.Options{Dialect: "mysql"}), []string{`Dialect is "mysql"`, `"postgres" or "sqlite"`}},
-		"TTL":            {leader.New(link, leader.Options{TTL: -time.Second}), []string{"TTL is -1s", "300ms or more"}},
-		"tiny TTL":       {leader.New(link, leader.Options{TTL: time.Millisecond}), []string{"TTL is 1ms"}},
-		"huge TTL":       {leader.New(link, leader.Options{TTL: 1<<63 - 1}), []string{"TTL is"}},
-		"Renew":          {leader.New(link, leader.Options{Renew: 20 * time.Second}), []string{"TTL is 30s", "twice Renew, 20s"}},
-		"huge Renew":     {leader.New(link, leader.Options{Renew: 1<<63 - 1}), []string{"shorter than twice Renew"}},
-		"negative":       {leader.New(link, leader.Options{Renew: -1, Margin: -2}), []string{"Renew is -1ns and Margin -2ns"}},
-		"names":          {leader.New(link, leader.Options{Name: "a\nb", Holder: strings.Repeat("x", 201)}), []string{`Name is "a\nb"`, "Holder is"}},
-		"all at once":    {leader.SQL(nil, leader.Options{Name: "\x00", TTL: 1, Dialect: "x"}), []string{"Name", "TTL", "Dialect", "*sql.DB"}},
+		"no lease":       {leader.New(nil, nil), []string{"Lease is nil"}},
+		"bad lease":      {leader.New(badLease{}, nil), []string{"the lease is bad"}},
+		"no database":    {leader.SQL(nil, nil), []string{"*sql.DB is nil"}},
+		"dialect":        {leader.SQL(new(sql.DB), &leader.Options{Dialect: "mysql"}), []string{`Dialect is "mysql"`, `"postgres" or "sqlite"`}},
+		"TTL":            {leader.New(link, &leader.Options{TTL: -time.Second}), []string{"TTL is -1s", "300ms or more"}},
+		"tiny TTL":       {leader.New(link, &leader.Options{TTL: time.Millisecond}), []string{"TTL is 1ms"}},
+		"huge TTL":       {leader.New(link, &leader.Options{TTL: 1<<63 - 1}), []string{"TTL is"}},
+		"Renew":          {leader.New(link, &leader.Options{Renew: 20 * time.Second}), []string{"TTL is 30s", "twice Renew, 20s"}},
+		"huge Renew":     {leader.New(link, &leader.Options{Renew: 1<<63 - 1}), []string{"shorter than twice Renew"}},
+		"negative":       {leader.New(link, &leader.Options{Renew: -1, Margin: -2}), []string{"Renew is -1ns and Margin -2ns"}},
+		"names":          {leader.New(link, &leader.Options{Name: "a\nb", Holder: strings.Repeat("x", 201)}), []string{`Name is "a\nb"`, "Holder is"}},
+		"all at once":    {leader.SQL(nil, &leader.Options{Name: "\x00", TTL: 1, Dialect: "x"}), []string{"Name", "TTL", "Dialect", "*sql.DB"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := tc.e.Validate()
@@ -119,7 +119,7 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 		if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "Hunter2") {
 			t.Errorf("got %#v", err)
 		}
-		e := leader.SQL(db)
+		e := leader.SQL(db, nil)
 		if s := fmt.Sprintf("%v %+v %#v", e, e, e); strings.Contains(s, "Hunter2") {
 			t.Errorf("an Elector prints %s", s)
 		}
@@ -134,5 +134,16 @@ func TestSchema(t *testing.T) {
 	}
 	if s := leader.Dialect("oracle").Schema(); s != "" {
 		t.Errorf("got %q", s)
+	}
+}
+
+// An Elector keeps a copy of the options that it was made with.
+func TestOptionsAreCopied(t *testing.T) {
+	o := leader.Options{Holder: "web.1"}
+	e := leader.New(&fakeLink{fakeStore: newFakeStore()}, &o)
+	o.TTL = -1
+	o.Holder = "web.2"
+	if err := e.Validate(); err != nil || !strings.HasPrefix(e.Holder(), "web.1/") {
+		t.Errorf("%v, holder %s", err, e.Holder())
 	}
 }

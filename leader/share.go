@@ -19,18 +19,19 @@ const shareKept = 10 * time.Minute
 
 // Board returns a board for [traffic.Shared], on which the processes of a service put
 // what they measured. It is the table autoscale_share of a PostgreSQL (9.5 or
-// later) or SQLite (3.35 or later) database, which may be the one of [SQL]. At
-// most one Options may be given, of which Name and Dialect are used: boards of
-// different names do not see each other's shares.
+// later) or SQLite (3.35 or later) database, which may be the one of [SQL].
+//
+// Of the options, Name and Dialect are used. If opts is nil, the default options are
+// used. Boards of different names do not see each other's shares.
 //
 // The table is created if it is missing and the role may; else see
 // [Dialect.ShareSchema]. Ages are by the clock of the database. Each call is one
 // statement, on one connection at a time, as that of [SQL]; the first Publish is
 // two, as it deletes the shares of all boards that are ten minutes old.
-func Board(db *sql.DB, options ...Options) traffic.Board {
+func Board(db *sql.DB, opts *Options) traffic.Board {
 	var o Options
-	if len(options) > 0 {
-		o = options[0]
+	if opts != nil {
+		o = *opts
 	}
 	b := &board{
 		name:  o.withDefaults().Name,
@@ -40,9 +41,6 @@ func Board(db *sql.DB, options ...Options) traffic.Board {
 	b.fault = b.store.Validate()
 	if !isName(b.name) {
 		b.fault = errors.Join(b.fault, fmt.Errorf("leader: Name is %.80q: give at most %d bytes of printable UTF-8", b.name, maxName))
-	}
-	if len(options) > 1 {
-		b.fault = errors.Join(b.fault, errors.New("leader: Board was given several Options: give one"))
 	}
 	return b
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // SQL returns an Elector that keeps its term in the table autoscale_lease of a
-// PostgreSQL (9.5 or later) or SQLite (3.35 or later) database. At most one
-// Options may be given.
+// PostgreSQL (9.5 or later) or SQLite (3.35 or later) database. If opts is nil, the
+// default options are used. Later changes of *opts have no effect.
 //
 // Run creates the table if it is missing and the role may. A role that may not
 // is a permanent fault, and so are a table of another shape and a database of
@@ -34,12 +34,12 @@ import (
 //
 // Connections on which the server says that it is read-only are closed, so that
 // the next attempt may find the new primary.
-func SQL(db *sql.DB, options ...Options) *Elector {
+func SQL(db *sql.DB, opts *Options) *Elector {
 	var dialect Dialect
-	if len(options) > 0 {
-		dialect = options[0].Dialect
+	if opts != nil {
+		dialect = opts.Dialect
 	}
-	return New(&sqlLease{db: db, dialect: dialect, speak: Dialect.statements}, options...)
+	return New(&sqlLease{db: db, dialect: dialect, speak: Dialect.statements}, opts)
 }
 
 // CreateTable creates the table of [SQL] if it is missing. It asks the database

@@ -139,7 +139,7 @@ const spareTime = 10 * time.Second
 // config makes the Config. It is given values that may not go together; what
 // comes of these is never used.
 func (l *loader) config(v *values, o Options) autoscale.Config {
-	client := heroku.NewClient(v.apiKey, heroku.Options{BaseURL: v.apiURL, TokenName: "HEROKU_API_KEY"})
+	client := heroku.NewClient(v.apiKey, &heroku.Options{BaseURL: v.apiURL, TokenName: "HEROKU_API_KEY"})
 	timeout := patience * v.high
 	prober := &autoscale.HTTPProber{URL: v.heartbeatURL, Timeout: timeout}
 	if strings.HasPrefix(v.heartbeatURL, "/") {

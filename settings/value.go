@@ -23,7 +23,7 @@ import (
 // and put it into words that fit a setting.
 
 func app(v *values, s string) error {
-	if heroku.NewClient("t").Scaler(s, autoscale.DefaultName).Validate() != nil {
+	if heroku.NewClient("t", nil).Scaler(s, autoscale.DefaultName).Validate() != nil {
 		return errors.New("it must be the name of an app, 3 to 30 lower-case letters, digits and dashes, or its id, a UUID: `heroku apps` lists the names")
 	}
 	v.app = s
@@ -31,7 +31,7 @@ func app(v *values, s string) error {
 }
 
 func apiKey(v *values, s string) error {
-	if heroku.NewClient(s).Scaler("app", autoscale.DefaultName).Validate() != nil {
+	if heroku.NewClient(s, nil).Scaler("app", autoscale.DefaultName).Validate() != nil {
 		return errors.New("it has characters that no token has, such as quotation marks or white space: give the token alone")
 	}
 	v.apiKey = s
@@ -39,7 +39,7 @@ func apiKey(v *values, s string) error {
 }
 
 func process(v *values, s string) error {
-	if heroku.NewClient("t").Scaler("app", s).Validate() != nil {
+	if heroku.NewClient("t", nil).Scaler("app", s).Validate() != nil {
 		return errors.New("it must be a process type of the Procfile, as web: letters, digits, dashes and underscores")
 	}
 	v.process = s
@@ -47,7 +47,7 @@ func process(v *values, s string) error {
 }
 
 func apiURL(v *values, s string) error {
-	if heroku.NewClient("t", heroku.Options{BaseURL: s}).Scaler("app", autoscale.DefaultName).Validate() != nil {
+	if heroku.NewClient("t", &heroku.Options{BaseURL: s}).Scaler("app", autoscale.DefaultName).Validate() != nil {
 		return errors.New("it must be an https URL without user or query, as " + heroku.DefaultBaseURL + " (http only on this machine)")
 	}
 	v.apiURL = s

@@ -39,7 +39,7 @@ func TestMetricsMissing(t *testing.T) {
 // TestViews: the view is what signals say, or else what the Prober is, and the
 // report names it.
 func TestViews(t *testing.T) {
-	own := traffic.New(traffic.Options{Window: 30 * time.Second, Percentile: 50})
+	own := traffic.New(&traffic.Options{Window: 30 * time.Second, Percentile: 50})
 	shared := &traffic.Shared{Traffic: own, Interval: 20 * time.Second}
 	for _, tt := range []struct {
 		name    string

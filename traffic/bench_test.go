@@ -46,7 +46,7 @@ func bare(w http.ResponseWriter, _ *http.Request) { w.Write(body) }
 func BenchmarkBare(b *testing.B) { benchmark(b, http.HandlerFunc(bare)) }
 
 func BenchmarkMiddleware(b *testing.B) {
-	benchmark(b, traffic.New().Handler(http.HandlerFunc(bare)))
+	benchmark(b, traffic.New(nil).Handler(http.HandlerFunc(bare)))
 }
 
 func benchmark(b *testing.B, h http.Handler) {
@@ -71,7 +71,7 @@ func benchmark(b *testing.B, h http.Handler) {
 func BenchmarkServed(b *testing.B) {
 	for name, h := range map[string]http.Handler{
 		"bare":       http.HandlerFunc(bare),
-		"middleware": traffic.New().Handler(http.HandlerFunc(bare)),
+		"middleware": traffic.New(nil).Handler(http.HandlerFunc(bare)),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -15,7 +15,7 @@ import (
 
 // The service measures its own traffic, and its autoscaler decides by it.
 func Example() {
-	t := traffic.New()
+	t := traffic.New(nil)
 	var scaler autoscale.Scaler // of package heroku, say
 	a := autoscale.New(autoscale.Config{Prober: t, Scaler: scaler})
 	_ = a // go a.Run(ctx)
@@ -37,7 +37,7 @@ func Example() {
 // A minute's window suits a service with few requests, of which those for static
 // files say nothing about its load.
 func ExampleNew() {
-	t := traffic.New(traffic.Options{
+	t := traffic.New(&traffic.Options{
 		Window: time.Minute,
 		Skip:   func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/static/") },
 	})
@@ -52,7 +52,7 @@ func ExampleNew() {
 
 // The requests and the processors make one sample.
 func ExampleCPU() {
-	prober := autoscale.Merge(traffic.New(), &traffic.CPU{})
+	prober := autoscale.Merge(traffic.New(nil), &traffic.CPU{})
 	_, err := prober.Probe(context.Background())
 	fmt.Println(err)
 	// Output:
@@ -63,9 +63,9 @@ func ExampleCPU() {
 // Each process publishes what it measured, and the one that leads adds it up.
 func ExampleShared() {
 	shared := &traffic.Shared{
-		Traffic: traffic.New(),
-		Board:   nil, // leader.Board(db)
+		Traffic: traffic.New(nil),
+		Board:   nil, // leader.Board(db, nil)
 	}
 	fmt.Println(shared.Validate()) // go shared.Run(ctx)
-	// Output: traffic: Shared.Board is nil: give one, as leader.Board(db)
+	// Output: traffic: Shared.Board is nil: give one, as leader.Board(db, nil)
 }

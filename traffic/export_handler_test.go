@@ -5,7 +5,7 @@ import "net/http"
 // Wrapped returns what a handler is given instead of inner.
 func Wrapped(inner http.ResponseWriter) http.ResponseWriter {
 	w, a := wrap(inner)
-	a.t = New()
+	a.t = New(nil)
 	a.shard, a.began = a.t.begin(nil)
 	return w
 }
@@ -17,7 +17,7 @@ const Wrappers = len(wrappers)
 func Wrapper(set int, inner http.ResponseWriter) http.ResponseWriter {
 	w := wrappers[set]()
 	a := w.self()
-	a.inner, a.t = inner, New()
+	a.inner, a.t = inner, New(nil)
 	a.shard, a.began = a.t.begin(nil)
 	return w
 }

@@ -62,7 +62,7 @@ func TestNoRequestHeaderHides(t *testing.T) {
 	}
 	for name, answer := range answers {
 		for _, tt := range tests {
-			tr := traffic.New()
+			tr := traffic.New(nil)
 			r := httptest.NewRequest(tt.method, "/", nil)
 			r.Header = tt.header
 			tr.Handler(answer).ServeHTTP(httptest.NewRecorder(), r)
@@ -132,7 +132,7 @@ func TestAnswerDecides(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := traffic.New()
+			tr := traffic.New(nil)
 			h := tr.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				counted(t, tr, 1, 0)
 				tt.send(w)
@@ -163,7 +163,7 @@ func TestHeartbeat(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := traffic.New()
+			tr := traffic.New(nil)
 			r := httptest.NewRequest(tt.method, "/heartbeat", nil)
 			r.Header.Set("Autoscale-Timeout-Ms", "5000")
 			r.Header.Set("Authorization", "Bearer "+tt.token)
@@ -178,7 +178,7 @@ func TestHeartbeat(t *testing.T) {
 }
 
 func TestSkip(t *testing.T) {
-	tr := traffic.New(traffic.Options{Skip: func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/static/") }})
+	tr := traffic.New(&traffic.Options{Skip: func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/static/") }})
 	rec := httptest.NewRecorder()
 	tr.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if w != http.ResponseWriter(rec) {
@@ -201,7 +201,7 @@ func TestPanicGoesThroughAndCounts(t *testing.T) {
 			w.WriteHeader(200)
 		}, 0},
 	} {
-		tr := traffic.New()
+		tr := traffic.New(nil)
 		h := tr.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			tt.before(w)
 			panic(boom)
@@ -220,7 +220,7 @@ func TestPanicGoesThroughAndCounts(t *testing.T) {
 
 func TestNilHandler(t *testing.T) {
 	rec := httptest.NewRecorder()
-	traffic.New().Handler(nil).ServeHTTP(rec, httptest.NewRequest("GET", "/nobody/handles/this", nil))
+	traffic.New(nil).Handler(nil).ServeHTTP(rec, httptest.NewRequest("GET", "/nobody/handles/this", nil))
 	if rec.Code != http.StatusNotFound {
 		t.Errorf("status %d, want that of http.DefaultServeMux", rec.Code)
 	}

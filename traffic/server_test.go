@@ -55,7 +55,7 @@ func do(t *testing.T, c *http.Client, method, url string, body io.Reader, header
 
 func TestServer(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, http2 bool) {
-		tr := traffic.New()
+		tr := traffic.New(nil)
 		release := make(chan struct{})
 		s := serve(t, tr, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c := http.NewResponseController(w)
@@ -103,7 +103,7 @@ func TestServer(t *testing.T) {
 // A deadline that has passed ends the request, through the wrapper.
 func TestDeadline(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, http2 bool) {
-		s := serve(t, traffic.New(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := serve(t, traffic.New(nil), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			http.NewResponseController(w).SetReadDeadline(time.Now().Add(-time.Second))
 			_, err := r.Body.Read(make([]byte, 1))
 			fmt.Fprint(w, err != nil && strings.Contains(err.Error(), "timeout"))
@@ -138,7 +138,7 @@ func TestEventStream(t *testing.T) {
 		} {
 			for _, method := range []string{"GET", "POST"} {
 				for _, proxied := range []bool{false, true} {
-					tr, done := traffic.New(), make(chan struct{})
+					tr, done := traffic.New(nil), make(chan struct{})
 					var h http.Handler = eventStream(done)
 					if proxied {
 						inner := httptest.NewServer(h)
@@ -185,7 +185,7 @@ func TestHijack(t *testing.T) {
 			if proxied && upgrade != "websocket" {
 				continue // the proxy wants to see what it asked for
 			}
-			tr, ended := traffic.New(), make(chan struct{})
+			tr, ended := traffic.New(nil), make(chan struct{})
 			var h http.Handler = shout(t, ended)
 			if proxied {
 				inner := httptest.NewServer(h)
@@ -214,7 +214,7 @@ func TestHijack(t *testing.T) {
 
 // A handler that wanted to hijack and could not has answered a request.
 func TestHijackRefused(t *testing.T) {
-	tr := traffic.New()
+	tr := traffic.New(nil)
 	s := serve(t, tr, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if _, ok := w.(http.Hijacker); ok {
 			t.Error("the connection of HTTP/2 can be hijacked")
@@ -251,7 +251,7 @@ func TestHijackAtAnyTime(t *testing.T) {
 		{"in vain", http.ErrNotSupported, func(http.ResponseWriter) {}, 1, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := traffic.New()
+			tr := traffic.New(nil)
 			var kept http.ResponseWriter
 			tr.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				tt.before(w)
@@ -267,7 +267,7 @@ func TestHijackAtAnyTime(t *testing.T) {
 		})
 	}
 	t.Run("after the end", func(t *testing.T) {
-		tr := traffic.New()
+		tr := traffic.New(nil)
 		var kept http.ResponseWriter
 		tr.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { kept = w })).
 			ServeHTTP(hijackable{httptest.NewRecorder(), nil}, httptest.NewRequest("GET", "/", nil))
@@ -278,7 +278,7 @@ func TestHijackAtAnyTime(t *testing.T) {
 
 // CONNECT opens a tunnel, as a WebSocket over HTTP/2 does, if it is accepted.
 func TestConnect(t *testing.T) {
-	tr := traffic.New()
+	tr := traffic.New(nil)
 	s := serve(t, tr, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).Flush()
 		io.Copy(w, r.Body)
@@ -306,7 +306,7 @@ func TestAnswerFromSeveralGoroutines(t *testing.T) {
 		if contentType == "text/plain" {
 			want = 100
 		}
-		tr := traffic.New()
+		tr := traffic.New(nil)
 		var all sync.WaitGroup
 		h := tr.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", contentType)
@@ -326,7 +326,7 @@ func TestAnswerFromSeveralGoroutines(t *testing.T) {
 
 // What keeps the ResponseWriter after the request changes nothing about it.
 func TestKeptAfterTheEnd(t *testing.T) {
-	tr := traffic.New()
+	tr := traffic.New(nil)
 	var kept http.ResponseWriter
 	h := tr.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { kept = w }))
 	first := httptest.NewRecorder()

@@ -26,9 +26,9 @@ const boardTimeout = 3 * time.Second
 // which puts what its own Traffic measured on a Board, and the Probe of the one that
 // leads adds up what is there.
 //
-//	shared := &traffic.Shared{Traffic: t, Board: leader.Board(db)}
+//	shared := &traffic.Shared{Traffic: t, Board: leader.Board(db, nil)}
 //	go shared.Run(ctx) // in every process
-//	go autoscale.New(autoscale.Config{Prober: shared, Elector: leader.SQL(db), …}).Run(ctx)
+//	go autoscale.New(autoscale.Config{Prober: shared, Elector: leader.SQL(db, nil), …}).Run(ctx)
 //
 // A share has what its process counted in each second of the last minute. Arrivals,
 // Throughput and Busy are added up second by second, and [autoscale.Sample.Breakdown]
@@ -78,7 +78,7 @@ func (s *Shared) Validate() error {
 		errs = append(errs, err)
 	}
 	if s.Board == nil {
-		errs = append(errs, errors.New("traffic: Shared.Board is nil: give one, as leader.Board(db)"))
+		errs = append(errs, errors.New("traffic: Shared.Board is nil: give one, as leader.Board(db, nil)"))
 	} else if v, ok := s.Board.(interface{ Validate() error }); ok {
 		errs = append(errs, v.Validate())
 	}

@@ -86,7 +86,7 @@ var quiet = slog.New(slog.DiscardHandler)
 // process is one that publishes, and serves rate requests per second that take d.
 func process(t *testing.T, b traffic.Board, name string, rate int, d time.Duration) (s *traffic.Shared, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
-	s = &traffic.Shared{Traffic: traffic.New(), Board: b, Member: name, Logger: quiet}
+	s = &traffic.Shared{Traffic: traffic.New(nil), Board: b, Member: name, Logger: quiet}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -209,7 +209,7 @@ func TestShared(t *testing.T) {
 		b.breaks(func() error { return nil })
 
 		// A process that leads before it has measured anything tells the others' work.
-		fresh := &traffic.Shared{Traffic: traffic.New(), Board: b}
+		fresh := &traffic.Shared{Traffic: traffic.New(nil), Board: b}
 		check(fresh, 1, 5, 15, "")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -230,7 +230,7 @@ func TestSharedRun(t *testing.T) {
 		var log bytes.Buffer
 		b := newBoard()
 		b.breaks(func() error { return errors.New("no route") })
-		s := &traffic.Shared{Traffic: traffic.New(), Board: b, Interval: 20 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		s := &traffic.Shared{Traffic: traffic.New(nil), Board: b, Interval: 20 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- s.Run(ctx) }()
@@ -284,7 +284,7 @@ func TestSharedFields(t *testing.T) {
 	if _, err := s.Probe(t.Context()); err == nil {
 		t.Error("Probe says nothing")
 	}
-	s = &traffic.Shared{Traffic: traffic.New(traffic.Options{Window: 1}), Board: invalid{newBoard()}}
+	s = &traffic.Shared{Traffic: traffic.New(&traffic.Options{Window: 1}), Board: invalid{newBoard()}}
 	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "Window is 1ns") || !strings.Contains(err.Error(), "a bad board") {
 		t.Errorf("%v", err)
 	}
@@ -298,7 +298,7 @@ func (invalid) Validate() error { return errors.New("a bad board") }
 func TestShareSize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBoard()
-		s := &traffic.Shared{Traffic: traffic.New(traffic.Options{Window: time.Minute}), Board: b}
+		s := &traffic.Shared{Traffic: traffic.New(&traffic.Options{Window: time.Minute}), Board: b}
 		run(s.Traffic, 0)
 		for i := range 4000 { // all end at the same moment
 			d := time.Duration(math.Exp(float64(i) / 4000 * math.Log(6e10)))
@@ -340,7 +340,7 @@ func TestSumOfShares(t *testing.T) {
 	slow := traffic.Share{Member: "b", Data: []byte{1, 5, 2, 0, 0, 0, 0, 1, 100, 1}}    // one in slot 100, one longer
 	for _, b := range []static{{quick, slow}, {slow, quick}} {
 		for p, want := range map[float64]time.Duration{90: 172 * time.Microsecond, 95: 419430 * time.Microsecond} {
-			s, err := (&traffic.Shared{Traffic: traffic.New(traffic.Options{Percentile: p}), Board: b}).Probe(t.Context())
+			s, err := (&traffic.Shared{Traffic: traffic.New(&traffic.Options{Percentile: p}), Board: b}).Probe(t.Context())
 			if err != nil || s.Processes != 2 || math.Abs(s.Arrivals-1.2)+math.Abs(s.Throughput-1.2) > 1e-9 || s.Latency.Truncate(time.Microsecond) != want.Truncate(time.Microsecond) {
 				t.Errorf("p%v of %v: %+v, %v; want a latency of %v", p, b, s, err, want)
 			}

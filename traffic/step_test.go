@@ -89,7 +89,7 @@ func (s *service) run(t *testing.T, seed uint64, tick time.Duration, low, high f
 	var first *traffic.Shared
 	started := 0
 	start := func() *replica {
-		p := &replica{traffic: traffic.New(), stop: func() {}}
+		p := &replica{traffic: traffic.New(nil), stop: func() {}}
 		p.handler = p.traffic.Handler(work)
 		if s.shared {
 			// Processes publish out of step with each other.

@@ -2,7 +2,7 @@
 // is a middleware that counts the requests of this process, and an
 // [autoscale.Prober] of what it counted.
 //
-//	t := traffic.New()
+//	t := traffic.New(nil)
 //	go autoscale.New(autoscale.Config{
 //		Prober: t,
 //		…
@@ -170,19 +170,18 @@ type Traffic struct {
 	count *count.Counter // by the second
 }
 
-// New returns a Traffic that has counted nothing yet. It starts nothing. At most
-// one Options may be given. Those that [Options.Validate] refuses are reported by
-// Probe, and by the Validate of an [autoscale.Config] with this Prober; the
-// handler serves all the same.
-func New(options ...Options) *Traffic {
+// New returns a Traffic that has counted nothing yet. It starts nothing. If opts is
+// nil, the default options are used. Later changes of *opts have no effect.
+//
+// Options that [Options.Validate] refuses are reported by Probe, and by the Validate of
+// an [autoscale.Config] with this Prober. The handler serves the host's requests in any
+// case.
+func New(opts *Options) *Traffic {
 	var o Options
-	if len(options) > 0 {
-		o = options[0]
+	if opts != nil {
+		o = *opts
 	}
 	t := &Traffic{opts: o.withDefaults(), fault: o.Validate(), base: time.Now()}
-	if len(options) > 1 {
-		t.fault = errors.Join(t.fault, fmt.Errorf("traffic: New was given %d Options: give one", len(options)))
-	}
 	if t.fault != nil {
 		t.opts.Window, t.opts.Longest = DefaultWindow, DefaultLongest // to count by, as nothing is told
 	}

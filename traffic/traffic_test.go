@@ -154,7 +154,7 @@ func TestWindow(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				tr := traffic.New(tt.opts)
+				tr := traffic.New(&tt.opts)
 				for _, r := range tt.requests {
 					go func() {
 						time.Sleep(at(r.begins))
@@ -186,7 +186,7 @@ func TestPercentile(t *testing.T) {
 		99: 990 * time.Millisecond, 99.99: time.Second, 0: 950 * time.Millisecond,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			tr := traffic.New(traffic.Options{Percentile: p})
+			tr := traffic.New(&traffic.Options{Percentile: p})
 			run(tr, 0)
 			time.Sleep(20 * time.Second)
 			for i := range 100 {
@@ -213,7 +213,7 @@ func TestHistogramBound(t *testing.T) {
 	ds = append(ds, time.Minute)
 	for _, d := range ds {
 		synctest.Test(t, func(t *testing.T) {
-			tr := traffic.New()
+			tr := traffic.New(nil)
 			run(tr, 0)
 			time.Sleep(100*time.Second - d)
 			run(tr, d)
@@ -229,7 +229,7 @@ func TestHistogramBound(t *testing.T) {
 // request, and then from there on.
 func TestNotYet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr := traffic.New()
+		tr := traffic.New(nil)
 		fails := func(want string) {
 			t.Helper()
 			s, err := tr.Probe(t.Context())
@@ -262,7 +262,7 @@ func TestNotYet(t *testing.T) {
 
 func TestQueueTimeSignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr := traffic.New()
+		tr := traffic.New(nil)
 		run(tr, 0)
 		time.Sleep(20*time.Second + 123456789)
 		ms := func(d time.Duration) string { return fmt.Sprint(time.Now().Add(d).UnixMilli()) }
@@ -289,7 +289,7 @@ func TestQueueTimeSignal(t *testing.T) {
 func TestEverythingAddsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const goroutines, each = 64, 50
-		tr := traffic.New(traffic.Options{Window: time.Second})
+		tr := traffic.New(&traffic.Options{Window: time.Second})
 		run(tr, 0)
 		time.Sleep(10 * time.Second)
 		h := tr.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -343,7 +343,7 @@ func TestEverythingAddsUp(t *testing.T) {
 
 // A request costs the one small allocation of the writer that sees its answer.
 func TestAllocations(t *testing.T) {
-	h := traffic.New().Handler(http.HandlerFunc(bare))
+	h := traffic.New(nil).Handler(http.HandlerFunc(bare))
 	for name, r := range requests() {
 		w := discard{http.Header{}}
 		if n := testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, r) }); n != 1 {
@@ -359,7 +359,7 @@ func TestSize(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range n {
-		h := traffic.New(traffic.Options{Window: time.Minute}).Handler(http.HandlerFunc(bare))
+		h := traffic.New(&traffic.Options{Window: time.Minute}).Handler(http.HandlerFunc(bare))
 		for range 10 {
 			h.ServeHTTP(w, r)
 		}
@@ -374,19 +374,19 @@ func TestSize(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	tests := []struct {
-		opts []traffic.Options
+		opts *traffic.Options
 		want []string
 	}{
 		{nil, nil},
-		{[]traffic.Options{{Window: 60 * time.Second, Percentile: 99.9, Longest: time.Second}}, nil},
-		{[]traffic.Options{{Window: 1500 * time.Millisecond}}, []string{"Window is 1.5s: it must be whole seconds from 1s to 1m0s"}},
-		{[]traffic.Options{{Window: 61 * time.Second}}, []string{"Window is 1m1s"}},
-		{[]traffic.Options{{Window: -1, Percentile: math.NaN(), Longest: 2 * time.Minute}}, []string{"Window is -1ns", "Percentile is NaN", "Longest is 2m0s"}},
-		{[]traffic.Options{{Percentile: 100}}, []string{"Percentile is 100"}},
-		{make([]traffic.Options, 2), []string{"New was given 2 Options"}},
+		{&traffic.Options{}, nil},
+		{&traffic.Options{Window: 60 * time.Second, Percentile: 99.9, Longest: time.Second}, nil},
+		{&traffic.Options{Window: 1500 * time.Millisecond}, []string{"Window is 1.5s: it must be whole seconds from 1s to 1m0s"}},
+		{&traffic.Options{Window: 61 * time.Second}, []string{"Window is 1m1s"}},
+		{&traffic.Options{Window: -1, Percentile: math.NaN(), Longest: 2 * time.Minute}, []string{"Window is -1ns", "Percentile is NaN", "Longest is 2m0s"}},
+		{&traffic.Options{Percentile: 100}, []string{"Percentile is 100"}},
 	}
 	for _, tt := range tests {
-		tr := traffic.New(tt.opts...)
+		tr := traffic.New(tt.opts)
 		err := tr.Validate()
 		if (err != nil) != (tt.want != nil) {
 			t.Errorf("%+v: %v", tt.opts, err)

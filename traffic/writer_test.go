@@ -188,7 +188,7 @@ type errorFlusher interface{ FlushError() error }
 // An answer that is sent through what outer middleware hides is seen at once.
 func TestHiddenAnswers(t *testing.T) {
 	t.Run("event stream", func(t *testing.T) {
-		tr, done := traffic.New(), make(chan struct{})
+		tr, done := traffic.New(nil), make(chan struct{})
 		h := tr.Handler(eventStream(done))
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(hiding{w}, r) }))
 		defer s.Close()
@@ -198,7 +198,7 @@ func TestHiddenAnswers(t *testing.T) {
 		io.ReadAll(res.Body)
 	})
 	t.Run("hijack", func(t *testing.T) {
-		tr, ended := traffic.New(), make(chan struct{})
+		tr, ended := traffic.New(nil), make(chan struct{})
 		h := tr.Handler(shout(t, ended))
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(hiding{w}, r) }))
 		defer s.Close()

@@ -1,7 +1,7 @@
 // Package redis keeps the lease of package leader in Redis 5 or later, or Valkey:
 // of the many processes that run the same autoscaler one acts.
 //
-//	Elector: redis.New(client), // the go-redis client that the service has anyway
+//	Elector: redis.New(client, nil), // the go-redis client that the service has anyway
 //
 // Where the service has a PostgreSQL database as well, [leader.SQL] promises more.
 //

@@ -36,7 +36,7 @@ func TestElector(t *testing.T) {
 				cables[holder] = c
 				o := *o
 				o.Dialer = c.dial
-				return redis.New(newClient(t, &o), leader.Options{Name: name, Holder: holder, TTL: short, Renew: renew, Logger: slog.New(slog.DiscardHandler)})
+				return redis.New(newClient(t, &o), &leader.Options{Name: name, Holder: holder, TTL: short, Renew: renew, Logger: slog.New(slog.DiscardHandler)})
 			},
 			Cut:  func(holder string, cut bool) { cables[holder].cut.Store(cut) },
 			Step: func(d time.Duration) { step(t, direct, redis.DefaultPrefix+name, d) },
@@ -69,7 +69,7 @@ type candidate struct {
 func campaign(t testing.TB, client goredis.UniversalClient, holder string, ttl time.Duration) *candidate {
 	t.Helper()
 	c := &candidate{
-		Elector: redis.New(client, leader.Options{Name: "web", Holder: holder, TTL: ttl, Renew: renew, Logger: slog.New(slog.DiscardHandler)}),
+		Elector: redis.New(client, &leader.Options{Name: "web", Holder: holder, TTL: ttl, Renew: renew, Logger: slog.New(slog.DiscardHandler)}),
 		t:       t,
 	}
 	ctx, cancel := context.WithCancel(context.Background())

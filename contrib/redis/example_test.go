@@ -31,7 +31,7 @@ func Example() {
 	err = autoscale.New(autoscale.Config{
 		Prober:  &autoscale.HTTPProber{URL: "https://quiet-river.example.org/autoscalebot/heartbeat/"},
 		Scaler:  scaler,
-		Elector: redis.New(client, leader.Options{Name: "quiet-river/web"}),
+		Elector: redis.New(client, &leader.Options{Name: "quiet-river/web"}),
 	}).Run(context.Background())
 	if err != nil {
 		log.Print(err)
@@ -41,7 +41,7 @@ func Example() {
 func ExampleNew() {
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379", ContextTimeoutEnabled: true})
 	defer client.Close()
-	elector := redis.New(client, leader.Options{Name: "quiet-river/web"})
+	elector := redis.New(client, &leader.Options{Name: "quiet-river/web"})
 
 	fmt.Println(elector.Validate())
 	_, leads := elector.Current()
@@ -55,10 +55,10 @@ func ExampleNew() {
 func ExampleLease() {
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
 	defer client.Close()
-	elector := leader.New(redis.Lease(client, "team-a:lease:"), leader.Options{Name: "web"})
+	elector := leader.New(redis.Lease(client, "team-a:lease:"), &leader.Options{Name: "web"})
 
 	fmt.Println(elector.Validate())
-	fmt.Println(leader.New(redis.Lease(nil, "team-a:lease:")).Validate())
+	fmt.Println(leader.New(redis.Lease(nil, "team-a:lease:"), nil).Validate())
 	// Output:
 	// <nil>
 	// redis: the client is nil: make one with NewClient of go-redis and give it
@@ -69,7 +69,7 @@ func ExampleLease() {
 func ExampleBoard() {
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
 	defer client.Close()
-	shared := &traffic.Shared{Traffic: traffic.New(), Board: redis.Board(client, "quiet-river/web")}
+	shared := &traffic.Shared{Traffic: traffic.New(nil), Board: redis.Board(client, "quiet-river/web")}
 
 	fmt.Println(shared.Validate())
 	// Output: <nil>

@@ -194,7 +194,7 @@ func TestRights(t *testing.T) {
 		"hset":    as("hset", "~*", "+@all", "-hset"),
 	} {
 		s.do("SCRIPT", "FLUSH")
-		err := fatal(t, redis.New(client))
+		err := fatal(t, redis.New(client, nil))
 		if err == nil || !strings.Contains(err.Error(), "+evalsha") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("a user without the right %q: %v", name, err)
 		}
@@ -209,7 +209,7 @@ func TestRights(t *testing.T) {
 func TestNoScripts(t *testing.T) {
 	for _, command := range []string{"EVALSHA", "EVAL", "TIME"} {
 		s := startServer(t, "--rename-command", command, "")
-		if err := fatal(t, redis.New(s.client)); err == nil || !strings.Contains(err.Error(), "Redis 5") {
+		if err := fatal(t, redis.New(s.client, nil)); err == nil || !strings.Contains(err.Error(), "Redis 5") {
 			t.Errorf("without %s: %v", command, err)
 		}
 	}
@@ -235,7 +235,7 @@ func TestForeignKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		was := client.Dump(t.Context(), key).Val()
-		err := fatal(t, redis.New(client, leader.Options{Name: name}))
+		err := fatal(t, redis.New(client, &leader.Options{Name: name}))
 		if err == nil || !strings.Contains(err.Error(), "delete it, or use another Name or prefix") {
 			t.Errorf("%s: Run: %v", what, err)
 		}
@@ -306,7 +306,7 @@ func permanent(err error) bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	lease.tried = cancel
-	return leader.New(&lease).Run(ctx) != nil
+	return leader.New(&lease, nil).Run(ctx) != nil
 }
 
 // failing is a Lease that fails, and ends the context when it is asked again.

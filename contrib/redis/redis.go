@@ -18,15 +18,15 @@ import (
 const DefaultPrefix = "autoscale:lease:"
 
 // New returns an Elector that keeps its term in the server of client. It does no
-// I/O and never fails: what is wrong is reported by its Validate and Run. At most
-// one Options may be given; their Dialect is not used.
+// I/O and never fails: what is wrong is reported by its Validate and Run. If opts is
+// nil, the default options are used. Options.Dialect has no effect.
 //
 // A server that cannot be reached, that is loading or a read-only replica, and a
 // password that it refuses are tried again for ever. Permanent faults, which end
 // Run, are a user without the rights, a server that has no scripts, and a key that
 // holds something else.
-func New(client goredis.UniversalClient, options ...leader.Options) *leader.Elector {
-	return leader.New(Lease(client, ""), options...)
+func New(client goredis.UniversalClient, opts *leader.Options) *leader.Elector {
+	return leader.New(Lease(client, ""), opts)
 }
 
 // Lease returns what [New] gives to [leader.New], with another prefix of the keys:

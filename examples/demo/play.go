@@ -78,7 +78,7 @@ func play(ctx context.Context, s script, v view) (err error) {
 // configure is the part that a program of one's own has, too. See the example
 // webservice for the rest of one.
 func configure(s script, p *platform, st *story, told autoscale.Notifier) autoscale.Config {
-	hk := heroku.NewClient(herokutest.Token, heroku.Options{
+	hk := heroku.NewClient(herokutest.Token, &heroku.Options{
 		BaseURL: p.api.URL,
 		// The demo looks at its service thirty times as often as the default.
 		CallsPerHour: 30 * heroku.DefaultCallsPerHour,

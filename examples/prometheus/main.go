@@ -6,7 +6,7 @@
 // It asks the Prometheus at PROMETHEUS_URL, by default http://localhost:9090,
 // every second, with PROMETHEUS_TOKEN as a bearer token if that is set, and
 // prints all that happens. The workers exist in memory alone: a
-// host takes heroku.NewClient(key).Scaler(app, "worker") in their place, and
+// host takes heroku.NewClient(key, nil).Scaler(app, "worker") in their place, and
 // leaves the Interval at its default.
 package main
 

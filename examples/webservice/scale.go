@@ -18,7 +18,7 @@ func configure(getenv func(string) string) (autoscale.Config, error) {
 		return autoscale.Config{}, fmt.Errorf("this service does not scale itself: " +
 			"set HEROKU_API_KEY and HEROKU_APP_NAME, and DRY_RUN=1 to see what it would do")
 	}
-	hk := heroku.NewClient(key, heroku.Options{TokenName: "HEROKU_API_KEY", BaseURL: getenv("HEROKU_API_URL")})
+	hk := heroku.NewClient(key, &heroku.Options{TokenName: "HEROKU_API_KEY", BaseURL: getenv("HEROKU_API_URL")})
 
 	// The heartbeat goes through Heroku's router like everybody's requests.
 	prober := &autoscale.HTTPProber{URL: heartbeatPath, Base: hk.WebURL(app)}
@@ -37,7 +37,7 @@ func configure(getenv func(string) string) (autoscale.Config, error) {
 
 // elector lets web.1 act, which is the last dyno that remains: this service's
 // database is a file of each dyno's own, in which no lease can be shared. With
-// one that all dynos share it would be leader.SQL(db). Two of the name web.1 can
+// one that all dynos share it would be leader.SQL(db, nil). Two of the name web.1 can
 // run for the half minute of a restart; both then order absolute numbers within
 // the same bounds. Where there is no number, there is no elector.
 func elector(dyno string) autoscale.Elector {

@@ -33,7 +33,7 @@ func TestLeaderClock(t *testing.T) {
 				o.Holder = holder
 				p := newProxy(t, addr(t, server.URL))
 				proxies[holder] = p
-				return leader.SQL(openDB(t, "pgx", via(t, server.URL, p.Addr)), o)
+				return leader.SQL(openDB(t, "pgx", via(t, server.URL, p.Addr)), &o)
 			},
 			Cut:  func(holder string, cut bool) { proxies[holder].Hang(cut) },
 			Step: server.Step,
@@ -46,7 +46,7 @@ func TestLeaderClock(t *testing.T) {
 func TestLeaderCrash(t *testing.T) {
 	server := servers.PostgresClocked(t)
 	o := shortLease(t)
-	first, second := leader.SQL(openDB(t, "pgx", server.URL), o), leader.SQL(openDB(t, "pgx", server.URL), o)
+	first, second := leader.SQL(openDB(t, "pgx", server.URL), &o), leader.SQL(openDB(t, "pgx", server.URL), &o)
 	campaign(t, first)
 	campaign(t, second)
 	newest := func() int64 { return max(number(first), number(second)) }

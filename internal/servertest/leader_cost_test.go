@@ -37,7 +37,7 @@ func BenchmarkLeaderFollowers(b *testing.B) {
 					db = openDB(b, "pgx", postgres+mode)
 					db.SetMaxOpenConns(2)
 				}
-				electors[i] = leader.SQL(db, o)
+				electors[i] = leader.SQL(db, &o)
 				campaign(b, electors[i])
 				if i == 0 {
 					await(b, "it leads", leads(electors[0]))

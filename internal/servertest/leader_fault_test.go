@@ -105,7 +105,7 @@ func TestLeaderPermanentFaults(t *testing.T) {
 				must(t, db, strings.ReplaceAll(s, "$SCHEMA", current))
 			}
 			for _, mode := range []string{"", "&" + execMode, "&default_query_exec_mode=simple_protocol"} {
-				e := leader.SQL(openDB(t, "pgx", url+mode), leaseOptions(t))
+				e := leader.SQL(openDB(t, "pgx", url+mode), ownLease(t))
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				err := e.Run(ctx)
 				cancel()
@@ -158,7 +158,7 @@ func TestLeaderCreatesTheTable(t *testing.T) {
 	})
 	t.Run("again while it runs", func(t *testing.T) {
 		url, db := schema(t, postgres, "")
-		e := leader.SQL(openDB(t, "pgx", url), leaseOptions(t))
+		e := leader.SQL(openDB(t, "pgx", url), ownLease(t))
 		campaign(t, e)
 		await(t, "it leads", leads(e))
 		was, _ := e.Current()
@@ -173,7 +173,7 @@ func TestLeaderCreatesTheTable(t *testing.T) {
 			}
 		}
 		must(t, db, "DROP TABLE autoscale_lease", "CREATE TABLE autoscale_lease (name TEXT, holder TEXT)")
-		err := leader.SQL(db, leaseOptions(t)).Run(t.Context())
+		err := leader.SQL(db, ownLease(t)).Run(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "not as it must be") {
 			t.Errorf("got %v", err)
 		}
@@ -183,7 +183,7 @@ func TestLeaderCreatesTheTable(t *testing.T) {
 // A database of another kind is told from those that work.
 func TestLeaderOtherDatabase(t *testing.T) {
 	db := openDB(t, "mysql", servers.MySQL(t))
-	err := leader.SQL(db, leaseOptions(t)).Run(t.Context())
+	err := leader.SQL(db, ownLease(t)).Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "works with PostgreSQL and SQLite") {
 		t.Errorf("got %v", err)
 	}
@@ -217,7 +217,7 @@ func TestLeaderReadOnly(t *testing.T) {
 	must(t, admin, "ALTER ROLE "+role+" SET default_transaction_read_only = on")
 	db := openDB(t, "pgx", u.String())
 	db.SetMaxOpenConns(2)
-	e := leader.SQL(db, o)
+	e := leader.SQL(db, &o)
 	end := campaign(t, e)
 	await(t, "it says that the database is read-only", func() bool { return strings.Contains(log.String(), "read-only: nobody can lead") })
 	must(t, admin, "ALTER ROLE "+role+" RESET default_transaction_read_only")
@@ -241,7 +241,7 @@ func TestLeaderReadOnlySQLite(t *testing.T) {
 	var log safeBuffer
 	o := leaseOptions(t)
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
-	campaign(t, leader.SQL(openDB(t, "sqlite", dsn+"&_pragma=query_only(1)"), o))
+	campaign(t, leader.SQL(openDB(t, "sqlite", dsn+"&_pragma=query_only(1)"), &o))
 	await(t, "it says that the database is read-only", func() bool { return strings.Contains(log.String(), "read-only") })
 }
 
@@ -252,7 +252,7 @@ func TestLeaderConnectionKilled(t *testing.T) {
 	for _, mode := range []string{"", "&" + execMode} {
 		o := leaseOptions(t)
 		name := fmt.Sprintf("lease-%d", leases.Add(1))
-		e := leader.SQL(openDB(t, "pgx", postgres+mode+"&application_name="+name), o)
+		e := leader.SQL(openDB(t, "pgx", postgres+mode+"&application_name="+name), &o)
 		end := campaign(t, e)
 		await(t, "it leads", leads(e))
 		first, _ := e.Current()
@@ -278,7 +278,7 @@ func TestLeaderServerAway(t *testing.T) {
 	p := newProxy(t, addr(t, postgres))
 	dsn := via(t, postgres, p.Addr)
 	o := shortLease(t)
-	first, second := leader.SQL(openDB(t, "pgx", dsn), o), leader.SQL(openDB(t, "pgx", dsn), o)
+	first, second := leader.SQL(openDB(t, "pgx", dsn), &o), leader.SQL(openDB(t, "pgx", dsn), &o)
 	campaign(t, first)
 	campaign(t, second)
 	led := func() bool { return leads(first)() || leads(second)() }
@@ -304,7 +304,7 @@ func TestLeaderFifty(t *testing.T) {
 	var electors []*leader.Elector
 	var ends []func() error
 	for range 50 {
-		e := leader.SQL(db, o)
+		e := leader.SQL(db, &o)
 		electors, ends = append(electors, e), append(ends, campaign(t, e))
 	}
 	var last int64
@@ -343,7 +343,7 @@ func TestLeaderPgBouncerPreparing(t *testing.T) {
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	electors := make([]*leader.Elector, 6)
 	for i := range electors {
-		electors[i] = leader.SQL(openDB(t, "pgx", pooled), o)
+		electors[i] = leader.SQL(openDB(t, "pgx", pooled), &o)
 		campaign(t, electors[i])
 	}
 	hinted := func() bool { return strings.Contains(log.String(), "default_query_exec_mode=exec") }
@@ -386,7 +386,7 @@ func TestLeaderPoolUsedUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := leader.SQL(db, leaseOptions(t))
+	e := leader.SQL(db, ownLease(t))
 	end := campaign(t, e)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -37,8 +37,8 @@ func TestBoard(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			db := openDB(t, s.driver, s.dsn)
 			o := leader.Options{Name: t.Name()}
-			one, two := leader.Board(db, o), leader.Board(openDB(t, s.driver, s.dsn), o)
-			other := leader.Board(db, leader.Options{Name: t.Name() + "/other", Dialect: s.dialect})
+			one, two := leader.Board(db, &o), leader.Board(openDB(t, s.driver, s.dsn), &o)
+			other := leader.Board(db, &leader.Options{Name: t.Name() + "/other", Dialect: s.dialect})
 			publish := func(b traffic.Board, member, data string) {
 				t.Helper()
 				if err := b.Publish(t.Context(), member, []byte(data)); err != nil {
@@ -107,7 +107,7 @@ func TestBoard(t *testing.T) {
 			if n := count(); n != 3 {
 				t.Errorf("%d rows, want 3", n)
 			}
-			publish(leader.Board(db, leader.Options{Name: o.Name + "/new"}), "d", "8")
+			publish(leader.Board(db, &leader.Options{Name: o.Name + "/new"}), "d", "8")
 			if n := count(); n != 2 {
 				t.Errorf("%d rows, want those of c and d", n)
 			}
@@ -127,7 +127,7 @@ func TestBoard(t *testing.T) {
 func TestBoardOfMany(t *testing.T) {
 	for driver, dsn := range map[string]string{"pgx": servers.Postgres(t), "sqlite": sqliteFile(t)} {
 		db := openDB(t, driver, dsn)
-		b := leader.Board(db, leader.Options{Name: t.Name()})
+		b := leader.Board(db, &leader.Options{Name: t.Name()})
 		if err := b.Publish(t.Context(), "first", []byte{1}); err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestBoardConcurrently(t *testing.T) {
 		db := openDB(t, driver, dsn)
 		var wg sync.WaitGroup
 		for i := range 4 {
-			b := leader.Board(db)
+			b := leader.Board(db, nil)
 			for j := range 4 {
 				wg.Go(func() {
 					if err := b.Publish(t.Context(), fmt.Sprint(i, j), []byte{1}); err != nil {
@@ -167,7 +167,7 @@ func TestBoardConcurrently(t *testing.T) {
 			}
 		}
 		wg.Wait()
-		if shares, err := leader.Board(db).Read(t.Context(), time.Hour); err != nil || len(shares) != 16 {
+		if shares, err := leader.Board(db, nil).Read(t.Context(), time.Hour); err != nil || len(shares) != 16 {
 			t.Errorf("%s: %d shares, %v; want 16", driver, len(shares), err)
 		}
 	}
@@ -178,7 +178,7 @@ func TestBoardConcurrently(t *testing.T) {
 func TestBoardHangs(t *testing.T) {
 	dsn := servers.Postgres(t)
 	p := newProxy(t, addr(t, dsn))
-	b := leader.Board(openDB(t, "pgx", via(t, dsn, p.Addr)), leader.Options{Name: t.Name()})
+	b := leader.Board(openDB(t, "pgx", via(t, dsn, p.Addr)), &leader.Options{Name: t.Name()})
 	if err := b.Publish(t.Context(), "a", []byte{1}); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func TestBoardFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, admin, "GRANT USAGE ON SCHEMA "+name+" TO "+role)
-	b := leader.Board(openDB(t, "pgx", dsn))
+	b := leader.Board(openDB(t, "pgx", dsn), nil)
 	fails := func(b traffic.Board, want ...string) {
 		t.Helper()
 		err := b.Publish(t.Context(), "a", []byte{1})
@@ -230,7 +230,7 @@ func TestBoardFaults(t *testing.T) {
 	if err := b.Publish(t.Context(), "a", []byte{1}); err != nil {
 		t.Errorf("with exactly these rights: %v", err)
 	}
-	fails(leader.Board(openDB(t, "pgx", dsn+"&default_transaction_read_only=on")), "the database is read-only: nothing is shared until")
+	fails(leader.Board(openDB(t, "pgx", dsn+"&default_transaction_read_only=on"), nil), "the database is read-only: nothing is shared until")
 	must(t, admin, "DROP TABLE autoscale_share", "CREATE TABLE autoscale_share (name text)", "GRANT ALL ON autoscale_share TO "+role)
 	fails(b, "the table autoscale_share is not as it must be", leader.Postgres.ShareSchema())
 }
@@ -242,8 +242,8 @@ func TestSharedTraffic(t *testing.T) {
 	var all []*traffic.Shared
 	for i := range 3 {
 		s := &traffic.Shared{
-			Traffic: traffic.New(traffic.Options{Window: time.Second}), Interval: time.Second, Logger: quiet,
-			Board: leader.Board(openDB(t, "pgx", dsn), leader.Options{Name: t.Name()}), Member: fmt.Sprintf("web.%d", i+1),
+			Traffic: traffic.New(&traffic.Options{Window: time.Second}), Interval: time.Second, Logger: quiet,
+			Board: leader.Board(openDB(t, "pgx", dsn), &leader.Options{Name: t.Name()}), Member: fmt.Sprintf("web.%d", i+1),
 		}
 		server := httptest.NewServer(s.Traffic.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 		t.Cleanup(server.Close)
@@ -272,18 +272,17 @@ func TestSharedTraffic(t *testing.T) {
 
 func TestBoardValidate(t *testing.T) {
 	db := openDB(t, "sqlite", sqliteFile(t))
-	for want, options := range map[string][]leader.Options{
-		"":                       {{Name: "quiet-river/web"}},
-		"Name is":                {{Name: "\x00"}},
-		"Dialect is \"oracle\"":  {{Dialect: "oracle"}},
-		"given several Options":  make([]leader.Options, 2),
-		"the *sql.DB is nil: op": {{Name: "nil"}},
+	for want, options := range map[string]leader.Options{
+		"":                       {Name: "quiet-river/web"},
+		"Name is":                {Name: "\x00"},
+		"Dialect is \"oracle\"":  {Dialect: "oracle"},
+		"the *sql.DB is nil: op": {Name: "nil"},
 	} {
 		given := db
-		if options[0].Name == "nil" {
+		if options.Name == "nil" {
 			given = nil
 		}
-		b := leader.Board(given, options...)
+		b := leader.Board(given, &options)
 		_, err := b.Read(t.Context(), time.Minute)
 		if (err != nil) != (want != "") || !strings.Contains(fmt.Sprint(err), want) && want != "" {
 			t.Errorf("%v, want %q", err, want)

@@ -40,6 +40,12 @@ func leaseOptions(t testing.TB) leader.Options {
 	return leader.Options{Name: fmt.Sprintf("%s-%d", t.Name(), leases.Add(1)), TTL: 20 * time.Second, Renew: leaderRenew, Logger: quiet}
 }
 
+// ownLease is the same for an elector that needs no other options.
+func ownLease(t testing.TB) *leader.Options {
+	o := leaseOptions(t)
+	return &o
+}
+
 // shortLease are those of a lease of its own for whose end the test waits.
 func shortLease(t testing.TB) leader.Options {
 	o := leaseOptions(t)
@@ -89,7 +95,7 @@ func conformance(t *testing.T, dsn string) {
 				o.Holder = holder
 				p := newProxy(t, addr(t, dsn))
 				proxies[holder] = p
-				return leader.SQL(openDB(t, "pgx", via(t, dsn, p.Addr)), o)
+				return leader.SQL(openDB(t, "pgx", via(t, dsn, p.Addr)), &o)
 			},
 			Cut: func(holder string, cut bool) { proxies[holder].Hang(cut) },
 		}
@@ -116,7 +122,7 @@ func TestLeaderConforms(t *testing.T) {
 			return autoscaletest.Contest{New: func(holder string) autoscale.Elector {
 				o := o
 				o.Holder = holder
-				return leader.SQL(openDB(t, "sqlite", dsn), o)
+				return leader.SQL(openDB(t, "sqlite", dsn), &o)
 			}}
 		})
 	})

@@ -67,12 +67,12 @@ func run() error {
 	defer db.Close()
 
 	e := &elector{
-		Elector: leader.SQL(db, leader.Options{TTL: *ttl, Renew: *renew, Margin: *margin}),
+		Elector: leader.SQL(db, &leader.Options{TTL: *ttl, Renew: *renew, Margin: *margin}),
 		journal: j, rest: *rest,
 	}
 	t := &trap{journal: j}
 	t.at.Store("")
-	client := heroku.NewClient(herokutest.Token, heroku.Options{
+	client := heroku.NewClient(herokutest.Token, &heroku.Options{
 		BaseURL: *api, CallsPerHour: 10_000_000, AttemptTimeout: 300 * time.Millisecond,
 		Transport: newPlatform(host, e, t),
 	})
