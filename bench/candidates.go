@@ -73,7 +73,7 @@ const slots = 2
 var (
 	unbounded = autoscale.Fixed(100_000)
 	measured  = sim.Signals{Traffic: true, View: sim.IdealView}
-	board     = sim.Signals{View: sim.DeployedView, Board: &sim.Board{}}
+	board     = sim.Signals{View: sim.DeployedView, MetricsBoard: &sim.MetricsBoard{}}
 	share     = sim.Signals{View: sim.DeployedView}
 )
 
@@ -218,7 +218,7 @@ func variants() (list []candidate) {
 	add("concurrency not known (utilization), ideal view", measured, tracking(rule.TargetTracking{Target: target}))
 	add("concurrency wrong: 4 for 2", board, tracking(rule.TargetTracking{Concurrency: 4, Target: target}))
 	add("concurrency wrong: 1 for 2", board, tracking(rule.TargetTracking{Concurrency: 1, Target: target}))
-	add("board published every 5 s", sim.Signals{View: sim.DeployedView, Board: &sim.Board{Interval: 5 * time.Second}}, func(*autoscale.Config) {})
+	add("board published every 5 s", sim.Signals{View: sim.DeployedView, MetricsBoard: &sim.MetricsBoard{Interval: 5 * time.Second}}, func(*autoscale.Config) {})
 	add("board away for 5 minutes each hour", failing(), func(*autoscale.Config) {})
 	add("no metrics for 2 minutes each 20", gaps(), func(*autoscale.Config) {})
 	add("another leader every 5 minutes", leaders(), func(*autoscale.Config) {})
@@ -237,11 +237,11 @@ func windowed(window time.Duration) sim.Signals {
 
 // failing is a board that cannot be reached for five minutes of each hour.
 func failing() sim.Signals {
-	b := &sim.Board{}
+	b := &sim.MetricsBoard{}
 	for at := 30 * time.Minute; at < 24*time.Hour; at += time.Hour {
 		b.Outages = append(b.Outages, sim.Outage{From: at, To: at + 5*time.Minute})
 	}
-	return sim.Signals{View: sim.DeployedView, Board: b}
+	return sim.Signals{View: sim.DeployedView, MetricsBoard: b}
 }
 
 // gaps is a board with times in which nothing can be measured.

@@ -36,7 +36,7 @@ each of them knows, and how the loads are smoothed.
 // section writes the tables of one boot time.
 func section(w *strings.Builder, r *results, boot time.Duration) {
 	fmt.Fprintf(w, "\n## Boot %v\n\n", boot)
-	w.WriteString("In the deployed view each simulated process counts its own requests with the code of package traffic. The leader sees its own share, or adds up what all published on a board every ten seconds. In the ideal view a rule sees the true numbers of the whole service, as the rules of others do here. A process takes up every request at once, so that its service times have the wait for a slot in them.\n\n")
+	w.WriteString("In the deployed view each simulated process counts its own requests with the code of package traffic. The leader sees its own counts, or adds up what all published on a metrics board every ten seconds. In the ideal view a rule sees the true numbers of the whole service, as the rules of others do here. A process takes up every request at once, so that its service times have the wait for a slot in them.\n\n")
 	ways(w, r)
 	for _, family := range judged {
 		figure(w, r, family)

@@ -31,7 +31,7 @@ type statements struct {
 	without string // what cannot be while they fail
 
 	create, read, acquire, renew, release, save, command string // of a lease
-	publish, takeDown, sweep, shares                     string // of a board
+	publish, takeDown, sweep, reports                    string // of a metrics board
 }
 
 // statements returns those of a dialect, or nil.

@@ -71,19 +71,19 @@ func ExamplePermanent() {
 }
 
 // What the processes measured, for the one that leads.
-func ExampleBoard() {
+func ExampleMetricsBoard() {
 	var db *sql.DB // sql.Open("pgx", os.Getenv("DATABASE_URL"))
 	shared := &traffic.Shared{
-		Traffic: traffic.New(nil),
-		Board:   leader.Board(db, &leader.Options{Name: "quiet-river/web"}),
+		Traffic:      traffic.New(nil),
+		MetricsBoard: leader.MetricsBoard(db, &leader.Options{Name: "quiet-river/web"}),
 	}
 	fmt.Println(shared.Validate())
 	// Output: leader: the *sql.DB is nil: open the database and give it
 }
 
 // The table of the board for a migration.
-func ExampleDialect_ShareSchema() {
-	first, _, _ := strings.Cut(leader.SQLite.ShareSchema(), "\n")
+func ExampleDialect_MetricsBoardSchema() {
+	first, _, _ := strings.Cut(leader.SQLite.MetricsBoardSchema(), "\n")
 	fmt.Println(first)
-	// Output: CREATE TABLE IF NOT EXISTS autoscale_share (
+	// Output: CREATE TABLE IF NOT EXISTS autoscale_report (
 }

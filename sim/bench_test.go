@@ -42,12 +42,12 @@ func BenchmarkDeployed(b *testing.B) {
 	for _, tt := range []struct {
 		name    string
 		service sim.Service
-		board   *sim.Board
+		board   *sim.MetricsBoard
 	}{
 		{"fifo", sim.Service{}, nil},
-		{"fifo,board", sim.Service{}, &sim.Board{}},
-		{"sharing,board", sim.Service{Discipline: sim.ProcessorSharing}, &sim.Board{}},
-		{"dependency,board", sim.Service{Dependency: sim.Dependency{Connections: 200, Share: .5}}, &sim.Board{}},
+		{"fifo,board", sim.Service{}, &sim.MetricsBoard{}},
+		{"sharing,board", sim.Service{Discipline: sim.ProcessorSharing}, &sim.MetricsBoard{}},
+		{"dependency,board", sim.Service{Dependency: sim.Dependency{Connections: 200, Share: .5}}, &sim.MetricsBoard{}},
 	} {
 		b.Run(tt.name, func(b *testing.B) {
 			const rate, length = 1000, 1000
@@ -56,7 +56,7 @@ func BenchmarkDeployed(b *testing.B) {
 			for b.Loop() {
 				r := run(b, sim.Options{
 					Load: steady(b, rate, length*time.Second), Service: tt.service, Initial: 80, Utilization: .6,
-					Controller: sim.Autoscaler(autoscale.Config{Min: autoscale.Fixed(80), Max: autoscale.Fixed(100)}, sim.Signals{View: sim.DeployedView, Board: tt.board}),
+					Controller: sim.Autoscaler(autoscale.Config{Min: autoscale.Fixed(80), Max: autoscale.Fixed(100)}, sim.Signals{View: sim.DeployedView, MetricsBoard: tt.board}),
 				})
 				requests += float64(r.Requests)
 			}

@@ -45,11 +45,11 @@ func always(n int) func(time.Duration) int { return func(time.Duration) int { re
 // average, and as noisy as the number of requests that were counted makes it.
 func TestDeployedIsTrue(t *testing.T) {
 	slowly(t)
-	board := &sim.Board{Delay: time.Second}
+	board := &sim.MetricsBoard{Delay: time.Second}
 	for name, tt := range map[string]struct {
 		processes int
 		service   sim.Service
-		board     *sim.Board
+		board     *sim.MetricsBoard
 		requests  [2]float64 // counted in a sample
 	}{
 		"alone":             {1, sim.Service{}, nil, [2]float64{149, 151}},
@@ -64,7 +64,7 @@ func TestDeployedIsTrue(t *testing.T) {
 			t.Parallel()
 			const interval, length = 15 * time.Second, 8 * time.Hour
 			rate := 10 * float64(tt.processes)
-			c, seen := watched(interval, sim.Signals{View: sim.DeployedView, Board: tt.board}, nil, always(tt.processes))
+			c, seen := watched(interval, sim.Signals{View: sim.DeployedView, MetricsBoard: tt.board}, nil, always(tt.processes))
 			r := run(t, sim.Options{Load: steady(t, rate, length), Controller: c, Initial: tt.processes, Utilization: .6, Service: inFront(tt.service)})
 
 			var n, arrivals, squares, throughput, busy, requests, service, queue, latency float64
@@ -133,7 +133,7 @@ func inFront(s sim.Service) sim.Service {
 func TestDeployedQueue(t *testing.T) {
 	slowly(t)
 	for _, s := range []sim.Service{{}, {Dependency: sim.Dependency{Connections: 1000, Share: .5}}} {
-		c, seen := watched(15*time.Second, sim.Signals{View: sim.DeployedView, Board: &sim.Board{}}, nil, always(20))
+		c, seen := watched(15*time.Second, sim.Signals{View: sim.DeployedView, MetricsBoard: &sim.MetricsBoard{}}, nil, always(20))
 		s.Mean, s.CV = 100*time.Millisecond, 1
 		if s.Dependency.Connections > 0 {
 			s.Dependency.Share = .999999 // one exponential time, and no second one
@@ -175,12 +175,12 @@ func TestDeployedLeader(t *testing.T) {
 			return 6 - 4*int(at/(10*time.Minute)%2)
 		}, [2]int{1, 1}, [2]int{}},
 		"forced":             {sim.Signals{LeaderEvery: time.Minute}, 0, always(6), [2]int{58, 60}, [2]int{}},
-		"forced, on a board": {sim.Signals{LeaderEvery: time.Minute, Board: &sim.Board{}}, 0, always(6), [2]int{58, 60}, [2]int{}},
+		"forced, on a board": {sim.Signals{LeaderEvery: time.Minute, MetricsBoard: &sim.MetricsBoard{}}, 0, always(6), [2]int{58, 60}, [2]int{}},
 		"forced, and scaled down": {sim.Signals{LeaderEvery: 9 * time.Minute}, 0, func(at time.Duration) int {
 			return 6 - 4*int(at/(10*time.Minute)%2)
 		}, [2]int{7, 10}, [2]int{}},
 		"killed":             {sim.Signals{}, 5 * time.Minute, always(6), [2]int{5, 20}, [2]int{45, 90}},
-		"killed, on a board": {sim.Signals{Board: &sim.Board{}}, 5 * time.Minute, always(6), [2]int{5, 20}, [2]int{45, 90}},
+		"killed, on a board": {sim.Signals{MetricsBoard: &sim.MetricsBoard{}}, 5 * time.Minute, always(6), [2]int{5, 20}, [2]int{45, 90}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -225,16 +225,16 @@ func TestDeployedNobody(t *testing.T) {
 	}
 }
 
-// TestDeployedBoard: a share is on the board after its delay, and while the board
-// fails the leader has its own share alone.
+// TestDeployedBoard: a report is on the board after its delay, and while the board
+// fails the leader has only its own counts.
 func TestDeployedBoard(t *testing.T) {
-	watch := func(board sim.Board) *[]shown {
-		c, seen := watched(10*time.Second, sim.Signals{View: sim.DeployedView, Board: &board}, nil, always(6))
+	watch := func(board sim.MetricsBoard) *[]shown {
+		c, seen := watched(10*time.Second, sim.Signals{View: sim.DeployedView, MetricsBoard: &board}, nil, always(6))
 		run(t, sim.Options{Load: steady(t, 120, time.Hour), Controller: c, Initial: 6, Utilization: .6})
 		return seen
 	}
-	seen := watch(sim.Board{Interval: 5 * time.Second, Outages: []sim.Outage{{20 * time.Minute, 30*time.Minute + 9900*time.Millisecond}}})
-	slow := watch(sim.Board{Interval: 5 * time.Second, Delay: time.Minute})
+	seen := watch(sim.MetricsBoard{Interval: 5 * time.Second, Outages: []sim.Outage{{20 * time.Minute, 30*time.Minute + 9900*time.Millisecond}}})
+	slow := watch(sim.MetricsBoard{Interval: 5 * time.Second, Delay: time.Minute})
 
 	mean := func(seen []shown, from, to time.Duration) float64 {
 		var n, sum float64
@@ -266,10 +266,10 @@ func TestDeployedBoard(t *testing.T) {
 	}
 }
 
-// TestDeployedScaledDown: the shares of processes that were told to stop are not
+// TestDeployedScaledDown: the reports of processes that were told to stop are not
 // added up, and the load is neither over- nor underestimated.
 func TestDeployedScaledDown(t *testing.T) {
-	c, seen := watched(5*time.Second, sim.Signals{View: sim.DeployedView, Board: &sim.Board{}}, nil, func(at time.Duration) int {
+	c, seen := watched(5*time.Second, sim.Signals{View: sim.DeployedView, MetricsBoard: &sim.MetricsBoard{}}, nil, func(at time.Duration) int {
 		if at < 10*time.Minute {
 			return 20
 		}
@@ -293,7 +293,7 @@ func TestDeployedDeterministic(t *testing.T) {
 		c := sim.Autoscaler(autoscale.Config{Decider: rule.TargetTracking{Concurrency: 2}, Max: autoscale.Fixed(50), Interval: 5 * time.Second}, signals)
 		return sim.Options{Load: steady(t, 60, time.Hour), Controller: c, Utilization: .6, Seed: 3, Service: sim.Service{MTBF: 10 * time.Minute, BootJitter: .2}}
 	}
-	deployed := sim.Signals{View: sim.DeployedView, Board: &sim.Board{Delay: time.Second}, LeaderEvery: 5 * time.Minute}
+	deployed := sim.Signals{View: sim.DeployedView, MetricsBoard: &sim.MetricsBoard{Delay: time.Second}, LeaderEvery: 5 * time.Minute}
 	first, again := run(t, auto(deployed)), run(t, auto(deployed))
 	if diff := cmp.Diff(first, again); diff != "" {
 		t.Errorf("the same seed gives another report:\n%s", diff)
@@ -318,13 +318,13 @@ func TestDeployedFaults(t *testing.T) {
 		want    string
 	}{
 		{sim.Options{Controller: sim.Autoscaler(autoscale.Config{}, sim.Signals{View: 9})}, "Signals.View is 9"},
-		{sim.Options{Controller: sim.Autoscaler(autoscale.Config{}, sim.Signals{Traffic: true, Board: &sim.Board{}})}, "set View"},
+		{sim.Options{Controller: sim.Autoscaler(autoscale.Config{}, sim.Signals{Traffic: true, MetricsBoard: &sim.MetricsBoard{}})}, "set View"},
 		{sim.Options{Controller: deployed(sim.Signals{LeaderEvery: -1})}, "Signals.LeaderEvery is -1ns"},
 		{sim.Options{Controller: deployed(sim.Signals{Window: 1500 * time.Millisecond})}, "Window is 1.5s"},
 		{sim.Options{Controller: deployed(sim.Signals{Longest: time.Hour})}, "Longest is 1h0m0s"},
-		{sim.Options{Controller: deployed(sim.Signals{Board: &sim.Board{Interval: time.Millisecond}})}, "Signals.Board.Interval is 1ms"},
-		{sim.Options{Controller: deployed(sim.Signals{Board: &sim.Board{Delay: time.Hour}})}, "Signals.Board.Delay is 1h0m0s"},
-		{sim.Options{Controller: deployed(sim.Signals{Board: &sim.Board{Outages: []sim.Outage{{2, 1}}}})}, "Signals.Board.Outages[0]"},
+		{sim.Options{Controller: deployed(sim.Signals{MetricsBoard: &sim.MetricsBoard{Interval: time.Millisecond}})}, "Signals.MetricsBoard.Interval is 1ms"},
+		{sim.Options{Controller: deployed(sim.Signals{MetricsBoard: &sim.MetricsBoard{Delay: time.Hour}})}, "Signals.MetricsBoard.Delay is 1h0m0s"},
+		{sim.Options{Controller: deployed(sim.Signals{MetricsBoard: &sim.MetricsBoard{Outages: []sim.Outage{{2, 1}}}})}, "Signals.MetricsBoard.Outages[0]"},
 		{sim.Options{Controller: deployed(sim.Signals{Outages: []sim.Outage{{1, 2}, {-1, 2}}})}, "Signals.Outages[1]"},
 		{sim.Options{Controller: wrapped{deployed(sim.Signals{})}}, "wrapped"},
 		{sim.Options{Controller: deployed(sim.Signals{}), Initial: 2001}, "2001 processes"},

@@ -37,8 +37,8 @@ type fleet struct {
 
 func newFleet(s Signals, inFront bool, random *rand.Rand) *fleet {
 	f := &fleet{inFront: inFront, options: s.traffic(), every: s.LeaderEvery.Seconds(), random: random}
-	if s.Board != nil {
-		f.board = &board{Board: s.Board.withDefaults(), window: f.options.Window}
+	if s.MetricsBoard != nil {
+		f.board = &board{MetricsBoard: s.MetricsBoard.withDefaults(), window: f.options.Window}
 	}
 	return f
 }
@@ -58,7 +58,7 @@ func (f *fleet) start(t float64) *tally {
 	return c
 }
 
-// stop ends what a process counts. One that is told to stop takes its share down,
+// stop ends what a process counts. One that is told to stop removes its report,
 // and one that is killed does not.
 func (f *fleet) stop(t float64, c *tally, told bool) {
 	c.stopped = true
@@ -115,18 +115,18 @@ func (f *fleet) sample(t float64, now time.Time) (autoscale.Sample, error) {
 	if f.board != nil {
 		interval := f.board.Interval
 		fresh := interval * 5 / 2
-		shares, up := f.board.read(t, max(fresh, window+interval))
+		reports, up := f.board.read(t, max(fresh, window+interval))
 		if !up {
-			detail = "only this process was measured, as the board of all could not be read"
+			detail = "only this process was measured, because the metrics board could not be read"
 		}
 		var posted []count.Posted
-		for _, s := range shares {
+		for _, s := range reports {
 			if s.by != f.leader || !ok {
 				posted = append(posted, s.Posted)
 			}
 		}
 		if strange, err := all.Gather(posted, since, fresh); strange > 0 {
-			return autoscale.Sample{}, fmt.Errorf("sim: %d of %d shares on the board could not be read: %w", strange, len(shares), err)
+			return autoscale.Sample{}, fmt.Errorf("sim: %d of %d reports on the metrics board could not be read: %w", strange, len(reports), err)
 		}
 	}
 	s := all.Sample(window, f.options.Percentile, now.Add(-since))

@@ -8,7 +8,7 @@ import (
 // service; requests count by when they arrived.
 type Report struct {
 	Name     string        `json:"name"`
-	View     string        `json:"view"` // what the Controller saw: "ideal", "heartbeat", "deployed: one share", "deployed: board every 10s"
+	View     string        `json:"view"` // what the Controller saw: "ideal", "heartbeat", "deployed: one process", "deployed: metrics board every 10s"
 	Start    time.Time     `json:"start"`
 	Duration time.Duration `json:"duration_ns"`
 

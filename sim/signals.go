@@ -21,10 +21,10 @@ const (
 	// IdealView is the true numbers of the whole service, up to the last second.
 	IdealView
 
-	// DeployedView is what a process of the service measures that leads: its own
-	// requests, as traffic.Traffic counts them, and those that the others publish on
-	// Signals.Board. The Autoscaler works out what the whole service had, as it does
-	// in production.
+	// DeployedView is what the process that leads measures in production: its own
+	// requests, as traffic.Traffic counts them, and those that the other processes
+	// publish on Signals.MetricsBoard. The Autoscaler works out the load of the whole
+	// service from them, as it does in production.
 	//
 	// The oldest process leads. When it is stopped or killed, the oldest that is left
 	// makes the next tick, with its own counts. While no process serves there is no
@@ -69,10 +69,10 @@ type Signals struct {
 	// DeployedView. 0: that of the Config's Prober, or traffic.DefaultLongest.
 	Longest time.Duration
 
-	// Board is where the processes of a DeployedView publish what they count. Nil:
-	// that of the Config's Prober if it is a *traffic.Shared, or none. The process
-	// that leads then sees its own share alone.
-	Board *Board
+	// MetricsBoard is where the processes of a DeployedView publish what they count. Nil:
+	// that of the Config's Prober if it is a *traffic.Shared, or none. Without a board,
+	// the process that leads sees only its own counts.
+	MetricsBoard *MetricsBoard
 
 	// LeaderEvery is after how long another process leads, in the DeployedView. It
 	// is any other, at random. 0: only when the one that leads stops.
@@ -105,8 +105,8 @@ func (s Signals) of(p autoscale.Prober) Signals {
 	case *traffic.Shared:
 		if p != nil && p.Traffic != nil {
 			counter = p.Traffic
-			if s.Board == nil && s.View != IdealView {
-				s.Board = &Board{Interval: p.Interval}
+			if s.MetricsBoard == nil && s.View != IdealView {
+				s.MetricsBoard = &MetricsBoard{Interval: p.Interval}
 			}
 		}
 	}
@@ -169,11 +169,11 @@ func (s Signals) Validate() error {
 				bad("Signals: %w", err)
 			}
 		}
-		if s.Board != nil {
-			errs = append(errs, s.Board.validate())
+		if s.MetricsBoard != nil {
+			errs = append(errs, s.MetricsBoard.validate())
 		}
-	case s.Board != nil || s.LeaderEvery > 0:
-		bad("Signals.Board and Signals.LeaderEvery are of a DeployedView: set View to it")
+	case s.MetricsBoard != nil || s.LeaderEvery > 0:
+		bad("Signals.MetricsBoard and Signals.LeaderEvery are of a DeployedView: set View to it")
 	}
 	return errors.Join(errs...)
 }
@@ -185,8 +185,8 @@ func (s Signals) name() string {
 		return "heartbeat"
 	case s.View != DeployedView:
 		return "ideal"
-	case s.Board == nil:
-		return "deployed: one share"
+	case s.MetricsBoard == nil:
+		return "deployed: one process"
 	}
-	return "deployed: board every " + s.Board.withDefaults().Interval.String()
+	return "deployed: metrics board every " + s.MetricsBoard.withDefaults().Interval.String()
 }

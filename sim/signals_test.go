@@ -52,12 +52,12 @@ func TestViews(t *testing.T) {
 		{"heartbeat", (*traffic.Traffic)(nil), sim.Signals{}, 0},
 		{"ideal", nil, sim.Signals{Traffic: true}, 0},
 		{"ideal", own, sim.Signals{Traffic: true, View: sim.IdealView}, 0},
-		{"deployed: one share", nil, sim.Signals{View: sim.DeployedView}, 15 * time.Second},
-		{"deployed: one share", own, sim.Signals{}, 30 * time.Second},
-		{"deployed: one share", own, sim.Signals{Window: 10 * time.Second}, 10 * time.Second},
-		{"deployed: board every 20s", shared, sim.Signals{}, 30 * time.Second},
-		{"deployed: board every 10s", own, sim.Signals{Board: &sim.Board{}}, 30 * time.Second},
-		{"deployed: board every 5s", shared, sim.Signals{Board: &sim.Board{Interval: 5 * time.Second}}, 30 * time.Second},
+		{"deployed: one process", nil, sim.Signals{View: sim.DeployedView}, 15 * time.Second},
+		{"deployed: one process", own, sim.Signals{}, 30 * time.Second},
+		{"deployed: one process", own, sim.Signals{Window: 10 * time.Second}, 10 * time.Second},
+		{"deployed: metrics board every 20s", shared, sim.Signals{}, 30 * time.Second},
+		{"deployed: metrics board every 10s", own, sim.Signals{MetricsBoard: &sim.MetricsBoard{}}, 30 * time.Second},
+		{"deployed: metrics board every 5s", shared, sim.Signals{MetricsBoard: &sim.MetricsBoard{Interval: 5 * time.Second}}, 30 * time.Second},
 	} {
 		c, seen := watched(10*time.Second, tt.signals, tt.prober, always(3))
 		r := run(t, sim.Options{Load: steady(t, 30, 10*time.Minute), Controller: c, Initial: 3, Utilization: .6, Service: inFront(sim.Service{})})

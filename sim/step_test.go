@@ -34,7 +34,7 @@ func (o *ordering) Decide(v autoscale.Observation) autoscale.Decision {
 
 // TestStepUp: the load grows 25 times at one moment, and requests wait in the handlers
 // of the one process that serves, for as long as a boot takes. What is ordered is what
-// the load needs and little more. From a board the size then stays. One share of a
+// the load needs and little more. From a metrics board the size then stays. One share of a
 // service in which requests wait for each other is noisier than its count says, and
 // changes the size now and then.
 func TestStepUp(t *testing.T) {
@@ -50,11 +50,11 @@ func TestStepUp(t *testing.T) {
 	load := jump(t, low, high, step, length)
 	for _, view := range []struct {
 		name    string
-		board   *sim.Board
+		board   *sim.MetricsBoard
 		most    int
 		changes float64 // in the last ten minutes, on average
 	}{
-		{"board", &sim.Board{}, int(math.Ceil(1.2*float64(needed) + 1)), 1},
+		{"board", &sim.MetricsBoard{}, int(math.Ceil(1.2*float64(needed) + 1)), 1},
 		{"one share", nil, 2 * needed, 4},
 	} {
 		for _, every := range []time.Duration{5 * time.Second, 10 * time.Second, 30 * time.Second} {
@@ -72,7 +72,7 @@ func TestStepUp(t *testing.T) {
 							Load: load, Initial: 1, Utilization: .6, Service: sim.Service{Boot: boot}, Seed: uint64(seed + 1),
 							Controller: sim.Autoscaler(
 								autoscale.Config{Decider: o, Max: autoscale.Fixed(100), Interval: every},
-								sim.Signals{View: sim.DeployedView, Board: view.board},
+								sim.Signals{View: sim.DeployedView, MetricsBoard: view.board},
 							),
 						})
 						if err != nil {

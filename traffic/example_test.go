@@ -63,9 +63,9 @@ func ExampleCPU() {
 // Each process publishes what it measured, and the one that leads adds it up.
 func ExampleShared() {
 	shared := &traffic.Shared{
-		Traffic: traffic.New(nil),
-		Board:   nil, // leader.Board(db, nil)
+		Traffic:      traffic.New(nil),
+		MetricsBoard: nil, // leader.MetricsBoard(db, nil)
 	}
 	fmt.Println(shared.Validate()) // go shared.Run(ctx)
-	// Output: traffic: Shared.Board is nil: give one, as leader.Board(db, nil)
+	// Output: traffic: Shared.MetricsBoard is nil: give one, as leader.MetricsBoard(db, nil)
 }

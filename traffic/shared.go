@@ -22,34 +22,34 @@ const DefaultInterval = 10 * time.Second
 // boardTimeout bounds each call to the board.
 const boardTimeout = 3 * time.Second
 
-// Shared is a Prober of the whole service's traffic: each process runs [Shared.Run],
-// which puts what its own Traffic measured on a Board, and the Probe of the one that
-// leads adds up what is there.
+// Shared is a Prober of the whole service's traffic. Each process runs [Shared.Run],
+// which publishes what its own Traffic measured on a MetricsBoard. The Probe of the
+// process that leads adds up the reports.
 //
-//	shared := &traffic.Shared{Traffic: t, Board: leader.Board(db, nil)}
+//	shared := &traffic.Shared{Traffic: t, MetricsBoard: leader.MetricsBoard(db, nil)}
 //	go shared.Run(ctx) // in every process
 //	go autoscale.New(autoscale.Config{Prober: shared, Elector: leader.SQL(db, nil), …}).Run(ctx)
 //
-// A share has what its process counted in each second of the last minute. Arrivals,
+// A report has what its process counted in each second of the last minute. Arrivals,
 // Throughput and Busy are added up second by second, and [autoscale.Sample.Breakdown]
 // says how many processes reported each second. The Autoscaler divides by the part
 // of the serving processes that this was. A process that started, was killed or
 // published late is thus counted in the seconds that it reported, and in no other.
 //
 // ServiceTime and QueueTime are of all requests together, and so is Latency. They
-// are of shares that are at most two and a half Intervals old by the clock of the
-// board. The share of a process that is told to stop is taken down.
+// are of reports that are at most two and a half Intervals old by the clock of the
+// board. A process that is told to stop removes its report.
 //
-// Shares of the release before this one are read too.
+// Reports of the release before this one are read too.
 //
-// When the board cannot be read, or is empty, what this process measured itself
-// stands for all, as in [Traffic.Probe], and Detail says so.
+// If the board is empty or cannot be read, Probe returns what this process measured, as
+// [Traffic.Probe] does, and Detail says so.
 //
 // The fields must not change once it is used. It is safe for concurrent use, and
 // is not to be copied.
 type Shared struct {
-	Traffic *Traffic // of this process. Required
-	Board   Board    // the same one in all processes of the service. Required
+	Traffic      *Traffic     // of this process. Required
+	MetricsBoard MetricsBoard // the same one in all processes of the service. Required
 
 	// Member names this process to people. A unique suffix is added to it. At
 	// most 200 bytes. Empty: $DYNO, or else the host's name.
@@ -59,8 +59,8 @@ type Shared struct {
 	// the same in all processes. 0: DefaultInterval.
 	Interval time.Duration
 
-	// Logger gets a board that fails or works again. It must not block. Nil:
-	// slog.Default().
+	// Logger logs when the board begins to fail, and when it works again. It must not
+	// block. Nil: slog.Default().
 	Logger *slog.Logger
 
 	once    sync.Once
@@ -68,8 +68,8 @@ type Shared struct {
 	running atomic.Bool
 }
 
-// Validate reports what is wrong with the fields, the options of Traffic and the
-// Board, all at once.
+// Validate reports everything that is wrong with the fields, the options of Traffic and
+// the MetricsBoard.
 func (s *Shared) Validate() error {
 	var errs []error
 	if s.Traffic == nil {
@@ -77,9 +77,9 @@ func (s *Shared) Validate() error {
 	} else if err := s.Traffic.Validate(); err != nil {
 		errs = append(errs, err)
 	}
-	if s.Board == nil {
-		errs = append(errs, errors.New("traffic: Shared.Board is nil: give one, as leader.Board(db, nil)"))
-	} else if v, ok := s.Board.(interface{ Validate() error }); ok {
+	if s.MetricsBoard == nil {
+		errs = append(errs, errors.New("traffic: Shared.MetricsBoard is nil: give one, as leader.MetricsBoard(db, nil)"))
+	} else if v, ok := s.MetricsBoard.(interface{ Validate() error }); ok {
 		errs = append(errs, v.Validate())
 	}
 	if len(s.Member) > 200 {
@@ -113,11 +113,11 @@ func (s *Shared) name() string {
 	return s.member
 }
 
-// Run publishes what Traffic measures, as soon as that is something and then every
-// Interval, until ctx ends. It takes its share down then, for which it may need
-// some seconds, and returns nil. A board that fails is tried again for ever; that
-// it fails is logged once, and so is that it works again. Run returns an error
-// only if a field is bad, which it also logs, or if another Run is under way.
+// Run publishes what Traffic measures, as soon as there is something and then every
+// Interval, until ctx ends. Then it removes its report, which may take some seconds, and
+// returns nil. Run tries a board that fails again for ever. It logs once that the board
+// fails, and once that it works again. Run returns an error only if a field is bad, which
+// it also logs, or if another Run is under way.
 func (s *Shared) Run(ctx context.Context) error {
 	if err := s.Validate(); err != nil {
 		s.log(ctx, slog.LevelError, err.Error())
@@ -167,7 +167,7 @@ func (s *Shared) Probe(ctx context.Context) (autoscale.Sample, error) {
 	}
 	fresh := s.interval() * 5 / 2
 	window := s.Traffic.opts.Window
-	shares, boardErr := s.read(ctx, max(fresh, window+s.interval()))
+	reports, boardErr := s.read(ctx, max(fresh, window+s.interval()))
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return autoscale.Sample{}, context.Cause(ctx)
 	}
@@ -181,23 +181,23 @@ func (s *Shared) Probe(ctx context.Context) (autoscale.Sample, error) {
 	}
 	var posted []count.Posted
 	young := 0
-	for _, share := range shares[:min(len(shares), MaxShares)] {
-		if share.Age < fresh {
+	for _, report := range reports[:min(len(reports), MaxReports)] {
+		if report.Age < fresh {
 			young++
 		}
-		if share.Member != s.name() || ownErr != nil {
-			posted = append(posted, count.Posted{Data: share.Data, Age: share.Age})
+		if report.Member != s.name() || ownErr != nil {
+			posted = append(posted, count.Posted{Data: report.Data, Age: report.Age})
 		}
 	}
 	strange, strangeErr := all.Gather(posted, now.Sub(ended), fresh)
 	detail := ""
 	switch {
 	case boardErr != nil:
-		detail = "only this process was measured, as the board of all could not be read: " + boardErr.Error()
+		detail = "only this process was measured, because the metrics board could not be read: " + boardErr.Error()
 	case young == 0:
-		detail = fmt.Sprintf("only this process was measured, as the board of all has no share of the last %v: does Shared.Run run in every process?", fresh)
+		detail = fmt.Sprintf("only this process was measured, because the metrics board has no report of the last %v: does Shared.Run run in every process?", fresh)
 	case strange > 0:
-		detail = fmt.Sprintf("%d of %d shares on the board were left out, for example %v: is another release still running?", strange, len(shares), strangeErr)
+		detail = fmt.Sprintf("%d of %d reports on the metrics board were left out, for example %v: is another release still running?", strange, len(reports), strangeErr)
 	}
 	sample := all.Sample(window, s.Traffic.opts.Percentile, ended)
 	if sample.Breakdown == nil {
@@ -211,19 +211,19 @@ func (s *Shared) Probe(ctx context.Context) (autoscale.Sample, error) {
 	return sample, nil
 }
 
-func (s *Shared) publish(ctx context.Context, share []byte) error {
-	return call(ctx, func(ctx context.Context) error { return s.Board.Publish(ctx, s.name(), share) })
+func (s *Shared) publish(ctx context.Context, report []byte) error {
+	return call(ctx, func(ctx context.Context) error { return s.MetricsBoard.Publish(ctx, s.name(), report) })
 }
 
-func (s *Shared) read(ctx context.Context, fresh time.Duration) (shares []Share, err error) {
+func (s *Shared) read(ctx context.Context, fresh time.Duration) (reports []Report, err error) {
 	err = call(ctx, func(ctx context.Context) error {
-		shares, err = s.Board.Read(ctx, fresh)
+		reports, err = s.MetricsBoard.Read(ctx, fresh)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return shares, nil
+	return reports, nil
 }
 
 // call calls the board, in bounded time. A panic there must not end the host.
@@ -232,7 +232,7 @@ func call(ctx context.Context, f func(context.Context) error) (err error) {
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the board panicked: %v\n%s", p, debug.Stack())
+			err = fmt.Errorf("the metrics board panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
 	return f(ctx)

@@ -20,12 +20,12 @@ import (
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
-// board is a Board in memory, written from the words of the interface.
+// board is a MetricsBoard in memory, written from the words of the interface.
 type board struct {
-	mu     sync.Mutex
-	shares map[string]posted
-	fault  func() error
-	calls  int
+	mu      sync.Mutex
+	reports map[string]posted
+	fault   func() error
+	calls   int
 }
 
 type posted struct {
@@ -34,7 +34,7 @@ type posted struct {
 }
 
 func newBoard() *board {
-	return &board{shares: map[string]posted{}, fault: func() error { return nil }}
+	return &board{reports: map[string]posted{}, fault: func() error { return nil }}
 }
 
 func (b *board) breaks(fault func() error) {
@@ -46,36 +46,36 @@ func (b *board) breaks(fault func() error) {
 func (b *board) members() (names []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for name := range b.shares {
+	for name := range b.reports {
 		names = append(names, name)
 	}
 	return names
 }
 
-func (b *board) Publish(ctx context.Context, member string, share []byte) error {
+func (b *board) Publish(ctx context.Context, member string, report []byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.calls++
 	if err := errors.Join(ctx.Err(), b.fault()); err != nil {
 		return err
 	}
-	if len(share) == 0 {
-		delete(b.shares, member)
+	if len(report) == 0 {
+		delete(b.reports, member)
 	} else {
-		b.shares[member] = posted{slices.Clone(share), time.Now()}
+		b.reports[member] = posted{slices.Clone(report), time.Now()}
 	}
 	return nil
 }
 
-func (b *board) Read(ctx context.Context, fresh time.Duration) (list []traffic.Share, err error) {
+func (b *board) Read(ctx context.Context, fresh time.Duration) (list []traffic.Report, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := errors.Join(ctx.Err(), b.fault()); err != nil {
 		return nil, err
 	}
-	for name, p := range b.shares {
+	for name, p := range b.reports {
 		if age := time.Since(p.at); age < fresh {
-			list = append(list, traffic.Share{Member: name, Data: p.data, Age: age})
+			list = append(list, traffic.Report{Member: name, Data: p.data, Age: age})
 		}
 	}
 	return list, nil
@@ -84,9 +84,9 @@ func (b *board) Read(ctx context.Context, fresh time.Duration) (list []traffic.S
 var quiet = slog.New(slog.DiscardHandler)
 
 // process is one that publishes, and serves rate requests per second that take d.
-func process(t *testing.T, b traffic.Board, name string, rate int, d time.Duration) (s *traffic.Shared, stop func()) {
+func process(t *testing.T, b traffic.MetricsBoard, name string, rate int, d time.Duration) (s *traffic.Shared, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
-	s = &traffic.Shared{Traffic: traffic.New(nil), Board: b, Member: name, Logger: quiet}
+	s = &traffic.Shared{Traffic: traffic.New(nil), MetricsBoard: b, Member: name, Logger: quiet}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -146,7 +146,7 @@ func TestShared(t *testing.T) {
 			}
 		}
 		time.Sleep(3 * time.Second)
-		if s, err := one.Probe(t.Context()); !errors.Is(err, autoscale.ErrWarmingUp) || !strings.Contains(err.Error(), "only this process was measured, as the board of all has no share") {
+		if s, err := one.Probe(t.Context()); !errors.Is(err, autoscale.ErrWarmingUp) || !strings.Contains(err.Error(), "only this process was measured, because the metrics board has no report") {
 			t.Errorf("before anything is known: %v, %v", s, err)
 		}
 		time.Sleep(57*time.Second + 500*time.Millisecond)
@@ -159,17 +159,17 @@ func TestShared(t *testing.T) {
 		check(one, 4, 25, 55, "")
 		stopFour()
 
-		// Told to stop, a process takes its share down.
+		// Told to stop, a process takes its report down.
 		stopTwo()
 		check(one, 2, 17, 30, "")
 		if n := len(b.members()); n != 2 {
-			t.Errorf("%d shares on the board, want 2", n)
+			t.Errorf("%d reports on the board, want 2", n)
 		}
 
 		// Killed, it counts in the seconds that it reported, and in no later one.
 		b.mu.Lock()
 		dead := posted{at: time.Now()}
-		for name, p := range b.shares {
+		for name, p := range b.reports {
 			if strings.HasPrefix(name, "web.3/") {
 				dead = p
 			}
@@ -177,7 +177,7 @@ func TestShared(t *testing.T) {
 		b.mu.Unlock()
 		stopThree()
 		b.mu.Lock()
-		b.shares["web.3/killed"] = dead
+		b.reports["web.3/killed"] = dead
 		b.mu.Unlock()
 		check(one, 2, 17, 30, "")
 		time.Sleep(time.Until(dead.at.Add(10 * time.Second)))
@@ -189,27 +189,27 @@ func TestShared(t *testing.T) {
 
 		// What cannot be read is left out, and said.
 		b.Publish(t.Context(), "web.9/other", []byte{9, 1, 1})
-		check(one, 1, 15, 15, "1 of 2 shares on the board were left out, for example a share of version 9, and not 2: is another release still running?")
+		check(one, 1, 15, 15, "1 of 2 reports on the metrics board were left out, for example a report of version 9, and not 2: is another release still running?")
 		b.Publish(t.Context(), "web.9/other", nil)
 
 		// Without the board, this process is the only one that was measured.
 		b.breaks(func() error { return errors.New("connection refused") })
 		time.Sleep(time.Minute)
-		check(one, 1, 15, 15, "only this process was measured, as the board of all could not be read: connection refused")
+		check(one, 1, 15, 15, "only this process was measured, because the metrics board could not be read: connection refused")
 		b.breaks(func() error { return nil })
-		check(one, 1, 15, 15, "only this process was measured, as the board of all has no share of the last 25s: does Shared.Run run in every process?")
+		check(one, 1, 15, 15, "only this process was measured, because the metrics board has no report of the last 25s: does Shared.Run run in every process?")
 		time.Sleep(10 * time.Second)
 		check(one, 1, 15, 15, "")
 
 		b.breaks(func() error { panic("boom") })
 		s, err := one.Probe(t.Context())
-		if err != nil || !strings.Contains(s.Detail, "could not be read: the board panicked: boom") {
+		if err != nil || !strings.Contains(s.Detail, "could not be read: the metrics board panicked: boom") {
 			t.Errorf("%v, %v", s, err)
 		}
 		b.breaks(func() error { return nil })
 
 		// A process that leads before it has measured anything tells the others' work.
-		fresh := &traffic.Shared{Traffic: traffic.New(nil), Board: b}
+		fresh := &traffic.Shared{Traffic: traffic.New(nil), MetricsBoard: b}
 		check(fresh, 1, 5, 15, "")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -230,7 +230,7 @@ func TestSharedRun(t *testing.T) {
 		var log bytes.Buffer
 		b := newBoard()
 		b.breaks(func() error { return errors.New("no route") })
-		s := &traffic.Shared{Traffic: traffic.New(nil), Board: b, Interval: 20 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		s := &traffic.Shared{Traffic: traffic.New(nil), MetricsBoard: b, Interval: 20 * time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- s.Run(ctx) }()
@@ -276,7 +276,7 @@ func TestSharedFields(t *testing.T) {
 	var log bytes.Buffer
 	s := &traffic.Shared{Interval: 10, Member: strings.Repeat("x", 201), Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	err := s.Run(t.Context())
-	for _, want := range []string{"Shared.Traffic is nil", "Shared.Board is nil", "Shared.Interval is 10ns", "Shared.Member has 201 bytes"} {
+	for _, want := range []string{"Shared.Traffic is nil", "Shared.MetricsBoard is nil", "Shared.Interval is 10ns", "Shared.Member has 201 bytes"} {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(log.String(), want) {
 			t.Errorf("%v, logged %s; want %q", err, &log, want)
 		}
@@ -284,7 +284,7 @@ func TestSharedFields(t *testing.T) {
 	if _, err := s.Probe(t.Context()); err == nil {
 		t.Error("Probe says nothing")
 	}
-	s = &traffic.Shared{Traffic: traffic.New(&traffic.Options{Window: 1}), Board: invalid{newBoard()}}
+	s = &traffic.Shared{Traffic: traffic.New(&traffic.Options{Window: 1}), MetricsBoard: invalid{newBoard()}}
 	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "Window is 1ns") || !strings.Contains(err.Error(), "a bad board") {
 		t.Errorf("%v", err)
 	}
@@ -294,11 +294,11 @@ type invalid struct{ *board }
 
 func (invalid) Validate() error { return errors.New("a bad board") }
 
-// A busy process, with a request in every slot, still has a small share.
-func TestShareSize(t *testing.T) {
+// A busy process, with a request in every slot, still has a small report.
+func TestReportSize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBoard()
-		s := &traffic.Shared{Traffic: traffic.New(&traffic.Options{Window: time.Minute}), Board: b}
+		s := &traffic.Shared{Traffic: traffic.New(&traffic.Options{Window: time.Minute}), MetricsBoard: b}
 		run(s.Traffic, 0)
 		for i := range 4000 { // all end at the same moment
 			d := time.Duration(math.Exp(float64(i) / 4000 * math.Log(6e10)))
@@ -310,10 +310,10 @@ func TestShareSize(t *testing.T) {
 		go s.Run(ctx)
 		time.Sleep(75 * time.Second)
 		b.mu.Lock()
-		if len(b.shares) != 1 {
-			t.Errorf("%d shares, want 1", len(b.shares))
+		if len(b.reports) != 1 {
+			t.Errorf("%d reports, want 1", len(b.reports))
 		}
-		for _, p := range b.shares {
+		for _, p := range b.reports {
 			if len(p.data) > 1000 || len(p.data) < 500 {
 				t.Errorf("%d bytes", len(p.data))
 			}
@@ -325,22 +325,22 @@ func TestShareSize(t *testing.T) {
 }
 
 // static is a board that cannot be changed.
-type static []traffic.Share
+type static []traffic.Report
 
 func (static) Publish(context.Context, string, []byte) error { return nil }
-func (s static) Read(context.Context, time.Duration) ([]traffic.Share, error) {
+func (s static) Read(context.Context, time.Duration) ([]traffic.Report, error) {
 	return s, nil
 }
 
 // A percentile is that of all requests together, whichever comes first, and rates add
-// up second by second. Shares of the first release have the totals of a window. They
+// up second by second. Reports of the first release have the totals of a window. They
 // count in each of its seconds.
-func TestSumOfShares(t *testing.T) {
-	quick := traffic.Share{Member: "a", Data: []byte{1, 10, 10, 0, 0, 0, 0, 0, 10, 10}} // 10 in slot 10
-	slow := traffic.Share{Member: "b", Data: []byte{1, 5, 2, 0, 0, 0, 0, 1, 100, 1}}    // one in slot 100, one longer
+func TestSumOfReports(t *testing.T) {
+	quick := traffic.Report{Member: "a", Data: []byte{1, 10, 10, 0, 0, 0, 0, 0, 10, 10}} // 10 in slot 10
+	slow := traffic.Report{Member: "b", Data: []byte{1, 5, 2, 0, 0, 0, 0, 1, 100, 1}}    // one in slot 100, one longer
 	for _, b := range []static{{quick, slow}, {slow, quick}} {
 		for p, want := range map[float64]time.Duration{90: 172 * time.Microsecond, 95: 419430 * time.Microsecond} {
-			s, err := (&traffic.Shared{Traffic: traffic.New(&traffic.Options{Percentile: p}), Board: b}).Probe(t.Context())
+			s, err := (&traffic.Shared{Traffic: traffic.New(&traffic.Options{Percentile: p}), MetricsBoard: b}).Probe(t.Context())
 			if err != nil || s.Processes != 2 || math.Abs(s.Arrivals-1.2)+math.Abs(s.Throughput-1.2) > 1e-9 || s.Latency.Truncate(time.Microsecond) != want.Truncate(time.Microsecond) {
 				t.Errorf("p%v of %v: %+v, %v; want a latency of %v", p, b, s, err, want)
 			}

@@ -93,7 +93,7 @@ func (s *service) run(t *testing.T, seed uint64, tick time.Duration, low, high f
 		p.handler = p.traffic.Handler(work)
 		if s.shared {
 			// Processes publish out of step with each other.
-			shared := &traffic.Shared{Traffic: p.traffic, Board: b, Member: fmt.Sprint("web.", started), Logger: quiet}
+			shared := &traffic.Shared{Traffic: p.traffic, MetricsBoard: b, Member: fmt.Sprint("web.", started), Logger: quiet}
 			running, stop := context.WithCancel(ctx)
 			p.stop = stop
 			go func() { _ = shared.Run(running) }()

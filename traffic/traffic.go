@@ -44,7 +44,7 @@
 // works out the rates of the whole service from that. This has no bias if a router
 // spreads the requests at random, as Heroku's does, but it is noisy: a share of N
 // requests is off by √N. [Shared] adds up what all processes measured instead, through
-// a board in a database that they share.
+// a metrics board in a database that they share.
 //
 // With n processes, a service time of S seconds, k slots at a utilization of u, and a
 // window of W seconds, the processes that a share calls for have a standard deviation

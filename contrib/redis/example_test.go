@@ -64,12 +64,12 @@ func ExampleLease() {
 	// redis: the client is nil: make one with NewClient of go-redis and give it
 }
 
-// The processes of a service put what they measured on a board in its Redis, and
-// the one that leads adds it up.
-func ExampleBoard() {
+// The processes of a service publish what they measured on a board in its Redis. The
+// process that leads adds up the reports.
+func ExampleMetricsBoard() {
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
 	defer client.Close()
-	shared := &traffic.Shared{Traffic: traffic.New(nil), Board: redis.Board(client, "quiet-river/web")}
+	shared := &traffic.Shared{Traffic: traffic.New(nil), MetricsBoard: redis.MetricsBoard(client, &leader.Options{Name: "quiet-river/web"})}
 
 	fmt.Println(shared.Validate())
 	// Output: <nil>

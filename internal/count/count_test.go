@@ -186,7 +186,7 @@ func TestSum(t *testing.T) {
 	}
 }
 
-// A share of the first release counts by its totals, spread over its window.
+// A report of the first release counts by its totals, spread over its window.
 func TestOldRelease(t *testing.T) {
 	var s count.Sum
 	old := []byte{1, 10, 20, 0x80, 0x94, 0xeb, 0xdc, 0x03, 0, 0, 0, 0, 10, 20} // 20 in 10 s, busy for 1 s
@@ -236,8 +236,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// What somebody else put on the board is not taken for a share.
-func TestStrangeShares(t *testing.T) {
+// What somebody else put on the board is not taken for a report.
+func TestStrangeReports(t *testing.T) {
 	good := []byte{2, 0, 1, 1, 10, 10, 5, 1, 5, 0, 0, 1, 10, 10}
 	if _, _, err := count.Decode(good); err != nil {
 		t.Fatal(err)

@@ -105,11 +105,11 @@ type Posted struct {
 }
 
 // Gather adds what is on a board. since is how long ago the last second of the sum
-// ended. Rates count for the seconds that they are of, however old the share is, and
-// times only if it is younger than fresh. Gather returns how many shares it could not
+// ended. Rates count for the seconds that they are of, however old the report is, and
+// times only if it is younger than fresh. Gather returns how many reports it could not
 // read, and why not.
-func (s *Sum) Gather(shares []Posted, since, fresh time.Duration) (strange int, err error) {
-	for _, p := range shares {
+func (s *Sum) Gather(reports []Posted, since, fresh time.Duration) (strange int, err error) {
+	for _, p := range reports {
 		r, age, fault := Decode(p.Data)
 		if fault != nil {
 			strange, err = strange+1, fault

@@ -15,12 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/autoscalebot/autoscale/heartbeat"
-	"github.com/autoscalebot/autoscale/internal/servertest/servers"
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/go-sql-driver/mysql"
 	"github.com/redis/go-redis/v9"
 	_ "modernc.org/sqlite"
+
+	"github.com/autoscalebot/autoscale/heartbeat"
+	"github.com/autoscalebot/autoscale/internal/servertest/servers"
 )
 
 // open opens a database that is closed with the test.

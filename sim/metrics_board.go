@@ -11,18 +11,18 @@ import (
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
-// A Board is what the processes of a [DeployedView] publish their counts on, as
-// those with a traffic.Shared do.
-type Board struct {
+// A MetricsBoard is where the processes of a [DeployedView] publish their reports, as
+// processes with a traffic.Shared do.
+type MetricsBoard struct {
 	// Interval is how often a process publishes, from 1 s to 5 min. Each process has
 	// a phase of its own. 0: traffic.DefaultInterval.
 	Interval time.Duration
 
-	// Delay is how long a share takes to the board, at most 1 min.
+	// Delay is how long a report takes to reach the board, at most 1 min.
 	Delay time.Duration
 
 	// Outages are when the board fails. The process that leads then sees only its
-	// own counts, and what would arrive is lost.
+	// own counts, and reports that would arrive are lost.
 	Outages []Outage
 }
 
@@ -30,25 +30,25 @@ type Board struct {
 // start of the load.
 type Outage struct{ From, To time.Duration }
 
-// maxDelay bounds Board.Delay.
+// maxDelay bounds MetricsBoard.Delay.
 const maxDelay = time.Minute
 
-func (b Board) withDefaults() Board {
+func (b MetricsBoard) withDefaults() MetricsBoard {
 	b.Interval = cmp.Or(b.Interval, traffic.DefaultInterval)
 	return b
 }
 
 // validate reports what is wrong with b.
-func (b Board) validate() error {
+func (b MetricsBoard) validate() error {
 	b = b.withDefaults()
 	var errs []error
 	if b.Interval < time.Second || b.Interval > 5*time.Minute {
-		errs = append(errs, fmt.Errorf("Signals.Board.Interval is %v: it must be 1s to 5m, or 0 for %v", b.Interval, traffic.DefaultInterval))
+		errs = append(errs, fmt.Errorf("Signals.MetricsBoard.Interval is %v: it must be 1s to 5m, or 0 for %v", b.Interval, traffic.DefaultInterval))
 	}
 	if b.Delay < 0 || b.Delay > maxDelay {
-		errs = append(errs, fmt.Errorf("Signals.Board.Delay is %v: it must be 0 to %v", b.Delay, maxDelay))
+		errs = append(errs, fmt.Errorf("Signals.MetricsBoard.Delay is %v: it must be 0 to %v", b.Delay, maxDelay))
 	}
-	return errors.Join(append(errs, validOutages("Signals.Board.Outages", b.Outages))...)
+	return errors.Join(append(errs, validOutages("Signals.MetricsBoard.Outages", b.Outages))...)
 }
 
 func validOutages(name string, outages []Outage) error {
@@ -66,9 +66,9 @@ func out(outages []Outage, t float64) bool {
 	return slices.ContainsFunc(outages, func(o Outage) bool { return o.From <= at && at < o.To })
 }
 
-// A board is a Board at work.
+// A board is a MetricsBoard within a simulation.
 type board struct {
-	Board
+	MetricsBoard
 	window  time.Duration
 	members []*tally // that may have something on it
 	due     heap[publication]
@@ -82,7 +82,7 @@ type publication struct {
 
 func (p publication) key() float64 { return p.at }
 
-// post is a share from when it arrives. One without data takes the last one down.
+// post is a report and when it arrives. A post without data removes the last report.
 type post struct {
 	arrives float64
 	data    []byte
@@ -110,26 +110,26 @@ func (b *board) publish(t float64) {
 	}
 }
 
-// put sends a share of c.
+// put sends a report of c.
 func (b *board) put(c *tally, t float64, data []byte) {
 	if at := t + b.Delay.Seconds(); !out(b.Outages, at) {
 		c.posts = append(c.posts, post{at, data})
 	}
 }
 
-// share is what the board has of one process.
-type share struct {
+// posted is the report of one process.
+type posted struct {
 	by *tally
 	count.Posted
 }
 
-// read returns the shares that are younger than fresh, at most as many as a board
+// read returns the reports that are younger than fresh, at most as many as a board
 // returns, and false while the board fails.
-func (b *board) read(t float64, fresh time.Duration) ([]share, bool) {
+func (b *board) read(t float64, fresh time.Duration) ([]posted, bool) {
 	if out(b.Outages, t) {
 		return nil, false
 	}
-	var shares []share
+	var reports []posted
 	kept := b.members[:0]
 	for _, c := range b.members {
 		last := -1
@@ -143,7 +143,7 @@ func (b *board) read(t float64, fresh time.Duration) ([]share, bool) {
 			p := c.posts[0]
 			age := seconds(t - p.arrives)
 			if p.data != nil && age < fresh {
-				shares = append(shares, share{c, count.Posted{Data: p.data, Age: age}})
+				reports = append(reports, posted{c, count.Posted{Data: p.data, Age: age}})
 			} else if c.stopped && len(c.posts) == 1 {
 				continue // nothing of it will be read again
 			}
@@ -154,9 +154,9 @@ func (b *board) read(t float64, fresh time.Duration) ([]share, bool) {
 	}
 	clear(b.members[len(kept):])
 	b.members = kept
-	if len(shares) > traffic.MaxShares {
-		slices.SortStableFunc(shares, func(x, y share) int { return cmp.Compare(x.Age, y.Age) })
-		shares = shares[:traffic.MaxShares]
+	if len(reports) > traffic.MaxReports {
+		slices.SortStableFunc(reports, func(x, y posted) int { return cmp.Compare(x.Age, y.Age) })
+		reports = reports[:traffic.MaxReports]
 	}
-	return shares, true
+	return reports, true
 }

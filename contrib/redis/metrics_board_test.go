@@ -12,34 +12,35 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/autoscalebot/autoscale/contrib/redis"
+	"github.com/autoscalebot/autoscale/leader"
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
-func TestBoard(t *testing.T) {
+func TestMetricsBoard(t *testing.T) {
 	client := newClient(t, options(t))
 	name := unique(t)
-	key := redis.SharePrefix + name
-	one, two, other := redis.Board(client, name), redis.Board(client, name), redis.Board(client, name+"/other")
+	key := redis.ReportPrefix + name
+	one, two, other := redis.MetricsBoard(client, &leader.Options{Name: name}), redis.MetricsBoard(client, &leader.Options{Name: name}), redis.MetricsBoard(client, &leader.Options{Name: name + "/other"})
 	t.Cleanup(func() { client.Del(context.Background(), key, key+"/other") })
-	publish := func(b traffic.Board, member, data string) {
+	publish := func(b traffic.MetricsBoard, member, data string) {
 		t.Helper()
 		if err := b.Publish(t.Context(), member, []byte(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	read := func(b traffic.Board, fresh time.Duration, want ...string) []traffic.Share {
+	read := func(b traffic.MetricsBoard, fresh time.Duration, want ...string) []traffic.Report {
 		t.Helper()
-		shares, err := b.Read(t.Context(), fresh)
+		reports, err := b.Read(t.Context(), fresh)
 		var got []string
-		for _, s := range shares {
+		for _, s := range reports {
 			got = append(got, s.Member+"="+string(s.Data))
 		}
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q, %v; want %q", got, err, want)
 		}
-		return shares
+		return reports
 	}
-	// move gives a share an age by the server's clock.
+	// move gives a report an age by the server's clock.
 	move := func(member, data string, age time.Duration) {
 		t.Helper()
 		now, err := client.Time(t.Context()).Result()
@@ -76,33 +77,33 @@ func TestBoard(t *testing.T) {
 	move("future", "6", -11*time.Minute)
 	publish(one, "a", "7") // no new one
 	if n := client.HLen(t.Context(), key).Val(); n != 4 {
-		t.Errorf("%d shares, want 4", n)
+		t.Errorf("%d reports, want 4", n)
 	}
 	publish(two, "new", "8")
 	if n := client.HLen(t.Context(), key).Val(); n != 3 {
-		t.Errorf("%d shares, want a, b and new", n)
+		t.Errorf("%d reports, want a, b and new", n)
 	}
 	if ttl := client.PTTL(t.Context(), key).Val(); ttl <= 19*time.Minute || ttl > 20*time.Minute {
 		t.Errorf("the key expires in %v, want 20 minutes", ttl)
 	}
 
-	if err := one.Publish(t.Context(), "a", make([]byte, traffic.MaxShareSize+1)); err == nil || !strings.Contains(err.Error(), "2049 bytes") {
+	if err := one.Publish(t.Context(), "a", make([]byte, traffic.MaxReportSize+1)); err == nil || !strings.Contains(err.Error(), "2049 bytes") {
 		t.Errorf("too large: %v", err)
 	}
-	if err := one.Publish(t.Context(), "a", make([]byte, traffic.MaxShareSize)); err != nil {
+	if err := one.Publish(t.Context(), "a", make([]byte, traffic.MaxReportSize)); err != nil {
 		t.Error(err)
 	}
-	for i := range traffic.MaxShares + 5 {
+	for i := range traffic.MaxReports + 5 {
 		move(fmt.Sprint("m", i), "1", time.Second)
 	}
-	if shares, err := one.Read(t.Context(), time.Minute); err != nil || len(shares) != traffic.MaxShares {
-		t.Errorf("%d shares, %v; want %d", len(shares), err, traffic.MaxShares)
+	if reports, err := one.Read(t.Context(), time.Minute); err != nil || len(reports) != traffic.MaxReports {
+		t.Errorf("%d reports, %v; want %d", len(reports), err, traffic.MaxReports)
 	}
 }
 
-func TestBoardFaults(t *testing.T) {
+func TestMetricsBoardFaults(t *testing.T) {
 	s := startServer(t)
-	fails := func(b traffic.Board, want ...string) {
+	fails := func(b traffic.MetricsBoard, want ...string) {
 		t.Helper()
 		publish := b.Publish(t.Context(), "a", []byte{1})
 		_, read := b.Read(t.Context(), time.Minute)
@@ -114,12 +115,12 @@ func TestBoardFaults(t *testing.T) {
 			}
 		}
 	}
-	fails(redis.Board(nil, ""), "redis: the client is nil")
+	fails(redis.MetricsBoard(nil, nil), "redis: the client is nil")
 	ctx := t.Context()
-	s.client.Set(ctx, redis.SharePrefix+"text", "x", 0)
-	fails(redis.Board(s.client, "text"), `the key "autoscale:share:text" holds something else than a board: delete it, or use another name`)
-	s.client.HSet(ctx, redis.SharePrefix+"hash", "x", "y")
-	fails(redis.Board(s.client, "hash"), `holds something else than a board`, "by its field x")
+	s.client.Set(ctx, redis.ReportPrefix+"text", "x", 0)
+	fails(redis.MetricsBoard(s.client, &leader.Options{Name: "text"}), `the key "autoscale:report:text" holds something else than a metrics board: delete it, or use another name`)
+	s.client.HSet(ctx, redis.ReportPrefix+"hash", "x", "y")
+	fails(redis.MetricsBoard(s.client, &leader.Options{Name: "hash"}), `holds something else than a metrics board`, "by its field x")
 
 	must := func(args ...any) {
 		t.Helper()
@@ -129,11 +130,11 @@ func TestBoardFaults(t *testing.T) {
 	}
 	must("ACL", "SETUSER", "poor", "on", ">p", "~other:*", "+@all")
 	poor := newClient(t, &goredis.Options{Addr: s.addr, Username: "poor", Password: "p"})
-	fails(redis.Board(poor, "web"), "grant it ~autoscale:share:web +eval +evalsha +time +hset +hdel +hgetall +pexpire")
-	must("ACL", "SETUSER", "right", "on", ">p", "~autoscale:share:*", "+eval", "+evalsha", "+time", "+hset", "+hdel", "+hgetall", "+pexpire")
-	right := redis.Board(newClient(t, &goredis.Options{Addr: s.addr, Username: "right", Password: "p"}), "")
-	for _, share := range [][]byte{{1}, {2}, nil} {
-		if err := right.Publish(ctx, "a", share); err != nil {
+	fails(redis.MetricsBoard(poor, &leader.Options{Name: "web"}), "grant it ~autoscale:report:web +eval +evalsha +time +hset +hdel +hgetall +pexpire")
+	must("ACL", "SETUSER", "right", "on", ">p", "~autoscale:report:*", "+eval", "+evalsha", "+time", "+hset", "+hdel", "+hgetall", "+pexpire")
+	right := redis.MetricsBoard(newClient(t, &goredis.Options{Addr: s.addr, Username: "right", Password: "p"}), nil)
+	for _, report := range [][]byte{{1}, {2}, nil} {
+		if err := right.Publish(ctx, "a", report); err != nil {
 			t.Errorf("with exactly these rights: %v", err)
 		}
 	}
@@ -142,15 +143,15 @@ func TestBoardFaults(t *testing.T) {
 	}
 
 	must("REPLICAOF", "127.0.0.1", "1")
-	if err := redis.Board(s.client, "").Publish(ctx, "a", []byte{1}); err == nil || !strings.Contains(err.Error(), "read-only replica: nothing is shared until") {
+	if err := redis.MetricsBoard(s.client, nil).Publish(ctx, "a", []byte{1}); err == nil || !strings.Contains(err.Error(), "read-only replica: nothing is published until") {
 		t.Errorf("%v", err)
 	}
 }
 
 // What a restarted server forgot is there again with the next publication.
-func TestBoardRestart(t *testing.T) {
+func TestMetricsBoardRestart(t *testing.T) {
 	s := startServer(t)
-	b := redis.Board(s.client, "")
+	b := redis.MetricsBoard(s.client, nil)
 	if err := b.Publish(t.Context(), "a", []byte{1}); err != nil {
 		t.Fatal(err)
 	}
@@ -158,17 +159,17 @@ func TestBoardRestart(t *testing.T) {
 	if err := b.Publish(t.Context(), "a", []byte{2}); err != nil {
 		t.Fatal(err)
 	}
-	if shares, err := b.Read(t.Context(), time.Minute); err != nil || len(shares) != 1 || shares[0].Data[0] != 2 {
-		t.Errorf("%+v, %v", shares, err)
+	if reports, err := b.Read(t.Context(), time.Minute); err != nil || len(reports) != 1 || reports[0].Data[0] != 2 {
+		t.Errorf("%+v, %v", reports, err)
 	}
 }
 
 // A server that does not answer holds nobody longer than the context.
-func TestBoardHangs(t *testing.T) {
+func TestMetricsBoardHangs(t *testing.T) {
 	var c cable
 	o := options(t)
 	o.Dialer = c.dial
-	b := redis.Board(newClient(t, o), unique(t))
+	b := redis.MetricsBoard(newClient(t, o), &leader.Options{Name: unique(t)})
 	if err := b.Publish(t.Context(), "a", []byte{1}); err != nil {
 		t.Fatal(err)
 	}

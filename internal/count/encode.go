@@ -67,13 +67,13 @@ const (
 	mostAge      = 10 * time.Minute
 )
 
-var errStrange = errors.New("a share that makes no sense")
+var errStrange = errors.New("a report that makes no sense")
 
 // Decode reads what Encode wrote, and trusts nothing: others write to a board too.
 // It returns how long before the encoding the last second had ended.
 func Decode(b []byte) (r Report, age time.Duration, err error) {
 	if len(b) == 0 || len(b) > MaxSize {
-		return r, 0, fmt.Errorf("a share of %d bytes", len(b))
+		return r, 0, fmt.Errorf("a report of %d bytes", len(b))
 	}
 	d := &decoder{b: b[1:]}
 	switch b[0] {
@@ -83,7 +83,7 @@ func Decode(b []byte) (r Report, age time.Duration, err error) {
 	case versionTotal:
 		d.totals(&r)
 	default:
-		return r, 0, fmt.Errorf("a share of version %d, and not %d", b[0], version)
+		return r, 0, fmt.Errorf("a report of version %d, and not %d", b[0], version)
 	}
 	timed := uint64(0)
 	for _, n := range r.slots {

@@ -17,13 +17,13 @@ import (
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
-// ago moves a share into the past, or with a negative number into the future.
+// ago moves a report into the past, or with a negative number into the future.
 var ago = map[leader.Dialect]string{
-	leader.Postgres: "UPDATE autoscale_share SET published_at = published_at - $1::bigint * interval '1 millisecond' WHERE member = $2::text AND name = $3::text",
-	leader.SQLite:   "UPDATE autoscale_share SET published_at = published_at - ?1 WHERE member = ?2 AND name = ?3",
+	leader.Postgres: "UPDATE autoscale_report SET published_at = published_at - $1::bigint * interval '1 millisecond' WHERE member = $2::text AND name = $3::text",
+	leader.SQLite:   "UPDATE autoscale_report SET published_at = published_at - ?1 WHERE member = ?2 AND name = ?3",
 }
 
-func TestBoard(t *testing.T) {
+func TestMetricsBoard(t *testing.T) {
 	postgres := servers.Postgres(t)
 	for name, s := range map[string]struct {
 		dialect     leader.Dialect
@@ -37,19 +37,19 @@ func TestBoard(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			db := openDB(t, s.driver, s.dsn)
 			o := leader.Options{Name: t.Name()}
-			one, two := leader.Board(db, &o), leader.Board(openDB(t, s.driver, s.dsn), &o)
-			other := leader.Board(db, &leader.Options{Name: t.Name() + "/other", Dialect: s.dialect})
-			publish := func(b traffic.Board, member, data string) {
+			one, two := leader.MetricsBoard(db, &o), leader.MetricsBoard(openDB(t, s.driver, s.dsn), &o)
+			other := leader.MetricsBoard(db, &leader.Options{Name: t.Name() + "/other", Dialect: s.dialect})
+			publish := func(b traffic.MetricsBoard, member, data string) {
 				t.Helper()
 				if err := b.Publish(t.Context(), member, []byte(data)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			read := func(b traffic.Board, want ...string) {
+			read := func(b traffic.MetricsBoard, want ...string) {
 				t.Helper()
-				shares, err := b.Read(t.Context(), time.Hour)
+				reports, err := b.Read(t.Context(), time.Hour)
 				var got []string
-				for _, s := range shares {
+				for _, s := range reports {
 					got = append(got, s.Member+"="+string(s.Data))
 					if s.Age < 0 || s.Age > time.Hour {
 						t.Errorf("%s is %v old", s.Member, s.Age)
@@ -81,13 +81,13 @@ func TestBoard(t *testing.T) {
 			// Ages are the server's, and the youngest comes first.
 			publish(two, "b", "5")
 			move("a", 20*time.Second)
-			shares, err := one.Read(t.Context(), 25*time.Second)
-			if err != nil || len(shares) != 2 || shares[0].Member != "b" || shares[1].Age < 20*time.Second {
-				t.Errorf("%+v, %v", shares, err)
+			reports, err := one.Read(t.Context(), 25*time.Second)
+			if err != nil || len(reports) != 2 || reports[0].Member != "b" || reports[1].Age < 20*time.Second {
+				t.Errorf("%+v, %v", reports, err)
 			}
 			move("a", 5*time.Second)
-			if shares, err := one.Read(t.Context(), 25*time.Second); err != nil || len(shares) != 1 || shares[0].Member != "b" {
-				t.Errorf("%+v, %v: want b alone", shares, err)
+			if reports, err := one.Read(t.Context(), 25*time.Second); err != nil || len(reports) != 1 || reports[0].Member != "b" {
+				t.Errorf("%+v, %v: want b alone", reports, err)
 			}
 			publish(one, "a", "6")
 			move("b", -time.Minute) // the server's clock was set back
@@ -96,7 +96,7 @@ func TestBoard(t *testing.T) {
 			// A process that starts sweeps out what is dead, of every name.
 			count := func() (n int) {
 				t.Helper()
-				if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM autoscale_share WHERE name LIKE '"+o.Name+"%'").Scan(&n); err != nil {
+				if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM autoscale_report WHERE name LIKE '"+o.Name+"%'").Scan(&n); err != nil {
 					t.Fatal(err)
 				}
 				return n
@@ -107,12 +107,12 @@ func TestBoard(t *testing.T) {
 			if n := count(); n != 3 {
 				t.Errorf("%d rows, want 3", n)
 			}
-			publish(leader.Board(db, &leader.Options{Name: o.Name + "/new"}), "d", "8")
+			publish(leader.MetricsBoard(db, &leader.Options{Name: o.Name + "/new"}), "d", "8")
 			if n := count(); n != 2 {
 				t.Errorf("%d rows, want those of c and d", n)
 			}
 
-			big := make([]byte, traffic.MaxShareSize+1)
+			big := make([]byte, traffic.MaxReportSize+1)
 			if err := one.Publish(t.Context(), "a", big); err == nil || !strings.Contains(err.Error(), "2049 bytes") {
 				t.Errorf("too large: %v", err)
 			}
@@ -124,37 +124,37 @@ func TestBoard(t *testing.T) {
 }
 
 // No more than so many are read, however many there are.
-func TestBoardOfMany(t *testing.T) {
+func TestMetricsBoardOfMany(t *testing.T) {
 	for driver, dsn := range map[string]string{"pgx": servers.Postgres(t), "sqlite": sqliteFile(t)} {
 		db := openDB(t, driver, dsn)
-		b := leader.Board(db, &leader.Options{Name: t.Name()})
+		b := leader.MetricsBoard(db, &leader.Options{Name: t.Name()})
 		if err := b.Publish(t.Context(), "first", []byte{1}); err != nil {
 			t.Fatal(err)
 		}
 		var rows []string
-		for i := range traffic.MaxShares + 10 {
-			rows = append(rows, fmt.Sprintf("('%s', 'm%d', '1', (SELECT published_at FROM autoscale_share WHERE name = '%[1]s' AND member = 'first'))", t.Name(), i))
+		for i := range traffic.MaxReports + 10 {
+			rows = append(rows, fmt.Sprintf("('%s', 'm%d', '1', (SELECT published_at FROM autoscale_report WHERE name = '%[1]s' AND member = 'first'))", t.Name(), i))
 		}
 		cast := strings.NewReplacer("'1',", map[string]string{"pgx": "'1'::bytea,", "sqlite": "'1',"}[driver])
-		if _, err := db.ExecContext(t.Context(), "INSERT INTO autoscale_share (name, member, data, published_at) VALUES "+cast.Replace(strings.Join(rows, ","))); err != nil {
+		if _, err := db.ExecContext(t.Context(), "INSERT INTO autoscale_report (name, member, data, published_at) VALUES "+cast.Replace(strings.Join(rows, ","))); err != nil {
 			t.Fatal(err)
 		}
-		shares, err := b.Read(t.Context(), time.Hour)
-		if err != nil || len(shares) != traffic.MaxShares {
-			t.Errorf("%s: %d shares, %v; want %d", driver, len(shares), err, traffic.MaxShares)
+		reports, err := b.Read(t.Context(), time.Hour)
+		if err != nil || len(reports) != traffic.MaxReports {
+			t.Errorf("%s: %d reports, %v; want %d", driver, len(reports), err, traffic.MaxReports)
 		}
 	}
 }
 
 // A process publishes and reads from several goroutines, and some of them at once
 // make the table.
-func TestBoardConcurrently(t *testing.T) {
+func TestMetricsBoardConcurrently(t *testing.T) {
 	fresh, _ := schema(t, servers.Postgres(t), "")
 	for driver, dsn := range map[string]string{"pgx": fresh, "sqlite": sqliteFile(t)} {
 		db := openDB(t, driver, dsn)
 		var wg sync.WaitGroup
 		for i := range 4 {
-			b := leader.Board(db, nil)
+			b := leader.MetricsBoard(db, nil)
 			for j := range 4 {
 				wg.Go(func() {
 					if err := b.Publish(t.Context(), fmt.Sprint(i, j), []byte{1}); err != nil {
@@ -167,18 +167,18 @@ func TestBoardConcurrently(t *testing.T) {
 			}
 		}
 		wg.Wait()
-		if shares, err := leader.Board(db, nil).Read(t.Context(), time.Hour); err != nil || len(shares) != 16 {
-			t.Errorf("%s: %d shares, %v; want 16", driver, len(shares), err)
+		if reports, err := leader.MetricsBoard(db, nil).Read(t.Context(), time.Hour); err != nil || len(reports) != 16 {
+			t.Errorf("%s: %d reports, %v; want 16", driver, len(reports), err)
 		}
 	}
 }
 
 // A database that hangs holds nobody longer than the context, also one who waits
 // for another's call.
-func TestBoardHangs(t *testing.T) {
+func TestMetricsBoardHangs(t *testing.T) {
 	dsn := servers.Postgres(t)
 	p := newProxy(t, addr(t, dsn))
-	b := leader.Board(openDB(t, "pgx", via(t, dsn, p.Addr)), &leader.Options{Name: t.Name()})
+	b := leader.MetricsBoard(openDB(t, "pgx", via(t, dsn, p.Addr)), &leader.Options{Name: t.Name()})
 	if err := b.Publish(t.Context(), "a", []byte{1}); err != nil {
 		t.Fatal(err)
 	}
@@ -195,13 +195,13 @@ func TestBoardHangs(t *testing.T) {
 	}
 	wg.Wait()
 	p.Hang(false)
-	if shares, err := b.Read(t.Context(), time.Minute); err != nil || len(shares) != 1 {
-		t.Errorf("afterwards: %+v, %v", shares, err)
+	if reports, err := b.Read(t.Context(), time.Minute); err != nil || len(reports) != 1 {
+		t.Errorf("afterwards: %+v, %v", reports, err)
 	}
 }
 
 // The faults are those of the lease, in the board's own words.
-func TestBoardFaults(t *testing.T) {
+func TestMetricsBoardFaults(t *testing.T) {
 	postgres := servers.Postgres(t)
 	server := openDB(t, "pgx", postgres)
 	role := fmt.Sprintf("board_role_%d", time.Now().UnixNano())
@@ -213,8 +213,8 @@ func TestBoardFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, admin, "GRANT USAGE ON SCHEMA "+name+" TO "+role)
-	b := leader.Board(openDB(t, "pgx", dsn), nil)
-	fails := func(b traffic.Board, want ...string) {
+	b := leader.MetricsBoard(openDB(t, "pgx", dsn), nil)
+	fails := func(b traffic.MetricsBoard, want ...string) {
 		t.Helper()
 		err := b.Publish(t.Context(), "a", []byte{1})
 		for _, w := range want {
@@ -223,16 +223,16 @@ func TestBoardFaults(t *testing.T) {
 			}
 		}
 	}
-	fails(b, "the table autoscale_share is missing, and this role may not create it", "SELECT, INSERT, UPDATE and DELETE", leader.Postgres.ShareSchema())
-	must(t, admin, leader.Postgres.ShareSchema())
-	fails(b, "leader: publish a share: this role may not use the table autoscale_share: grant it SELECT, INSERT, UPDATE and DELETE")
-	must(t, admin, "GRANT SELECT, INSERT, UPDATE, DELETE ON autoscale_share TO "+role)
+	fails(b, "the table autoscale_report is missing, and this role may not create it", "SELECT, INSERT, UPDATE and DELETE", leader.Postgres.MetricsBoardSchema())
+	must(t, admin, leader.Postgres.MetricsBoardSchema())
+	fails(b, "leader: publish a report: this role may not use the table autoscale_report: grant it SELECT, INSERT, UPDATE and DELETE")
+	must(t, admin, "GRANT SELECT, INSERT, UPDATE, DELETE ON autoscale_report TO "+role)
 	if err := b.Publish(t.Context(), "a", []byte{1}); err != nil {
 		t.Errorf("with exactly these rights: %v", err)
 	}
-	fails(leader.Board(openDB(t, "pgx", dsn+"&default_transaction_read_only=on"), nil), "the database is read-only: nothing is shared until")
-	must(t, admin, "DROP TABLE autoscale_share", "CREATE TABLE autoscale_share (name text)", "GRANT ALL ON autoscale_share TO "+role)
-	fails(b, "the table autoscale_share is not as it must be", leader.Postgres.ShareSchema())
+	fails(leader.MetricsBoard(openDB(t, "pgx", dsn+"&default_transaction_read_only=on"), nil), "the database is read-only: nothing is published until")
+	must(t, admin, "DROP TABLE autoscale_report", "CREATE TABLE autoscale_report (name text)", "GRANT ALL ON autoscale_report TO "+role)
+	fails(b, "the table autoscale_report is not as it must be", leader.Postgres.MetricsBoardSchema())
 }
 
 // Three processes that serve real requests, each over its own connections: the
@@ -243,7 +243,7 @@ func TestSharedTraffic(t *testing.T) {
 	for i := range 3 {
 		s := &traffic.Shared{
 			Traffic: traffic.New(&traffic.Options{Window: time.Second}), Interval: time.Second, Logger: quiet,
-			Board: leader.Board(openDB(t, "pgx", dsn), &leader.Options{Name: t.Name()}), Member: fmt.Sprintf("web.%d", i+1),
+			MetricsBoard: leader.MetricsBoard(openDB(t, "pgx", dsn), &leader.Options{Name: t.Name()}), Member: fmt.Sprintf("web.%d", i+1),
 		}
 		server := httptest.NewServer(s.Traffic.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 		t.Cleanup(server.Close)
@@ -270,7 +270,7 @@ func TestSharedTraffic(t *testing.T) {
 	})
 }
 
-func TestBoardValidate(t *testing.T) {
+func TestMetricsBoardValidate(t *testing.T) {
 	db := openDB(t, "sqlite", sqliteFile(t))
 	for want, options := range map[string]leader.Options{
 		"":                       {Name: "quiet-river/web"},
@@ -282,7 +282,7 @@ func TestBoardValidate(t *testing.T) {
 		if options.Name == "nil" {
 			given = nil
 		}
-		b := leader.Board(given, &options)
+		b := leader.MetricsBoard(given, &options)
 		_, err := b.Read(t.Context(), time.Minute)
 		if (err != nil) != (want != "") || !strings.Contains(fmt.Sprint(err), want) && want != "" {
 			t.Errorf("%v, want %q", err, want)
