@@ -39,9 +39,9 @@ const (
 	urgent                  // may spend the last call: orders, and what was begun
 )
 
-// A BudgetError says that a call was not made because its context leaves no
+// A CallBudgetError says that a call was not made because its context leaves no
 // time to wait until the calls of the API that are permitted have room for it.
-type BudgetError struct {
+type CallBudgetError struct {
 	Op, Subject string        // what was to be done, and to what
 	Until       time.Time     // when there will be room, as far as is known
 	Wait        time.Duration // how long that was away
@@ -49,7 +49,7 @@ type BudgetError struct {
 }
 
 // Error says what was not done, why, and when it could be.
-func (e *BudgetError) Error() string {
+func (e *CallBudgetError) Error() string {
 	return fmt.Sprintf("heroku: %s: %s: no call was made: %s; there is room in %v, at %s",
 		e.Op, e.Subject, e.Reason, e.Wait.Round(time.Millisecond), e.Until.UTC().Format(time.RFC3339))
 }
@@ -75,7 +75,7 @@ func newBudget(perHour int) *budget {
 	}
 }
 
-// take waits until there is room for a call, or returns at once with a BudgetError
+// take waits until there is room for a call, or returns at once with a CallBudgetError
 // where the context ends before.
 func (b *budget) take(ctx context.Context, u urgency) error {
 	b.mu.Lock()
@@ -97,7 +97,7 @@ func (b *budget) take(ctx context.Context, u urgency) error {
 		}
 		room := now.Add(wait)
 		if !room.Before(end) {
-			return &BudgetError{Until: room, Wait: wait, Reason: reason}
+			return &CallBudgetError{Until: room, Wait: wait, Reason: reason}
 		}
 		b.waiting[u]++
 		b.mu.Unlock()

@@ -56,9 +56,9 @@ func TestOrdersComeFirst(t *testing.T) {
 		for err == nil {
 			_, err = scaler.Capacity(within(t, 5*time.Second))
 		}
-		var room *heroku.BudgetError
+		var room *heroku.CallBudgetError
 		if !errors.As(err, &room) {
-			t.Fatalf("err = %v, want a BudgetError", err)
+			t.Fatalf("err = %v, want a CallBudgetError", err)
 		}
 		if room.Wait <= 5*time.Second || room.Wait > time.Minute+1 || !room.Until.Equal(time.Now().Add(room.Wait)) {
 			t.Errorf("Wait %v, Until %v", room.Wait, room.Until)
@@ -123,9 +123,9 @@ func TestRemainingIsHeeded(t *testing.T) {
 		}
 		before := len(s.Requests())
 		_, err := scaler.Capacity(within(t, 10*time.Second))
-		var room *heroku.BudgetError
+		var room *heroku.CallBudgetError
 		if !errors.As(err, &room) || len(s.Requests()) != before {
-			t.Fatalf("err = %v, want a BudgetError and no call", err)
+			t.Fatalf("err = %v, want a CallBudgetError and no call", err)
 		}
 		// Three calls were made: 57 are left, and 76 must be.
 		if room.Wait < 14*time.Second || room.Wait > 16*time.Second || !strings.Contains(err.Error(), "about 57 are left") {
@@ -166,7 +166,7 @@ func TestAccountEmpty(t *testing.T) {
 		for range 120 {
 			_, err := scaler.Capacity(within(t, 30*time.Second))
 			var e *heroku.Error
-			var room *heroku.BudgetError
+			var room *heroku.CallBudgetError
 			if !errors.As(err, &room) && (!errors.As(err, &e) || e.Status != 429) {
 				t.Fatalf("err = %v", err)
 			}
@@ -189,7 +189,7 @@ func TestRetryAfterHoldsAll(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 		_, err = c.Scaler("shop", "worker").Capacity(within(t, 30*time.Second))
-		var room *heroku.BudgetError
+		var room *heroku.CallBudgetError
 		if !errors.As(err, &room) || room.Wait != 2*time.Minute || len(s.Requests()) != 1 {
 			t.Errorf("err = %v, %d calls", err, len(s.Requests()))
 		}
@@ -246,7 +246,7 @@ func TestQueue(t *testing.T) {
 				t.Errorf("an order waited %v: %v", time.Since(start), err)
 			}
 		}
-		var room *heroku.BudgetError
+		var room *heroku.CallBudgetError
 		if err := read(2 * time.Minute); !errors.As(err, &room) || time.Since(start) != 0 || room.Wait < 130*time.Second || room.Wait > 150*time.Second {
 			t.Errorf("a fourth read waited %v: %v", time.Since(start), err)
 		}

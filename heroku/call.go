@@ -67,7 +67,7 @@ func (c *Client) notSent(ctx context.Context, call call, last *Error, err error)
 		}
 		return last
 	}
-	var room *BudgetError
+	var room *CallBudgetError
 	if errors.As(err, &room) {
 		room.Op, room.Subject = call.op, call.subject
 		return room

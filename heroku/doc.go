@@ -46,7 +46,7 @@
 // It also heeds what the API says is left of the account's calls: below
 // 75, which is what Heroku adds in a minute, nothing is read, so that what is left goes to
 // orders of a size and to people. A call that its context leaves no time for fails at once
-// with a [BudgetError], which says when there will be room. Several Clients know of each
+// with a [CallBudgetError], which says when there will be room. Several Clients know of each
 // other only by what the API says is left.
 //
 // # Faults

@@ -277,7 +277,7 @@ func TestRivalBudget(t *testing.T) {
 				t.Errorf("order %d: %v", i, err)
 			}
 		}
-		var room *heroku.BudgetError
+		var room *heroku.CallBudgetError
 		if err := scaler.Scale(within(t, time.Second), 3); !errors.As(err, &room) {
 			t.Errorf("after 20 calls: %v", err)
 		}
