@@ -61,8 +61,8 @@ type Signals struct {
 	// DefaultWindow.
 	Window time.Duration
 
-	// Percentile is which one of the latencies Traffic gives, between 0 and 1.
-	// 0: that of the Config's Prober, or DefaultPercentile.
+	// Percentile is which percentile of the latencies Traffic measures, above 0 and
+	// below 100. 0: that of the Config's Prober, or DefaultPercentile.
 	Percentile float64
 
 	// Longest is how long a request may take to have a service time, in the
@@ -89,7 +89,7 @@ type Signals struct {
 const (
 	DefaultBeatWork   = 20 * time.Millisecond
 	DefaultWindow     = traffic.DefaultWindow
-	DefaultPercentile = .95
+	DefaultPercentile = traffic.DefaultPercentile
 )
 
 // of returns s with what a Prober says.
@@ -116,7 +116,7 @@ func (s Signals) of(p autoscale.Prober) Signals {
 	o := counter.Options()
 	s.View = DeployedView
 	s.Window = cmp.Or(s.Window, o.Window)
-	s.Percentile = cmp.Or(s.Percentile, o.Percentile/100)
+	s.Percentile = cmp.Or(s.Percentile, o.Percentile)
 	s.Longest = cmp.Or(s.Longest, o.Longest)
 	return s
 }
@@ -135,7 +135,7 @@ func (s Signals) withDefaults() Signals {
 
 // traffic returns the options that the processes count with.
 func (s Signals) traffic() traffic.Options {
-	return traffic.Options{Window: s.Window, Percentile: 100 * s.Percentile, Longest: s.Longest}
+	return traffic.Options{Window: s.Window, Percentile: s.Percentile, Longest: s.Longest}
 }
 
 // Validate reports what is wrong with s.
@@ -155,8 +155,8 @@ func (s Signals) Validate() error {
 	if s.Window < time.Second || s.Window > MaxWindow {
 		bad("Signals.Window is %v: it must be 1s to %v, or 0 for %v", s.Window, MaxWindow, DefaultWindow)
 	}
-	if !(s.Percentile > 0 && s.Percentile < 1) {
-		bad("Signals.Percentile is %v: it must be between 0 and 1, or 0 for %v", s.Percentile, DefaultPercentile)
+	if !(s.Percentile > 0 && s.Percentile < 100) {
+		bad("Signals.Percentile is %v: it must be above 0 and below 100, as in 95, or 0 for %d", s.Percentile, DefaultPercentile)
 	}
 	if s.LeaderEvery < 0 {
 		bad("Signals.LeaderEvery is %v: it must be 0 or more", s.LeaderEvery)

@@ -99,11 +99,11 @@ func (v *View) Recent(d time.Duration) Window {
 	return w
 }
 
-// Latency returns the q-th quantile, 0 to 1, of the latencies of the answers
-// given within the last d, to within some three percent, and false where there
-// was no answer. A request that timed out counts with the timeout, when that has
-// passed; one that was refused does not.
-func (v *View) Latency(d time.Duration, q float64) (time.Duration, bool) {
+// Latency returns a percentile, 0 to 100, of the latencies of the answers within the
+// last d. It is off by some three percent of the latency. Latency returns false if there
+// was no answer. A request that timed out counts with the timeout, once that has passed.
+// A request that was refused does not count.
+func (v *View) Latency(d time.Duration, percentile float64) (time.Duration, bool) {
 	r := v.e.rec
 	first, end := v.seconds(d)
 	sum := &v.e.scratch
@@ -118,7 +118,7 @@ func (v *View) Latency(d time.Duration, q float64) (time.Duration, bool) {
 	if total == 0 {
 		return 0, false
 	}
-	return bounded(sum[:], q, v.e.o.Service.Timeout), true
+	return bounded(sum[:], percentile/100, v.e.o.Service.Timeout), true
 }
 
 // A Process is one that serves.

@@ -15,13 +15,13 @@ import (
 
 // Latency is a rule that moves by one process on a percentile of the latency.
 type Latency struct {
-	Every    time.Duration // between two looks, and what is looked at
-	Quantile float64
-	High     time.Duration // above it a look is a breach,
-	Low      time.Duration // below it one of the other kind
-	Up       int           // breaches in a row before one is added
-	Down     int           // and removed
-	DownRest time.Duration // after any change before one is removed
+	Every      time.Duration // between two looks, and what is looked at
+	Percentile float64
+	High       time.Duration // above it a look is a breach,
+	Low        time.Duration // below it one of the other kind
+	Up         int           // breaches in a row before one is added
+	Down       int           // and removed
+	DownRest   time.Duration // after any change before one is removed
 
 	highs, lows int
 	changed     time.Duration
@@ -35,7 +35,7 @@ type Latency struct {
 //
 // Source: devcenter.heroku.com/articles/autoscaling-dynos.
 func Heroku(p95 time.Duration) *Latency {
-	return &Latency{Every: time.Minute, Quantile: .95, High: p95, Low: p95 * 4 / 5, Up: 1, Down: 3, DownRest: 2 * time.Minute}
+	return &Latency{Every: time.Minute, Percentile: 95, High: p95, Low: p95 * 4 / 5, Up: 1, Down: 3, DownRest: 2 * time.Minute}
 }
 
 // HireFire returns a rule like HireFire's on the response time: a look each
@@ -44,7 +44,7 @@ func Heroku(p95 time.Duration) *Latency {
 //
 // Source: help.hirefire.io.
 func HireFire(p95 time.Duration) *Latency {
-	return &Latency{Every: time.Minute, Quantile: .95, High: p95, Low: p95 * 4 / 5, Up: 2, Down: 10}
+	return &Latency{Every: time.Minute, Percentile: 95, High: p95, Low: p95 * 4 / 5, Up: 2, Down: 10}
 }
 
 // Interval returns Every.
@@ -52,7 +52,7 @@ func (l *Latency) Interval() time.Duration { return l.Every }
 
 // Tick applies the rule.
 func (l *Latency) Tick(_ context.Context, _ time.Time, v *sim.View) (int, error) {
-	latency, ok := v.Latency(l.Every, l.Quantile)
+	latency, ok := v.Latency(l.Every, l.Percentile)
 	if !ok {
 		return v.Desired, nil
 	}
