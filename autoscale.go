@@ -101,6 +101,7 @@ type Autoscaler struct {
 	cfg      Config
 	store    Store    // nil: none
 	resigner Resigner // nil: none
+	nameErr  error    // what SetDefaultName of the Elector and the Store returned
 	mail     mailbox
 
 	busy      sync.Mutex // held while a Run or a Tick is under way, which owns what follows
@@ -128,6 +129,7 @@ func New(cfg Config) *Autoscaler {
 		a.resigner, _ = part.As[Resigner](a.cfg.Elector)
 		return nil
 	})
+	a.nameErr = a.setDefaultNames()
 	a.machine.cfg = &a.cfg
 	return a
 }

@@ -3,7 +3,11 @@ package autoscale
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // ErrNotLeader is what a [Autoscaler.Tick] returns in a process that does not
@@ -20,8 +24,8 @@ type Term struct {
 // An Elector ensures that only one of the processes that run an [Autoscaler] acts. An
 // Elector serves one Autoscaler.
 //
-// An Elector may also be a [Store] and a [Resigner]. Both are found through a wrapper
-// too: one that embeds the Elector, or that has a method
+// An Elector may also be a [Store], a [Resigner] and a [DefaultNamer]. All are found
+// through a wrapper too: one that embeds the Elector, or that has a method
 //
 //	Unwrap() autoscale.Elector
 type Elector interface {
@@ -34,6 +38,17 @@ type Elector interface {
 	// does not, or can no longer be sure to. It does no I/O, reads the real
 	// clock, and is safe for concurrent use.
 	Current() (Term, bool)
+}
+
+// A DefaultNamer is an [Elector] or [Store] that can be named after the process type that it
+// serves. Without such a name, the Autoscalers of two process types that share a
+// database would compete for one lease.
+type DefaultNamer interface {
+	// SetDefaultName tells the Elector the Name of its [Config]. [New] calls it
+	// before any other method, also through wrappers. It does no I/O. Its error is reported by
+	// [Autoscaler.Run], [Autoscaler.Tick] and [Group.Validate], and wraps
+	// [ErrConfig] there.
+	SetDefaultName(name string) error
 }
 
 // A Store keeps, beside the lease, what a leader must not forget when it dies:
@@ -78,4 +93,31 @@ type Resigner interface {
 	// the lease and does not campaign for as long as rest. It does no I/O and
 	// is safe for concurrent use.
 	Resign(rest time.Duration)
+}
+
+// setDefaultNames tells the Elector and the Store which process type they serve.
+func (a *Autoscaler) setDefaultNames() error {
+	err := guard.Do(func() error {
+		if n, ok := part.As[DefaultNamer](a.cfg.Elector); ok {
+			if err := n.SetDefaultName(a.cfg.Name); err != nil {
+				return err
+			}
+		}
+		if n, ok := part.As[DefaultNamer](a.cfg.Store); ok {
+			return n.SetDefaultName(a.cfg.Name)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: Elector: %w", ErrConfig, err)
+	}
+	return nil
+}
+
+// validate reports what is wrong with the Config, or with the name of the Elector.
+func (a *Autoscaler) validate() error {
+	if err := a.cfg.Validate(); err != nil {
+		return err
+	}
+	return a.nameErr
 }

@@ -62,7 +62,7 @@ func NewGroup(cfgs ...Config) *Group {
 func (g *Group) Validate() error {
 	errs := []error{g.fault}
 	for _, a := range g.members {
-		if err := a.cfg.Validate(); err != nil {
+		if err := a.validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", a.cfg.Name, err))
 		}
 	}

@@ -162,7 +162,7 @@ func (a *Autoscaler) check() error {
 	if a.checked {
 		return a.fault
 	}
-	a.checked, a.fault = true, a.cfg.Validate()
+	a.checked, a.fault = true, a.validate()
 	if a.fault == nil {
 		// The host's own methods are asked once. A panic there is a fault of the Config.
 		var window time.Duration

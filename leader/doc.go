@@ -1,5 +1,5 @@
-// Package leader has the electors for [autoscale.Config.Elector]: of the many
-// processes that run the same autoscaler they let one act.
+// Package leader has the electors for [autoscale.Config.Elector]. They let only one of
+// the processes that run the same autoscaler act.
 //
 //	Elector: leader.SQL(db, nil), // db is the *sql.DB that the service has anyway
 //
@@ -9,9 +9,14 @@
 //
 // # The lease
 //
-// There is one row for each Name, and thousands of names may share a table. It
-// says who leads, in which term, and when the lease expires. Expiry is judged by
-// the clock of the store alone, so that the clocks of the processes do not
+// There is one row for each name, and thousands of names may share a table. By default
+// the name is that of the application and the Name of the Config, as in
+// "quiet-river/web", so that the Autoscalers of several process types and applications
+// can use one database. Two Autoscalers of one process that have the same lease are an
+// error of the second one's Run.
+//
+// The row says which process leads, in which term, and when the lease expires. Expiry
+// is judged by the clock of the store alone, so that the clocks of the processes do not
 // matter. A leader renews well before that. Followers read, and try to take the
 // lease only when it has expired, in one atomic statement. Every new leader has a
 // greater term, and the row is never deleted, so that a term only grows.

@@ -197,7 +197,7 @@ func TestElector(t *testing.T) {
 				return autoscaletest.Contest{
 					New: func(holder string) autoscale.Elector {
 						links[holder] = &fakeLink{fakeStore: s}
-						return leader.New(links[holder], &leader.Options{Holder: holder, Logger: quiet})
+						return leader.New(links[holder], &leader.Options{Name: "web", Holder: holder, Logger: quiet})
 					},
 					Cut: func(holder string, off bool) {
 						links[holder].disturb(nil, nil)

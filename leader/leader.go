@@ -28,14 +28,21 @@ const maxName = 200
 // leastTTL keeps the time for one call, a sixth of it, above what a network needs.
 const leastTTL = 300 * time.Millisecond
 
-// Options are the settings of an [Elector]. The zero value is right for a
-// service whose database is its own.
+// Options are the settings of an [Elector]. The zero value is right for most services.
 type Options struct {
-	// Name is the name of the lease: processes with the same one elect one
-	// leader among them. Each Autoscaler of a process needs its own, and so
-	// does each application where several share a store: "quiet-river/web".
-	// At most 200 bytes. Defaults to autoscale.DefaultName.
+	// Name is the name of the lease. Processes with the same name elect one
+	// leader among them, so that each Autoscaler of an application needs its own
+	// name, and so does each application that shares a store with others. At most
+	// 200 bytes.
+	//
+	// Empty: App and the Name of the Config, as in "quiet-river/web", or the Name
+	// of the Config alone if App is not known. [autoscale.New] supplies it.
 	Name string
+
+	// App is the name of the application, for the default of Name. At most 200
+	// bytes. Defaults to $HEROKU_APP_NAME, or else $FLY_APP_NAME. Heroku sets the
+	// former if the app has the feature runtime-dyno-metadata.
+	App string
 
 	// Holder names this process to people. A unique suffix is added to it, so
 	// that a process that was restarted is a new holder. At most 200 bytes.
@@ -68,8 +75,8 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Name == "" {
-		o.Name = autoscale.DefaultName
+	if o.App == "" {
+		o.App = appFromEnv()
 	}
 	if o.Holder == "" {
 		o.Holder = os.Getenv("DYNO")
@@ -107,6 +114,7 @@ type Elector struct {
 	line   chan struct{} // holds a token while a call to the lease is under way
 	wake   chan struct{} // holds a token when Run has something to do at once
 
+	naming  atomic.Pointer[naming] // never nil
 	current atomic.Pointer[autoscale.Term]
 	record  atomic.Pointer[autoscale.Record]
 	running atomic.Bool
@@ -140,6 +148,7 @@ func New(lease Lease, opts *Options) *Elector {
 		line:   make(chan struct{}, 1),
 		wake:   make(chan struct{}, 1),
 	}
+	e.naming.Store(&naming{lease: o.Name})
 	// A Lease learns while Run is under way, and Command may be called then: it
 	// is judged as it was made.
 	e.fault = e.check()
@@ -166,8 +175,11 @@ func (e *Elector) check() error {
 			errs = append(errs, err)
 		}
 	}
-	if !isName(o.Name) {
+	if !isName(o.Name) && o.Name != "" {
 		bad("Name is %.80q: give at most %d bytes of printable UTF-8", o.Name, maxName)
+	}
+	if !isName(o.App) && o.App != "" {
+		bad("App is %.80q: give at most %d bytes of printable UTF-8", o.App, maxName)
 	}
 	if !isName(o.Holder) && o.Holder != "" {
 		bad("Holder is %.80q: give at most %d bytes of printable UTF-8", o.Holder, maxName)
@@ -219,10 +231,14 @@ func (e *Elector) Save(ctx context.Context, term int64, state []byte) error {
 	if err := e.Validate(); err != nil {
 		return err
 	}
-	if len(state) > autoscale.MaxState {
-		return fmt.Errorf("leader: save the state of %q: it has %d bytes, and at most %d are kept", e.opts.Name, len(state), autoscale.MaxState)
+	name := e.name()
+	if name == "" {
+		return fmt.Errorf("%w: %w", errNoName, autoscale.ErrNotLeader)
 	}
-	over := fmt.Errorf("leader: save the state of %q: term %d of %s is over: %w", e.opts.Name, term, e.holder, autoscale.ErrNotLeader)
+	if len(state) > autoscale.MaxState {
+		return fmt.Errorf("leader: save the state of %q: it has %d bytes, and at most %d are kept", name, len(state), autoscale.MaxState)
+	}
+	over := fmt.Errorf("leader: save the state of %q: term %d of %s is over: %w", name, term, e.holder, autoscale.ErrNotLeader)
 	if t, ok := e.Current(); !ok || t.Number != term {
 		return over
 	}
@@ -237,7 +253,7 @@ func (e *Elector) Save(ctx context.Context, term int64, state []byte) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("leader: save the state of %q: %w", e.opts.Name, err)
+		return fmt.Errorf("leader: save the state of %q: %w", name, err)
 	}
 	if !saved {
 		if e.lose(term) {
@@ -254,12 +270,16 @@ func (e *Elector) Command(ctx context.Context, command []byte) error {
 	if err := e.Validate(); err != nil {
 		return err
 	}
+	name := e.name()
+	if name == "" {
+		return errNoName
+	}
 	if len(command) > autoscale.MaxCommand {
-		return fmt.Errorf("leader: give a command to %q: it has %d bytes, and at most %d are kept", e.opts.Name, len(command), autoscale.MaxCommand)
+		return fmt.Errorf("leader: give a command to %q: it has %d bytes, and at most %d are kept", name, len(command), autoscale.MaxCommand)
 	}
 	command = append([]byte{}, command...)
 	err := e.call(ctx, func(ctx context.Context) error {
-		err := e.lease.Command(ctx, e.opts.Name, command)
+		err := e.lease.Command(ctx, name, command)
 		if last := e.record.Load(); last != nil && err == nil {
 			r := *last
 			r.Command = command
@@ -268,7 +288,7 @@ func (e *Elector) Command(ctx context.Context, command []byte) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("leader: give a command to %q: %w", e.opts.Name, err)
+		return fmt.Errorf("leader: give a command to %q: %w", name, err)
 	}
 	return nil
 }
@@ -307,7 +327,7 @@ func (e *Elector) timeout() time.Duration {
 }
 
 func (e *Elector) claim(term int64) Claim {
-	return Claim{Name: e.opts.Name, Holder: e.holder, Term: term, TTL: e.opts.TTL}
+	return Claim{Name: e.name(), Holder: e.holder, Term: term, TTL: e.opts.TTL}
 }
 
 // nextVersion returns a version above another. Below its count it is random, so
@@ -365,6 +385,6 @@ func (e *Elector) rouse() {
 // log writes to the host's logger, whose panic must not end the campaign.
 func (e *Elector) log(ctx context.Context, level slog.Level, message string, args ...any) {
 	defer func() { _ = recover() }()
-	args = append([]any{"name", e.opts.Name, "holder", e.holder}, args...)
-	e.opts.Logger.Log(ctx, level, "leader: "+e.opts.Name+": "+message, args...)
+	args = append([]any{"name", e.name(), "holder", e.holder}, args...)
+	e.opts.Logger.Log(ctx, level, "leader: "+e.name()+": "+message, args...)
 }

@@ -1,6 +1,7 @@
 package leader_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -33,6 +34,7 @@ func join(t *testing.T, s *fakeStore, o leader.Options) *node {
 	if o.Logger == nil {
 		o.Logger = quiet
 	}
+	o.Name = cmp.Or(o.Name, "web")
 	link := &fakeLink{fakeStore: s}
 	n := &node{Elector: leader.New(link, &o), link: link, done: make(chan error, 1)}
 	ctx, stop := context.WithCancel(t.Context())
@@ -107,7 +109,7 @@ func TestAnswerAfterTheTrust(t *testing.T) {
 					}
 					return nil
 				})
-				first := leader.New(link, &leader.Options{Logger: quiet})
+				first := leader.New(link, &leader.Options{Name: "web", Logger: quiet})
 				ctx, stop := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() { done <- first.Run(ctx) }()
@@ -143,7 +145,7 @@ func TestAnswerLost(t *testing.T) {
 			}
 			return nil
 		})
-		e := leader.New(link, &leader.Options{Logger: quiet})
+		e := leader.New(link, &leader.Options{Name: "web", Logger: quiet})
 		go e.Run(t.Context())
 		took := until(t, time.Minute, func() bool { _, ok := e.Current(); return ok })
 		if term, _ := e.Current(); term.Number != 3 || took > 10*time.Second {
@@ -163,7 +165,7 @@ func TestResignDuringAnAttempt(t *testing.T) {
 			}
 			return nil
 		})
-		e := leader.New(link, &leader.Options{Logger: quiet})
+		e := leader.New(link, &leader.Options{Name: "web", Logger: quiet})
 		go e.Run(t.Context())
 		time.Sleep(time.Second / 2)
 		e.Resign(time.Minute)
@@ -323,7 +325,7 @@ func (l *slowSave) Save(ctx context.Context, c leader.Claim, state []byte, versi
 func TestASaveThatComesLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowSave{Lease: &fakeLink{fakeStore: newFakeStore()}}
-		e := leader.New(store, &leader.Options{Holder: "web.1", Logger: quiet})
+		e := leader.New(store, &leader.Options{Name: "web", Holder: "web.1", Logger: quiet})
 		go e.Run(t.Context())
 		synctest.Wait()
 		term, _ := e.Current()
@@ -337,7 +339,7 @@ func TestASaveThatComesLate(t *testing.T) {
 		if saved, err := store.arrive(); saved || err != nil {
 			t.Errorf("it was saved after the newer one: %v, %v", saved, err)
 		}
-		next := leader.New(store, &leader.Options{Holder: "web.2", Logger: quiet})
+		next := leader.New(store, &leader.Options{Name: "web", Holder: "web.2", Logger: quiet})
 		go next.Run(t.Context())
 		synctest.Wait()
 		if r, _ := next.Record(); string(r.State) != "newer" {
@@ -398,7 +400,7 @@ func TestCost(t *testing.T) {
 func BenchmarkCurrent(b *testing.B) {
 	s := newFakeStore()
 	ctx, stop := context.WithCancel(context.Background())
-	first := leader.New(&fakeLink{fakeStore: s}, &leader.Options{Logger: quiet})
+	first := leader.New(&fakeLink{fakeStore: s}, &leader.Options{Name: "web", Logger: quiet})
 	done := make(chan error)
 	go func() { done <- first.Run(ctx) }()
 	for {
@@ -407,7 +409,7 @@ func BenchmarkCurrent(b *testing.B) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	second := leader.New(&fakeLink{fakeStore: s}, nil)
+	second := leader.New(&fakeLink{fakeStore: s}, &leader.Options{Name: "web"})
 	b.Run("leader", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

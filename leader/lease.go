@@ -11,8 +11,11 @@ import (
 //
 // An error means that the outcome is not known. One that will not pass by itself,
 // such as a missing right, is wrapped with [Permanent], and ends [Elector.Run];
-// all others are tried again for ever. An error holds no secret. A method
-// Validate() error, if there is one, is called by [Elector.Validate].
+// all others are tried again for ever. An error holds no secret. If there is a method
+// Validate() error, [Elector.Validate] calls it. If there is a method Store() any, it
+// returns a comparable value that identifies the store, such as the client of a
+// database. Without it the Lease itself identifies the store. [Elector.Run] needs this
+// to find two Autoscalers of a process that have the same lease.
 type Lease interface {
 	// Read returns the row, without changing or locking anything: followers
 	// call it all the time. It is the zero Row if there is none. State is left

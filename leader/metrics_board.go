@@ -1,6 +1,7 @@
 package leader
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
@@ -21,8 +23,10 @@ const reportKept = 10 * time.Minute
 // publish what they measured. It is the table autoscale_report of a PostgreSQL (9.5 or
 // later) or SQLite (3.35 or later) database, which may be the one of [SQL].
 //
-// It uses the options Name and Dialect. If opts is nil, the default options are used.
-// Boards of different names do not see each other's reports.
+// It uses the options Name, App and Dialect. If opts is nil, the default options are
+// used. Without a Name the board is called after App, and without an App
+// [autoscale.DefaultName]. Boards of different names do not see each other's reports.
+// If two process types of an application publish reports, each needs a Name of its own.
 //
 // The table is created if it is missing and the role may create it. If the role may not,
 // see [Dialect.MetricsBoardSchema]. Ages are by the clock of the database. Each call is
@@ -35,7 +39,7 @@ func MetricsBoard(db *sql.DB, opts *Options) traffic.MetricsBoard {
 		o = *opts
 	}
 	b := &board{
-		name:  o.withDefaults().Name,
+		name:  cmp.Or(o.Name, o.withDefaults().App, autoscale.DefaultName),
 		store: sqlLease{db: db, dialect: o.Dialect, speak: Dialect.boardStatements},
 		line:  make(chan struct{}, 1),
 	}

@@ -71,7 +71,7 @@ func play(t *testing.T, script []byte) {
 	for i := range 3 {
 		link := &fakeLink{fakeStore: m.store}
 		m.links = append(m.links, link)
-		m.electors = append(m.electors, leader.New(link, &leader.Options{Holder: fmt.Sprint("process-", i), Logger: quiet}))
+		m.electors = append(m.electors, leader.New(link, &leader.Options{Name: "web", Holder: fmt.Sprint("process-", i), Logger: quiet}))
 		m.stops, m.ended = append(m.stops, nil), append(m.ended, nil)
 		m.start(i)
 	}

@@ -37,16 +37,21 @@ type campaign struct {
 // up, within two seconds, and returns nil. A store that cannot be reached, that
 // is read-only or that fails in some other way is tried again for ever, at least
 // once in Renew, and logged. Run returns an error only if the Elector is not
-// valid, if another Run of it is under way, or for a [Permanent] fault of the
-// store.
+// valid or has no name, if another Run of it is under way, if another Autoscaler of
+// this process campaigns for the same lease, or for a [Permanent] fault of the store.
 func (e *Elector) Run(ctx context.Context) error {
 	if err := e.Validate(); err != nil {
 		return err
 	}
 	if !e.running.CompareAndSwap(false, true) {
-		return fmt.Errorf("leader: another Run of the Elector for %q is under way", e.opts.Name)
+		return fmt.Errorf("leader: another Run of the Elector for %q is under way", e.name())
 	}
 	defer e.running.Store(false)
+	vacate, err := e.occupy()
+	if err != nil {
+		return err
+	}
+	defer vacate()
 	defer e.leave(ctx)
 	e.campaign = campaign{top: e.campaign.top}
 	timer := time.NewTimer(0)
@@ -62,7 +67,7 @@ func (e *Elector) Run(ctx context.Context) error {
 		}
 		var permanent *permanentError
 		if errors.As(err, &permanent) {
-			return fmt.Errorf("leader: the lease %q cannot be had: %w", e.opts.Name, err)
+			return fmt.Errorf("leader: the lease %q cannot be had: %w", e.name(), err)
 		}
 		if err != nil {
 			next = e.failed(ctx, err)
@@ -127,7 +132,7 @@ func (e *Elector) follow(ctx context.Context, rest time.Time, resigned int64) (t
 	began := time.Now()
 	var row Row
 	err := e.call(ctx, func(ctx context.Context) (err error) {
-		if row, err = e.lease.Read(ctx, e.opts.Name, e.version); err == nil {
+		if row, err = e.lease.Read(ctx, e.name(), e.version); err == nil {
 			e.note(row)
 		}
 		return err

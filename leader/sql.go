@@ -76,6 +76,8 @@ func (l *sqlLease) Validate() error {
 	return errors.Join(errs...)
 }
 
+func (l *sqlLease) Store() any { return l.db }
+
 func (l *sqlLease) Read(ctx context.Context, name string, seen int64) (Row, error) {
 	row, _, err := l.query(ctx, func(s *statements) string { return s.read }, name, seen)
 	return row, err

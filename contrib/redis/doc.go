@@ -10,10 +10,10 @@
 //
 // # The lease
 //
-// There is one key for each Name, "autoscale:lease:" and the name, with a hash in
-// it. As a lease is one key, it works in Redis Cluster as it is. Each operation is
-// one Lua script, which is atomic, and one round trip; the first after a restart
-// of the server, which forgets its scripts, is two.
+// There is one key for each name, "autoscale:lease:" and the name, with a hash in
+// it. The default name is that of package leader. Because a lease is one key, it also
+// works in Redis Cluster. Each operation is one Lua script, which is atomic, and one
+// round trip. The first after a restart of the server, which forgets its scripts, is two.
 //
 // The hash never expires: the moment at which the lease does is a field of it,
 // set and compared by the server's clock within the script. An expiry of Redis's

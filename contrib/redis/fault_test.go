@@ -194,7 +194,7 @@ func TestRights(t *testing.T) {
 		"hset":    as("hset", "~*", "+@all", "-hset"),
 	} {
 		s.do("SCRIPT", "FLUSH")
-		err := fatal(t, redis.New(client, nil))
+		err := fatal(t, redis.New(client, &leader.Options{Name: "web"}))
 		if err == nil || !strings.Contains(err.Error(), "+evalsha") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("a user without the right %q: %v", name, err)
 		}
@@ -209,7 +209,7 @@ func TestRights(t *testing.T) {
 func TestNoScripts(t *testing.T) {
 	for _, command := range []string{"EVALSHA", "EVAL", "TIME"} {
 		s := startServer(t, "--rename-command", command, "")
-		if err := fatal(t, redis.New(s.client, nil)); err == nil || !strings.Contains(err.Error(), "Redis 5") {
+		if err := fatal(t, redis.New(s.client, &leader.Options{Name: "web"})); err == nil || !strings.Contains(err.Error(), "Redis 5") {
 			t.Errorf("without %s: %v", command, err)
 		}
 	}
@@ -306,7 +306,7 @@ func permanent(err error) bool {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	lease.tried = cancel
-	return leader.New(&lease, nil).Run(ctx) != nil
+	return leader.New(&lease, &leader.Options{Name: "web"}).Run(ctx) != nil
 }
 
 // failing is a Lease that fails, and ends the context when it is asked again.

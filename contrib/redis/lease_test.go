@@ -307,7 +307,7 @@ func TestValidate(t *testing.T) {
 		"Cluster":     {cluster, ""},
 		"Client":      {newClient(t, &goredis.Options{Addr: "127.0.0.1:1"}), ""},
 	} {
-		e := redis.New(test.client, nil)
+		e := redis.New(test.client, &leader.Options{Name: "web"})
 		if err := e.Validate(); (err != nil) != (test.want != "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: Validate: %v", name, err)
 		}
@@ -341,7 +341,7 @@ func TestSecrets(t *testing.T) {
 		if what == "a panic" {
 			client.AddHook(&bomb{text: url})
 		}
-		l, e := redis.Lease(client, ""), redis.New(client, nil)
+		l, e := redis.Lease(client, ""), redis.New(client, &leader.Options{Name: "web"})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		_, err := l.Read(ctx, "web", 0)
 		cancel()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"time"
 
@@ -25,8 +26,10 @@ const reportKept = 10 * time.Minute
 // publish what they measured. It is one key, ReportPrefix and the name, whose hash has a
 // field for each process.
 //
-// It uses the option Name. If opts is nil, the default options are used. Boards of
-// different names do not see each other's reports.
+// It uses the options Name and App. If opts is nil, the default options are used.
+// Without a Name the board is called after App, and without an App
+// [autoscale.DefaultName]. Boards of different names do not see each other's reports.
+// If two process types of an application publish reports, each needs a Name of its own.
 //
 // Each call is one Lua script, and one round trip, or two after a restart of the
 // server. Ages are by the server's clock. If the server forgets the reports, they are back
@@ -44,7 +47,7 @@ func MetricsBoard(client goredis.UniversalClient, opts *leader.Options) traffic.
 	}
 	return &board{
 		store:   &lease{client: client, prefix: ReportPrefix, use: boardUse},
-		name:    cmp.Or(o.Name, autoscale.DefaultName),
+		name:    cmp.Or(o.Name, o.App, os.Getenv("HEROKU_APP_NAME"), os.Getenv("FLY_APP_NAME"), autoscale.DefaultName),
 		publish: goredis.NewScript(publishScript),
 		reports: goredis.NewScript(reportsScript),
 	}

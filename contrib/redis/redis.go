@@ -64,6 +64,14 @@ func (l *lease) Validate() error {
 	return nil
 }
 
+// Store tells the leases of one server from those of others.
+func (l *lease) Store() any {
+	return struct {
+		client goredis.UniversalClient
+		prefix string
+	}{l.client, l.prefix}
+}
+
 func (l *lease) Read(ctx context.Context, name string, seen int64) (leader.Row, error) {
 	row, _, err := l.row(l.run(ctx, l.read, name, seen))
 	return row, err
