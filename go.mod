@@ -1,12 +1,12 @@
 module github.com/autoscalebot/autoscale
 
-go 1.26.0
+go 1.25.0
 
 require (
 	github.com/google/go-cmp v0.7.0
 	github.com/heroku/heroku-go/v5 v5.5.0
 	github.com/wneessen/go-mail v0.8.1
-	golang.org/x/time v0.16.0
+	golang.org/x/time v0.15.0
 )
 
 require (

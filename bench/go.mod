@@ -1,6 +1,6 @@
 module github.com/autoscalebot/autoscale/bench
 
-go 1.26.0
+go 1.25.0
 
 require (
 	github.com/autoscalebot/autoscale v0.0.0
@@ -70,7 +70,7 @@ require (
 	golang.org/x/sys v0.31.0 // indirect
 	golang.org/x/term v0.30.0 // indirect
 	golang.org/x/text v0.40.0 // indirect
-	golang.org/x/time v0.16.0 // indirect
+	golang.org/x/time v0.15.0 // indirect
 	gomodules.xyz/jsonpatch/v2 v2.4.0 // indirect
 	google.golang.org/api v0.183.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20250303144028-a0af3efb3deb // indirect

@@ -1,11 +1,11 @@
 module github.com/autoscalebot/autoscale/examples
 
-go 1.26.0
+go 1.25.0
 
 require (
 	github.com/autoscalebot/autoscale v0.0.0
-	golang.org/x/term v0.47.0
-	modernc.org/sqlite v1.62.0
+	golang.org/x/term v0.45.0
+	modernc.org/sqlite v1.59.0
 )
 
 require (
@@ -18,9 +18,9 @@ require (
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/pborman/uuid v1.2.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
-	golang.org/x/sys v0.49.0 // indirect
-	golang.org/x/time v0.16.0 // indirect
-	modernc.org/libc v1.80.1 // indirect
+	golang.org/x/sys v0.47.0 // indirect
+	golang.org/x/time v0.15.0 // indirect
+	modernc.org/libc v1.76.0 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 )

@@ -26,7 +26,8 @@ func (l *sqlLease) fault(err error) fault {
 	if err == nil {
 		return faultNone
 	}
-	if e, ok := errors.AsType[*scanError](err); ok && e != nil {
+	var scan *scanError
+	if errors.As(err, &scan) && scan != nil {
 		return faultShape
 	}
 	var e interface{ SQLState() string }

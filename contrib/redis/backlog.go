@@ -112,7 +112,9 @@ func (b Backlog) explain(err error, i int) error {
 		key, field, thing, right = b.Keys[i], "Keys", "list", "+llen"
 	}
 	clean := redact(err)
-	switch reply, _ := errors.AsType[goredis.Error](err); {
+	var reply goredis.Error
+	errors.As(err, &reply)
+	switch {
 	case reply == nil: // not the server's
 	case strings.HasPrefix(reply.Error(), "WRONGTYPE"):
 		return fmt.Errorf("the key %q holds no %s: check Backlog.%s: %w", key, thing, field, clean)

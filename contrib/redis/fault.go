@@ -31,8 +31,8 @@ func (u use) explain(err error, key string) error {
 		return nil
 	}
 	clean := redact(err)
-	reply, ok := errors.AsType[goredis.Error](err)
-	if !ok { // not the server's
+	var reply goredis.Error
+	if !errors.As(err, &reply) { // not the server's
 		return clean
 	}
 	// Before Redis 7, an error within a script comes in the words of Lua.

@@ -50,7 +50,8 @@ func Unwrap[I any](p I) (inner I, ok bool) {
 	if v.Kind() != reflect.Struct {
 		return inner, false
 	}
-	for field, value := range v.Fields() {
+	for i := range v.NumField() {
+		field, value := v.Type().Field(i), v.Field(i)
 		if !field.Anonymous || !field.IsExported() || field.Type.Kind() != reflect.Interface || value.IsNil() {
 			continue
 		}

@@ -1,6 +1,6 @@
 module github.com/autoscalebot/autoscale/internal/servertest/chaos
 
-go 1.26.0
+go 1.25.0
 
 require (
 	github.com/autoscalebot/autoscale v0.0.0
@@ -16,9 +16,9 @@ require (
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/pborman/uuid v1.2.0 // indirect
-	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/sync v0.22.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
-	golang.org/x/time v0.16.0 // indirect
+	golang.org/x/time v0.15.0 // indirect
 )
 
 replace github.com/autoscalebot/autoscale => ../../..
