@@ -88,3 +88,40 @@ func ExampleNewGroup() {
 	// web: stay at 1: latency 2s is above 1s, 1 time in a row (3 needed)
 	// worker: stay at 1: latency 300ms is within 200ms to 1s
 }
+
+// named is an Elector that is told its name.
+type named struct {
+	failing
+	name *string
+	err  any // an error is returned, anything else is a panic
+}
+
+func (n named) SetDefaultName(name string) error {
+	*n.name = name
+	if err, ok := n.err.(error); ok || n.err == nil {
+		return err
+	}
+	panic(n.err)
+}
+
+// New tells an Elector the Name of its Config. That this failed is a fault of the Config.
+func TestDefaultName(t *testing.T) {
+	for _, tt := range []struct {
+		err  any
+		want string
+	}{
+		{nil, ""},
+		{errors.New("taken"), "Elector: taken"},
+		{"boom", "boom"},
+	} {
+		var name string
+		g := autoscale.NewGroup(autoscale.Config{Name: "worker", Prober: &gauge{}, Scaler: &platform{}, Logger: silent, Elector: named{name: &name, err: tt.err}})
+		err := g.Validate()
+		if name != "worker" || (err != nil) != (tt.want != "") || err != nil && (!errors.Is(err, autoscale.ErrConfig) || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("it was told %q: %v, want %q", name, err, tt.want)
+		}
+		if _, terr := g.All()[0].Tick(t.Context(), start); err != nil && !errors.Is(terr, autoscale.ErrConfig) {
+			t.Errorf("Tick: %v", terr)
+		}
+	}
+}
