@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -53,7 +54,7 @@ func readFile(fsys fs.FS, name string) (string, error) {
 		return "", fmt.Errorf("settings: read the settings file %s: %w", name, err)
 	case len(text) > maxFile:
 		return "", fmt.Errorf("settings: the settings file %s is longer than %d KiB: give a file of KEY=VALUE lines", name, maxFile>>10)
-	case !utf8.Valid(text) || strings.ContainsRune(string(text), 0):
+	case !utf8.Valid(text) || bytes.ContainsRune(text, 0):
 		return "", fmt.Errorf("settings: the settings file %s is no UTF-8 text: give a file of KEY=VALUE lines", name)
 	}
 	return string(text), nil
