@@ -100,14 +100,6 @@ func (r *Reason) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// stored returns r as it is saved, with bounded texts.
-func (r Reason) stored() Reason {
-	if r.IsZero() {
-		return r
-	}
-	return Reason{Code: ReasonCode(cut(string(r.Code))), Detail: ReasonText(cut(r.String()))}
-}
-
 // outside is the detail of ReasonOutside.
 type outside struct{ size, min, max int }
 

@@ -61,15 +61,6 @@ func (v *serving) lowered(at time.Time, size int) {
 	}
 }
 
-// shifted returns a copy with other times.
-func (v serving) shifted(at func(time.Time) time.Time) serving {
-	out := make(serving, 0, len(v))
-	for _, s := range v[max(0, len(v)-maxServing):] {
-		out = append(out, served{at(s.At), s.Ready})
-	}
-	return out
-}
-
 // covered returns the integral over a piece of time, in seconds, of the share of the
 // serving processes that some of them were, and for how much of it the number that
 // served is not known even roughly. Where it is known roughly, the mean of the two
