@@ -12,12 +12,13 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/limit"
+	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/rule"
 )
 
 func TestValidateReportsAllFaults(t *testing.T) {
 	err := autoscale.Config{
-		Prober:    &autoscale.HTTPProber{URL: "ftp://user:secret@host/x?token=secret", Timeout: -1},
+		Prober:    &probe.HTTP{URL: "ftp://user:secret@host/x?token=secret", Timeout: -1},
 		Decider:   autoscale.Highest(autoscale.Consecutive{Low: time.Second, High: time.Millisecond}, rule.Average{N: -1, Increment: -2}, nil),
 		Scaler:    (*platform)(nil),
 		Min:       autoscale.Daily(time.UTC, map[string]int{"25:00": 1, "9:00": -4}),

@@ -14,6 +14,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/limit"
+	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/rule"
 )
 
@@ -255,7 +256,7 @@ func TestMaintenanceIsNoMeasurement(t *testing.T) {
 }
 
 func TestANameServerThatDoesNotAnswer(t *testing.T) {
-	p := &autoscale.HTTPProber{URL: "http://name.invalid/", Client: &http.Client{Transport: &http.Transport{
+	p := &probe.HTTP{URL: "http://name.invalid/", Client: &http.Client{Transport: &http.Transport{
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "i/o timeout", Name: "name.invalid", IsTimeout: true}}
 		},
@@ -270,7 +271,7 @@ func TestATickShorterThanTheProbe(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer srv.Close()
 	r := newRig(t, func(c *autoscale.Config) {
-		c.Prober = &autoscale.HTTPProber{URL: srv.URL} // 2 s
+		c.Prober = &probe.HTTP{URL: srv.URL} // 2 s
 		c.Timeout = 100 * time.Millisecond
 	})
 	for range 10 {

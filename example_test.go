@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/probe"
 )
 
 // memory is a platform of one process type, in memory.
@@ -49,7 +50,7 @@ func Example() {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	a := autoscale.New(autoscale.Config{
-		Prober:   &autoscale.HTTPProber{URL: service.URL},
+		Prober:   &probe.HTTP{URL: service.URL},
 		Decider:  autoscale.Consecutive{Low: time.Millisecond, High: 10 * time.Millisecond},
 		Scaler:   &memory{size: 1}, // a host takes heroku.NewClient(key, nil).Scaler(app, "web")
 		Max:      autoscale.Fixed(2),

@@ -12,6 +12,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heartbeat"
+	"github.com/autoscalebot/autoscale/probe"
 )
 
 // TestHeartbeat holds the prober and the heartbeat together: neither package
@@ -33,7 +34,7 @@ func TestHeartbeat(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			server := httptest.NewServer(heartbeat.Handler(append(tt.parts, heartbeat.Logger(slog.New(slog.NewTextHandler(io.Discard, nil))))...))
 			defer server.Close()
-			p := &autoscale.HTTPProber{URL: server.URL, Timeout: 2 * time.Second}
+			p := &probe.HTTP{URL: server.URL, Timeout: 2 * time.Second}
 			defer p.CloseIdleConnections()
 			s, err := p.Probe(t.Context())
 			switch {

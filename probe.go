@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/guard"
@@ -210,54 +210,25 @@ func (m merged) Validate() error {
 }
 
 func (m merged) Probe(ctx context.Context) (Sample, error) {
-	answers := together(len(m), func(i int) (Sample, error) { return m[i].Probe(ctx) })
+	samples := make([]Sample, len(m))
+	faults := make([]error, len(m))
+	guard.Together(len(m), func(i int) { samples[i], faults[i] = m[i].Probe(ctx) })
 	var out Sample
 	var errs []error
-	for i, a := range answers {
-		if a.err != nil {
-			errs = append(errs, fmt.Errorf("prober %d of %d: %w", i+1, len(m), a.err))
+	for i, err := range faults {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("prober %d of %d: %w", i+1, len(m), err))
 			continue
 		}
-		out.merge(a.sample)
+		out.merge(samples[i])
 	}
 	if len(errs) == len(m) {
 		return Sample{}, fmt.Errorf("autoscale: merge: nothing was measured: %w", errors.Join(errs...))
 	}
 	for _, err := range errs {
-		out.addDetail(err.Error())
+		out.AddDetail(err.Error())
 	}
 	return out, nil
-}
-
-// answer is what one of several probes returned.
-type answer struct {
-	sample Sample
-	err    error
-}
-
-// together calls probe n times at the same time.
-func together(n int, probe func(i int) (Sample, error)) []answer {
-	answers, panics := make([]answer, n), make([]*guard.Panic, n)
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			// A panic on this goroutine would end the host; it is carried to
-			// the caller's, where the loop recovers it.
-			defer func() {
-				if p := recover(); p != nil {
-					panics[i] = guard.Recovered(p)
-				}
-			}()
-			answers[i].sample, answers[i].err = probe(i)
-		})
-	}
-	wg.Wait()
-	for _, p := range panics {
-		if p != nil {
-			panic(p)
-		}
-	}
-	return answers
 }
 
 // merge adds what from measured and s did not.
@@ -268,32 +239,16 @@ func (s *Sample) merge(from Sample) {
 		s.Requests, s.Peak = from.Requests, from.Peak
 	}
 	s.Signals |= fresh
-	if fresh.Has(SignalLatency) {
-		s.Latency = from.Latency
-	}
-	if fresh.Has(SignalQueueTime) {
-		s.QueueTime = from.QueueTime
-	}
-	if fresh.Has(SignalServiceTime) {
-		s.ServiceTime = from.ServiceTime
-	}
-	if fresh.Has(SignalThroughput) {
-		s.Throughput = from.Throughput
-	}
-	if fresh.Has(SignalArrivals) {
-		s.Arrivals = from.Arrivals
-	}
-	if fresh.Has(SignalBusy) {
-		s.Busy = from.Busy
-	}
-	if fresh.Has(SignalUtilization) {
-		s.Utilization = from.Utilization
-	}
-	if fresh.Has(SignalBacklog) {
-		s.Backlog = from.Backlog
-	}
-	if fresh.Has(SignalValue) {
-		s.Value = from.Value
+	for signal := SignalLatency; signal <= SignalValue; signal <<= 1 {
+		if fresh.Has(signal) {
+			to, value := s.field(signal)
+			fromTo, fromValue := from.field(signal)
+			if to != nil {
+				*to = *fromTo
+			} else {
+				*value = *fromValue
+			}
+		}
 	}
 	if s.Failure == NoFailure {
 		s.Failure = from.Failure
@@ -301,10 +256,60 @@ func (s *Sample) merge(from Sample) {
 	if from.Time.After(s.Time) {
 		s.Time = from.Time
 	}
-	s.addDetail(from.Detail)
+	s.AddDetail(from.Detail)
 }
 
-func (s *Sample) addDetail(detail string) {
+// field returns the field of a signal: a time, or a number.
+func (s *Sample) field(signal Signals) (*time.Duration, *float64) {
+	switch signal {
+	case SignalLatency:
+		return &s.Latency, nil
+	case SignalQueueTime:
+		return &s.QueueTime, nil
+	case SignalServiceTime:
+		return &s.ServiceTime, nil
+	case SignalThroughput:
+		return nil, &s.Throughput
+	case SignalArrivals:
+		return nil, &s.Arrivals
+	case SignalBusy:
+		return nil, &s.Busy
+	case SignalUtilization:
+		return nil, &s.Utilization
+	case SignalBacklog:
+		return nil, &s.Backlog
+	case SignalValue:
+		return nil, &s.Value
+	}
+	return nil, nil
+}
+
+// Set sets the field of one signal, and the signal's bit in Signals. v is in seconds if
+// the field is a time. It returns an error, and changes nothing, if signal is not one
+// signal, if v is not finite or, for any signal but [SignalValue], negative, or if a time
+// is longer than a [time.Duration].
+func (s *Sample) Set(signal Signals, v float64) error {
+	duration, number := s.field(signal)
+	switch {
+	case duration == nil && number == nil:
+		return fmt.Errorf("%v (%d) is not one signal", signal, signal)
+	case v-v != 0:
+		return fmt.Errorf("%v, which is not a measurement", v)
+	case v < 0 && signal != SignalValue:
+		return fmt.Errorf("%v, and no %v is negative", v, signal)
+	case number != nil:
+		*number = v
+	case v >= math.MaxInt64/1e9:
+		return fmt.Errorf("%v, and no %v is that long: it must be in seconds", v, signal)
+	default:
+		*duration = time.Duration(v * float64(time.Second))
+	}
+	s.Signals |= signal
+	return nil
+}
+
+// AddDetail adds words to Detail, after a semicolon if there are some already.
+func (s *Sample) AddDetail(detail string) {
 	switch {
 	case detail == "":
 	case s.Detail == "":

@@ -10,8 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/autoscalebot/autoscale/heartbeat"
 	"golang.org/x/time/rate"
+
+	"github.com/autoscalebot/autoscale/heartbeat"
 )
 
 // request prints what h answers.

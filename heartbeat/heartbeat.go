@@ -57,11 +57,11 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/autoscalebot/autoscale/internal/wire"
 )
 
 const (
-	headerHeartbeat = "Autoscale-Heartbeat"
-	headerTimeout   = "Autoscale-Timeout-Ms"
 
 	// totalName stands in Server-Timing for the whole handler. The checks' shares
 	// cannot tell it: they overlap where they run in parallel.
@@ -120,11 +120,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	shares, ok := h.beat(ctx, r.Context())
 	if !ok {
-		w.Header().Set(headerHeartbeat, "fail")
+		w.Header().Set(wire.HeaderHeartbeat, "fail")
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		return
 	}
-	w.Header().Set(headerHeartbeat, "ok")
+	w.Header().Set(wire.HeaderHeartbeat, "ok")
 	shares = appendTiming(shares, totalName, time.Since(began))
 	w.Header().Set("Server-Timing", string(shares))
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -134,7 +134,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // budget is how long the checks may take altogether. What the prober says can
 // shorten it and never lengthen it; what is no whole number above 0 is ignored.
 func (h *handler) budget(header http.Header) time.Duration {
-	ms, err := strconv.ParseUint(header.Get(headerTimeout), 10, 31)
+	ms, err := strconv.ParseUint(header.Get(wire.HeaderTimeout), 10, 31)
 	if err != nil || ms == 0 {
 		return h.timeout
 	}
@@ -213,7 +213,7 @@ func (h *handler) report(client context.Context, c *check, res result) {
 
 // shed answers that there is no capacity to measure anything.
 func shed(w http.ResponseWriter) {
-	w.Header().Set(headerHeartbeat, "shed")
+	w.Header().Set(wire.HeaderHeartbeat, "shed")
 	w.Header().Set("Retry-After", "1")
 	http.Error(w, http.StatusText(http.StatusTooManyRequests), http.StatusTooManyRequests)
 }

@@ -15,8 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/autoscalebot/autoscale/heartbeat"
 	"golang.org/x/time/rate"
+
+	"github.com/autoscalebot/autoscale/heartbeat"
 )
 
 func TestMounted(t *testing.T) {

@@ -171,7 +171,7 @@ func (c *Client) Scaler(app, typ string) *Scaler {
 }
 
 // WebURL returns a function that asks for the URL at which an app, given by its
-// name or id, is served: for the Base of an [autoscale.HTTPProber]. That URL cannot be told
+// name or id, is served: for the Base of an [probe.HTTP]. That URL cannot be told
 // from the app's name. An app that has none is an error. Each call of the function is one call of
 // the API; it is safe for concurrent use.
 func (c *Client) WebURL(app string) func(ctx context.Context) (string, error) {

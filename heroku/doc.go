@@ -4,7 +4,7 @@
 //	client := heroku.NewClient(os.Getenv("HEROKU_API_KEY"), nil)
 //
 //	err := autoscale.New(autoscale.Config{
-//		Prober: &autoscale.HTTPProber{
+//		Prober: &probe.HTTP{
 //			URL:  "/autoscalebot/heartbeat/",
 //			Base: client.WebURL("quiet-river"),
 //		},

@@ -13,7 +13,7 @@ import (
 
 // A whole program: three slow answers in a row, and the app gets another dyno.
 // On Heroku, the token comes from the environment, there are no Options, and the
-// prober is an autoscale.HTTPProber whose Base is client.WebURL("quiet-river").
+// prober is an probe.HTTP whose Base is client.WebURL("quiet-river").
 func Example() {
 	platform := herokutest.NewServer()
 	defer platform.Close()
@@ -109,7 +109,7 @@ func ExampleClient_WebURL() {
 	client := heroku.NewClient(herokutest.Token, &heroku.Options{BaseURL: platform.URL})
 	defer client.CloseIdleConnections()
 
-	prober := &autoscale.HTTPProber{URL: "/autoscalebot/heartbeat/", Base: client.WebURL("quiet-river")}
+	prober := &probe.HTTP{URL: "/autoscalebot/heartbeat/", Base: client.WebURL("quiet-river")}
 	fmt.Println(prober.Base(context.Background()))
 	// Output: https://quiet-river-5f3c2a1b.herokuapp.com/ <nil>
 }

@@ -364,7 +364,7 @@ func TestLimitForms(t *testing.T) {
 
 func TestWebURL(t *testing.T) {
 	bubble(t, herokutest.AppConfig{WebURL: "https://shop-5f3c2a.herokuapp.com/"}, func(t *testing.T, s *herokutest.Server, app *herokutest.App, c *heroku.Client) {
-		base := (&autoscale.HTTPProber{Base: c.WebURL("shop")}).Base
+		base := (&probe.HTTP{Base: c.WebURL("shop")}).Base
 		if got, err := base(t.Context()); got != app.WebURL() || err != nil {
 			t.Errorf("got %q, %v", got, err)
 		}
@@ -443,7 +443,7 @@ func TestValidate(t *testing.T) {
 					t.Errorf("a call answers %v", err)
 				}
 			}
-			cfg := autoscale.Config{Scaler: tt.scaler, Prober: &autoscale.HTTPProber{URL: "https://example.com/"}}
+			cfg := autoscale.Config{Scaler: tt.scaler, Prober: &probe.HTTP{URL: "https://example.com/"}}
 			if err := cfg.Validate(); !errors.Is(err, autoscale.ErrConfig) || !strings.Contains(err.Error(), tt.want[0]) {
 				t.Errorf("Config.Validate() = %v", err)
 			}

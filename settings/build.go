@@ -9,6 +9,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/limit"
+	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/rule"
 )
 
@@ -141,7 +142,7 @@ const spareTime = 10 * time.Second
 func (l *loader) config(v *values, o Options) autoscale.Config {
 	client := heroku.NewClient(v.apiKey, &heroku.Options{BaseURL: v.apiURL, TokenName: "HEROKU_API_KEY"})
 	timeout := patience * v.high
-	prober := &autoscale.HTTPProber{URL: v.heartbeatURL, Timeout: timeout}
+	prober := &probe.HTTP{URL: v.heartbeatURL, Timeout: timeout}
 	if strings.HasPrefix(v.heartbeatURL, "/") {
 		prober.Base = client.WebURL(v.app)
 	}

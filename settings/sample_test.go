@@ -11,6 +11,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
+	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/settings"
 )
 
@@ -74,7 +75,7 @@ func prober(c autoscale.Config) *struct {
 	Timeout string
 	Headers int
 } {
-	p := c.Prober.(*autoscale.HTTPProber)
+	p := c.Prober.(*probe.HTTP)
 	return &struct {
 		URL     string
 		Base    bool

@@ -15,6 +15,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/internal/wire"
 	"github.com/autoscalebot/autoscale/limit"
 	"github.com/autoscalebot/autoscale/settings"
 )
@@ -305,7 +306,7 @@ func TestNotifyOn(t *testing.T) {
 func TestPlatform(t *testing.T) {
 	var requested []string
 	web := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		requested = append(requested, fmt.Sprint(r.URL, " ", r.Header.Get(autoscale.HeaderTimeout), " ", r.Header.Get("Authorization")))
+		requested = append(requested, fmt.Sprint(r.URL, " ", r.Header.Get(wire.HeaderTimeout), " ", r.Header.Get("Authorization")))
 	}))
 	defer web.Close()
 	platform := herokutest.NewServer()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
@@ -38,12 +39,12 @@ const (
 // measures, if it is a *traffic.Traffic or a *traffic.Shared.
 type Signals struct {
 	// Heartbeat sends one request to one process at each tick, as
-	// autoscale.HTTPProber does: it measures Latency, and the failures Timeout
+	// probe.HTTP does: it measures Latency, and the failures Timeout
 	// and ServerError. It is on where nothing else is.
 	Heartbeat bool
 
 	// Timeout is how long the heartbeat waits. 0: that of the Config's Prober
-	// if it is an autoscale.HTTPProber, or autoscale.DefaultProbeTimeout.
+	// if it is an probe.HTTP, or probe.DefaultTimeout.
 	Timeout time.Duration
 
 	// Work is how long a process works on a heartbeat. 0: DefaultBeatWork.
@@ -96,7 +97,7 @@ const (
 func (s Signals) of(p autoscale.Prober) Signals {
 	var counter *traffic.Traffic
 	switch p := p.(type) {
-	case *autoscale.HTTPProber:
+	case *probe.HTTP:
 		if p != nil {
 			s.Timeout = cmp.Or(s.Timeout, p.Timeout)
 		}
@@ -125,7 +126,7 @@ func (s Signals) withDefaults() Signals {
 	s.View = cmp.Or(s.View, IdealView)
 	s.Traffic = s.Traffic || s.View == DeployedView
 	s.Heartbeat = s.Heartbeat || !s.Traffic && !s.Backlog
-	s.Timeout = cmp.Or(s.Timeout, autoscale.DefaultProbeTimeout)
+	s.Timeout = cmp.Or(s.Timeout, probe.DefaultTimeout)
 	s.Work = cmp.Or(s.Work, DefaultBeatWork)
 	s.Window = cmp.Or(s.Window, DefaultWindow)
 	s.Percentile = cmp.Or(s.Percentile, DefaultPercentile)
@@ -144,7 +145,7 @@ func (s Signals) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if s.Timeout < time.Millisecond {
-		bad("Signals.Timeout is %v: it must be 1ms or more, or 0 for %v", s.Timeout, autoscale.DefaultProbeTimeout)
+		bad("Signals.Timeout is %v: it must be 1ms or more, or 0 for %v", s.Timeout, probe.DefaultTimeout)
 	}
 	if s.Work < time.Microsecond {
 		bad("Signals.Work is %v: it must be 1µs or more, or 0 for %v", s.Work, DefaultBeatWork)

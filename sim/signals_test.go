@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/sim"
 	"github.com/autoscalebot/autoscale/traffic"
 )
@@ -48,7 +49,7 @@ func TestViews(t *testing.T) {
 		span    time.Duration
 	}{
 		{"heartbeat", nil, sim.Signals{}, 0},
-		{"heartbeat", &autoscale.HTTPProber{}, sim.Signals{}, 0},
+		{"heartbeat", &probe.HTTP{}, sim.Signals{}, 0},
 		{"heartbeat", (*traffic.Traffic)(nil), sim.Signals{}, 0},
 		{"ideal", nil, sim.Signals{Traffic: true}, 0},
 		{"ideal", own, sim.Signals{Traffic: true, View: sim.IdealView}, 0},

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/wire"
 )
 
 // An answer is the part of a ResponseWriter that all have, and what is known about
@@ -54,7 +54,7 @@ func waits(h http.Header) bool {
 	if v := h["Content-Type"]; len(v) > 0 && eventStream(v[0]) {
 		return true
 	}
-	_, ok := h[autoscale.HeaderHeartbeat]
+	_, ok := h[wire.HeaderHeartbeat]
 	return ok
 }
 

@@ -70,7 +70,7 @@
 // is neither an arrival nor in progress, and it has no service time.
 //
 // The heartbeats of package heartbeat are not counted: their answers have the header
-// [autoscale.HeaderHeartbeat]. An [autoscale.HTTPProber] of any other page is counted
+// [wire.HeaderHeartbeat]. An [probe.HTTP] of any other page is counted
 // like a client. What Options.Skip names is not counted either, and its
 // [http.ResponseWriter] is handed through.
 //

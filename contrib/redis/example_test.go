@@ -29,7 +29,7 @@ func Example() {
 
 	var scaler autoscale.Scaler // of package heroku, say
 	err = autoscale.New(autoscale.Config{
-		Prober:  &autoscale.HTTPProber{URL: "https://quiet-river.example.org/autoscalebot/heartbeat/"},
+		Prober:  &probe.HTTP{URL: "https://quiet-river.example.org/autoscalebot/heartbeat/"},
 		Scaler:  scaler,
 		Elector: redis.New(client, &leader.Options{Name: "quiet-river/web"}),
 	}).Run(context.Background())

@@ -5,7 +5,7 @@
 //
 // It starts a small platform, where an order of web dynos starts and stops
 // processes of the operating system, each of them the web service of service.go;
-// lets a load rise and fall; and scales the service by what autoscale.HTTPProber
+// lets a load rise and fall; and scales the service by what probe.HTTP
 // measures and heroku.Scaler orders, as a program on Heroku would. What is fake
 // is Heroku: its Platform API is that of the package herokutest, and its router
 // and its dynos are a few hundred lines in this folder.

@@ -85,7 +85,7 @@ func configure(s script, p *platform, st *story, told autoscale.Notifier) autosc
 	})
 	return autoscale.Config{
 		Name:      processType,
-		Prober:    &autoscale.HTTPProber{URL: heartbeatPath, Base: hk.WebURL(appName), Timeout: s.slow},
+		Prober:    &probe.HTTP{URL: heartbeatPath, Base: hk.WebURL(appName), Timeout: s.slow},
 		Decider:   autoscale.Consecutive{Low: s.low, High: s.high, UpAfter: 3, DownAfter: 7},
 		Scaler:    hk.Scaler(appName, processType),
 		Min:       autoscale.Fixed(s.min),

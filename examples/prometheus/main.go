@@ -47,7 +47,7 @@ func configure(w io.Writer, getenv func(string) string) (autoscale.Config, error
 		return autoscale.Config{}, errors.New("set PROMETHEUS_QUERY to one that returns how many jobs wait, as 'sum(jobs_waiting)'")
 	}
 	server := strings.TrimSuffix(cmp.Or(getenv("PROMETHEUS_URL"), "http://localhost:9090"), "/")
-	prober := &autoscale.JSONProber{
+	prober := &probe.JSON{
 		URL:     server + "/api/v1/query?" + url.Values{"query": {query}}.Encode(),
 		Path:    "data.result.0.value.1", // the value of the first series; the element before it is its time
 		Signal:  autoscale.SignalBacklog,

@@ -21,7 +21,7 @@ func configure(getenv func(string) string) (autoscale.Config, error) {
 	hk := heroku.NewClient(key, &heroku.Options{TokenName: "HEROKU_API_KEY", BaseURL: getenv("HEROKU_API_URL")})
 
 	// The heartbeat goes through Heroku's router like everybody's requests.
-	prober := &autoscale.HTTPProber{URL: heartbeatPath, Base: hk.WebURL(app)}
+	prober := &probe.HTTP{URL: heartbeatPath, Base: hk.WebURL(app)}
 	if token := getenv("HEARTBEAT_TOKEN"); token != "" {
 		prober.Header = http.Header{"Authorization": {"Bearer " + token}}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 )
 
 // A Panic is a panic that was recovered, with the stack of where it happened.
@@ -66,4 +67,28 @@ func Of(err error) *Panic {
 	var p *Panic
 	errors.As(err, &p)
 	return p
+}
+
+// Together calls f n times at the same time, with 0 to n-1, and waits until all have
+// returned. A panic on a goroutine of its own would end the host: Together carries it to
+// the goroutine of its caller.
+func Together(n int, f func(i int)) {
+	panics := make([]*Panic, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					panics[i] = Recovered(p)
+				}
+			}()
+			f(i)
+		})
+	}
+	wg.Wait()
+	for _, p := range panics {
+		if p != nil {
+			panic(p)
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/servertest/servers"
+	"github.com/autoscalebot/autoscale/probe"
 )
 
 // TestJSONProberReadsPrometheus has a real Prometheus scrape a service.
@@ -26,8 +27,8 @@ func TestJSONProberReadsPrometheus(t *testing.T) {
 	defer service.Close()
 	prometheus := servers.Prometheus(t, service.URL+"/metrics")
 
-	prober := func(query string, signal autoscale.Signals) *autoscale.JSONProber {
-		p := &autoscale.JSONProber{
+	prober := func(query string, signal autoscale.Signals) *probe.JSON {
+		p := &probe.JSON{
 			URL:     prometheus + "/api/v1/query?" + url.Values{"query": {query}}.Encode(),
 			Path:    "data.result.0.value.1",
 			Signal:  signal,
@@ -38,7 +39,7 @@ func TestJSONProberReadsPrometheus(t *testing.T) {
 	}
 	// until asks again and again: scrapes take their time, and one that fails
 	// leaves a gap.
-	until := func(p *autoscale.JSONProber, want func(autoscale.Sample, error) bool) {
+	until := func(p *probe.JSON, want func(autoscale.Sample, error) bool) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()

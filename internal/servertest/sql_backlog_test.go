@@ -17,6 +17,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/servertest/servers"
+	"github.com/autoscalebot/autoscale/probe"
 )
 
 type letter struct{}
@@ -96,7 +97,7 @@ func testRiver[Tx any](t *testing.T, queue riverdriver.Driver[Tx], db *sql.DB, q
 		t.Fatal(err)
 	}
 
-	prober := autoscale.SQLBacklog{DB: db, Query: query, Args: []any{river.QueueDefault}}
+	prober := &probe.SQLBacklog{DB: db, Query: query, Args: []any{river.QueueDefault}}
 	probe := func(jobs float64) autoscale.Sample {
 		t.Helper()
 		s, err := prober.Probe(t.Context())

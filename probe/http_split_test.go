@@ -1,4 +1,4 @@
-package autoscale_test
+package probe_test
 
 import (
 	"cmp"
@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/probe"
 )
 
 const (
@@ -63,14 +64,14 @@ func (n *network) dial(ctx context.Context, network, addr string) (net.Conn, err
 	time.Sleep(n.roundTrip)
 	here, there := net.Pipe()
 	select {
-	case n.conns <- newWire(there, n.roundTrip/2):
+	case n.conns <- newSlowWire(there, n.roundTrip/2):
 	case <-n.closed:
 		return nil, net.ErrClosed
 	}
 	if traced {
 		trace.ConnectDone(network, addr, nil)
 	}
-	return newWire(here, n.roundTrip/2), nil
+	return newSlowWire(here, n.roundTrip/2), nil
 }
 
 func (n *network) Accept() (net.Conn, error) {
@@ -86,7 +87,7 @@ func (n *network) Close() error   { close(n.closed); return nil }
 func (n *network) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
 
 // wire delivers what is written, and its end, after a delay.
-type wire struct {
+type slowWire struct {
 	net.Conn
 	delay time.Duration
 	sent  chan packet
@@ -100,8 +101,8 @@ type packet struct {
 	data []byte
 }
 
-func newWire(c net.Conn, delay time.Duration) *wire {
-	w := &wire{Conn: c, delay: delay, sent: make(chan packet, 64)}
+func newSlowWire(c net.Conn, delay time.Duration) *slowWire {
+	w := &slowWire{Conn: c, delay: delay, sent: make(chan packet, 64)}
 	go func() {
 		defer c.Close()
 		for p := range w.sent {
@@ -112,7 +113,7 @@ func newWire(c net.Conn, delay time.Duration) *wire {
 	return w
 }
 
-func (w *wire) Write(b []byte) (int, error) {
+func (w *slowWire) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ended {
@@ -122,7 +123,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (w *wire) Close() error {
+func (w *slowWire) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.ended {
@@ -143,7 +144,7 @@ func page(queue, work time.Duration) http.HandlerFunc {
 	}
 }
 
-func TestHTTPProberSplits(t *testing.T) {
+func TestHTTPSplits(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		roundTrip time.Duration
@@ -227,7 +228,7 @@ func TestHTTPProberSplits(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := serve(t, tt.roundTrip, tt.page)
 				n.untraced = tt.untraced
-				p := &autoscale.HTTPProber{
+				p := &probe.HTTP{
 					URL: "http://example.com/", Client: n.client, Timeout: cmp.Or(tt.timeout, time.Minute), Split: true, ServerLatency: tt.server,
 				}
 				for i, want := range []autoscale.Sample{tt.first, tt.second} {
@@ -250,7 +251,7 @@ func TestHTTPProberSplits(t *testing.T) {
 
 // What one page takes must not stand for all requests, or for the age of a job,
 // which another prober measures.
-func TestHTTPProberSplitsOnlyWhenAsked(t *testing.T) {
+func TestHTTPSplitsOnlyWhenAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := autoscale.Sample{
 			Signals:   autoscale.SignalQueueTime | autoscale.SignalServiceTime | autoscale.SignalThroughput,
@@ -258,7 +259,7 @@ func TestHTTPProberSplitsOnlyWhenAsked(t *testing.T) {
 		}
 		for _, requests := range []int{1, 3} {
 			n := serve(t, 80*ms, page(30*ms, 200*ms))
-			p := &autoscale.HTTPProber{URL: "http://example.com/", Client: n.client, Requests: requests, ServerLatency: true}
+			p := &probe.HTTP{URL: "http://example.com/", Client: n.client, Requests: requests, ServerLatency: true}
 			other := autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) { return all, nil })
 			got, err := autoscale.Merge(p, other).Probe(t.Context())
 			want := all
@@ -271,7 +272,7 @@ func TestHTTPProberSplitsOnlyWhenAsked(t *testing.T) {
 }
 
 // A connection that was there before the prober tells nothing of the way.
-func TestHTTPProberSplitsNotOnAForeignConnection(t *testing.T) {
+func TestHTTPSplitsNotOnAForeignConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := serve(t, 80*ms, page(30*ms, 200*ms))
 		res, err := n.client.Get("http://example.com/")
@@ -281,7 +282,7 @@ func TestHTTPProberSplitsNotOnAForeignConnection(t *testing.T) {
 		io.Copy(io.Discard, res.Body)
 		res.Body.Close()
 		synctest.Wait()
-		s, err := (&autoscale.HTTPProber{URL: "http://example.com/", Client: n.client, Split: true}).Probe(t.Context())
+		s, err := (&probe.HTTP{URL: "http://example.com/", Client: n.client, Split: true}).Probe(t.Context())
 		if want := autoscale.SignalLatency | autoscale.SignalServiceTime; err != nil || s.Signals != want || n.dials.Load() != 1 {
 			t.Errorf("%+v, %v by %d connections; want %v by one", s, err, n.dials.Load(), want)
 		}
@@ -330,7 +331,7 @@ func TestServerTiming(t *testing.T) {
 
 // timed probes what answers with the header after a second.
 func timed(t *testing.T, header []string) (autoscale.Sample, error) {
-	return (&autoscale.HTTPProber{URL: "http://example.com", Split: true, Client: &http.Client{
+	return (&probe.HTTP{URL: "http://example.com", Split: true, Client: &http.Client{
 		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 			time.Sleep(time.Second)
 			return &http.Response{StatusCode: 200, Header: http.Header{"Server-Timing": header}, Body: http.NoBody, Request: r}, nil
@@ -355,14 +356,14 @@ func FuzzServerTiming(f *testing.F) {
 	})
 }
 
-func ExampleHTTPProber() {
+func ExampleHTTP() {
 	// The page says in Server-Timing what its handler took, as the heartbeat does.
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Server-Timing", "total;dur=0.004")
 	}))
 	defer server.Close()
 
-	p := &autoscale.HTTPProber{
+	p := &probe.HTTP{
 		URL:           server.URL,
 		Timeout:       10 * time.Second,
 		Split:         true,

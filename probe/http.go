@@ -1,4 +1,4 @@
-package autoscale
+package probe
 
 import (
 	"context"
@@ -16,35 +16,27 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/internal/wire"
 )
 
-// The headers by which a prober and a heartbeat understand each other.
-const (
-	// HeaderTimeout carries the prober's timeout in whole milliseconds, so that
-	// the heartbeat can answer a little before it.
-	HeaderTimeout = "Autoscale-Timeout-Ms"
-	// HeaderHeartbeat is the heartbeat's answer: "ok"; "shed": too busy to
-	// measure; "fail": something that the service depends on is down.
-	HeaderHeartbeat = "Autoscale-Heartbeat"
-)
-
-// DefaultProbeTimeout is how long [HTTPProber] waits unless told otherwise. It
-// is twice DefaultHigh, because a heartbeat ends its checks a little before it:
-// what takes longer than DefaultHigh is then still seen to be slow, and only
+// DefaultTimeout is how long [HTTP] waits unless told otherwise. It
+// is twice autoscale.DefaultHigh, because a heartbeat ends its checks a little before it:
+// what takes longer than autoscale.DefaultHigh is then still seen to be slow, and only
 // what hangs is answered as a failure of a dependency.
-const DefaultProbeTimeout = 2 * DefaultHigh
+const DefaultTimeout = 2 * autoscale.DefaultHigh
 
 const maxProbeBody = 1 << 20
 
-// HTTPProber measures the latency of one or several GET requests, each from its
+// HTTP measures the latency of one or several GET requests, each from its
 // start to the end of the answer's body, of which it reads at most 1 MiB. It is
 // safe for concurrent use once its fields are set.
 //
 // A timeout, a refused or broken connection, and a status of 500 or above are
-// samples with a [Failure]. Nothing was measured, and Probe returns an error,
+// samples with a [autoscale.Failure]. Nothing was measured, and Probe returns an error,
 // when the name did not resolve, TLS failed, the status was 3xx (redirects are
-// not followed) or 4xx, or the answer's HeaderHeartbeat was "shed" or "fail".
+// not followed) or 4xx, or the answer's wire.HeaderHeartbeat was "shed" or "fail".
 //
 // Through a load balancer each request meets one process of many: a single one
 // says little, which is why rules count several samples, and why a probe can make
@@ -52,7 +44,7 @@ const maxProbeBody = 1 << 20
 //
 // # Where the time went
 //
-// With Split a Sample tells besides Latency, where it is known:
+// With Split a autoscale.Sample tells besides Latency, where it is known:
 //
 //   - ServiceTime: what the handler took, by its own clock. It is the metric
 //     "total" of the answer's Server-Timing header, in milliseconds, which the
@@ -72,7 +64,7 @@ const maxProbeBody = 1 << 20
 //
 // Finding the address, connecting, TLS, and the way of the answer's body are in
 // Latency alone.
-type HTTPProber struct {
+type HTTP struct {
 	// URL is what is requested: absolute, or a path that is resolved against Base.
 	URL string
 
@@ -81,7 +73,7 @@ type HTTPProber struct {
 	// Required where URL is relative.
 	Base func(ctx context.Context) (string, error)
 
-	// Timeout is how long an answer may take. 0: DefaultProbeTimeout. Give it
+	// Timeout is how long an answer may take. 0: DefaultTimeout. Give it
 	// about twice the rule's upper limit.
 	Timeout time.Duration
 
@@ -101,12 +93,12 @@ type HTTPProber struct {
 
 	// Percentile is which of several Requests counts, by nearest rank among
 	// those that measured something, above 0 and at most 100. A failure ranks
-	// above every latency, and the Sample has one if the percentile falls on it;
+	// above every latency, and the autoscale.Sample has one if the percentile falls on it;
 	// so 100 counts the worst, and any failure. 0: 50, the median, as the extreme
 	// of a few is mostly noise.
 	Percentile float64
 
-	// Split has a Sample tell QueueTime and ServiceTime, as above. They are of this
+	// Split has a autoscale.Sample tell QueueTime and ServiceTime, as above. They are of this
 	// page alone: leave it off where a rule goes by those of all requests, or by the
 	// age of a job, and they come from another prober of the same Merge.
 	Split bool
@@ -132,51 +124,51 @@ type HTTPProber struct {
 	roundTrip atomic.Pointer[time.Duration] // of the last connection made; nil: not known
 }
 
-func (p *HTTPProber) asks() *request {
+func (p *HTTP) asks() *request {
 	return &request{
-		prober: "HTTPProber", of: "the heartbeat", example: "https://www.example.com/autoscalebot/heartbeat/",
+		prober: "probe.HTTP", of: "the heartbeat", example: "https://www.example.com/autoscalebot/heartbeat/",
 		url: p.URL, base: p.Base, timeout: p.Timeout, header: p.Header,
 	}
 }
 
 // Validate reports what is wrong with the settings. It does no I/O.
-func (p *HTTPProber) Validate() error {
+func (p *HTTP) Validate() error {
 	errs := []error{p.asks().validate()}
 	if p.Requests < 0 || p.Requests > maxRequests {
-		errs = append(errs, fmt.Errorf("HTTPProber.Requests is %d: it must be 1 to %d, or 0 for 1", p.Requests, maxRequests))
+		errs = append(errs, fmt.Errorf("probe.HTTP.Requests is %d: it must be 1 to %d, or 0 for 1", p.Requests, maxRequests))
 	}
 	if !(p.Percentile >= 0 && p.Percentile <= 100) { // nor NaN
-		errs = append(errs, fmt.Errorf("HTTPProber.Percentile is %v: it must be above 0 and at most 100, as 50 for the median, or 0 for %v", p.Percentile, defaultPercentile))
+		errs = append(errs, fmt.Errorf("probe.HTTP.Percentile is %v: it must be above 0 and at most 100, as 50 for the median, or 0 for %v", p.Percentile, defaultPercentile))
 	}
 	return errors.Join(errs...)
 }
 
 // Probe requests the URL as often as Requests says.
-func (p *HTTPProber) Probe(ctx context.Context) (Sample, error) {
+func (p *HTTP) Probe(ctx context.Context) (autoscale.Sample, error) {
 	if err := p.Validate(); err != nil {
-		return Sample{}, fmt.Errorf("autoscale: probe: %w", err)
+		return autoscale.Sample{}, fmt.Errorf("autoscale: probe: %w", err)
 	}
 	asks := p.asks()
 	target, err := p.line.target(ctx, asks)
 	if err != nil {
-		return Sample{}, err
+		return autoscale.Sample{}, err
 	}
 	s, err := p.measure(ctx, asks, target)
 	if err != nil {
 		p.line.base.Store(nil) // it may have moved: ask again
-		return Sample{}, fmt.Errorf("autoscale: probe %s: %w", bare(target), err)
+		return autoscale.Sample{}, fmt.Errorf("autoscale: probe %s: %w", bare(target), err)
 	}
 	return s, nil
 }
 
 // request makes one request, which ends with ctx: what is left of the timeout,
 // and of parent.
-func (p *HTTPProber) request(parent, ctx context.Context, asks *request, target *url.URL) (Sample, error) {
+func (p *HTTP) request(parent, ctx context.Context, asks *request, target *url.URL) (autoscale.Sample, error) {
 	var t tracer
 	ctx = httptrace.WithClientTrace(ctx, t.hooks())
 	req, err := asks.to(ctx, target)
 	if err != nil {
-		return Sample{}, err
+		return autoscale.Sample{}, err
 	}
 	req.Close = p.Requests > 1 // and no connection is left to be used again
 
@@ -187,23 +179,23 @@ func (p *HTTPProber) request(parent, ctx context.Context, asks *request, target 
 		_, err = io.Copy(io.Discard, io.LimitReader(res.Body, maxProbeBody))
 	}
 	end := time.Now()
-	s := Sample{Time: end, Signals: SignalLatency, Latency: end.Sub(start)}
+	s := autoscale.Sample{Time: end, Signals: autoscale.SignalLatency, Latency: end.Sub(start)}
 
 	switch {
 	case err == nil:
 		s, err = answered(s, res)
 		if err != nil {
-			return Sample{}, err
+			return autoscale.Sample{}, err
 		}
 		return p.split(s, res.Header, &t)
 	case parent.Err() != nil && !errors.Is(parent.Err(), context.DeadlineExceeded):
-		return Sample{}, context.Cause(parent) // somebody stopped it
+		return autoscale.Sample{}, context.Cause(parent) // somebody stopped it
 	case errors.As(err, new(*net.DNSError)):
 		return broken(s, err)
 	case t.looksUp():
-		return Sample{}, fmt.Errorf("the name did not resolve within %v", asks.within())
+		return autoscale.Sample{}, fmt.Errorf("the name did not resolve within %v", asks.within())
 	case ctx.Err() != nil || isTimeout(err):
-		s.Failure, s.Detail = Timeout, "no answer within "+names.Duration(s.Latency)
+		s.Failure, s.Detail = autoscale.Timeout, "no answer within "+names.Duration(s.Latency)
 		return s, nil
 	}
 	return broken(s, err)
@@ -212,25 +204,25 @@ func (p *HTTPProber) request(parent, ctx context.Context, asks *request, target 
 var errDown = errors.New("the heartbeat says that something the service depends on is down, which more processes do not mend: its log says what")
 
 // answered judges an answer that came whole.
-func answered(s Sample, res *http.Response) (Sample, error) {
-	switch mark := res.Header.Get(HeaderHeartbeat); {
+func answered(s autoscale.Sample, res *http.Response) (autoscale.Sample, error) {
+	switch mark := res.Header.Get(wire.HeaderHeartbeat); {
 	case mark == "shed":
-		return Sample{}, fmt.Errorf("status %d: the heartbeat was too busy to measure: raise its limits, or probe less often", res.StatusCode)
+		return autoscale.Sample{}, fmt.Errorf("status %d: the heartbeat was too busy to measure: raise its limits, or probe less often", res.StatusCode)
 	case mark == "fail":
-		return Sample{}, fmt.Errorf("status %d: %w", res.StatusCode, errDown)
+		return autoscale.Sample{}, fmt.Errorf("status %d: %w", res.StatusCode, errDown)
 	case res.StatusCode >= 500:
-		s.Failure, s.Detail = ServerError, "status "+strconv.Itoa(res.StatusCode)
+		s.Failure, s.Detail = autoscale.ServerError, "status "+strconv.Itoa(res.StatusCode)
 	case res.StatusCode >= 400:
-		return Sample{}, fmt.Errorf("status %d: check the URL of the heartbeat, that it is mounted there, and its token", res.StatusCode)
+		return autoscale.Sample{}, fmt.Errorf("status %d: check the URL of the heartbeat, that it is mounted there, and its token", res.StatusCode)
 	case res.StatusCode >= 300:
-		return Sample{}, redirected(res)
+		return autoscale.Sample{}, redirected(res)
 	}
 	return s, nil
 }
 
 // broken tells a service that fails under its load from a measurement that
 // could not be made.
-func broken(s Sample, err error) (Sample, error) {
+func broken(s autoscale.Sample, err error) (autoscale.Sample, error) {
 	var dns *net.DNSError
 	var record tls.RecordHeaderError
 	var verify *tls.CertificateVerificationError
@@ -238,17 +230,17 @@ func broken(s Sample, err error) (Sample, error) {
 	var hostname x509.HostnameError
 	switch {
 	case errors.As(err, &dns):
-		return Sample{}, fmt.Errorf("the name %q did not resolve: check the host in HTTPProber.URL", dns.Name)
+		return autoscale.Sample{}, fmt.Errorf("the name %q did not resolve: check the host in probe.HTTP.URL", dns.Name)
 	case errors.As(err, &record), errors.As(err, &verify), errors.As(err, &authority), errors.As(err, &hostname):
-		return Sample{}, fmt.Errorf("TLS: %w", withoutURL(err))
+		return autoscale.Sample{}, fmt.Errorf("TLS: %w", withoutURL(err))
 	case errors.Is(err, syscall.ECONNREFUSED):
-		s.Failure, s.Detail = Refused, "connection refused"
+		s.Failure, s.Detail = autoscale.Refused, "connection refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		s.Failure, s.Detail = Refused, "connection reset"
+		s.Failure, s.Detail = autoscale.Refused, "connection reset"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		s.Failure, s.Detail = Refused, "connection closed without a whole answer"
+		s.Failure, s.Detail = autoscale.Refused, "connection closed without a whole answer"
 	default:
-		return Sample{}, withoutURL(err)
+		return autoscale.Sample{}, withoutURL(err)
 	}
 	return s, nil
 }
@@ -259,9 +251,9 @@ func isTimeout(err error) bool {
 }
 
 // CloseIdleConnections closes the connections that are kept open between
-// probes. [Autoscaler.Run] calls it when it ends. It leaves alone those of a
+// probes. [autoscale.Autoscaler.Run] calls it when it ends. It leaves alone those of a
 // Client that was supplied.
-func (p *HTTPProber) CloseIdleConnections() {
+func (p *HTTP) CloseIdleConnections() {
 	if p.Client == nil {
 		p.line.http(p.Client, p.Requests > 1).CloseIdleConnections()
 	}
@@ -269,4 +261,4 @@ func (p *HTTPProber) CloseIdleConnections() {
 
 // Format writes the prober without what may be secret: the URL's user,
 // password and query, and the headers.
-func (p *HTTPProber) Format(f fmt.State, _ rune) { p.asks().format(f) }
+func (p *HTTP) Format(f fmt.State, _ rune) { p.asks().format(f) }

@@ -1,4 +1,4 @@
-package autoscale_test
+package probe_test
 
 import (
 	"context"
@@ -14,18 +14,20 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/wire"
+	"github.com/autoscalebot/autoscale/probe"
 )
 
 // query is what Prometheus answers to an instant query that one series matches.
 const query = `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"queue":"mail"},"value":[1764000000.123,"3.14"]}]}}`
 
-func ExampleJSONProber() {
+func ExampleJSON() {
 	prometheus := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1764000000.123,"37"]}]}}`)
 	}))
 	defer prometheus.Close()
 
-	p := &autoscale.JSONProber{
+	p := &probe.JSON{
 		URL:    prometheus.URL + "/api/v1/query?query=sum(jobs_waiting)",
 		Path:   "data.result.0.value.1",
 		Signal: autoscale.SignalBacklog,
@@ -46,7 +48,7 @@ func answering(document string) *http.Client {
 	})}
 }
 
-func TestJSONProberPath(t *testing.T) {
+func TestJSONPath(t *testing.T) {
 	large := `"` + strings.Repeat("x", 1<<20-2) + `"`
 	for _, tt := range []struct {
 		document, path string
@@ -91,7 +93,7 @@ func TestJSONProberPath(t *testing.T) {
 		{document: "1 2", err: "more follows the first value"},
 		{document: `{"n":1`, path: "n", err: "the answer is no JSON: unexpected EOF"},
 	} {
-		p := &autoscale.JSONProber{URL: "http://example.com/page?key=secret", Path: tt.path, Client: answering(tt.document)}
+		p := &probe.JSON{URL: "http://example.com/page?key=secret", Path: tt.path, Client: answering(tt.document)}
 		s, err := p.Probe(t.Context())
 		switch {
 		case tt.err == "" && (err != nil || s.Signals != autoscale.SignalValue || s.Value != tt.want || s.Time.IsZero() || s.Failure != 0):
@@ -109,7 +111,7 @@ func TestJSONProberPath(t *testing.T) {
 	}
 }
 
-func TestJSONProberSignal(t *testing.T) {
+func TestJSONSignal(t *testing.T) {
 	for signal, want := range map[autoscale.Signals]autoscale.Sample{
 		0:                           {Signals: autoscale.SignalValue, Value: 0.25},
 		autoscale.SignalValue:       {Value: 0.25},
@@ -123,7 +125,7 @@ func TestJSONProberSignal(t *testing.T) {
 		autoscale.SignalBacklog:     {Backlog: 0.25},
 	} {
 		want.Signals |= signal
-		got, err := (&autoscale.JSONProber{URL: "http://example.com", Signal: signal, Client: answering("0.25")}).Probe(t.Context())
+		got, err := (&probe.JSON{URL: "http://example.com", Signal: signal, Client: answering("0.25")}).Probe(t.Context())
 		got.Time = time.Time{}
 		if err != nil || got != want {
 			t.Errorf("%v: %+v, %v; want %+v", signal, got, err, want)
@@ -131,18 +133,18 @@ func TestJSONProberSignal(t *testing.T) {
 		if signal == 0 || signal == autoscale.SignalValue {
 			continue
 		}
-		_, err = (&autoscale.JSONProber{URL: "http://example.com", Signal: signal, Client: answering("-0.25")}).Probe(t.Context())
+		_, err = (&probe.JSON{URL: "http://example.com", Signal: signal, Client: answering("-0.25")}).Probe(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "the answer is -0.25, and no "+signal.String()+" is negative") {
 			t.Errorf("%v: a negative one: %v", signal, err)
 		}
 	}
-	p := &autoscale.JSONProber{URL: "http://example.com", Signal: autoscale.SignalQueueTime, Client: answering("9223372036.854775807")}
+	p := &probe.JSON{URL: "http://example.com", Signal: autoscale.SignalQueueTime, Client: answering("9223372036.854775807")}
 	if _, err := p.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "it must be in seconds") {
 		t.Errorf("a time of 292 years: %v", err)
 	}
 }
 
-func TestJSONProberErrors(t *testing.T) {
+func TestJSONErrors(t *testing.T) {
 	mux := http.NewServeMux()
 	status := func(path string, code int) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
@@ -178,15 +180,15 @@ func TestJSONProberErrors(t *testing.T) {
 	for _, tt := range []struct{ url, err string }{
 		{server.URL + "/value?key=secret", ""},
 		{server.URL + "/moved?key=secret", "status 302 redirects to " + server.URL + "/value, and redirects are not followed"},
-		{server.URL + "/locked?key=secret", "status 401: check JSONProber.URL"},
+		{server.URL + "/locked?key=secret", "status 401: check probe.JSON.URL"},
 		{server.URL + "/down?key=secret", "status 503"},
 		{server.URL + "/half?key=secret", "read the answer: unexpected EOF"},
 		{server.URL + "/hang?key=secret", "no whole answer within"},
-		{server.URL + "/hang-in-body?key=secret", "raise JSONProber.Timeout"},
+		{server.URL + "/hang-in-body?key=secret", "raise probe.JSON.Timeout"},
 		{"http://user:secret@" + closed.Addr().String() + "/?key=secret", "connection refused"},
 		{"http://no-such-host.invalid/?key=secret", "no-such-host.invalid"},
 	} {
-		p := &autoscale.JSONProber{URL: tt.url, Path: "value", Timeout: time.Minute, Header: http.Header{"Authorization": {"Bearer secret"}}}
+		p := &probe.JSON{URL: tt.url, Path: "value", Timeout: time.Minute, Header: http.Header{"Authorization": {"Bearer secret"}}}
 		if strings.Contains(tt.url, "/hang") {
 			p.Timeout = 50 * ms
 		}
@@ -204,7 +206,7 @@ func TestJSONProberErrors(t *testing.T) {
 	}
 }
 
-func TestJSONProberAsks(t *testing.T) {
+func TestJSONAsks(t *testing.T) {
 	var got *http.Request
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got = r
@@ -212,7 +214,7 @@ func TestJSONProberAsks(t *testing.T) {
 	}))
 	defer server.Close()
 	asked := 0
-	p := &autoscale.JSONProber{
+	p := &probe.JSON{
 		URL: "/jobs?queue=mail", Timeout: 1500 * ms, Header: http.Header{"Authorization": {"Bearer secret"}},
 		Base: func(context.Context) (string, error) { asked++; return server.URL + "/", nil },
 	}
@@ -222,7 +224,7 @@ func TestJSONProberAsks(t *testing.T) {
 			t.Fatalf("%+v, %v", s, err)
 		}
 	}
-	if asked != 1 || got.URL.String() != "/jobs?queue=mail" || got.Header.Get(autoscale.HeaderTimeout) != "1500" || got.Header.Get("Authorization") != "Bearer secret" {
+	if asked != 1 || got.URL.String() != "/jobs?queue=mail" || got.Header.Get(wire.HeaderTimeout) != "1500" || got.Header.Get("Authorization") != "Bearer secret" {
 		t.Errorf("asked for the base %d times, and for %s with %v", asked, got.URL, got.Header)
 	}
 	p.Path = "value"
@@ -234,15 +236,15 @@ func TestJSONProberAsks(t *testing.T) {
 	}
 }
 
-func TestJSONProberEndsWithItsContext(t *testing.T) {
+func TestJSONEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})}
-		p := &autoscale.JSONProber{URL: "http://example.com", Client: client}
+		p := &probe.JSON{URL: "http://example.com", Client: client}
 		begin := time.Now()
-		if _, err := p.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "within 2s") || time.Since(begin) != autoscale.DefaultProbeTimeout {
+		if _, err := p.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "within 2s") || time.Since(begin) != probe.DefaultTimeout {
 			t.Errorf("%v after %v, want the default timeout", err, time.Since(begin))
 		}
 		stopped := errors.New("the host stops")
@@ -254,26 +256,26 @@ func TestJSONProberEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestJSONProberValidate(t *testing.T) {
+func TestJSONValidate(t *testing.T) {
 	const url = "http://example.com"
 	for _, tt := range []struct {
-		p    *autoscale.JSONProber
+		p    *probe.JSON
 		want []string // none: valid
 	}{
-		{p: &autoscale.JSONProber{URL: url}},
-		{p: &autoscale.JSONProber{URL: url, Path: `a."b.c"."".0`, Signal: autoscale.SignalBusy}},
-		{p: &autoscale.JSONProber{}, want: []string{"JSONProber.URL is empty"}},
-		{p: &autoscale.JSONProber{URL: "/relative"}, want: []string{"JSONProber.URL is relative and Base is nil"}},
-		{p: &autoscale.JSONProber{URL: url, Path: "a..b"}, want: []string{`JSONProber.Path is "a..b": a key is missing`}},
-		{p: &autoscale.JSONProber{URL: url, Path: "a."}, want: []string{"a key is missing"}},
-		{p: &autoscale.JSONProber{URL: url, Path: `"a.b`}, want: []string{"a quote does not end"}},
-		{p: &autoscale.JSONProber{URL: url, Path: `"a"b`}, want: []string{`a dot is missing after "a"`}},
-		{p: &autoscale.JSONProber{URL: url, Path: `a"b`}, want: []string{`quote the whole key, as "a\"b"`}},
+		{p: &probe.JSON{URL: url}},
+		{p: &probe.JSON{URL: url, Path: `a."b.c"."".0`, Signal: autoscale.SignalBusy}},
+		{p: &probe.JSON{}, want: []string{"probe.JSON.URL is empty"}},
+		{p: &probe.JSON{URL: "/relative"}, want: []string{"probe.JSON.URL is relative and Base is nil"}},
+		{p: &probe.JSON{URL: url, Path: "a..b"}, want: []string{`probe.JSON.Path is "a..b": a key is missing`}},
+		{p: &probe.JSON{URL: url, Path: "a."}, want: []string{"a key is missing"}},
+		{p: &probe.JSON{URL: url, Path: `"a.b`}, want: []string{"a quote does not end"}},
+		{p: &probe.JSON{URL: url, Path: `"a"b`}, want: []string{`a dot is missing after "a"`}},
+		{p: &probe.JSON{URL: url, Path: `a"b`}, want: []string{`quote the whole key, as "a\"b"`}},
 		{
-			p:    &autoscale.JSONProber{URL: "ftp://example.com", Path: ".", Timeout: 5, Signal: autoscale.SignalBusy | autoscale.SignalValue},
-			want: []string{"must begin with http", "a key is missing", "JSONProber.Timeout is 5ns", "JSONProber.Signal is busy|value (288)"},
+			p:    &probe.JSON{URL: "ftp://example.com", Path: ".", Timeout: 5, Signal: autoscale.SignalBusy | autoscale.SignalValue},
+			want: []string{"must begin with http", "a key is missing", "probe.JSON.Timeout is 5ns", "probe.JSON.Signal is busy|value (288)"},
 		},
-		{p: &autoscale.JSONProber{URL: url, Signal: 1 << 9}, want: []string{"JSONProber.Signal is"}},
+		{p: &probe.JSON{URL: url, Signal: 1 << 9}, want: []string{"probe.JSON.Signal is"}},
 	} {
 		err := tt.p.Validate()
 		if (err == nil) != (tt.want == nil) {
@@ -296,15 +298,15 @@ func canceled(t *testing.T) context.Context {
 	return ctx
 }
 
-// FuzzJSONProber reads any document by any path: what comes out is a finite
+// FuzzJSON reads any document by any path: what comes out is a finite
 // value, or an error of a bounded length.
-func FuzzJSONProber(f *testing.F) {
+func FuzzJSON(f *testing.F) {
 	f.Add(query, "data.result.0.value.1", uint16(0))
 	f.Add(`{"a.b":{"":[-1,"2e3"]}}`, `"a.b"."".1`, uint16(autoscale.SignalQueueTime))
 	f.Add(`[null,1e999,"NaN"]`, "2", uint16(autoscale.SignalBacklog))
 	f.Add("1e300", "", uint16(autoscale.SignalLatency))
 	f.Fuzz(func(t *testing.T, document, path string, signal uint16) {
-		p := &autoscale.JSONProber{URL: "http://example.com", Path: path, Signal: autoscale.Signals(signal), Client: answering(document)}
+		p := &probe.JSON{URL: "http://example.com", Path: path, Signal: autoscale.Signals(signal), Client: answering(document)}
 		invalid := p.Validate()
 		s, err := p.Probe(t.Context())
 		switch {

@@ -1,4 +1,4 @@
-package autoscale
+package probe
 
 import (
 	"cmp"
@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/wire"
 )
 
 // A request is what the fields of a prober say that GETs a URL.
@@ -34,7 +36,7 @@ func (r *request) validate() error {
 		errs = append(errs, fmt.Errorf("%s.URL is relative and Base is nil: give an absolute URL, as %s, or set Base", r.prober, r.example))
 	}
 	if r.timeout < 0 || r.timeout > 0 && r.timeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf("%s.Timeout is %v: it must be 1ms or more, or 0 for %v; is its unit missing?", r.prober, r.timeout, DefaultProbeTimeout))
+		errs = append(errs, fmt.Errorf("%s.Timeout is %v: it must be 1ms or more, or 0 for %v; is its unit missing?", r.prober, r.timeout, DefaultTimeout))
 	}
 	return errors.Join(errs...)
 }
@@ -55,7 +57,7 @@ func (r *request) parse() (*url.URL, error) {
 }
 
 // within returns how long an answer may take.
-func (r *request) within() time.Duration { return cmp.Or(r.timeout, DefaultProbeTimeout) }
+func (r *request) within() time.Duration { return cmp.Or(r.timeout, DefaultTimeout) }
 
 // to makes the request for target.
 func (r *request) to(ctx context.Context, target *url.URL) (*http.Request, error) {
@@ -73,7 +75,7 @@ func (r *request) to(ctx context.Context, target *url.URL) (*http.Request, error
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "autoscale")
 	}
-	req.Header.Set(HeaderTimeout, strconv.FormatInt(max(r.within().Milliseconds(), 1), 10))
+	req.Header.Set(wire.HeaderTimeout, strconv.FormatInt(max(r.within().Milliseconds(), 1), 10))
 	return req, nil
 }
 

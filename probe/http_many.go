@@ -1,4 +1,4 @@
-package autoscale
+package probe
 
 import (
 	"cmp"
@@ -9,6 +9,9 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 const (
@@ -21,7 +24,7 @@ const (
 )
 
 // measure makes the requests of one probe, within its timeout.
-func (p *HTTPProber) measure(parent context.Context, asks *request, target *url.URL) (Sample, error) {
+func (p *HTTP) measure(parent context.Context, asks *request, target *url.URL) (autoscale.Sample, error) {
 	ctx, cancel := context.WithTimeout(parent, asks.within())
 	defer cancel()
 	if p.Requests <= 1 {
@@ -29,18 +32,25 @@ func (p *HTTPProber) measure(parent context.Context, asks *request, target *url.
 	}
 	// At the same time, as in turn a slow answer would take from the time of those
 	// after it, and a timeout be seen where there is none.
-	answers := together(p.Requests, func(int) (Sample, error) {
-		return p.request(parent, ctx, asks, target)
+	answers := make([]answer, p.Requests)
+	guard.Together(len(answers), func(i int) {
+		answers[i].sample, answers[i].err = p.request(parent, ctx, asks, target)
 	})
 	if errors.Is(parent.Err(), context.Canceled) {
-		return Sample{}, context.Cause(parent) // the fast ones that came before it are no fair choice
+		return autoscale.Sample{}, context.Cause(parent) // the fast ones that came before it are no fair choice
 	}
 	return summarize(answers, cmp.Or(p.Percentile, defaultPercentile))
 }
 
+// answer is what one of several requests returned.
+type answer struct {
+	sample autoscale.Sample
+	err    error
+}
+
 // summarize makes one Sample of several.
-func summarize(answers []answer, percentile float64) (Sample, error) {
-	var measured []Sample
+func summarize(answers []answer, percentile float64) (autoscale.Sample, error) {
+	var measured []autoscale.Sample
 	var none, down error
 	downs := 0
 	for _, a := range answers {
@@ -55,13 +65,13 @@ func summarize(answers []answer, percentile float64) (Sample, error) {
 	}
 	switch {
 	case len(measured) == 0:
-		return Sample{}, fmt.Errorf("none of %d requests measured anything, the first because: %w", len(answers), none)
+		return autoscale.Sample{}, fmt.Errorf("none of %d requests measured anything, the first because: %w", len(answers), none)
 	case downs >= len(measured):
 		// What hangs on the same thing that is down would else order processes.
-		return Sample{}, fmt.Errorf("%d of %d requests measured something, and %d nothing because: %w", len(measured), len(answers), downs, down)
+		return autoscale.Sample{}, fmt.Errorf("%d of %d requests measured something, and %d nothing because: %w", len(measured), len(answers), downs, down)
 	}
-	failed := func(s Sample) int { return min(int(s.Failure), 1) }
-	slices.SortStableFunc(measured, func(a, b Sample) int {
+	failed := func(s autoscale.Sample) int { return min(int(s.Failure), 1) }
+	slices.SortStableFunc(measured, func(a, b autoscale.Sample) int {
 		return cmp.Or(cmp.Compare(failed(a), failed(b)), cmp.Compare(a.Latency, b.Latency))
 	})
 	// The product first: 28 × 25 / 100 is 7, and as floats 0.28 × 25 is above it.
@@ -71,19 +81,19 @@ func summarize(answers []answer, percentile float64) (Sample, error) {
 	var failures int
 	var detail string
 	var queue, service mean
-	out.Signals &^= SignalQueueTime | SignalServiceTime
+	out.Signals &^= autoscale.SignalQueueTime | autoscale.SignalServiceTime
 	for _, s := range measured {
 		if s.Time.After(out.Time) {
 			out.Time = s.Time
 		}
-		if s.Failure != NoFailure {
+		if s.Failure != autoscale.NoFailure {
 			failures++
 			detail = cmp.Or(detail, s.Detail)
 		}
-		if s.Signals.Has(SignalQueueTime) {
+		if s.Signals.Has(autoscale.SignalQueueTime) {
 			queue.add(s.QueueTime)
 		}
-		if s.Signals.Has(SignalServiceTime) {
+		if s.Signals.Has(autoscale.SignalServiceTime) {
 			service.add(s.ServiceTime)
 		}
 		out.Signals |= s.Signals
@@ -93,7 +103,7 @@ func summarize(answers []answer, percentile float64) (Sample, error) {
 		out.Detail = fmt.Sprintf("%d of %d requests failed, as by: %s", failures, len(answers), cmp.Or(out.Detail, detail))
 	}
 	if n := len(answers) - len(measured); n > 0 {
-		out.addDetail(fmt.Sprintf("%d of %d requests measured nothing, as: %v", n, len(answers), none))
+		out.AddDetail(fmt.Sprintf("%d of %d requests measured nothing, as: %v", n, len(answers), none))
 	}
 	return out, nil
 }

@@ -1,4 +1,4 @@
-package autoscale_test
+package probe_test
 
 import (
 	"context"
@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/wire"
+	"github.com/autoscalebot/autoscale/probe"
 )
 
 // busy answers each request otherwise, as processes behind a router do: after a
@@ -35,10 +37,10 @@ func busy(answers string) http.HandlerFunc {
 		case word == "hang":
 			time.Sleep(30 * time.Second)
 		case word == "shed":
-			w.Header().Set(autoscale.HeaderHeartbeat, "shed")
+			w.Header().Set(wire.HeaderHeartbeat, "shed")
 			w.WriteHeader(http.StatusTooManyRequests)
 		case word == "fail":
-			w.Header().Set(autoscale.HeaderHeartbeat, "fail")
+			w.Header().Set(wire.HeaderHeartbeat, "fail")
 			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
 			panic(word)
@@ -46,7 +48,7 @@ func busy(answers string) http.HandlerFunc {
 	}
 }
 
-func TestHTTPProberRequests(t *testing.T) {
+func TestHTTPRequests(t *testing.T) {
 	const network = 100 * ms // to connect and to ask, at 50 ms the round trip
 	for _, tt := range []struct {
 		name       string
@@ -130,7 +132,7 @@ func TestHTTPProberRequests(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := serve(t, 50*ms, busy(tt.answers))
 				count := len(strings.Fields(tt.answers))
-				p := &autoscale.HTTPProber{
+				p := &probe.HTTP{
 					URL: "http://example.com/", Client: n.client, Timeout: 5 * time.Second,
 					Requests: count, Percentile: tt.percentile, Split: true, ServerLatency: tt.server,
 				}
@@ -158,9 +160,9 @@ func TestHTTPProberRequests(t *testing.T) {
 	}
 }
 
-// TestHTTPProberConnections has the prober's own client: several requests never
+// TestHTTPConnections has the prober's own client: several requests never
 // share a connection, nor use one again.
-func TestHTTPProberConnections(t *testing.T) {
+func TestHTTPConnections(t *testing.T) {
 	for _, tt := range []struct{ requests, want int }{{2, 6}, {4, 12}} {
 		var conns atomic.Int32
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -170,7 +172,7 @@ func TestHTTPProberConnections(t *testing.T) {
 			}
 		}
 		server.Start()
-		p := &autoscale.HTTPProber{URL: server.URL, Timeout: time.Minute, Requests: tt.requests, ServerLatency: true}
+		p := &probe.HTTP{URL: server.URL, Timeout: time.Minute, Requests: tt.requests, ServerLatency: true}
 		for range 3 {
 			if s, err := p.Probe(t.Context()); err != nil || s.Failure != autoscale.NoFailure {
 				t.Errorf("%+v, %v", s, err)
@@ -184,13 +186,13 @@ func TestHTTPProberConnections(t *testing.T) {
 	}
 }
 
-func TestHTTPProberRequestsEndWithTheirContext(t *testing.T) {
+func TestHTTPRequestsEndWithTheirContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := serve(t, 50*ms, busy("10 20 hang"))
 		stopped := errors.New("the host stops")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(stopped) })
-		p := &autoscale.HTTPProber{URL: "http://example.com/", Client: n.client, Timeout: time.Minute, Requests: 3}
+		p := &probe.HTTP{URL: "http://example.com/", Client: n.client, Timeout: time.Minute, Requests: 3}
 		start := time.Now()
 		if s, err := p.Probe(ctx); !errors.Is(err, stopped) || time.Since(start) != time.Second {
 			t.Errorf("%+v, %v after %v: want the context's cause, and no sample of the fast ones", s, err, time.Since(start))
@@ -199,8 +201,8 @@ func TestHTTPProberRequestsEndWithTheirContext(t *testing.T) {
 }
 
 // A panic of the host's transport reaches the caller, who recovers it.
-func TestHTTPProberRequestsCarryAPanic(t *testing.T) {
-	p := &autoscale.HTTPProber{URL: "http://example.com/", Requests: 3, Client: &http.Client{
+func TestHTTPRequestsCarryAPanic(t *testing.T) {
+	p := &probe.HTTP{URL: "http://example.com/", Requests: 3, Client: &http.Client{
 		Transport: roundTripper(func(*http.Request) (*http.Response, error) { panic("no such luck") }),
 	}}
 	defer func() {
@@ -211,7 +213,7 @@ func TestHTTPProberRequestsCarryAPanic(t *testing.T) {
 	p.Probe(t.Context())
 }
 
-func TestHTTPProberValidatesNewFields(t *testing.T) {
+func TestHTTPValidatesNewFields(t *testing.T) {
 	for _, tt := range []struct {
 		requests   int
 		percentile float64
@@ -220,12 +222,12 @@ func TestHTTPProberValidatesNewFields(t *testing.T) {
 		{0, 0, nil},
 		{1, 100, nil},
 		{32, 0.1, nil},
-		{-1, -1, []string{"HTTPProber.Requests is -1: it must be 1 to 32", "HTTPProber.Percentile is -1: it must be above 0 and at most 100"}},
-		{33, 100.5, []string{"HTTPProber.Requests is 33", "HTTPProber.Percentile is 100.5"}},
-		{3, math.NaN(), []string{"HTTPProber.Percentile is NaN"}},
-		{3, math.Inf(1), []string{"HTTPProber.Percentile is +Inf"}},
+		{-1, -1, []string{"probe.HTTP.Requests is -1: it must be 1 to 32", "probe.HTTP.Percentile is -1: it must be above 0 and at most 100"}},
+		{33, 100.5, []string{"probe.HTTP.Requests is 33", "probe.HTTP.Percentile is 100.5"}},
+		{3, math.NaN(), []string{"probe.HTTP.Percentile is NaN"}},
+		{3, math.Inf(1), []string{"probe.HTTP.Percentile is +Inf"}},
 	} {
-		err := (&autoscale.HTTPProber{URL: "http://example.com", Requests: tt.requests, Percentile: tt.percentile}).Validate()
+		err := (&probe.HTTP{URL: "http://example.com", Requests: tt.requests, Percentile: tt.percentile}).Validate()
 		if (err == nil) != (tt.faults == nil) {
 			t.Errorf("%+v: %v", tt, err)
 		}

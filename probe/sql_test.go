@@ -1,4 +1,4 @@
-package autoscale_test
+package probe_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/probe"
 )
 
 // table is a database that answers every query with the same rows.
@@ -68,7 +69,7 @@ func (c *cursor) Next(into []driver.Value) error {
 func ExampleSQLBacklog() {
 	db := sql.OpenDB(&table{columns: 2, rows: [][]driver.Value{{int64(37), 12.5}}}) // a host takes sql.Open
 	defer db.Close()
-	p := autoscale.SQLBacklog{
+	p := &probe.SQLBacklog{
 		DB: db,
 		Query: `SELECT count(*), extract(epoch FROM now() - min(scheduled_at)) FROM river_job
 			WHERE queue = $1 AND state IN ('available', 'retryable', 'scheduled') AND scheduled_at <= now()`,
@@ -85,6 +86,8 @@ func TestSQLBacklog(t *testing.T) {
 	}
 	count := autoscale.Sample{Signals: autoscale.SignalBacklog, Backlog: 3}
 	aged := autoscale.Sample{Signals: autoscale.SignalBacklog | autoscale.SignalQueueTime, Backlog: 3, QueueTime: 1500 * ms}
+	working := autoscale.Sample{Signals: aged.Signals | autoscale.SignalBusy, Backlog: 1, QueueTime: 1500 * ms, Busy: 3}
+	ending := autoscale.Sample{Signals: autoscale.SignalBacklog | autoscale.SignalBusy, Busy: 3}
 	for name, tt := range map[string]struct {
 		table  table
 		want   autoscale.Sample
@@ -92,33 +95,36 @@ func TestSQLBacklog(t *testing.T) {
 		err    string // "": a sample
 		is     error
 	}{
-		"a count":              {table: row(int64(3)), want: count},
-		"a count as text":      {table: row([]byte("3")), want: count},
-		"a count and an age":   {table: row(int64(3), 1.5), want: aged},
-		"an age as text":       {table: row(int64(3), "1.500000"), want: aged},
-		"no age":               {table: row(int64(3), nil), want: count},
-		"no job":               {table: row(int64(0), nil), want: autoscale.Sample{Signals: autoscale.SignalBacklog}},
-		"an age of 0":          {table: row(int64(0), 0.0), want: autoscale.Sample{Signals: autoscale.SignalBacklog | autoscale.SignalQueueTime}},
-		"a negative age":       {table: row(int64(3), -0.25), want: count, detail: "the oldest job's age of -0.25 s was left out"},
-		"an endless age":       {table: row(int64(3), math.Inf(1)), want: count, detail: "+Inf s was left out"},
-		"NULL":                 {table: row(nil, 1.5), err: "the number of jobs is NULL"},
-		"a negative count":     {table: row(int64(-1)), err: "the number of jobs is -1: it must be 0 or more"},
-		"no number":            {table: row(math.NaN()), err: "the number of jobs is NaN"},
-		"an endless count":     {table: row(math.Inf(1)), err: "the number of jobs is +Inf"},
-		"words":                {table: row("many"), err: "read the row of SQLBacklog.Query, of numbers"},
-		"no row":               {table: table{columns: 1}, err: "returns no row"},
-		"two rows":             {table: table{columns: 1, rows: [][]driver.Value{{int64(1)}, {int64(2)}}}, err: "more than one row"},
-		"no column":            {table: row(), err: "returns 0 columns"},
-		"three columns":        {table: row(int64(1), 1.5, 2.5), err: "returns 3 columns"},
-		"a query that fails":   {table: table{query: broken}, err: "run SQLBacklog.Query", is: broken},
-		"nobody there":         {table: table{connect: broken}, err: "run SQLBacklog.Query", is: broken},
-		"broken before a row":  {table: table{columns: 1, next: broken}, err: "read the row of SQLBacklog.Query: ", is: broken},
-		"broken after the row": {table: table{columns: 1, rows: [][]driver.Value{{int64(1)}}, next: broken}, err: "read the row of SQLBacklog.Query: ", is: broken},
+		"a count":               {table: row(int64(3)), want: count},
+		"a count as text":       {table: row([]byte("3")), want: count},
+		"a count and an age":    {table: row(int64(3), 1.5), want: aged},
+		"an age as text":        {table: row(int64(3), "1.500000"), want: aged},
+		"no age":                {table: row(int64(3), nil), want: count},
+		"no job":                {table: row(int64(0), nil), want: autoscale.Sample{Signals: autoscale.SignalBacklog}},
+		"an age of 0":           {table: row(int64(0), 0.0), want: autoscale.Sample{Signals: autoscale.SignalBacklog | autoscale.SignalQueueTime}},
+		"a negative age":        {table: row(int64(3), -0.25), want: count, detail: "the oldest job's age of -0.25 s was left out"},
+		"an endless age":        {table: row(int64(3), math.Inf(1)), want: count, detail: "+Inf s was left out"},
+		"NULL":                  {table: row(nil, 1.5), err: "the number of jobs is NULL"},
+		"a negative count":      {table: row(int64(-1)), err: "the number of jobs is -1: it must be 0 or more"},
+		"no number":             {table: row(math.NaN()), err: "the number of jobs is NaN"},
+		"an endless count":      {table: row(math.Inf(1)), err: "the number of jobs is +Inf"},
+		"words":                 {table: row("many"), err: "read the row of probe.SQLBacklog.Query, of numbers"},
+		"no row":                {table: table{columns: 1}, err: "returns no row"},
+		"two rows":              {table: table{columns: 1, rows: [][]driver.Value{{int64(1)}, {int64(2)}}}, err: "more than one row"},
+		"no column":             {table: row(), err: "returns 0 columns"},
+		"jobs under way":        {table: row(int64(1), 1.5, int64(3)), want: working},
+		"under way, none waits": {table: row(int64(0), nil, int64(3)), want: ending},
+		"under way below 0":     {table: row(int64(0), nil, int64(-3)), err: "jobs under way is -3"},
+		"four columns":          {table: row(int64(1), 1.5, 2.5, 1.), err: "returns 4 columns"},
+		"a query that fails":    {table: table{query: broken}, err: "run probe.SQLBacklog.Query", is: broken},
+		"nobody there":          {table: table{connect: broken}, err: "run probe.SQLBacklog.Query", is: broken},
+		"broken before a row":   {table: table{columns: 1, next: broken}, err: "read the row of probe.SQLBacklog.Query: ", is: broken},
+		"broken after the row":  {table: table{columns: 1, rows: [][]driver.Value{{int64(1)}}, next: broken}, err: "read the row of probe.SQLBacklog.Query: ", is: broken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := sql.OpenDB(&tt.table)
 			defer db.Close()
-			p := autoscale.SQLBacklog{DB: db, Query: "SELECT", Args: []any{"mail", 7}}
+			p := &probe.SQLBacklog{DB: db, Query: "SELECT", Args: []any{"mail", 7}}
 			before := time.Now()
 			s, err := p.Probe(t.Context())
 			if open := db.Stats(); open.InUse != 0 {
@@ -150,7 +156,7 @@ func TestSQLBacklogEndsWithItsContext(t *testing.T) {
 		defer db.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		p := autoscale.SQLBacklog{DB: db, Query: "SELECT pg_sleep(60)"}
+		p := &probe.SQLBacklog{DB: db, Query: "SELECT pg_sleep(60)"}
 		begin := time.Now()
 		if _, err := p.Probe(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second {
 			t.Errorf("%v after %v, want the deadline exceeded", err, time.Since(begin))
@@ -164,7 +170,7 @@ func TestSQLBacklogWaitsForAConnection(t *testing.T) {
 		db := sql.OpenDB(&table{columns: 1, rows: [][]driver.Value{{int64(3)}}})
 		defer db.Close()
 		db.SetMaxOpenConns(1)
-		p := autoscale.SQLBacklog{DB: db, Query: "SELECT"}
+		p := &probe.SQLBacklog{DB: db, Query: "SELECT"}
 		conn, err := db.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -184,18 +190,18 @@ func TestSQLBacklogWaitsForAConnection(t *testing.T) {
 }
 
 func TestSQLBacklogValidate(t *testing.T) {
-	err := autoscale.SQLBacklog{}.Validate()
-	for _, want := range []string{"SQLBacklog.DB is nil", "SQLBacklog.Query is empty"} {
+	err := (&probe.SQLBacklog{}).Validate()
+	for _, want := range []string{"probe.SQLBacklog.DB is nil", "probe.SQLBacklog.Query is empty"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}
 	}
-	if _, probe := (autoscale.SQLBacklog{}).Probe(t.Context()); probe == nil || !strings.Contains(probe.Error(), err.Error()) {
-		t.Errorf("Probe returned %v", probe)
+	if _, probed := (&probe.SQLBacklog{}).Probe(t.Context()); probed == nil || !strings.Contains(probed.Error(), err.Error()) {
+		t.Errorf("Probe returned %v", probed)
 	}
 	db := sql.OpenDB(&table{asked: "secret"})
 	defer db.Close()
-	p := autoscale.SQLBacklog{DB: db, Query: "SELECT 'secret'", Args: []any{"secret"}}
+	p := &probe.SQLBacklog{DB: db, Query: "SELECT 'secret'", Args: []any{"secret"}}
 	if err := p.Validate(); err != nil {
 		t.Error(err)
 	}

@@ -1,4 +1,4 @@
-package autoscale
+package probe
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// A jsonPath says where in a document a number is, as [JSONProber] describes.
+// A jsonPath says where in a document a number is, as [JSON] describes.
 type jsonPath []jsonStep
 
 // A jsonStep goes into an object or an array.

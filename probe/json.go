@@ -1,20 +1,21 @@
-package autoscale
+package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"math/bits"
 	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
-// JSONProber measures what another program knows: it GETs a URL that answers
+// JSON measures what another program knows: it GETs a URL that answers
 // with JSON, and takes one number from it. That may be a monitoring system such
 // as Prometheus, a queue's management page, or a page of the service's own. It is
 // safe for concurrent use once its fields are set.
@@ -26,14 +27,14 @@ import (
 // Nothing was measured, and Probe returns an error that says what was there
 // instead, when nothing is found at Path (an empty result, a missing key, null),
 // when what is there is no number, not finite or, for any signal but
-// [SignalValue], negative, and when the status is not 2xx (redirects are not followed),
+// [autoscale.SignalValue], negative, and when the status is not 2xx (redirects are not followed),
 // the answer is no JSON or larger than 1 MiB, or does not come whole in time. A
-// JSONProber reports no [Failure]: that a monitoring system is down does not say
+// JSON reports no [autoscale.Failure]: that a monitoring system is down does not say
 // that the service is.
 //
 // Connections are kept open between probes. A request has the header
-// [HeaderTimeout], as that of an [HTTPProber] has.
-type JSONProber struct {
+// [wire.HeaderTimeout], as that of an [HTTP] has.
+type JSON struct {
 	// URL is what is requested: absolute, or a path that is resolved against
 	// Base. Its query may be a secret, and is never in an error.
 	URL string
@@ -48,17 +49,17 @@ type JSONProber struct {
 	Path string
 
 	// Signal is the one signal that the number is. It must be that of the whole
-	// service, in the unit of the field of [Sample]; for [SignalLatency],
-	// [SignalQueueTime] and [SignalServiceTime] in seconds. 0: SignalValue, which
-	// no rule of this package reads, but a [Decider] of the host's own can.
-	Signal Signals
+	// service, in the unit of the field of [autoscale.Sample]; for [autoscale.SignalLatency],
+	// [autoscale.SignalQueueTime] and [autoscale.SignalServiceTime] in seconds. 0: autoscale.SignalValue, which
+	// no rule of this package reads, but a [autoscale.Decider] of the host's own can.
+	Signal autoscale.Signals
 
 	// Base returns the URL against which a relative URL is resolved. It is
 	// called by the first probe, and again after one that measured nothing.
 	// Required where URL is relative.
 	Base func(ctx context.Context) (string, error)
 
-	// Timeout is how long the answer may take. 0: DefaultProbeTimeout.
+	// Timeout is how long the answer may take. 0: DefaultTimeout.
 	Timeout time.Duration
 
 	// Header is sent with each request, for example an Authorization. It is
@@ -72,49 +73,49 @@ type JSONProber struct {
 	line line
 }
 
-func (p *JSONProber) asks() *request {
+func (p *JSON) asks() *request {
 	return &request{
-		prober: "JSONProber", of: "the page that answers with the number", example: "https://prometheus.example.com/api/v1/query?query=up",
+		prober: "probe.JSON", of: "the page that answers with the number", example: "https://prometheus.example.com/api/v1/query?query=up",
 		url: p.URL, base: p.Base, timeout: p.Timeout, header: p.Header,
 	}
 }
 
 // Validate reports what is wrong with the settings. It does no I/O.
-func (p *JSONProber) Validate() error {
+func (p *JSON) Validate() error {
 	errs := []error{p.asks().validate()}
 	if _, err := parsePath(p.Path); err != nil {
-		errs = append(errs, fmt.Errorf("JSONProber.Path is %q: %w", p.Path, err))
+		errs = append(errs, fmt.Errorf("probe.JSON.Path is %q: %w", p.Path, err))
 	}
-	if p.Signal != 0 && (bits.OnesCount16(uint16(p.Signal)) != 1 || p.Signal >= 1<<len(signalNames)) {
-		errs = append(errs, fmt.Errorf("JSONProber.Signal is %v (%d): name the one signal that the number is, or 0 for %v", p.Signal, p.Signal, SignalValue))
+	if p.Signal != 0 && (bits.OnesCount16(uint16(p.Signal)) != 1 || p.Signal > autoscale.SignalValue) {
+		errs = append(errs, fmt.Errorf("probe.JSON.Signal is %v (%d): name the one signal that the number is, or 0 for %v", p.Signal, p.Signal, autoscale.SignalValue))
 	}
 	return errors.Join(errs...)
 }
 
 // Probe requests the URL once.
-func (p *JSONProber) Probe(ctx context.Context) (Sample, error) {
+func (p *JSON) Probe(ctx context.Context) (autoscale.Sample, error) {
 	if err := p.Validate(); err != nil {
-		return Sample{}, fmt.Errorf("autoscale: probe: %w", err)
+		return autoscale.Sample{}, fmt.Errorf("autoscale: probe: %w", err)
 	}
 	asks := p.asks()
 	target, err := p.line.target(ctx, asks)
 	if err != nil {
-		return Sample{}, err
+		return autoscale.Sample{}, err
 	}
 	s, err := p.measure(ctx, asks, target)
 	if err != nil {
 		p.line.base.Store(nil) // it may have moved: ask again
-		return Sample{}, fmt.Errorf("autoscale: probe %s: nothing was measured: %w", bare(target), err)
+		return autoscale.Sample{}, fmt.Errorf("autoscale: probe %s: nothing was measured: %w", bare(target), err)
 	}
 	return s, nil
 }
 
-func (p *JSONProber) measure(parent context.Context, asks *request, target *url.URL) (Sample, error) {
+func (p *JSON) measure(parent context.Context, asks *request, target *url.URL) (autoscale.Sample, error) {
 	ctx, cancel := context.WithTimeout(parent, asks.within())
 	defer cancel()
 	req, err := asks.to(ctx, target)
 	if err != nil {
-		return Sample{}, err
+		return autoscale.Sample{}, err
 	}
 	start := time.Now()
 	answer, err := p.fetch(req)
@@ -122,26 +123,26 @@ func (p *JSONProber) measure(parent context.Context, asks *request, target *url.
 	switch {
 	case err == nil:
 	case parent.Err() != nil && !errors.Is(parent.Err(), context.DeadlineExceeded):
-		return Sample{}, context.Cause(parent) // somebody stopped it
+		return autoscale.Sample{}, context.Cause(parent) // somebody stopped it
 	case ctx.Err() != nil || isTimeout(err):
-		return Sample{}, fmt.Errorf("no whole answer within %s: make what is asked for cheaper, or raise JSONProber.Timeout", names.Duration(end.Sub(start)))
+		return autoscale.Sample{}, fmt.Errorf("no whole answer within %s: make what is asked for cheaper, or raise probe.JSON.Timeout", names.Duration(end.Sub(start)))
 	default:
-		return Sample{}, err
+		return autoscale.Sample{}, err
 	}
 	path, _ := parsePath(p.Path)
 	v, err := path.number(answer)
 	if err != nil {
-		return Sample{}, err
+		return autoscale.Sample{}, err
 	}
-	s := Sample{Time: end}
-	if err := s.set(p.Signal, v); err != nil {
-		return Sample{}, fmt.Errorf("%s is %w", path, err)
+	s := autoscale.Sample{Time: end}
+	if err := s.Set(cmp.Or(p.Signal, autoscale.SignalValue), v); err != nil {
+		return autoscale.Sample{}, fmt.Errorf("%s is %w", path, err)
 	}
 	return s, nil
 }
 
 // fetch returns the whole answer.
-func (p *JSONProber) fetch(req *http.Request) ([]byte, error) {
+func (p *JSON) fetch(req *http.Request) ([]byte, error) {
 	res, err := p.line.http(p.Client, false).Do(req)
 	if err != nil {
 		return nil, withoutURL(err)
@@ -152,7 +153,7 @@ func (p *JSONProber) fetch(req *http.Request) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("read the answer: %w", err)
 	case res.StatusCode >= 400:
-		return nil, fmt.Errorf("status %d: check JSONProber.URL, what its query asks for, and JSONProber.Header", res.StatusCode)
+		return nil, fmt.Errorf("status %d: check probe.JSON.URL, what its query asks for, and probe.JSON.Header", res.StatusCode)
 	case res.StatusCode >= 300:
 		return nil, redirected(res)
 	case len(answer) > maxProbeBody:
@@ -161,58 +162,10 @@ func (p *JSONProber) fetch(req *http.Request) ([]byte, error) {
 	return answer, nil
 }
 
-// set sets the one signal to v, which is in seconds for a time.
-func (s *Sample) set(signal Signals, v float64) error {
-	if signal == 0 {
-		signal = SignalValue
-	}
-	if v < 0 && signal != SignalValue {
-		return fmt.Errorf("%v, and no %v is negative", v, signal)
-	}
-	d, ok := inSeconds(v)
-	if !ok && signal&times != 0 {
-		return fmt.Errorf("%v, and no %v is that long: it must be in seconds", v, signal)
-	}
-	switch signal {
-	case SignalLatency:
-		s.Latency = d
-	case SignalQueueTime:
-		s.QueueTime = d
-	case SignalServiceTime:
-		s.ServiceTime = d
-	case SignalThroughput:
-		s.Throughput = v
-	case SignalArrivals:
-		s.Arrivals = v
-	case SignalBusy:
-		s.Busy = v
-	case SignalUtilization:
-		s.Utilization = v
-	case SignalBacklog:
-		s.Backlog = v
-	case SignalValue:
-		s.Value = v
-	}
-	s.Signals = signal
-	return nil
-}
-
-// times are the signals that are durations.
-const times = SignalLatency | SignalQueueTime | SignalServiceTime
-
-// inSeconds returns v seconds, unless that is not a time that a Duration holds.
-func inSeconds(v float64) (d time.Duration, ok bool) {
-	v *= float64(time.Second)
-	if !(v > math.MinInt64 && v < math.MaxInt64) {
-		return 0, false
-	}
-	return time.Duration(v), true
-}
-
 // CloseIdleConnections closes the connections that are kept open between
-// probes. [Autoscaler.Run] calls it when it ends. It leaves alone those of a
+// probes. [autoscale.Autoscaler.Run] calls it when it ends. It leaves alone those of a
 // Client that was supplied.
-func (p *JSONProber) CloseIdleConnections() {
+func (p *JSON) CloseIdleConnections() {
 	if p.Client == nil {
 		p.line.http(nil, false).CloseIdleConnections()
 	}
@@ -220,4 +173,4 @@ func (p *JSONProber) CloseIdleConnections() {
 
 // Format writes the prober without what may be secret: the URL's user,
 // password and query, and the headers.
-func (p *JSONProber) Format(f fmt.State, _ rune) { p.asks().format(f) }
+func (p *JSON) Format(f fmt.State, _ rune) { p.asks().format(f) }

@@ -1,4 +1,4 @@
-package autoscale
+package probe
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/autoscalebot/autoscale"
 )
 
 // tracer notes the moments of one request. net/http calls the hooks on several
@@ -86,7 +88,7 @@ func (t *tracer) waited() (wait time.Duration, ok bool, roundTrip *time.Duration
 }
 
 // split adds to s where the time went.
-func (p *HTTPProber) split(s Sample, header http.Header, t *tracer) (Sample, error) {
+func (p *HTTP) split(s autoscale.Sample, header http.Header, t *tracer) (autoscale.Sample, error) {
 	wait, known, roundTrip := t.waited()
 	if roundTrip != nil {
 		p.roundTrip.Store(roundTrip)
@@ -103,16 +105,16 @@ func (p *HTTPProber) split(s Sample, header http.Header, t *tracer) (Sample, err
 		queue = max(wait-*roundTrip-handler, 0)
 	}
 	if told && p.Split {
-		s.Signals |= SignalServiceTime
+		s.Signals |= autoscale.SignalServiceTime
 		s.ServiceTime = handler
 	}
 	if told && known && p.Split {
-		s.Signals |= SignalQueueTime
+		s.Signals |= autoscale.SignalQueueTime
 		s.QueueTime = queue
 	}
-	if p.ServerLatency && s.Failure == NoFailure {
+	if p.ServerLatency && s.Failure == autoscale.NoFailure {
 		if !known {
-			return Sample{}, errors.New("HTTPProber.ServerLatency needs the round trip, which is not known: give a Client whose transport dials with a net.Dialer and makes its own connections, or none")
+			return autoscale.Sample{}, errors.New("probe.HTTP.ServerLatency needs the round trip, which is not known: give a Client whose transport dials with a net.Dialer and makes its own connections, or none")
 		}
 		s.Latency = queue + handler
 	}
