@@ -103,6 +103,7 @@ type Autoscaler struct {
 	resigner Resigner // nil: none
 	nameErr  error    // what SetDefaultName of the Elector and the Store returned
 	mail     mailbox
+	chosen   bool // Config.Decider was nil
 
 	busy      sync.Mutex // held while a Run or a Tick is under way, which owns what follows
 	checked   bool       // fault is known
@@ -119,7 +120,7 @@ type Autoscaler struct {
 // New returns an Autoscaler. It does no I/O, starts nothing and never fails: Run, Tick
 // and [Config.Validate] report what is wrong with cfg.
 func New(cfg Config) *Autoscaler {
-	a := &Autoscaler{cfg: cfg.withDefaults()}
+	a := &Autoscaler{cfg: cfg.withDefaults(), chosen: cfg.Decider == nil}
 	a.store = a.cfg.Store
 	// Validate reports an Unwrap that panics.
 	_ = guard.Do(func() error {

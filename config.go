@@ -38,8 +38,11 @@ type Config struct {
 	// Prober measures the service, once a tick. Required.
 	Prober Prober
 
-	// Decider says how many processes are needed. Defaults to Consecutive{},
-	// autoscalebot's rule.
+	// Decider says how many processes are needed. Nil: the rule that the Prober names,
+	// if it is a RuleChooser, as those of packages probe and traffic are: target
+	// tracking for requests, rule.Backlog for jobs, rule.MOfN for a heartbeat. If it
+	// names none, Consecutive{}, which is autoscalebot's rule. The log and Status say
+	// which rule it is.
 	Decider Decider
 
 	// Scaler reads and sets the size. Required.
@@ -108,7 +111,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Name = cmp.Or(c.Name, DefaultName)
 	if c.Decider == nil {
-		c.Decider = Consecutive{}
+		c.Decider = ruleFor(c.Prober)
 	}
 	if !c.Min.set {
 		c.Min = Fixed(DefaultMin)

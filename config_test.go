@@ -36,7 +36,7 @@ func TestValidateReportsAllFaults(t *testing.T) {
 		t.Fatalf("error %v does not wrap ErrConfig", err)
 	}
 	for _, want := range []string{
-		"Prober: HTTPProber.URL ftp://host/x", "HTTPProber.Timeout is -1ns",
+		"Prober: probe.HTTP.URL ftp://host/x", "probe.HTTP.Timeout is -1ns",
 		"Highest: decider 1: Consecutive.Low is 1s and High is 1ms", "Highest: decider 2: Average.N is -1",
 		"Average.Increment is -2", "Highest: decider 3 is nil", "Scaler is a nil *autoscale_test.platform",
 		`Min: "25:00" is no time of day`, `the entry for "9:00" is -4`, "Max: -1 processes", "Interval is -1s", "Timeout is -1s",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/autoscalebot/autoscale/internal/guard"
 	"github.com/autoscalebot/autoscale/internal/measure"
 	"github.com/autoscalebot/autoscale/internal/part"
 )
@@ -240,6 +241,22 @@ func (h highest) Each(o Observation, yield func(name string, d Decision)) {
 	for _, d := range h {
 		yield(ruleName(d), d.Decide(o))
 	}
+}
+
+// ruleFor returns the rule that a prober names, or autoscalebot's.
+func ruleFor(p Prober) Decider {
+	var rule Decider
+	// Validate reports a Prober that panics.
+	_ = guard.Do(func() error {
+		if c, ok := part.As[RuleChooser](p); ok {
+			rule = c.Rule()
+		}
+		return nil
+	})
+	if rule == nil {
+		return Consecutive{}
+	}
+	return rule
 }
 
 // ruleName returns what a decider calls itself, or the name of its type.

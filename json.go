@@ -64,6 +64,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		Text        string             `json:"text"`
 		Running     bool               `json:"running"`
 		DryRun      bool               `json:"dry_run,omitempty"`
+		Rule        string             `json:"rule,omitempty"`
 		Leading     bool               `json:"leading"`
 		Holder      string             `json:"holder,omitempty"`
 		Term        int64              `json:"term,omitempty"`
@@ -90,7 +91,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		Events      []Event            `json:"events"`
 		Counters    Counters           `json:"counters"`
 	}{
-		Name: s.Name, Text: s.String(), Running: s.Running, DryRun: s.DryRun,
+		Name: s.Name, Text: s.String(), Running: s.Running, DryRun: s.DryRun, Rule: s.Rule,
 		Leading: s.Leading, Holder: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Command: s.Command,
 		Ticked: s.Ticked.UTC(), Pending: s.Capacity.Pending, Changed: s.Changed.UTC(), Min: s.Min, Max: s.Max,
 		Boot: s.Last.Boot.Seconds(), Rules: s.Last.Rules, Adjustments: s.Last.Adjustments,

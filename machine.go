@@ -21,7 +21,8 @@ import (
 // One goroutine at a time drives it, under the lock of its Autoscaler, which is never
 // held during I/O.
 type machine struct {
-	cfg *Config // with its defaults
+	cfg  *Config // with its defaults
+	rule string  // the Decider's name
 	state
 	events []Event // of the tick
 	tick   tick

@@ -10,6 +10,7 @@ import (
 
 	"github.com/autoscalebot/autoscale/internal/guard"
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // A Prober measures how loaded the service is.
@@ -209,6 +210,34 @@ func (m merged) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Rule returns the rule that a prober names, or [Highest] of them.
+func (m merged) Rule() Decider {
+	var rules []Decider
+	for _, p := range m {
+		if c, ok := part.As[RuleChooser](p); ok {
+			if rule := c.Rule(); rule != nil {
+				rules = append(rules, rule)
+			}
+		}
+	}
+	switch len(rules) {
+	case 0:
+		return nil
+	case 1:
+		return rules[0]
+	}
+	return Highest(rules...)
+}
+
+// CloseIdleConnections closes those of each prober that is an [IdleCloser].
+func (m merged) CloseIdleConnections() {
+	for _, p := range m {
+		if c, ok := part.As[IdleCloser](p); ok {
+			c.CloseIdleConnections()
+		}
+	}
+}
+
 func (m merged) Probe(ctx context.Context) (Sample, error) {
 	samples := make([]Sample, len(m))
 	faults := make([]error, len(m))
@@ -317,4 +346,14 @@ func (s *Sample) AddDetail(detail string) {
 	default:
 		s.Detail += "; " + detail
 	}
+}
+
+// A RuleChooser is a [Prober] that knows which rule suits what it measures. A [Config]
+// without a Decider uses that rule. It is found through a wrapper too: one that embeds the
+// Prober, or that has a method
+//
+//	Unwrap() autoscale.Prober
+type RuleChooser interface {
+	// Rule returns the rule, or nil if none suits.
+	Rule() Decider
 }

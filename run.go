@@ -167,16 +167,18 @@ func (a *Autoscaler) check() error {
 		// The host's own methods are asked once. A panic there is a fault of the Config.
 		var window time.Duration
 		var number int
+		var rule string
 		err := guard.Do(func() error {
 			window, number = reach(a.cfg.Decider)
+			rule = ruleName(a.cfg.Decider)
 			a.composite, _ = part.As[Composite](a.cfg.Decider)
 			return nil
 		})
 		a.mu.Lock()
-		a.machine.samples.window, a.machine.samples.number = window, number
+		a.machine.samples.window, a.machine.samples.number, a.machine.rule = window, number, rule
 		a.mu.Unlock()
 		if err != nil {
-			a.fault = fmt.Errorf("%w: Decider: its Window, Samples or Unwrap: %w", ErrConfig, err)
+			a.fault = fmt.Errorf("%w: Decider: its Window, Samples, Name or Unwrap: %w", ErrConfig, err)
 		}
 	}
 	if a.fault != nil {
@@ -194,9 +196,12 @@ func (a *Autoscaler) check() error {
 // leader would know nothing.
 func (a *Autoscaler) logStart(ctx context.Context) {
 	a.log(ctx, slog.LevelInfo, "autoscale: "+a.cfg.Name+": started", slog.String("name", a.cfg.Name),
-		slog.String("rule", ruleName(a.cfg.Decider)),
+		slog.String("rule", a.machine.rule),
 		slog.String("min", a.cfg.Min.String()), slog.String("max", a.cfg.Max.String()),
 		slog.Duration("interval", a.cfg.Interval), slog.Bool("dry_run", a.cfg.DryRun))
+	if a.chosen {
+		a.log(ctx, slog.LevelInfo, fmt.Sprintf("autoscale: %s: Config.Decider is nil: the rule is %s, which suits what the Prober measures, or is autoscalebot's if the Prober names none", a.cfg.Name, a.machine.rule))
+	}
 	if a.cfg.Elector == nil && oneOfMany(os.Getenv("DYNO"), a.cfg.Name) {
 		a.log(ctx, slog.LevelWarn, fmt.Sprintf("autoscale: %[1]s: this runs on the dyno %[2]s, which is itself of the process type that is scaled, and Config.Elector is nil: "+
 			"with several %[1]s dynos every one of them will act. Set Config.Elector, or run the autoscaler in a process type of its own with one dyno", a.cfg.Name, os.Getenv("DYNO")))

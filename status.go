@@ -12,12 +12,13 @@ const maxStatusSamples = 60
 // up to 60 samples and 32 events.
 //
 // In a process that does not lead, it is what the leader last saved, with its Age, if
-// there is a [Store]. Name, Running, DryRun, Leading and Counters are this process's own.
+// there is a [Store]. Name, Running, DryRun, Rule, Leading and Counters are this process's own.
 // Without a Store it is what this process knew when it last led.
 type Status struct {
 	Name    string
 	Running bool // Run is under way
 	DryRun  bool
+	Rule    string // the Decider's name. Empty before the first tick
 
 	Leading bool // this process acted in the last tick
 	Term    Term // in which it leads, or in which another process does. Zero without an Elector
@@ -88,7 +89,7 @@ func (m *machine) status(now time.Time, record Record) Status {
 	}
 	samples := s.samples.samples
 	return Status{
-		Name: m.cfg.Name, DryRun: m.cfg.DryRun, Leading: m.leading, Term: term, Age: age,
+		Name: m.cfg.Name, DryRun: m.cfg.DryRun, Rule: m.rule, Leading: m.leading, Term: term, Age: age,
 		Ticked: s.Ticked, Known: s.Known, Capacity: s.Capacity, Changed: s.Changed, Min: s.Min, Max: s.Max,
 		Samples:       slices.Clone(samples[max(0, len(samples)-maxStatusSamples):]),
 		Last:          s.outcome.clone(Explanation{}),

@@ -192,7 +192,7 @@ func (c *Client) WebURL(app string) func(ctx context.Context) (string, error) {
 			}
 			u, err := url.Parse(info.WebURL)
 			if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-				return errors.New("the answer has no web_url: give HTTPProber.URL as an absolute URL instead")
+				return errors.New("the answer has no web_url: give probe.HTTP.URL as an absolute URL instead")
 			}
 			return nil
 		})

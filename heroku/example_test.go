@@ -9,6 +9,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/probe"
 )
 
 // A whole program: three slow answers in a row, and the app gets another dyno.

@@ -19,6 +19,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/internal/wire"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 // DefaultTimeout is how long [HTTP] waits unless told otherwise. It
@@ -130,6 +131,9 @@ func (p *HTTP) asks() *request {
 		url: p.URL, base: p.Base, timeout: p.Timeout, header: p.Header,
 	}
 }
+
+// Rule returns [rule.MOfN], which a Config without a Decider uses.
+func (p *HTTP) Rule() autoscale.Decider { return rule.MOfN{} }
 
 // Validate reports what is wrong with the settings. It does no I/O.
 func (p *HTTP) Validate() error {

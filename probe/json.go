@@ -13,6 +13,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 // JSON measures what another program knows: it GETs a URL that answers
@@ -78,6 +79,21 @@ func (p *JSON) asks() *request {
 		prober: "probe.JSON", of: "the page that answers with the number", example: "https://prometheus.example.com/api/v1/query?query=up",
 		url: p.URL, base: p.Base, timeout: p.Timeout, header: p.Header,
 	}
+}
+
+// Rule returns the rule for the Signal, which a Config without a Decider uses:
+// [rule.Backlog] for a backlog, [rule.TargetTracking] for a utilization, [rule.MOfN] for a
+// latency, and none for another.
+func (p *JSON) Rule() autoscale.Decider {
+	switch p.Signal {
+	case autoscale.SignalBacklog:
+		return rule.Backlog{}
+	case autoscale.SignalUtilization:
+		return rule.TargetTracking{}
+	case autoscale.SignalLatency:
+		return rule.MOfN{}
+	}
+	return nil
 }
 
 // Validate reports what is wrong with the settings. It does no I/O.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 // SQLBacklog measures the backlog of a queue that is in a database. rule.Backlog is the
@@ -60,6 +61,9 @@ type SQLBacklog struct {
 	Query string  // required; it should only read, and find by an index what it counts
 	Args  []any   // of the query's placeholders
 }
+
+// Rule returns [rule.Backlog], which a Config without a Decider uses.
+func (b *SQLBacklog) Rule() autoscale.Decider { return rule.Backlog{} }
 
 // Validate reports what is wrong with the settings. It does no I/O.
 func (b *SQLBacklog) Validate() error {

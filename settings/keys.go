@@ -91,13 +91,13 @@ var keys = []key{
 	{
 		heading: "The heartbeat that is measured",
 		name:    "HEARTBEAT_URL", initial: "/autoscalebot/heartbeat/", secret: true,
-		field: "HTTPProber.URL",
+		field: "probe.HTTP.URL",
 		doc:   "What is requested: a path of the app, whose own URL is asked of Heroku, or a whole URL.",
 		read:  heartbeat,
 	},
 	{
 		name: "HEARTBEAT_TOKEN", secret: true,
-		field: "HTTPProber.Header",
+		field: "probe.HTTP.Header",
 		doc:   "The bearer token that the heartbeat asks for, if it does.",
 		read:  token(func(v *values) *string { return &v.heartbeatToken }),
 	},
@@ -110,7 +110,7 @@ var keys = []key{
 	{
 		heading: "When processes are added and removed",
 		name:    "MAX_RESPONSE_TIME_IN_MS", initial: "1000",
-		field: "Consecutive.High, HTTPProber.Timeout",
+		field: "Consecutive.High, probe.HTTP.Timeout",
 		doc:   "A slower response is too high, whether it comes or not; one is waited for twice as long.",
 		read:  span(time.Millisecond, "milliseconds", time.Millisecond, func(v *values) *time.Duration { return &v.high }),
 	},

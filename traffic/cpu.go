@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 // An interval shorter than the least says more about what happens to run at the
@@ -52,6 +53,9 @@ type CPU struct {
 	at   time.Time // of the last Probe; zero: there was none
 	used time.Duration
 }
+
+// Rule returns [rule.TargetTracking], which a Config without a Decider uses.
+func (c *CPU) Rule() autoscale.Decider { return rule.TargetTracking{} }
 
 // Validate reports a number of Cores that makes no sense, and a system on which
 // nothing can be measured.

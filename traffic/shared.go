@@ -68,6 +68,14 @@ type Shared struct {
 	running atomic.Bool
 }
 
+// Rule returns the rule of Traffic.
+func (s *Shared) Rule() autoscale.Decider {
+	if s.Traffic == nil {
+		return nil
+	}
+	return s.Traffic.Rule()
+}
+
 // Validate reports everything that is wrong with the fields, the options of Traffic and
 // the MetricsBoard.
 func (s *Shared) Validate() error {

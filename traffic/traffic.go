@@ -89,15 +89,18 @@
 package traffic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"sync/atomic"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/count"
+	"github.com/autoscalebot/autoscale/rule"
 )
 
 // What Options are unless they say otherwise.
@@ -124,6 +127,13 @@ type Options struct {
 	// at most 1 min: what takes longer is taken for a stream, one of which
 	// would weigh as much as thousands of requests. 0: DefaultLongest.
 	Longest time.Duration
+
+	// Concurrency is how many requests a process works on at once: its workers or
+	// threads, or what its processors or its pool of connections allow. It does not change
+	// what is measured: a Config without a Decider uses rule.TargetTracking with it. 0:
+	// GOMAXPROCS, which is right if the work is done by the processor, and orders too many
+	// processes if requests mostly wait for others.
+	Concurrency float64
 
 	// Skip reports which requests are not to be counted, such as those for static
 	// files or a health check. It is called before the handler, for each
@@ -156,6 +166,9 @@ func (o Options) Validate() error {
 	}
 	if o.Longest < time.Millisecond || o.Longest > count.MaxLongest {
 		errs = append(errs, fmt.Errorf("traffic: Longest is %v: it must be from 1ms to %v, or 0 for %v", o.Longest, count.MaxLongest, DefaultLongest))
+	}
+	if !(o.Concurrency >= 0 && o.Concurrency < 1e9) {
+		errs = append(errs, fmt.Errorf("traffic: Concurrency is %v: it must be above 0, the requests that a process works on at once, or 0 for GOMAXPROCS", o.Concurrency))
 	}
 	return errors.Join(errs...)
 }
@@ -192,6 +205,12 @@ func New(opts *Options) *Traffic {
 
 // Options returns the options, with the defaults filled in.
 func (t *Traffic) Options() Options { return t.opts }
+
+// Rule returns [rule.TargetTracking] with [Options.Concurrency], which a Config without a
+// Decider uses.
+func (t *Traffic) Rule() autoscale.Decider {
+	return rule.TargetTracking{Concurrency: cmp.Or(t.opts.Concurrency, float64(runtime.GOMAXPROCS(0)))}
+}
 
 // Validate returns the faults of the options.
 func (t *Traffic) Validate() error { return t.fault }

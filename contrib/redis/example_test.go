@@ -11,6 +11,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/contrib/redis"
 	"github.com/autoscalebot/autoscale/leader"
+	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/traffic"
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
 	"github.com/autoscalebot/autoscale/notify"
+	"github.com/autoscalebot/autoscale/probe"
 )
 
 // frameTime is how often the view is told.

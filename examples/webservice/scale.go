@@ -8,6 +8,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/leader"
+	"github.com/autoscalebot/autoscale/probe"
 )
 
 // configure makes the autoscaler's configuration from the environment. The error

@@ -16,8 +16,8 @@ import (
 	"github.com/autoscalebot/autoscale/probe"
 )
 
-// TestJSONProberReadsPrometheus has a real Prometheus scrape a service.
-func TestJSONProberReadsPrometheus(t *testing.T) {
+// TestJSONReadsPrometheus has a real Prometheus scrape a service.
+func TestJSONReadsPrometheus(t *testing.T) {
 	var waiting atomic.Int64
 	waiting.Store(37)
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
