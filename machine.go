@@ -26,6 +26,7 @@ type machine struct {
 	state
 	events []Event // of the tick
 	tick   tick
+	buffer [limit.MaxSymptoms]limit.Symptom
 }
 
 // failingAfter is how many failures in a row make a condition: one lost packet is not
@@ -213,7 +214,6 @@ func (m *machine) plan(d Decision, rules []Recommendation, err error) plan {
 		}
 	}
 	until, yielding := m.Others.Yielding(t.at)
-	var buffer [limit.MaxSymptoms]limit.Symptom
 	t.outcome = m.cfg.Limits.Apply(&m.Limits, limit.Input{
 		Now: t.at, Size: t.capacity.Desired, Min: t.min, Max: t.max,
 		Paused:   t.command.Kind == pauseCommand,
@@ -222,7 +222,7 @@ func (m *machine) plan(d Decision, rules []Recommendation, err error) plan {
 		Yielding: yielding || t.capacity.ExternalAutoscaler != "", YieldingUntil: until,
 		Measured: measured, Change: t.recommendation.Act, Recommendation: t.recommendation.Size,
 		Added: t.added, Removed: t.removed, Boot: t.boot,
-		Symptoms: m.symptoms(buffer[:0]),
+		Symptoms: m.symptoms(),
 	})
 	p := plan{from: t.capacity.Desired, size: t.outcome.Size}
 	t.result = result{size: p.size}
@@ -237,7 +237,8 @@ func (m *machine) setToZero() bool {
 }
 
 // symptoms returns what the newest samples say that more processes should improve.
-func (m *machine) symptoms(out []limit.Symptom) []limit.Symptom {
+func (m *machine) symptoms() []limit.Symptom {
+	out := m.buffer[:0]
 	if m.cfg.Limits.DiminishingReturns.After <= 0 {
 		return nil
 	}

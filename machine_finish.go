@@ -250,8 +250,7 @@ func (m *machine) commitOrder(e Event, repeats bool) {
 		m.Limits.Ordered(t.at, e.From, e.To)
 	}
 	if e.To > e.From {
-		var buffer [limit.MaxSymptoms]limit.Symptom
-		m.Limits.Raised(t.at, m.symptoms(buffer[:0]))
+		m.Limits.Raised(t.at, m.symptoms())
 	}
 	if !repeats {
 		m.push(e)

@@ -104,16 +104,15 @@ func (a *Autoscaler) read(ctx context.Context) (c Capacity, err error) {
 func (a *Autoscaler) decide(o Observation) (d Decision, rules []Recommendation, err error) {
 	defer guard.Catch(&err)
 	d = a.cfg.Decider.Decide(o)
-	rules = a.rules[:0]
 	if a.composite != nil {
+		a.rules = a.rules[:0]
 		a.composite.Each(o, func(rule string, d Decision) {
-			if len(rules) < maxRules {
-				rules = append(rules, Recommendation{rule, d})
+			if len(a.rules) < maxRules {
+				a.rules = append(a.rules, Recommendation{rule, d})
 			}
 		})
 	}
-	a.rules = rules
-	return d, rules, nil
+	return d, a.rules, nil
 }
 
 // save records the state under the term. A tick costs one round trip for it, and one

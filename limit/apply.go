@@ -52,7 +52,7 @@ type Adjustment struct {
 
 // Apply carries a recommendation through the limits. It updates m.
 func (l Limits) Apply(m *Memory, in Input) Outcome {
-	a := adjusting{Input: &in, limits: &l, memory: m, spent: m.Spending.spend(in.Now, in.Size, l.Budget)}
+	a := adjusting{Input: in, limits: l, memory: m, spent: m.Spending.spend(in.Now, in.Size, l.Budget)}
 	a.size, a.adjustments = in.Size, m.adjustments[:0]
 	if in.Measured && in.Change {
 		a.size = max(in.Recommendation, 0)
@@ -71,8 +71,8 @@ func (l Limits) Apply(m *Memory, in Input) Outcome {
 
 // adjusting is a recommendation on its way through the limits.
 type adjusting struct {
-	*Input
-	limits *Limits
+	Input
+	limits Limits
 	memory *Memory
 	spent  float64
 	floor  int       // of the forecast
@@ -86,7 +86,7 @@ type adjusting struct {
 
 // remember adds the recommendation to those before it.
 func (a *adjusting) remember() {
-	m, l := a.memory, a.limits
+	m, l := a.memory, &a.limits
 	want := a.size
 	if l.Forecast.Share > 0 {
 		a.floor = m.Past.floor(a.Now, a.Boot, l.Forecast)
@@ -149,7 +149,7 @@ func (a *adjusting) override() bool {
 // limit applies the limits of a recommendation, in their order. The current size is
 // within the bounds here.
 func (a *adjusting) limit() {
-	size, l := a.Input.Size, a.limits
+	size, l := a.Input.Size, &a.limits
 	if a.floor > a.size {
 		a.to(ByForecast, a.floor, time.Time{})
 	}
@@ -249,7 +249,7 @@ func (a *adjusting) next() (up, down time.Time) {
 	if a.futile.After(up) {
 		up = a.futile
 	}
-	size, l, m := a.Input.Size, a.limits, a.memory
+	size, l, m := a.Input.Size, &a.limits, a.memory
 	if room, until := l.Up.Rate.room(m.Moves, a.Now, size, true); room == 0 && until.After(up) {
 		up = until
 	}
