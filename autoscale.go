@@ -44,7 +44,8 @@
 // Every call has a deadline and ends with its context. A panic in anything that the
 // host supplied is recovered, logged with its stack and reported, and the size is
 // held. Notifiers cannot hold the loop. Nothing grows without bound. A part that ignores its
-// context can hold the loop of its own Autoscaler, and nothing else.
+// context can hold the loop of its own Autoscaler, and nothing else. That is reported as
+// [Stalled].
 //
 // # One acts among many
 //
@@ -112,6 +113,8 @@ type Autoscaler struct {
 	health    storeHealth
 	rules     []Recommendation // of the last tick, to be used again
 	composite Composite        // the Decider, if it is one
+
+	calling call // what the tick under way waits for
 
 	mu      sync.Mutex // for Status. It is never held during a call to the host's code
 	machine machine

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // Pause holds the size, whatever is measured, until Resume or Override is called. Every
@@ -81,5 +82,8 @@ func (a *Autoscaler) Status() Status {
 	s.Running = running
 	s.Command = commandAt(now, given, record).String()
 	s.Counters.add(pending)
+	if lasted, part, stalled := a.stalled(now); stalled {
+		s.Stalled = fmt.Sprintf("%s has not returned for %s", part, names.Duration(lasted))
+	}
 	return s
 }

@@ -100,14 +100,18 @@ const (
 	// WarmingUp: the Prober has only just begun, and its first measurement is still
 	// to come. Once, when that is first seen. See [ErrWarmingUp].
 	WarmingUp
+	// Stalled: a part does not return although its context has ended, and holds the loop.
+	// Once for each tick that it holds. Observe does not get it, because that runs on the
+	// loop. See also [Status.Stalled].
+	Stalled
 
-	lastKind = WarmingUp
+	lastKind = Stalled
 )
 
 const (
 	// DefaultKinds is what notifiers are told of unless told otherwise: that
 	// more is needed than may be had, and that we cannot do our work.
-	DefaultKinds = NeedsAboveMax | ProbeFailing | ScaleFailing | LimitReached | Panicked | Yielding | StoreFailing | Ineffective | BudgetShort
+	DefaultKinds = NeedsAboveMax | ProbeFailing | ScaleFailing | LimitReached | Panicked | Yielding | StoreFailing | Ineffective | BudgetShort | Stalled
 
 	// AllKinds is every kind, which for a notifier is several events a tick.
 	AllKinds = lastKind<<1 - 1
@@ -120,7 +124,7 @@ var kindNames = [...]string{
 	"probed", "probe_failed", "probe_failing", "decided", "scaled", "scale_failed", "scale_failing", "changed",
 	"limit_reached", "needs_above_max", "needs_below_min", "diff_exceeded", "paused", "yielding",
 	"leader_changed", "notify_failed", "panicked", "store_failing", "ineffective", "budget_short",
-	"warming_up",
+	"warming_up", "stalled",
 }
 
 // Has reports whether k contains every kind of other.
@@ -211,7 +215,7 @@ func (e Event) Level() slog.Level {
 		return slog.LevelDebug
 	case e.Phase == Ended, e.Kind&(Scaled|Changed|NeedsBelowMin|LeaderChanged|Paused) != 0:
 		return slog.LevelInfo
-	case e.Kind&(Panicked|StoreFailing) != 0:
+	case e.Kind&(Panicked|StoreFailing|Stalled) != 0:
 		return slog.LevelError
 	}
 	return slog.LevelWarn
@@ -274,6 +278,8 @@ func (e Event) sentence(b *strings.Builder) {
 	switch e.Kind {
 	case Probed:
 		fmt.Fprintf(b, "measured %v", e.Sample)
+	case Stalled:
+		b.WriteString("a part holds the autoscaler, and the size stays as it is")
 	case WarmingUp:
 		b.WriteString("the prober has only just begun; the size is held until it has measured something")
 	case ProbeFailed:

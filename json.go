@@ -86,6 +86,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		NextUp      time.Time          `json:"next_up,omitzero"`
 		NextDown    time.Time          `json:"next_down,omitzero"`
 		Error       string             `json:"error,omitempty"`
+		Stalled     string             `json:"stalled,omitempty"`
 		Samples     []Sample           `json:"samples"`
 		Conditions  []Event            `json:"conditions"`
 		Events      []Event            `json:"events"`
@@ -95,7 +96,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		Leading: s.Leading, Holder: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Command: s.Command,
 		Ticked: s.Ticked.UTC(), Pending: s.Capacity.Pending, Changed: s.Changed.UTC(), Min: s.Min, Max: s.Max,
 		Boot: s.Last.Boot.Seconds(), Rules: s.Last.Rules, Adjustments: s.Last.Adjustments,
-		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(), Error: message(s.Last.Err),
+		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(), Error: message(s.Last.Err), Stalled: s.Stalled,
 		Samples: s.Samples, Conditions: s.Conditions, Events: s.Events, Counters: s.Counters,
 	}
 	if s.Known {

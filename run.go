@@ -64,15 +64,19 @@ func (a *Autoscaler) run(ctx context.Context) error {
 			}
 		})
 	}
+	send, flush := func(Event) {}, func() {}
 	if len(a.outbox.recipients) > 0 {
 		q := newQueue(ctx, &a.outbox)
-		a.loop(loop, q.put)
-		resign()
-		q.close()
-	} else {
-		a.loop(loop, func(Event) {})
-		resign()
+		send, flush = q.put, q.close
 	}
+	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	var watchdog sync.WaitGroup
+	watchdog.Go(func() { a.watchdog(watching, send) })
+	a.loop(loop, send)
+	resign()
+	unwatch()
+	watchdog.Wait()
+	flush()
 	electing.Wait()
 	closeIdle(a.cfg.Prober)
 	closeIdle(a.cfg.Scaler)
@@ -122,6 +126,8 @@ func (a *Autoscaler) Tick(ctx context.Context, now time.Time) (Decision, error) 
 
 // tick is one step of the loop.
 func (a *Autoscaler) tick(ctx context.Context, now time.Time, send func(Event)) (Decision, error) {
+	a.calling.began.Store(time.Now().UnixNano())
+	defer a.calling.began.Store(0)
 	in := a.look(ctx, now)
 
 	a.mu.Lock()
@@ -147,6 +153,7 @@ func (a *Autoscaler) tick(ctx context.Context, now time.Time, send func(Event)) 
 	a.mu.Unlock()
 
 	recorded := a.keep(ctx, came)
+	a.calling.part.Store(&callObserve)
 	a.outbox.put(ctx, events, came, recorded, send)
 	if came.leads {
 		a.logTick(ctx)

@@ -36,6 +36,10 @@ type Status struct {
 
 	Last Explanation // of the last tick
 
+	// Stalled says which part holds the tick that is under way although its context has
+	// ended, and for how long. Empty: none does.
+	Stalled string
+
 	ProbeFailures int // in a row
 	ScaleFailures int // in a row
 

@@ -89,12 +89,14 @@ func (a *Autoscaler) measure(ctx context.Context, in *input) {
 }
 
 func (a *Autoscaler) probe(ctx context.Context) (s Sample, err error) {
+	a.calling.part.Store(&callProbe)
 	defer guard.Catch(&err)
 	s, err = a.cfg.Prober.Probe(ctx)
 	return s, guard.Check(err)
 }
 
 func (a *Autoscaler) read(ctx context.Context) (c Capacity, err error) {
+	a.calling.part.Store(&callCapacity)
 	defer guard.Catch(&err)
 	c, err = a.cfg.Scaler.Capacity(ctx)
 	return c, guard.Check(err)
@@ -102,6 +104,7 @@ func (a *Autoscaler) read(ctx context.Context) (c Capacity, err error) {
 
 // decide asks the Decider, and each rule that it consists of.
 func (a *Autoscaler) decide(o Observation) (d Decision, rules []Recommendation, err error) {
+	a.calling.part.Store(&callDecide)
 	defer guard.Catch(&err)
 	d = a.cfg.Decider.Decide(o)
 	if a.composite != nil {
@@ -131,6 +134,7 @@ func (a *Autoscaler) save(ctx context.Context, order plan) error {
 	}
 	ctx, cancel := context.WithDeadline(ctx, a.deadline(term))
 	defer cancel()
+	a.calling.part.Store(&callSave)
 	if err := guard.Do(func() error { return a.store.Save(ctx, term.Number, data) }); err != nil {
 		a.mail.fault("Store", err)
 		return fmt.Errorf("autoscale: %s: record the state: %w", a.cfg.Name, err)
@@ -191,6 +195,7 @@ func (a *Autoscaler) attempt(ctx context.Context, term Term, size int, r *result
 	ctx, cancel := context.WithDeadline(ctx, a.deadline(now))
 	defer cancel()
 	r.sent, r.tried = true, size
+	a.calling.part.Store(&callScale)
 	defer guard.Catch(&err)
 	return guard.Check(a.cfg.Scaler.Scale(ctx, size))
 }

@@ -1,0 +1,84 @@
+package autoscale
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/autoscalebot/autoscale/internal/names"
+)
+
+// A call is the call to a part of the host's that a tick waits for. The loop writes it,
+// and any goroutine may read it.
+type call struct {
+	began atomic.Int64           // when the tick began, in Unix nanoseconds. 0: none is under way
+	part  atomic.Pointer[string] // nil: none is called
+}
+
+// The parts that a call may wait for, as a message names them.
+var (
+	callProbe    = "Prober.Probe"
+	callCapacity = "Scaler.Capacity"
+	callDecide   = "Decider.Decide"
+	callSave     = "Store.Save"
+	callScale    = "Scaler.Scale"
+	callObserve  = "Observe"
+)
+
+// held returns for how long the tick under way has lasted, and what it waits for.
+func (c *call) held(now time.Time) (lasted time.Duration, part string) {
+	began := c.began.Load()
+	if began == 0 {
+		return 0, ""
+	}
+	if p := c.part.Load(); p != nil {
+		part = *p
+	}
+	return now.Sub(time.Unix(0, began)), part
+}
+
+// longestTick is how long a tick can last if every part returns when its context ends: it
+// makes at most six calls, each with Config.Timeout.
+func (a *Autoscaler) longestTick() time.Duration { return 6 * a.cfg.Timeout }
+
+// stalled returns for how long the tick under way has lasted and what it waits for, if
+// that is longer than a tick can last.
+func (a *Autoscaler) stalled(now time.Time) (lasted time.Duration, part string, stalled bool) {
+	lasted, part = a.calling.held(now)
+	return lasted, part, lasted > a.longestTick()
+}
+
+// watchdog logs and sends a [Stalled] event once for each tick that a part holds up by
+// ignoring its context, until ctx ends. Nothing can stop such a call from outside.
+func (a *Autoscaler) watchdog(ctx context.Context, send func(Event)) {
+	ticker := time.NewTicker(a.cfg.Interval)
+	defer ticker.Stop()
+	var reported int64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		began := a.calling.began.Load()
+		lasted, part, stalled := a.stalled(now)
+		if !stalled || began == reported {
+			continue
+		}
+		reported = began
+		a.mu.Lock()
+		size, min, max := a.machine.Capacity.Desired, a.machine.Min, a.machine.Max
+		a.mu.Unlock()
+		e := Event{
+			Kind: Stalled, Time: now, Name: a.cfg.Name, From: size, To: size, Min: min, Max: max,
+			Detail: fmt.Sprintf("%s has not returned for %s: it must return when its context ends", part, names.Duration(lasted)),
+		}
+		a.log(ctx, slog.LevelError, "autoscale: "+e.String(), slog.String("name", a.cfg.Name), slog.String("part", part))
+		if _, leads := a.lead(); leads {
+			send(e)
+		}
+	}
+}
