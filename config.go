@@ -67,8 +67,9 @@ type Config struct {
 	Limits limit.Limits
 
 	// BootTime is how long a process takes from being ordered to serving. It counts
-	// until that is learned from a platform that says how many are pending. Zero: not
-	// known.
+	// until that is learned from a platform that says how many are pending. Set it if
+	// yours does not, and the Prober measures requests: each process's share of the load
+	// would be misjudged while others boot, for which a minute is assumed. Zero: not known.
 	BootTime time.Duration
 
 	// Notifiers get the kinds of event in NotifyOn, or those that they name themselves

@@ -1,6 +1,7 @@
 package autoscale
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -107,6 +108,7 @@ type tick struct {
 	added   time.Time
 	removed time.Time
 	boot    time.Duration
+	ready   int // processes that serve
 
 	asked          bool // the Decider was
 	recommendation Decision
@@ -141,7 +143,7 @@ func (m *machine) begin(in input) (Observation, bool) {
 		return Observation{}, false
 	}
 	t.asked = true
-	t.sample = m.Serving.whole(t.sample, t.capacity.Ready())
+	t.sample = m.Serving.whole(t.sample, t.ready)
 	o := Observation{
 		Now: t.at, Samples: m.samples.offer(t.sample), Capacity: t.capacity,
 		Min: t.min, Max: t.max, Boot: t.boot, Added: t.added,
@@ -179,14 +181,43 @@ func (m *machine) compare() {
 	case size != m.Capacity.Desired:
 		t.moved = true
 		t.ours = m.Orders.Seemed(t.at, size)
+		if size > m.Capacity.Desired {
+			m.raised(t.at, m.Capacity.Desired)
+		}
 		t.resized(m.Capacity.Desired, size)
 		if !t.ours {
 			m.Others.Change(t.at, m.Capacity.Desired, size)
 		}
 	}
-	m.Serving.see(t.at, t.capacity.Ready())
 	m.Boots.See(t.at, t.added, t.removed, t.capacity.Pending)
 	t.boot = m.Boots.Typical(m.cfg.BootTime)
+	t.ready = m.ready()
+	m.Serving.see(t.at, t.ready)
+}
+
+// assumedBoot is the boot time if nothing is known about it. Too long an assumption makes
+// the next rise late. Too short a one orders far too many: see ready.
+const assumedBoot = time.Minute
+
+// ready returns how many processes serve. A platform that does not say how many are
+// pending seems to have them all at once, and the share of the load that each process was
+// measured to have would be multiplied by too many. So the processes from before an
+// increase count for the boot time.
+func (m *machine) ready() int {
+	t := &m.tick
+	ready := t.capacity.Ready()
+	if t.capacity.PendingKnown || t.capacity.Pending > 0 || t.added.IsZero() || t.at.Sub(t.added) >= cmp.Or(m.cfg.BootTime, assumedBoot) {
+		return ready
+	}
+	return min(ready, max(m.Before, 1))
+}
+
+// raised keeps the size before an increase, or before the first of several within one
+// boot time.
+func (m *machine) raised(at time.Time, from int) {
+	if m.Added.IsZero() || at.Sub(m.Added) >= cmp.Or(m.cfg.BootTime, assumedBoot) || from < m.Before {
+		m.Before = from
+	}
 }
 
 // resized records a change of size.

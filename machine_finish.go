@@ -65,6 +65,9 @@ func (m *machine) settle(r result) {
 		return
 	}
 	t.acted = true
+	if r.size > from && !m.cfg.DryRun {
+		m.raised(t.at, from)
+	}
 	if !m.cfg.DryRun || !t.repeats(m) {
 		t.resized(from, r.size)
 	}

@@ -29,9 +29,14 @@ type Capacity struct {
 	// Desired is how many processes were ordered, by whomever.
 	Desired int
 
-	// Pending is how many of the Desired ones do not serve yet. 0 means none,
-	// or not known.
+	// Pending is how many of the Desired ones do not serve yet.
 	Pending int
+
+	// PendingKnown says that Pending is what the platform says, also if it is 0. If it is
+	// not known, the processes from before an increase are taken to be those that serve,
+	// for Config.BootTime or a minute: each process's share of the load would be
+	// misjudged otherwise.
+	PendingKnown bool
 
 	// Changed is when the platform says that it last changed the process type.
 	// Zero means not known.

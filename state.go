@@ -33,6 +33,7 @@ type kept struct {
 	Changed  time.Time `json:"changed,omitzero"` // when the size last changed
 	Added    time.Time `json:"added,omitzero"`   // when it was last raised. Zero: not known
 	Removed  time.Time `json:"removed,omitzero"` // when it was last lowered. Zero: not known
+	Before   int       `json:"before,omitempty"` // the size before the increases that may still be booting
 	Min      int       `json:"min"`
 	Max      int       `json:"max"`
 

@@ -169,7 +169,7 @@ func everySecond(ready []int) (out []int) {
 type scalerFunc func() int
 
 func (f scalerFunc) Capacity(context.Context) (autoscale.Capacity, error) {
-	return autoscale.Capacity{Desired: f()}, nil
+	return autoscale.Capacity{Desired: f(), PendingKnown: true}, nil
 }
 
 func (scalerFunc) Scale(context.Context, int) error { return nil }

@@ -63,9 +63,9 @@ func (s *Scaler) Validate() error {
 // probes must not add dynos.
 //
 // Pending is read, for another call, only after the first Capacity and after one that saw
-// the quantity grow, for five minutes and until no dyno is starting. Otherwise, and
-// if it cannot be read, it is 0, which is also what a restart or a new
-// release of the app looks like. Dynos that crashed or sleep are not counted: they
+// the quantity grow, for five minutes and until no dyno is starting. Otherwise it is 0,
+// which is also what a restart or a new release of the app looks like. If it cannot be
+// read, PendingKnown is false. Dynos that crashed or sleep are not counted: they
 // may stay so.
 //
 // Rival is Heroku's own autoscaling where that is switched on. It is looked at in the first
@@ -84,8 +84,9 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	if c.Maintenance, err = s.inMaintenance(ctx); err != nil {
 		return autoscale.Capacity{}, err
 	}
+	c.PendingKnown = true
 	if watching {
-		c.Pending = s.pending(ctx, c.Desired)
+		c.Pending, c.PendingKnown = s.pending(ctx, c.Desired)
 	}
 	c.ExternalAutoscaler = s.rival(ctx, &f)
 	return c, nil
@@ -230,9 +231,9 @@ func (s *Scaler) inMaintenance(ctx context.Context) (bool, error) {
 	return false, err
 }
 
-// pending returns how many of the desired dynos do not serve yet, or 0 if that
-// cannot be read.
-func (s *Scaler) pending(ctx context.Context, desired int) int {
+// pending returns how many of the desired dynos do not serve yet, and whether that could
+// be read.
+func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known bool) {
 	ctx, cancel := aside(ctx)
 	defer cancel()
 	call := call{op: "list the dynos", subject: s.appName(), urgency: urgent, once: true}
@@ -245,7 +246,7 @@ func (s *Scaler) pending(ctx context.Context, desired int) int {
 		return whole(ctx)
 	})
 	if err != nil {
-		return 0
+		return 0, false
 	}
 	settled := 0
 	for _, d := range dynos {
@@ -253,7 +254,7 @@ func (s *Scaler) pending(ctx context.Context, desired int) int {
 			settled++
 		}
 	}
-	pending := max(0, desired-settled)
+	pending = max(0, desired-settled)
 	if pending == 0 {
 		s.mu.Lock()
 		if s.last == desired {
@@ -261,7 +262,7 @@ func (s *Scaler) pending(ctx context.Context, desired int) int {
 		}
 		s.mu.Unlock()
 	}
-	return pending
+	return pending, true
 }
 
 // permitted returns how many dynos a refusal of size with a limit leaves to

@@ -25,7 +25,7 @@ func TestCapacity(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := autoscale.Capacity{Desired: 3, Changed: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)}
+		want := autoscale.Capacity{Desired: 3, PendingKnown: true, Changed: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
@@ -315,7 +315,7 @@ func TestSharedLimitUnread(t *testing.T) {
 // Nothing boots where nothing was ordered.
 func TestNoDynos(t *testing.T) {
 	p := answering(formation, func(int) (*http.Response, error) { return reply(200, `{"type":"web","quantity":0}`), nil })
-	if got, err := client(p).Scaler("shop", "web").Capacity(t.Context()); err != nil || got != (autoscale.Capacity{}) {
+	if got, err := client(p).Scaler("shop", "web").Capacity(t.Context()); err != nil || got != (autoscale.Capacity{PendingKnown: true}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if n := len(p.calls()); n != 2 {

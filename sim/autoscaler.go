@@ -163,7 +163,7 @@ type simulated controller
 
 func (s *simulated) Capacity(context.Context) (autoscale.Capacity, error) {
 	v := s.view
-	return autoscale.Capacity{Desired: v.Desired, Pending: max(0, v.Desired-v.Ready), Changed: v.Changed}, nil
+	return autoscale.Capacity{Desired: v.Desired, Pending: max(0, v.Desired-v.Ready), PendingKnown: true, Changed: v.Changed}, nil
 }
 
 func (s *simulated) Scale(_ context.Context, size int) error {

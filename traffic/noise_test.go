@@ -114,7 +114,7 @@ func needs(random *rand.Rand, n int, each, service float64, window, probes int, 
 type steady int
 
 func (s steady) Capacity(context.Context) (autoscale.Capacity, error) {
-	return autoscale.Capacity{Desired: int(s)}, nil
+	return autoscale.Capacity{Desired: int(s), PendingKnown: true}, nil
 }
 
 func (steady) Scale(context.Context, int) error { return nil }

@@ -23,6 +23,8 @@ import (
 // first one leads. Requests are spread at random over those that serve.
 type service struct {
 	boot        time.Duration
+	silent      bool          // the platform does not say how many processes are pending
+	told        time.Duration // Config.BootTime
 	shared      bool
 	concurrency float64                                // that the rule is told. 0: 2
 	headers     func(random *rand.Rand, h http.Header) // of each request. Nil: none
@@ -56,7 +58,10 @@ func (s *service) settle(start func() *replica) {
 func (s *service) Capacity(context.Context) (autoscale.Capacity, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return autoscale.Capacity{Desired: s.size, Pending: s.size - len(s.serving)}, nil
+	if s.silent {
+		return autoscale.Capacity{Desired: s.size}, nil
+	}
+	return autoscale.Capacity{Desired: s.size, Pending: s.size - len(s.serving), PendingKnown: true}, nil
 }
 
 func (s *service) Scale(_ context.Context, size int) error {
@@ -111,7 +116,7 @@ func (s *service) run(t *testing.T, seed uint64, tick time.Duration, low, high f
 	}
 	a := autoscale.New(autoscale.Config{
 		Prober: prober, Scaler: s, Decider: rule.TargetTracking{Concurrency: cmp.Or(s.concurrency, 2)}, Interval: tick,
-		Max: autoscale.Fixed(100), Logger: slog.New(slog.DiscardHandler),
+		BootTime: s.told, Max: autoscale.Fixed(100), Logger: slog.New(slog.DiscardHandler),
 	})
 	done := make(chan struct{})
 	go func() { defer close(done); _ = a.Run(ctx) }()
@@ -191,6 +196,29 @@ func TestStepUp(t *testing.T) {
 	t.Logf("of %d runs %d were late and %d changed the size more than once in ten minutes", runs, late, restless)
 	if most := 1 + runs/10; late > most || restless > most {
 		t.Errorf("of %d runs %d were late and %d changed the size more than once in ten minutes, want at most %d of each", runs, late, restless, most)
+	}
+}
+
+// A platform that does not say how many processes are pending must not make the estimate
+// too high while they boot, whether BootTime is given or not.
+func TestStepUpOnASilentPlatform(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		for _, c := range []struct{ boot, told time.Duration }{
+			{30 * time.Second, 30 * time.Second}, {time.Minute, time.Minute}, {10 * time.Second, 0}, {30 * time.Second, 0}, {time.Minute, 0},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				const needed = 9
+				s := &service{boot: c.boot, told: c.told, shared: shared, silent: true}
+				orders := s.run(t, 5, 5*time.Second, 4, 100, 2*time.Minute, 10*time.Minute)
+				peak := 0
+				for _, o := range orders {
+					peak = max(peak, o.size)
+				}
+				if most := int(math.Ceil(1.2*needed + 1)); peak > most || peak < needed-1 {
+					t.Errorf("shared %v, boot %v, told %v: at most %d processes were ordered, want %d to %d: %v", shared, c.boot, c.told, peak, needed-1, most, orders)
+				}
+			})
+		}
 	}
 }
 
