@@ -134,25 +134,11 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 		Time: in.Time, Ready: in.Ready, Peak: in.Peak, Requests: in.Requests, Detail: in.Detail,
 		Span: time.Duration(math.Round(in.Span * float64(time.Second))),
 	}
-	number := func(sig Signals, field *float64) float64 {
-		if field == nil {
-			return 0
+	for i, field := range in.fields() {
+		if *field != nil {
+			s.put(Signals(1)<<i, **field)
 		}
-		s.Signals |= sig
-		return *field
 	}
-	seconds := func(sig Signals, field *float64) time.Duration {
-		return time.Duration(math.Round(number(sig, field) * float64(time.Second)))
-	}
-	s.Latency = seconds(SignalLatency, in.Latency)
-	s.QueueTime = seconds(SignalQueueTime, in.QueueTime)
-	s.ServiceTime = seconds(SignalServiceTime, in.ServiceTime)
-	s.Throughput = number(SignalThroughput, in.Throughput)
-	s.Arrivals = number(SignalArrivals, in.Arrivals)
-	s.Busy = number(SignalBusy, in.Busy)
-	s.Utilization = number(SignalUtilization, in.Utilization)
-	s.Backlog = number(SignalBacklog, in.Backlog)
-	s.Value = number(SignalValue, in.Value)
 	if in.Failure == "" {
 		return nil
 	}
@@ -187,26 +173,27 @@ type sampleOut struct {
 	Detail      string    `json:"detail,omitempty"`
 }
 
+// fields returns the fields of the signals, in their order.
+func (o *sampleOut) fields() [len(signalNames)]**float64 {
+	return [...]**float64{
+		&o.Latency, &o.QueueTime, &o.ServiceTime, &o.Throughput, &o.Arrivals, &o.Busy, &o.Utilization, &o.Backlog, &o.Value,
+	}
+}
+
 func newSampleOut(s Sample) sampleOut {
 	out := sampleOut{
 		Time: s.Time.UTC(), Ready: jsonNumber(s.Ready), Peak: jsonNumber(s.Peak), Requests: jsonNumber(s.Requests),
 		Span: s.Span.Seconds(), Detail: s.Detail,
 	}
-	set := func(sig Signals, field **float64, v float64) {
-		// JSON has no NaN and no infinity; what is neither is left out.
-		if s.Signals.Has(sig) && v-v == 0 {
+	for i, field := range out.fields() {
+		signal := Signals(1) << i
+		if !s.Signals.Has(signal) {
+			continue
+		}
+		if v := s.value(signal); v-v == 0 { // JSON has neither NaN nor infinity
 			*field = &v
 		}
 	}
-	set(SignalLatency, &out.Latency, s.Latency.Seconds())
-	set(SignalQueueTime, &out.QueueTime, s.QueueTime.Seconds())
-	set(SignalServiceTime, &out.ServiceTime, s.ServiceTime.Seconds())
-	set(SignalThroughput, &out.Throughput, s.Throughput)
-	set(SignalArrivals, &out.Arrivals, s.Arrivals)
-	set(SignalBusy, &out.Busy, s.Busy)
-	set(SignalUtilization, &out.Utilization, s.Utilization)
-	set(SignalBacklog, &out.Backlog, s.Backlog)
-	set(SignalValue, &out.Value, s.Value)
 	if s.Failure != NoFailure {
 		out.Failure = s.Failure.String()
 	}

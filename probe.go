@@ -15,10 +15,10 @@ import (
 
 // A Prober measures how loaded the service is.
 type Prober interface {
-	// Probe measures once, and names in [Sample.Signals] what it measured, as
-	// in Sample{Signals: SignalLatency, Latency: d}. An error means that nothing was measured, and the
-	// size is held; a service that failed under its load is no error but a
-	// [Sample] with a [Failure]. Probe returns soon after ctx ends.
+	// Probe measures once. [Sample.Set] sets what was measured, and so does a literal
+	// as Sample{Signals: SignalLatency, Latency: d}. An error means that nothing was
+	// measured, and the size is held. A service that failed under its load is not an
+	// error but a [Sample] with a [Failure]. Probe returns soon after ctx ends.
 	Probe(ctx context.Context) (Sample, error)
 }
 
@@ -44,8 +44,16 @@ const (
 	SignalValue                           // Sample.Value
 )
 
+// What is listed by signal is in the order of the constants: signalNames, signalFormats,
+// [Sample.field] and sampleOut.fields.
 var signalNames = [...]string{
 	"latency", "queue_time", "service_time", "throughput", "arrivals", "busy", "utilization", "backlog", "value",
+}
+
+// signalFormats is how [Sample.String] writes each signal.
+var signalFormats = [len(signalNames)]string{
+	"latency %s", "queue time %s", "service time %s", "throughput %.4g/s", "arrivals %.4g/s", "busy %.4g",
+	"utilization %.4g", "backlog %.6g", "value %.6g",
 }
 
 // Has reports whether s contains every signal of other.
@@ -159,20 +167,17 @@ var ErrWarmingUp = errors.New("warming up: nothing is measured yet")
 // String gives the measured signals and the failure, as "latency 231ms".
 func (s Sample) String() string {
 	var parts []string
-	add := func(sig Signals, format string, v any) {
-		if s.Signals.Has(sig) {
-			parts = append(parts, fmt.Sprintf(format, v))
+	for i, format := range signalFormats {
+		signal := Signals(1) << i
+		if !s.Signals.Has(signal) {
+			continue
+		}
+		if duration, number := s.field(signal); duration != nil {
+			parts = append(parts, fmt.Sprintf(format, names.Duration(*duration)))
+		} else {
+			parts = append(parts, fmt.Sprintf(format, *number))
 		}
 	}
-	add(SignalLatency, "latency %s", names.Duration(s.Latency))
-	add(SignalQueueTime, "queue time %s", names.Duration(s.QueueTime))
-	add(SignalServiceTime, "service time %s", names.Duration(s.ServiceTime))
-	add(SignalThroughput, "throughput %.4g/s", s.Throughput)
-	add(SignalArrivals, "arrivals %.4g/s", s.Arrivals)
-	add(SignalBusy, "busy %.4g", s.Busy)
-	add(SignalUtilization, "utilization %.4g", s.Utilization)
-	add(SignalBacklog, "backlog %.6g", s.Backlog)
-	add(SignalValue, "value %.6g", s.Value)
 	if s.Failure != NoFailure {
 		parts = append(parts, "failed: "+s.Failure.String())
 	}
@@ -260,7 +265,7 @@ func (m merged) Probe(ctx context.Context) (Sample, error) {
 	return out, nil
 }
 
-// merge adds what from measured and s did not.
+// merge adds to s what from measured and s did not.
 func (s *Sample) merge(from Sample) {
 	fresh := from.Signals &^ s.Signals
 	if s.Signals&shares == 0 && fresh&shares != 0 {
@@ -268,15 +273,16 @@ func (s *Sample) merge(from Sample) {
 		s.Requests, s.Peak = from.Requests, from.Peak
 	}
 	s.Signals |= fresh
-	for signal := SignalLatency; signal <= SignalValue; signal <<= 1 {
-		if fresh.Has(signal) {
-			to, value := s.field(signal)
-			fromTo, fromValue := from.field(signal)
-			if to != nil {
-				*to = *fromTo
-			} else {
-				*value = *fromValue
-			}
+	for i := range signalNames {
+		signal := Signals(1) << i
+		if !fresh.Has(signal) {
+			continue
+		}
+		duration, number := from.field(signal)
+		if to, toNumber := s.field(signal); to != nil {
+			*to = *duration
+		} else {
+			*toNumber = *number
 		}
 	}
 	if s.Failure == NoFailure {
@@ -288,7 +294,8 @@ func (s *Sample) merge(from Sample) {
 	s.AddDetail(from.Detail)
 }
 
-// field returns the field of a signal: a time, or a number.
+// field returns the field of one signal: a time or, if that is nil, a number. Both are nil
+// if signal is not one signal.
 func (s *Sample) field(signal Signals) (*time.Duration, *float64) {
 	switch signal {
 	case SignalLatency:
@@ -313,10 +320,30 @@ func (s *Sample) field(signal Signals) (*time.Duration, *float64) {
 	return nil, nil
 }
 
+// value returns the field of one signal, in seconds if it is a time.
+func (s *Sample) value(signal Signals) float64 {
+	duration, number := s.field(signal)
+	if duration != nil {
+		return duration.Seconds()
+	}
+	return *number
+}
+
+// put sets the field of one signal and its bit in Signals. v is in seconds if the field is
+// a time, and is rounded to whole nanoseconds.
+func (s *Sample) put(signal Signals, v float64) {
+	if duration, number := s.field(signal); duration != nil {
+		*duration = time.Duration(math.Round(v * float64(time.Second)))
+	} else {
+		*number = v
+	}
+	s.Signals |= signal
+}
+
 // Set sets the field of one signal, and the signal's bit in Signals. v is in seconds if
-// the field is a time. It returns an error, and changes nothing, if signal is not one
-// signal, if v is not finite or, for any signal but [SignalValue], negative, or if a time
-// is longer than a [time.Duration].
+// the field is a time, and is rounded to whole nanoseconds. Set returns an error, and
+// changes nothing, in four cases: signal is not one signal; v is not finite; v is negative
+// and signal is not [SignalValue]; v is longer than a [time.Duration] can be.
 func (s *Sample) Set(signal Signals, v float64) error {
 	duration, number := s.field(signal)
 	switch {
@@ -326,14 +353,10 @@ func (s *Sample) Set(signal Signals, v float64) error {
 		return fmt.Errorf("%v, which is not a measurement", v)
 	case v < 0 && signal != SignalValue:
 		return fmt.Errorf("%v, and no %v is negative", v, signal)
-	case number != nil:
-		*number = v
-	case v >= math.MaxInt64/1e9:
+	case duration != nil && v >= math.MaxInt64/1e9:
 		return fmt.Errorf("%v, and no %v is that long: it must be in seconds", v, signal)
-	default:
-		*duration = time.Duration(v * float64(time.Second))
 	}
-	s.Signals |= signal
+	s.put(signal, v)
 	return nil
 }
 
