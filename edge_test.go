@@ -3,7 +3,6 @@ package autoscale_test
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -252,18 +251,6 @@ func TestMaintenanceIsNoMeasurement(t *testing.T) {
 	r.gauge.latency(fast)
 	if got := r.ticks(1); got != nil {
 		t.Errorf("ordered %v on the first, fast, sample after maintenance", got)
-	}
-}
-
-func TestANameServerThatDoesNotAnswer(t *testing.T) {
-	p := &probe.HTTP{URL: "http://name.invalid/", Client: &http.Client{Transport: &http.Transport{
-		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "i/o timeout", Name: "name.invalid", IsTimeout: true}}
-		},
-	}}}
-	s, err := p.Probe(t.Context())
-	if err == nil {
-		t.Errorf("a name server that does not answer is a sample: %v", s)
 	}
 }
 

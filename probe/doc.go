@@ -1,19 +1,24 @@
-// Package probe has the probers that ask somebody else: a page of the service, a
-// monitoring system, or a database.
+// Package probe measures a service from outside: each prober asks a page of the service,
+// another program such as a monitoring system, or a database.
 //
-//	| Prober                | measures                                | rule               |
-//	|-----------------------|-----------------------------------------|--------------------|
-//	| [HTTP]                | the latency of a page; queue and        | rule.MOfN          |
-//	|                       | service time of that page               |                    |
-//	| [SQLBacklog]          | the jobs that wait in a database, their | rule.Backlog       |
-//	|                       | age, and those under way                |                    |
-//	| [JSON]                | one number of another program           | depends on it      |
+//   - [HTTP] measures the latency of a page and, if asked, its queue time and service
+//     time. Its rule is [rule.MOfN].
+//   - [SQLBacklog] measures the jobs that wait in a database, the age of the oldest, and
+//     how many are under way. Its rule is [rule.Backlog].
+//   - [JSON] measures one number that another program knows. Its rule depends on which
+//     signal the number is.
 //
-// A web service in Go should be measured from inside, with package traffic: a page that
-// is requested now and then meets one process of many, and says little.
+// A [autoscale.Config] without a Decider uses that rule. [autoscale.Merge] makes one Prober
+// of several.
+//
+// Inside a web service in Go, package traffic is the better choice. It sees every request,
+// and a prober sees one request to one of many processes now and then.
 //
 //	p := &probe.HTTP{URL: "https://www.example.com/autoscalebot/heartbeat/"}
-//	go autoscale.New(autoscale.Config{Prober: p, Scaler: scaler}).Run(ctx)
-//
-// A Config without a Decider uses the rule of the table.
+//	a := autoscale.New(autoscale.Config{
+//		Prober: p,
+//		Scaler: scaler,
+//		Max:    autoscale.Fixed(5),
+//	})
+//	return a.Run(ctx)
 package probe

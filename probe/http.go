@@ -22,10 +22,10 @@ import (
 	"github.com/autoscalebot/autoscale/rule"
 )
 
-// DefaultTimeout is how long [HTTP] waits unless told otherwise. It
-// is twice autoscale.DefaultHigh, because a heartbeat ends its checks a little before it:
-// what takes longer than autoscale.DefaultHigh is then still seen to be slow, and only
-// what hangs is answered as a failure of a dependency.
+// DefaultTimeout is how long [HTTP] and [JSON] wait for an answer if their Timeout is 0. It
+// is twice [autoscale.DefaultHigh], because a heartbeat ends its checks a little before the
+// timeout. A check that takes longer than DefaultHigh is then still measured as slow, and
+// only a check that hangs is reported as a dependency that is down.
 const DefaultTimeout = 2 * autoscale.DefaultHigh
 
 const maxProbeBody = 1 << 20
@@ -45,26 +45,24 @@ const maxProbeBody = 1 << 20
 //
 // # Where the time went
 //
-// With Split a autoscale.Sample tells besides Latency, where it is known:
+// With Split, the [autoscale.Sample] has two more signals if they are known:
 //
-//   - ServiceTime: what the handler took, by its own clock. It is the metric
-//     "total" of the answer's Server-Timing header, in milliseconds, which the
-//     heartbeat sends, and any page can: Server-Timing: total;dur=12.3. A
-//     value that exceeds Latency is not believed.
-//   - QueueTime: the rest of what the service took, which is the time from when
-//     the request was written to the first byte of the answer, without one round
-//     trip and without ServiceTime. Below zero it is 0. That is waiting in a
-//     router and in a server for a process, a thread or the processor. It is
-//     known where ServiceTime and the round trip are.
+//   - ServiceTime is how long the handler took, by its own clock. It is the metric
+//     "total" of the answer's Server-Timing header, in milliseconds. The heartbeat
+//     sends it, and any page can: Server-Timing: total;dur=12.3. A value above
+//     Latency is ignored.
+//   - QueueTime is how long the request waited for a process, a thread or the
+//     processor, in a router and in the server. It is the time from when the request
+//     was written to the first byte of the answer, minus one round trip and minus
+//     ServiceTime, and at least 0. It needs ServiceTime and the round trip.
 //
-// The round trip is what the TCP connection took to be made, which is one
-// exchange of packets (RFC 9293, section 3.5); on a connection that is kept open,
-// it is what the prober's last one took. Behind a proxy it is only the way to the
-// proxy. A Client whose transport does not report to net/http/httptrace, or that
-// had its connection from before, leaves the round trip unknown.
+// The round trip is how long the TCP connection took to be made, which is one
+// exchange of packets (RFC 9293, section 3.5). On a connection that is kept open,
+// it is that of the prober's last new connection. Behind a proxy it covers only the
+// way to the proxy. The round trip is unknown if the transport of Client does not
+// report to net/http/httptrace, or uses a connection that it had before.
 //
-// Finding the address, connecting, TLS, and the way of the answer's body are in
-// Latency alone.
+// Only Latency includes DNS, connecting, TLS and the transfer of the answer's body.
 type HTTP struct {
 	// URL is what is requested: absolute, or a path that is resolved against Base.
 	URL string
@@ -80,37 +78,37 @@ type HTTP struct {
 
 	// Requests is how many requests make one probe, at most 32. 0: 1.
 	//
-	// One keeps its connection open between probes. Several are made at the same
-	// time, each on a connection of its own that is closed after it, by HTTP/1.1,
-	// so that a load balancer can give each to another process; they are to the
-	// service as many requests that arrive at once, of which a heartbeat answers
-	// four in each process unless told otherwise. All have the same Timeout.
+	// A single request keeps its connection open between probes. Several requests are
+	// made at the same time, by HTTP/1.1, each on its own connection, which is closed
+	// afterwards. So a load balancer can send each to another process. The service sees
+	// a burst of that many requests; by default a heartbeat answers four at once in each
+	// process. All have the same Timeout.
 	//
-	// Those that measured nothing do not count; if none measured anything, Probe
-	// returns an error, as it does if no more measured than found something that
-	// the service depends on to be down. QueueTime and ServiceTime are the means of
-	// those in which they are known.
+	// A request that measured nothing does not count. Probe returns an error if no
+	// request measured anything. It also does so if at least as many found that
+	// something the service depends on is down as measured something. QueueTime and
+	// ServiceTime are means over the requests in which they are known.
 	Requests int
 
 	// Percentile is which of several Requests counts, by nearest rank among
 	// those that measured something, above 0 and at most 100. A failure ranks
-	// above every latency, and the autoscale.Sample has one if the percentile falls on it;
-	// so 100 counts the worst, and any failure. 0: 50, the median, as the extreme
+	// above every latency, and the Sample has a Failure if the percentile falls on it.
+	// So 100 counts the worst, and any failure. 0: 50, the median, because the extreme
 	// of a few is mostly noise.
 	Percentile float64
 
-	// Split has a autoscale.Sample tell QueueTime and ServiceTime, as above. They are of this
-	// page alone: leave it off where a rule goes by those of all requests, or by the
-	// age of a job, and they come from another prober of the same Merge.
+	// Split adds QueueTime and ServiceTime to the Sample, as above. They describe this
+	// page only. Leave Split off if another prober of the same Merge measures them for
+	// all requests, or for jobs.
 	Split bool
 
 	// ServerLatency makes Sample.Latency the service's share, which is queue and
-	// service time together, so that no slow network and no slow TLS orders
-	// processes. It needs the round trip, as above, and no Server-Timing. A probe of
-	// which it is not known measures nothing. Two things it does not see: a server
-	// without a router before it whose kernel is slow to accept connections, and
-	// a body that is slow to follow its headers. Failures count as ever, with the
-	// Latency that was waited for.
+	// service time together, so that a slow network or slow TLS does not add
+	// processes. It needs the round trip, as above, but not Server-Timing. If the round
+	// trip is unknown, Probe returns an error. ServerLatency does not see a kernel
+	// that is slow to accept connections if no router is in front of the server, nor
+	// a body that is slow to follow its headers. It does not change a failed Sample,
+	// whose Latency is how long the prober waited.
 	ServerLatency bool
 
 	// Header is sent with each request, for example an Authorization.

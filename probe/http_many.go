@@ -30,14 +30,14 @@ func (p *HTTP) measure(parent context.Context, asks *request, target *url.URL) (
 	if p.Requests <= 1 {
 		return p.request(parent, ctx, asks, target)
 	}
-	// At the same time, as in turn a slow answer would take from the time of those
-	// after it, and a timeout be seen where there is none.
+	// All at the same time: in turn, a slow answer would leave less time to those after
+	// it, and they would seem to time out.
 	answers := make([]answer, p.Requests)
 	guard.Together(len(answers), func(i int) {
 		answers[i].sample, answers[i].err = p.request(parent, ctx, asks, target)
 	})
 	if errors.Is(parent.Err(), context.Canceled) {
-		return autoscale.Sample{}, context.Cause(parent) // the fast ones that came before it are no fair choice
+		return autoscale.Sample{}, context.Cause(parent) // only the fast requests have ended, and they would bias the result
 	}
 	return summarize(answers, cmp.Or(p.Percentile, defaultPercentile))
 }
@@ -67,7 +67,7 @@ func summarize(answers []answer, percentile float64) (autoscale.Sample, error) {
 	case len(measured) == 0:
 		return autoscale.Sample{}, fmt.Errorf("none of %d requests measured anything, the first because: %w", len(answers), none)
 	case downs >= len(measured):
-		// What hangs on the same thing that is down would else order processes.
+		// Otherwise requests that wait for the same dependency would add processes.
 		return autoscale.Sample{}, fmt.Errorf("%d of %d requests measured something, and %d nothing because: %w", len(measured), len(answers), downs, down)
 	}
 	failed := func(s autoscale.Sample) int { return min(int(s.Failure), 1) }

@@ -123,8 +123,7 @@ func (p *HTTP) split(s autoscale.Sample, header http.Header, t *tracer) (autosca
 
 // handlerTime returns the duration of the first metric "total" in Server-Timing,
 // which is in milliseconds: https://www.w3.org/TR/server-timing/.
-// Other names are of no use: those of checks may overlap, and what is between here
-// and there adds metrics of its own.
+// It ignores other metrics: those of checks may overlap, and proxies add their own.
 func handlerTime(header http.Header) (time.Duration, bool) {
 	const most = float64(1 << 40) // milliseconds that a Duration can hold
 	for _, rest := range header.Values("Server-Timing") {

@@ -182,6 +182,17 @@ func TestHTTPBase(t *testing.T) {
 	}
 }
 
+func TestHTTPNameServerTimesOut(t *testing.T) {
+	p := &probe.HTTP{URL: "http://name.invalid/", Client: &http.Client{Transport: &http.Transport{
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "i/o timeout", Name: "name.invalid", IsTimeout: true}}
+		},
+	}}}
+	if s, err := p.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "did not resolve") {
+		t.Errorf("Probe = %v, %v: want an error about the name, and not a sample of a timeout", s, err)
+	}
+}
+
 func TestHTTPEndsWithItsContext(t *testing.T) {
 	hang := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))

@@ -29,7 +29,7 @@ import (
 // error wraps what the driver says.
 //
 // Each probe takes one connection from DB's pool, waits for it as any other user does,
-// and gives it back. It ends with its context if the driver heeds one.
+// and gives it back. Probe ends with its context if the driver supports that.
 // [autoscale.Config.Timeout] bounds it.
 //
 // # River

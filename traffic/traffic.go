@@ -70,9 +70,8 @@
 // is neither an arrival nor in progress, and it has no service time.
 //
 // The heartbeats of package heartbeat are not counted: their answers have the header
-// [wire.HeaderHeartbeat]. An [probe.HTTP] of any other page is counted
-// like a client. What Options.Skip names is not counted either, and its
-// [http.ResponseWriter] is handed through.
+// Autoscale-Heartbeat. A probe.HTTP of any other page is counted like a client. What
+// Options.Skip names is not counted either, and its [http.ResponseWriter] is handed through.
 //
 // A request that took longer than Options.Longest, such as a large download or a stream
 // of another kind, counts in Arrivals, Throughput and Busy, and not in the times.
