@@ -162,13 +162,13 @@ func TestTargetTrackingTolerance(t *testing.T) {
 		return series(size, 5*time.Second, load(processes*target/.6)...)
 	}
 	tolerated := func(processes, size int) want {
-		return want{reason: fmt.Sprintf("%d processes are needed, within 15 %% of the size of %d", processes, size)}
+		return want{reason: fmt.Sprintf("%d processes are needed, within 12.5 %% of the size of %d", processes, size)}
 	}
 	checkRule(t, []ruleCase{
-		{"up within", rule.TargetTracking{Concurrency: 2}, at(100, 114.5, .6), tolerated(115, 100)},
-		{"up beyond", rule.TargetTracking{Concurrency: 2}, at(100, 115.5, .6), want{true, 116, "138.6 requests in flight, at 1.2 a process, need 116"}},
-		{"down within", rule.TargetTracking{Concurrency: 2}, at(100, 84.5, .6), tolerated(85, 100)},
-		{"down beyond", rule.TargetTracking{Concurrency: 2}, at(100, 83.5, .6), want{true, 84, "100.2 requests in flight, at 1.2 a process, need 84"}},
+		{"up within", rule.TargetTracking{Concurrency: 2}, at(100, 111.5, .6), tolerated(112, 100)},
+		{"up beyond", rule.TargetTracking{Concurrency: 2}, at(100, 112.5, .6), want{true, 113, "135 requests in flight, at 1.2 a process, need 113"}},
+		{"down within", rule.TargetTracking{Concurrency: 2}, at(100, 87.5, .6), tolerated(88, 100)},
+		{"down beyond", rule.TargetTracking{Concurrency: 2}, at(100, 86.5, .6), want{true, 87, "103.8 requests in flight, at 1.2 a process, need 87"}},
 		{"a small size moves by one", rule.TargetTracking{Concurrency: 2}, at(3, 3.5, .6), want{true, 4, "4.2 requests in flight, at 1.2 a process, need 4"}},
 		{"little is free: up within a quarter of it", rule.TargetTracking{Concurrency: 2, Target: .8}, at(100, 106, .8), tolerated(106, 100)},
 		{"little is free: up beyond a quarter of it", rule.TargetTracking{Concurrency: 2, Target: .8}, at(100, 107, .8), want{true, 107, "171.2 requests in flight, at 1.6 a process, need 107"}},
