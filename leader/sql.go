@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,9 +16,10 @@ import (
 // PostgreSQL (9.5 or later) or SQLite (3.35 or later) database. If opts is nil, the
 // default options are used. Later changes of *opts have no effect.
 //
-// Run creates the table if it is missing and the role may. A role that may not
-// is a permanent fault, and so are a table of another shape and a database of
-// another kind; the error has the statement to run. See also [CreateTable].
+// Run creates the table if it is missing and the role may. A role that may not is a
+// permanent fault, and so are a table of another shape and a database of another kind. The
+// error has the statement to run. After the first success such a fault is retried, at
+// least once a minute: the table may be away for a restore. See also [CreateTable].
 //
 // It uses at most one connection of db at a time, for one statement that is a
 // transaction by itself: it needs no session, no prepared statement and no
@@ -27,9 +29,8 @@ import (
 // or later and has max_prepared_statements set. Without either it goes on failing,
 // is never unsafe, and says so.
 //
-// Where the pool of db is often exhausted, the leader waits for a connection like
-// everybody else, and may lose its term: give it a pool of its own then, with
-// SetMaxOpenConns(1). A SQLite database must be a file, on a local disk, that the
+// If the pool of db is exhausted, the leader waits for a connection like everybody else,
+// and may lose its term: use [Open] then. A SQLite database must be a file, on a local disk, that the
 // processes share; a busy_timeout of a second or more keeps writers from failing.
 //
 // Connections on which the server says that it is read-only are closed, so that
@@ -40,6 +41,40 @@ func SQL(db *sql.DB, opts *Options) *Elector {
 		dialect = opts.Dialect
 	}
 	return New(&sqlLease{db: db, dialect: dialect, speak: Dialect.statements}, opts)
+}
+
+// Open returns an Elector like that of [SQL] with a connection of its own. Prefer it in a
+// service whose pool may be exhausted under load: a leader that waits for a connection
+// loses its term just when the service must be scaled.
+//
+// driver is the name of a database/sql driver that the program imports, and dsn its data
+// source name, as for [sql.Open]. It opens at most one connection, when Run first needs
+// it. Validate and Run report a driver that is not known and a dsn that the driver refuses,
+// and never show the dsn.
+func Open(driver, dsn string, opts *Options) *Elector {
+	var dialect Dialect
+	if opts != nil {
+		dialect = opts.Dialect
+	}
+	db, err := open(driver, dsn)
+	return New(&sqlLease{db: db, opened: err, dialect: dialect, speak: Dialect.statements}, opts)
+}
+
+// ownIdle is after how long a connection of our own is closed that nobody uses.
+const ownIdle = 5 * time.Minute
+
+// open opens a database with one connection.
+func open(driver, dsn string) (*sql.DB, error) {
+	db, err := sql.Open(driver, dsn)
+	switch {
+	case err != nil && !slices.Contains(sql.Drivers(), driver):
+		return nil, fmt.Errorf("leader: the database driver %.40q is not known: import its package, and use one of the names %q", driver, sql.Drivers())
+	case err != nil: // its text may hold the password
+		return nil, fmt.Errorf("leader: the driver %.40q refuses the data source name: check it against the driver's documentation", driver)
+	}
+	db.SetMaxOpenConns(1)
+	db.SetConnMaxIdleTime(ownIdle)
+	return db, nil
 }
 
 // CreateTable creates the table of [SQL] if it is missing. It asks the database
@@ -60,6 +95,7 @@ func CreateTable(ctx context.Context, db *sql.DB) error {
 // sqlLease is a Lease in a table, or a board. Calls come one at a time.
 type sqlLease struct {
 	db      *sql.DB
+	opened  error // why there is no db
 	dialect Dialect
 	stmt    *statements // nil: the dialect is not known yet
 	speak   func(Dialect) *statements
@@ -67,7 +103,9 @@ type sqlLease struct {
 
 func (l *sqlLease) Validate() error {
 	var errs []error
-	if l.db == nil {
+	if l.opened != nil {
+		errs = append(errs, l.opened)
+	} else if l.db == nil {
 		errs = append(errs, errors.New("leader: the *sql.DB is nil: open the database and give it"))
 	}
 	if l.dialect != "" && l.dialect.statements() == nil {
