@@ -77,29 +77,50 @@ func (b *safeBuffer) String() string {
 	return b.buf.String()
 }
 
-// What will not pass ends Run, and the trust with it.
-func TestPermanentFault(t *testing.T) {
+// A permanent fault ends Run if the store never answered.
+func TestPermanentFaultAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newFakeStore()
-		n := join(t, s, leader.Options{})
+		link := &fakeLink{fakeStore: newFakeStore()}
 		gone := errors.New("the table is gone: make it again")
-		n.link.disturb(func(_ context.Context, m string) error {
-			if m == "renew" {
-				return fmt.Errorf("wrapped: %w", leader.Permanent(gone))
-			}
-			return nil
+		link.disturb(func(context.Context, string) error {
+			return fmt.Errorf("wrapped: %w", leader.Permanent(gone))
 		}, nil)
-		err := <-n.done
-		if !errors.Is(err, gone) || n.leads() {
-			t.Errorf("Run returned %v; it leads: %v", err, n.leads())
-		}
-		if s.count("release") != 1 {
-			t.Error("the lease was not released")
+		err := leader.New(link, &leader.Options{Name: "web", Logger: slog.New(slog.DiscardHandler)}).Run(t.Context())
+		if !errors.Is(err, gone) {
+			t.Errorf("Run = %v, want %v", err, gone)
 		}
 		if leader.Permanent(nil) != nil {
 			t.Error("Permanent(nil) is an error")
 		}
 	})
+}
+
+// A permanent fault of a store that answered before is tried again, slowly: a table may be
+// restored, and a right granted again.
+func TestPermanentFaultLater(t *testing.T) {
+	for _, away := range []time.Duration{2 * time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newFakeStore()
+			n := join(t, s, leader.Options{})
+			tries := 0
+			n.link.disturb(func(context.Context, string) error {
+				tries++
+				return leader.Permanent(errors.New("the table is gone"))
+			}, nil)
+			time.Sleep(30*time.Second + away)
+			if n.leads() {
+				t.Errorf("away for %v: it leads without a renewal", away)
+			}
+			if most := 12 + int(away/(30*time.Second)); tries == 0 || tries > most {
+				t.Errorf("away for %v: it asked %d times, want 1 to %d", away, tries, most)
+			}
+			n.link.disturb(nil, nil)
+			time.Sleep(2 * time.Minute)
+			if !n.leads() {
+				t.Errorf("away for %v: it does not lead although the table is back", away)
+			}
+		})
+	}
 }
 
 // A store that hangs does not keep the host from stopping.

@@ -10,7 +10,7 @@ import (
 // ctx, and is atomic. An Elector makes one call at a time.
 //
 // An error means that the outcome is not known. One that will not pass by itself,
-// such as a missing right, is wrapped with [Permanent], and ends [Elector.Run];
+// such as a missing right, is wrapped with [Permanent], and ends [Elector.Run] if the store never answered before;
 // all others are tried again for ever. An error holds no secret. If there is a method
 // Validate() error, [Elector.Validate] calls it. If there is a method Store() any, it
 // returns a comparable value that identifies the store, such as the client of a

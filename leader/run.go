@@ -19,6 +19,9 @@ const (
 	// changedAfter how soon if it fails otherwise than was said.
 	repeatAfter  = 10 * time.Minute
 	changedAfter = time.Minute
+	// slowest is the longest wait between two tries of a store that worked before and has
+	// a permanent fault now, such as a table that is being restored.
+	slowest = time.Minute
 )
 
 // campaign is what one Run remembers between its steps.
@@ -27,6 +30,8 @@ type campaign struct {
 	since time.Time // when last was first seen, as to its holder, term and renewal
 	top   int64     // the greatest term seen
 
+	answered bool // the store answered once, in this Run or an earlier one
+
 	failures int       // in a row
 	began    time.Time // of the failures
 	logged   time.Time // when they were logged last
@@ -34,11 +39,15 @@ type campaign struct {
 }
 
 // Run campaigns, and renews what it won, until ctx ends. It then gives the term
-// up, within two seconds, and returns nil. A store that cannot be reached, that
-// is read-only or that fails in some other way is tried again for ever, at least
-// once in Renew, and logged. Run returns an error only if the Elector is not
-// valid or has no name, if another Run of it is under way, if another Autoscaler of
-// this process campaigns for the same lease, or for a [Permanent] fault of the store.
+// up, within two seconds, and returns nil. A store that fails, cannot be reached or is
+// read-only is tried again for ever, at least once in Renew, and this is logged. A
+// [Permanent] fault ends Run only if the store never answered before. Later it is a table
+// that is being restored, or a right that was revoked: it is tried again at growing
+// intervals of up to a minute, or Renew if that is longer.
+//
+// Run returns an error only for such a fault, if the Elector is not valid or has no name,
+// if another Run of it is under way, or if another Autoscaler of this process campaigns
+// for the same lease.
 func (e *Elector) Run(ctx context.Context) error {
 	if err := e.Validate(); err != nil {
 		return err
@@ -53,7 +62,7 @@ func (e *Elector) Run(ctx context.Context) error {
 	}
 	defer vacate()
 	defer e.leave(ctx)
-	e.campaign = campaign{top: e.campaign.top}
+	e.campaign = campaign{top: e.campaign.top, answered: e.campaign.answered}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -66,7 +75,7 @@ func (e *Elector) Run(ctx context.Context) error {
 			return nil
 		}
 		var permanent *permanentError
-		if errors.As(err, &permanent) {
+		if errors.As(err, &permanent) && !e.campaign.answered {
 			return fmt.Errorf("leader: the lease %q cannot be had: %w", e.name(), err)
 		}
 		if err != nil {
@@ -252,7 +261,8 @@ func (e *Elector) pause() time.Duration {
 }
 
 // failed notes that the store failed, and returns how long to wait: at first a
-// tenth of Renew, then twice as long each time, up to Renew.
+// tenth of Renew, then twice as long each time, up to Renew, or up to slowest if the
+// fault is permanent.
 func (e *Elector) failed(ctx context.Context, err error) time.Duration {
 	c := &e.campaign
 	now := time.Now()
@@ -265,13 +275,25 @@ func (e *Elector) failed(ctx context.Context, err error) time.Duration {
 		c.logged, c.said = now, text
 		e.log(ctx, slog.LevelWarn, "the store fails, and is tried again: "+text, "failures", c.failures, "since", c.began, "error", err)
 	}
-	wait := min(e.opts.Renew, e.opts.Renew/10<<min(c.failures-1, 4))
+	longest := e.opts.Renew
+	var permanent *permanentError
+	if errors.As(err, &permanent) {
+		longest = max(longest, slowest)
+	}
+	wait := longest
+	for n, w := 1, e.opts.Renew/10; w < longest; n, w = n+1, 2*w {
+		if n == c.failures {
+			wait = w
+			break
+		}
+	}
 	return wait - rand.N(wait/2+1)
 }
 
 // recovered notes that the store answered.
 func (e *Elector) recovered(ctx context.Context) {
 	c := &e.campaign
+	c.answered = true
 	if c.failures > 0 {
 		e.log(ctx, slog.LevelInfo, "the store answers again", "failures", c.failures, "since", c.began)
 		c.failures = 0
