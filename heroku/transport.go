@@ -33,23 +33,11 @@ type transport struct {
 // RoundTrip returns an answer of 2xx whose body is in memory and JSON, or an error: an
 // *Error where there was an answer.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	// A process that was frozen past its deadline wakes before the timer that
-	// would cancel the context: the clock is asked, so that an order of a lease
-	// that is over is not sent.
-	if end, ok := req.Context().Deadline(); ok && !time.Now().Before(end) {
-		return nil, context.DeadlineExceeded
-	}
 	req = req.Clone(req.Context())
 	t.authorize(req.Header)
 	res, err := t.next.RoundTrip(req)
 	if err != nil {
-		if res != nil && res.Body != nil {
-			res.Body.Close()
-		}
 		return nil, err
-	}
-	if res == nil || res.Body == nil {
-		return nil, fmt.Errorf("Options.Transport (%T) returned neither an answer nor an error", t.next)
 	}
 	defer res.Body.Close()
 
