@@ -190,6 +190,7 @@ func (p *HTTP) request(parent, ctx context.Context, asks *request, target *url.U
 	end := time.Now()
 	s := autoscale.Sample{Time: end, Signals: autoscale.SignalLatency, Latency: end.Sub(start)}
 
+	kind := outbound.KindOf(err)
 	switch {
 	case err == nil:
 		s, err = answered(s, res)
@@ -199,11 +200,11 @@ func (p *HTTP) request(parent, ctx context.Context, asks *request, target *url.U
 		return p.split(s, res.Header, &t)
 	case parent.Err() != nil && !errors.Is(parent.Err(), context.DeadlineExceeded):
 		return autoscale.Sample{}, context.Cause(parent) // somebody stopped it
-	case outbound.KindOf(err) == outbound.Name:
+	case kind == outbound.Name:
 		return broken(s, err)
 	case t.looksUp():
 		return autoscale.Sample{}, fmt.Errorf("the name did not resolve within %v", asks.within())
-	case ctx.Err() != nil || outbound.KindOf(err) == outbound.Timeout:
+	case kind == outbound.Timeout, ctx.Err() != nil && kind != outbound.Reset:
 		s.Failure, s.Detail = autoscale.Timeout, "no answer within "+names.Duration(s.Latency)
 		return s, nil
 	}

@@ -10,6 +10,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"sync"
 	"time"
@@ -56,7 +58,7 @@ func Client(c http.Client) *http.Client {
 //
 //   - A request whose deadline is over is not sent, even if its context has not
 //     noticed.
-//   - A status below 200 is an error of the kind [Malformed]. A caller would wait for
+//   - A final status below 200, and 101 by HTTP/2, is an error of the kind [Malformed]. A caller would wait for
 //     the end of a connection that was switched to another protocol.
 //   - A body is closed when the context of its request ends.
 //   - Headers of more than [MaxHeader] bytes are an error of the kind [Malformed].
@@ -74,10 +76,14 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
 		return nil, context.DeadlineExceeded
 	}
-	res, err := t.next.RoundTrip(req)
+	var w watch
+	res, err := t.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, w.hooks())))
 	if err != nil {
 		if res != nil && res.Body != nil {
 			res.Body.Close()
+		}
+		if w.wasRefused() && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, &Error{Reset, "the server refused the request until no time was left"}
 		}
 		return nil, Clean(err)
 	}
@@ -88,7 +94,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case res.StatusCode < 200:
 		b.Close()
-		return nil, &Error{Malformed, fmt.Sprintf("status %d is not an answer to this request: check the URL", res.StatusCode)}
+		return nil, &Error{Malformed, notAnAnswer(res.StatusCode)}
 	case size(res.Header) > MaxHeader:
 		b.Close()
 		return nil, &Error{Malformed, fmt.Sprintf("the headers of the answer have more than %d bytes", MaxHeader)}
@@ -97,6 +103,56 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	res.Body = b
 	cutLocation(res.Header)
 	return res, nil
+}
+
+// A watch sees what net/http does for one request.
+type watch struct {
+	mu        sync.Mutex
+	last      net.Conn
+	fresh     bool // last was made for this request
+	refused   bool
+	early     int // informational answers
+	earlySize int
+}
+
+// maxEarly is how many informational answers a request may get.
+const maxEarly = 64
+
+func (w *watch) hooks() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			// net/http sends a request again on another connection if the first had been
+			// idle. It does so on the same connection, or after one of its own, only if the
+			// server refused it: by RST_STREAM or GOAWAY. Then it pauses for seconds.
+			w.refused = w.refused || w.last != nil && (w.fresh || w.last == i.Conn)
+			w.last, w.fresh = i.Conn, !i.Reused
+		},
+		Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.early++
+			w.earlySize += size(http.Header(header))
+			switch {
+			case code == http.StatusSwitchingProtocols:
+				return &Error{Malformed, notAnAnswer(code)}
+			case w.early > maxEarly || w.earlySize > MaxHeader:
+				return &Error{Malformed, "informational answers without end"}
+			}
+			return nil
+		},
+	}
+}
+
+func (w *watch) wasRefused() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.refused
+}
+
+func notAnAnswer(status int) string {
+	return fmt.Sprintf("status %d is not an answer to this request: check the URL", status)
 }
 
 // CloseIdleConnections is what http.Client.CloseIdleConnections calls.
