@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	maxAnswer     = 4 << 20  // a list of a thousand dynos has a sixth of it
-	maxErrorBody  = 64 << 10 // an error of the API has less than one
-	maxRetryAfter = 24 * time.Hour
+	maxAnswer     = 4 << 20          // a list of a thousand dynos has a sixth of it
+	maxErrorBody  = 64 << 10         // an error of the API has less than one
+	maxRetryAfter = 10 * time.Minute // no answer silences the client for longer
 )
 
 // A transport authorizes requests, and judges answers before heroku-go sees them. It
@@ -98,7 +98,8 @@ func (t *transport) explain(e *Error, body []byte) {
 		e.Message = text("error", 500) // of before version 3
 	}
 	if e.Status == http.StatusUnprocessableEntity {
-		e.Limit, e.limited = limitOf(e.ID, e.Message, fields["limit"])
+		limit, limited := limitOf(e.ID, e.Message, fields["limit"])
+		e.Limit, e.limited, e.numberless = max(limit, 0), limited, limited && limit < 0
 	}
 }
 
