@@ -3,6 +3,7 @@ package heroku
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -60,6 +61,26 @@ type Options struct {
 	// Transport carries the requests, credentials included. Nil: one of the
 	// Client's own.
 	Transport http.RoundTripper
+}
+
+// Format writes the options without what may be secret: users, passwords and queries of
+// the URLs, and the Transport.
+func (o Options) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "heroku.Options(%s, %d calls an hour, attempts of %v)", bare(o.BaseURL, "the default API"), o.CallsPerHour, o.AttemptTimeout)
+}
+
+// MarshalJSON writes what Format does.
+func (o Options) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(o)) }
+
+func bare(text, none string) string {
+	u, err := url.Parse(text)
+	switch {
+	case text == "":
+		return none
+	case err != nil:
+		return "?"
+	}
+	return outbound.Bare(u)
 }
 
 func (o Options) withDefaults() Options {
