@@ -117,6 +117,9 @@ type tick struct {
 	outcome        limit.Outcome
 	result
 	acted bool // ordered, or would have been in a dry run
+	busy  bool // the platform is busy with something else, and the size is held
+	began bool // with this tick
+	limit bool // LimitReached was reported
 }
 
 // begin takes what was seen. It returns the Observation for the Decider, if that is to

@@ -61,6 +61,11 @@ func (m *machine) settle(r result) {
 	if r.platform {
 		t.outcome.By, t.outcome.Until = limit.ByPlatform, time.Time{}
 	}
+	if busy := (*BusyError)(nil); r.err != nil && errors.As(r.err, &busy) {
+		m.wait(busy)
+	} else {
+		m.BusySince = time.Time{}
+	}
 	if r.err != nil || r.size == from {
 		return
 	}
@@ -71,6 +76,22 @@ func (m *machine) settle(r result) {
 	if !m.cfg.DryRun || !t.repeats(m) {
 		t.resized(from, r.size)
 	}
+}
+
+// wait holds the size for a time while the platform is busy with something else.
+func (m *machine) wait(busy *BusyError) {
+	t := &m.tick
+	if m.BusySince.IsZero() || m.BusySince.After(t.at) {
+		m.BusySince, t.began = t.at, true
+	}
+	until := m.BusySince.Add(busyPatience)
+	if t.busy = t.at.Before(until); !t.busy {
+		return
+	}
+	if busy.RetryAfter > 0 && busy.RetryAfter < until.Sub(t.at) {
+		until = t.at.Add(busy.RetryAfter)
+	}
+	t.outcome.By, t.outcome.Until = limit.ByPlatform, until
 }
 
 // repeats reports whether a dry run would order what it would have ordered in the tick
@@ -219,11 +240,19 @@ func (m *machine) commitOrder(e Event, repeats bool) {
 		e := e
 		e.Kind, e.From, e.To, e.Err = LimitReached, t.refused.Size, t.refused.Limit, t.refused.Err
 		m.push(e)
+		t.limit = true
 	}
 	err := joined(t.readErr, t.err)
 	switch {
 	case errors.Is(err, ErrNotLeader):
 		// The term ended during the tick, and nothing was ordered.
+	case t.busy && t.readErr == nil:
+		m.ScaleFailures = 0
+		if t.began {
+			e.Kind, e.Err, e.To, e.Count = ScaleFailed, err, t.size, 1
+			e.Limit, e.Until = t.outcome.By, t.outcome.Until
+			m.push(e)
+		}
 	case err != nil:
 		m.ScaleFailures++
 		m.counters.ScaleFailures++
@@ -266,7 +295,11 @@ func (m *machine) commitConditions(e Event) {
 	looked := Panicked | ProbeFailing | ScaleFailing
 	if t.readErr == nil {
 		looked |= NeedsAboveMax | NeedsBelowMin | Paused | Yielding | DiffExceeded | Ineffective | BudgetShort
-		m.commitLoad(e)
+		if t.limit {
+			looked &^= NeedsAboveMax // LimitReached has just said it
+		} else {
+			m.commitLoad(e)
+		}
 		m.commitBudget(e)
 		if d := m.cfg.NotifyDiff; d.Threshold > 0 {
 			size := m.Capacity.Desired

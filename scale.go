@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // A Scaler reads and sets how many processes of one type a platform runs.
@@ -20,7 +22,8 @@ type Scaler interface {
 	// that the platform accepted the order, not that the processes serve yet.
 	//
 	// Where the platform refuses because size is above what it permits, the
-	// error wraps a [LimitError], and nothing was changed.
+	// error wraps a [LimitError], and nothing was changed. If it refuses for a reason that
+	// ends by itself, the error wraps a [BusyError].
 	Scale(ctx context.Context, size int) error
 }
 
@@ -63,11 +66,18 @@ type LimitError struct {
 	Size  int   // what was ordered
 	Limit int   // the most that the platform permits
 	Err   error // the platform's own words; may be nil
+
+	// Guessed says that the platform did not name its limit. Limit is then a smaller
+	// size to try.
+	Guessed bool
 }
 
 // Error says what was ordered and what is permitted.
 func (e *LimitError) Error() string {
-	s := fmt.Sprintf("autoscale: %d processes are above the platform's limit of %d", e.Size, e.Limit)
+	s := fmt.Sprintf("autoscale: %s above the platform's limit of %d", processesAre(e.Size), e.Limit)
+	if e.Guessed {
+		s = fmt.Sprintf("autoscale: %s above the platform's limit, which it does not name; %d will be tried", processesAre(e.Size), e.Limit)
+	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
@@ -76,6 +86,40 @@ func (e *LimitError) Error() string {
 
 // Unwrap returns the platform's own error.
 func (e *LimitError) Unwrap() error { return e.Err }
+
+func processesAre(n int) string {
+	if n == 1 {
+		return "1 process is"
+	}
+	return fmt.Sprintf("%d processes are", n)
+}
+
+// busyPatience is for how long a [BusyError] is not a failure.
+const busyPatience = 10 * time.Minute
+
+// A BusyError is a [Scaler]'s answer that the platform cannot change the size now, for a
+// reason that ends by itself: a release, a deployment or another operation is under
+// way. Nothing was changed. For ten minutes the [Autoscaler] holds the size and tries
+// again in each tick; after that the error counts like any other.
+type BusyError struct {
+	RetryAfter time.Duration // how long the platform asked to wait. 0: not known
+	Err        error         // the platform's own words; may be nil
+}
+
+// Error says that the platform is busy, and for how long if that is known.
+func (e *BusyError) Error() string {
+	s := "autoscale: the platform is busy with another operation"
+	if e.RetryAfter > 0 {
+		s += " for " + names.Duration(e.RetryAfter)
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the platform's own error.
+func (e *BusyError) Unwrap() error { return e.Err }
 
 // An IdleCloser is a [Prober] or a [Scaler] that keeps connections open. Run calls
 // CloseIdleConnections when it ends. It is found through a wrapper too: one that embeds

@@ -46,6 +46,8 @@ type kept struct {
 	Obeyed        int64   `json:"obeyed,omitempty"` // the command that was last obeyed, by when it was given, in ns
 	ProbeFailures int     `json:"probe_failures,omitempty"`
 	ScaleFailures int     `json:"scale_failures,omitempty"`
+
+	BusySince time.Time `json:"busy_since,omitzero"` // since when the platform answers with a BusyError
 }
 
 // forget drops what was true in an earlier term.

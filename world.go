@@ -151,7 +151,7 @@ func (a *Autoscaler) deadline(term Term) time.Time {
 	return deadline
 }
 
-// order sets the size, and tries once more if the platform permits fewer.
+// order sets the size, and tries again, with less, while the platform permits fewer.
 //
 // The Store records it first. That is also the fence: a process whose term is over
 // finds out there, and gives no order.
@@ -168,22 +168,31 @@ func (a *Autoscaler) order(ctx context.Context, term Term, p plan) (r result) {
 		}
 	}
 	r.err = a.attempt(ctx, term, p.size, &r)
-	if r.refused = refusal(r.err, p.size); r.refused != nil {
-		to := max(r.refused.Limit, 0)
-		switch {
-		case to == p.from:
-			r.size, r.platform, r.err = p.from, true, nil
-			return r
-		case to > p.from:
-			r.size, r.platform = to, true
-			r.err = a.attempt(ctx, term, to, &r)
+	for range maxRefusals {
+		refused := refusal(r.err, r.size)
+		if refused == nil {
+			break
 		}
+		r.refused = refused
+		if refused.Limit < p.from {
+			break
+		}
+		r.size, r.platform = refused.Limit, true
+		if r.size == p.from {
+			r.err = nil
+			return r
+		}
+		r.err = a.attempt(ctx, term, r.size, &r)
 	}
 	if r.err != nil {
 		r.err = fmt.Errorf("autoscale: scale %s from %d to %d: %w", a.cfg.Name, p.from, r.size, r.err)
 	}
 	return r
 }
+
+// maxRefusals bounds how often a platform that does not name its limit is asked for
+// half as many more: enough for one of a hundred.
+const maxRefusals = 8
 
 // attempt orders size, if this process still leads, within the time for which it is
 // sure to lead.

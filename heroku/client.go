@@ -3,6 +3,7 @@ package heroku
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	api "github.com/heroku/heroku-go/v5"
+
+	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
 // The defaults of [Options].
@@ -56,8 +59,28 @@ type Options struct {
 	AttemptTimeout time.Duration
 
 	// Transport carries the requests, credentials included. Nil: one of the
-	// Client's own, made like http.DefaultTransport.
+	// Client's own.
 	Transport http.RoundTripper
+}
+
+// Format writes the options without what may be secret: users, passwords and queries of
+// the URLs, and the Transport.
+func (o Options) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "heroku.Options(%s, %d calls an hour, attempts of %v)", bare(o.BaseURL, "the default API"), o.CallsPerHour, o.AttemptTimeout)
+}
+
+// MarshalJSON writes what Format does.
+func (o Options) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(o)) }
+
+func bare(text, none string) string {
+	u, err := url.Parse(text)
+	switch {
+	case text == "":
+		return none
+	case err != nil:
+		return "?"
+	}
+	return outbound.Bare(u)
 }
 
 func (o Options) withDefaults() Options {
@@ -121,7 +144,7 @@ func NewClient(token string, opts *Options) *Client {
 
 	next := o.Transport
 	if next == nil {
-		c.own = newTransport()
+		c.own = outbound.NewTransport()
 		next = c.own
 	}
 	// heroku-go's transport negotiates the version and sets the request's id. It
@@ -131,7 +154,7 @@ func NewClient(token string, opts *Options) *Client {
 			Transport: &api.Transport{
 				UserAgent: userAgent,
 				Transport: &transport{
-					next:      next,
+					next:      outbound.Wrap(next),
 					authorize: func(h http.Header) { h.Set("Authorization", "Bearer "+token) },
 					scrub:     c.scrub,
 					budget:    b,
@@ -146,20 +169,6 @@ func NewClient(token string, opts *Options) *Client {
 		c.metrics = service(o.MetricsURL, nil)
 	}
 	return c
-}
-
-// newTransport returns what carries the requests unless the host supplies something.
-func newTransport() *http.Transport {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	if ok {
-		t = t.Clone()
-	} else {
-		t = &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
-	}
-	// An HTTP/2 connection that died in silence would otherwise be used again and
-	// again, each attempt waiting for its timeout.
-	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
-	return t
 }
 
 // Scaler returns the Scaler of one process type of an app: app is the app's name or

@@ -20,13 +20,14 @@ type Error struct {
 	Message     string        // the API's own words; may be empty
 	RequestID   string        // for Heroku's support; may be empty
 	RetryAfter  time.Duration // how long the API asked to wait; 0: it did not
-	Limit       int           // the dyno limit that the refusal names; 0: none
+	Limit       int           // the dyno limit that the refusal names; 0: none, or not known
 	Tries       int           // how often the call was made
 	Err         error         // what else went wrong; may be nil
 
-	again   bool   // whether another try may fare better
-	limited bool   // whether the refusal is about a dyno limit
-	token   string // where the token comes from
+	again      bool   // whether another try may fare better
+	limited    bool   // whether the refusal is about a dyno limit
+	numberless bool   // whether such a refusal does not say which
+	token      string // where the token comes from
 }
 
 // Unwrap returns e.Err: a network fault or the end of the context, for instance.
@@ -89,44 +90,22 @@ func (e *Error) advice() string {
 		case e.ID == "verification_needed":
 			return "the account must be verified with a payment method, at https://dashboard.heroku.com/account/billing"
 		}
+		if e.passing() {
+			return passes
+		}
 		return "check that the app was deployed and has this process type (`heroku ps`)"
 	case http.StatusTooManyRequests:
 		return "the account's calls of the API are used up, by all who share it: find out who uses them, or use another account's token"
 	}
 	switch {
+	case e.passing():
+		return passes
 	case e.Status >= 500:
 		return "Heroku's API is in trouble, see https://status.heroku.com; the size stays as it is"
 	case e.Status/100 == 3:
 		return "redirects are not followed: " + elsewhere
 	}
 	return ""
-}
-
-// limitSentence finds the limit in words, as in "Cannot run more than 2 Free size
-// dynos." and "Cannot update to more than 1 Basic size dynos per process type."
-var limitSentence = regexp.MustCompile(`(?i)\bcannot (?:run|update to|scale to) more than (\d{1,6})\b.*\bdynos?\b`)
-
-// limitOf reports whether a refusal is about a dyno limit, and the limit.
-func limitOf(id, message string, field any) (limit int, ok bool) {
-	n := -1
-	switch v := field.(type) {
-	case float64:
-		if v == float64(int32(v)) {
-			n = int(v)
-		}
-	case string:
-		if i, err := strconv.ParseInt(v, 10, 32); err == nil {
-			n = int(i)
-		}
-	}
-	if id == "cannot_run_above_limit" && n >= 0 {
-		return n, true
-	}
-	if m := limitSentence.FindStringSubmatch(message); m != nil {
-		n, _ := strconv.Atoi(m[1]) // six digits at most
-		return n, true
-	}
-	return 0, false
 }
 
 // herokuToken is the form of tokens since 2024. Those before are UUIDs, which

@@ -97,7 +97,12 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 // A refusal for a dyno limit is an [autoscale.LimitError]. Heroku's limits
 // are of a process type or of the whole app, and the refusal does not say which.
 // Where the limit it names is not below size, other process types have a share in
-// it: their quantities are read then, for another call, to learn what they leave.
+// it: their quantities are read then, for another call, to learn what they leave. If it
+// names no limit, LimitError.Limit is half the way from the size that runs to the size
+// that was refused, so that less is asked for.
+//
+// A refusal that ends by itself, as while a release, a deployment or another operation is
+// under way, is an [autoscale.BusyError].
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := call{op: fmt.Sprintf("scale to %d", size), subject: s.subject(), urgency: urgent}
 	if s.fault != nil {
@@ -119,7 +124,16 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	})
 	var e *Error
 	if errors.As(err, &e) && e.limited {
-		return &autoscale.LimitError{Size: size, Limit: s.permitted(ctx, size, e.Limit), Err: e}
+		refused := &autoscale.LimitError{Size: size, Err: e, Guessed: e.numberless}
+		if refused.Guessed {
+			refused.Limit = s.halfway(size)
+		} else {
+			refused.Limit = s.permitted(ctx, size, e.Limit)
+		}
+		return refused
+	}
+	if e != nil && e.passing() {
+		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: e}
 	}
 	return err
 }
@@ -277,6 +291,17 @@ func (s *Scaler) permitted(ctx context.Context, size, limit int) int {
 		limit = max(limit, s.last)
 	}
 	return max(limit, 0)
+}
+
+// halfway returns a size between the one that runs and the one that was refused, or the
+// one that runs if there is none between them.
+func (s *Scaler) halfway(size int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if from := max(s.last, 0); from < size {
+		return from + (size-from)/2
+	}
+	return max(size-1, 0)
 }
 
 // others returns how many dynos the other process types of the app have, or 0 if

@@ -325,6 +325,7 @@ func TestNoDynos(t *testing.T) {
 
 // The limit of a refusal as published traces have it, and as they might.
 func TestLimitForms(t *testing.T) {
+	const half = 2 // of 5, while the size that runs is not known
 	tests := []struct {
 		body string
 		want int // -1: no LimitError
@@ -335,13 +336,21 @@ func TestLimitForms(t *testing.T) {
 		{`{"id":"invalid_params","message":"Cannot update to more than 1 Hobby size dynos per process type."}`, 1},
 		{`{"id":"invalid_params","message":"Cannot update to more than 1 Basic size dynos per process type."}`, 1},
 		{`{"limit":0,"id":"cannot_run_above_limit","message":"No."}`, 0},
-		{`{"limit":-3,"id":"cannot_run_above_limit","message":"No."}`, -1},
-		{`{"limit":1.5,"id":"cannot_run_above_limit","message":"No."}`, -1},
-		{`{"limit":1e300,"id":"cannot_run_above_limit","message":"No."}`, -1},
-		{`{"limit":{},"id":"cannot_run_above_limit"}`, -1},
+		{`{"limit":-3,"id":"cannot_run_above_limit","message":"No."}`, half},
+		{`{"limit":1.5,"id":"cannot_run_above_limit","message":"No."}`, half},
+		{`{"limit":1e300,"id":"cannot_run_above_limit","message":"No."}`, half},
+		{`{"limit":{},"id":"cannot_run_above_limit"}`, half},
+		{`{"limit":3,"id":"cannot_update_above_limit"}`, 3},
+		{`{"limit":"1,000","id":"cannot_scale_above_limit"}`, 4}, // below what was refused
+		{`{"id":"cannot_run_above_limit"}`, half},
+		{`{"id":"quota_above_limit","message":"You reached 100% of your quota."}`, half},
+		{`{"id":"cannot_run_above_limit","message":"The limit is 3."}`, 3},
+		{`{"id":"cannot_run_above_limit","message":"Limited to 3 dynos."}`, 3},
+		{`{"id":"x","message":"Cannot run more than 1,000 Performance-L size dynos."}`, 4},
+		{`{"id":"x","message":"Cannot scale to more than 1 000 dynos."}`, 4},
+		{`{"id":"invalid_params","message":"Cannot run more than 99999999999999999999 dynos."}`, half},
 		{`{"limit":2,"id":"invalid_params","message":"Invalid."}`, -1},
 		{`{"id":"verification_needed","message":"Please verify your account."}`, -1},
-		{`{"id":"invalid_params","message":"Cannot run more than 99999999999999999999 dynos."}`, -1},
 		{`[]`, -1},
 		{``, -1},
 	}
@@ -357,7 +366,7 @@ func TestLimitForms(t *testing.T) {
 			t.Errorf("%s: limit %d, want %d: %v", tt.body, got, tt.want, err)
 		}
 		// 422 is never tried again; only the shared limit costs a look at the rest.
-		if len(p.sent) != 1 {
+		if want := 1 + btoi(tt.want == 4); len(p.sent) != want {
 			t.Errorf("%s: %d calls", tt.body, len(p.sent))
 		}
 	}
@@ -457,4 +466,11 @@ func TestValidate(t *testing.T) {
 	if got := fmt.Sprint(good.Scaler("shop", "web")); got != "heroku.Scaler(web of app shop)" {
 		t.Errorf("a Scaler is written %q", got)
 	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

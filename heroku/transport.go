@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	maxAnswer     = 4 << 20  // a list of a thousand dynos has a sixth of it
-	maxErrorBody  = 64 << 10 // an error of the API has less than one
-	maxRetryAfter = 24 * time.Hour
+	maxAnswer     = 4 << 20          // a list of a thousand dynos has a sixth of it
+	maxErrorBody  = 64 << 10         // an error of the API has less than one
+	maxRetryAfter = 10 * time.Minute // no answer silences the client for longer
 )
 
 // A transport authorizes requests, and judges answers before heroku-go sees them. It
@@ -33,23 +33,11 @@ type transport struct {
 // RoundTrip returns an answer of 2xx whose body is in memory and JSON, or an error: an
 // *Error where there was an answer.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	// A process that was frozen past its deadline wakes before the timer that
-	// would cancel the context: the clock is asked, so that an order of a lease
-	// that is over is not sent.
-	if end, ok := req.Context().Deadline(); ok && !time.Now().Before(end) {
-		return nil, context.DeadlineExceeded
-	}
 	req = req.Clone(req.Context())
 	t.authorize(req.Header)
 	res, err := t.next.RoundTrip(req)
 	if err != nil {
-		if res != nil && res.Body != nil {
-			res.Body.Close()
-		}
 		return nil, err
-	}
-	if res == nil || res.Body == nil {
-		return nil, fmt.Errorf("Options.Transport (%T) returned neither an answer nor an error", t.next)
 	}
 	defer res.Body.Close()
 
@@ -110,7 +98,8 @@ func (t *transport) explain(e *Error, body []byte) {
 		e.Message = text("error", 500) // of before version 3
 	}
 	if e.Status == http.StatusUnprocessableEntity {
-		e.Limit, e.limited = limitOf(e.ID, e.Message, fields["limit"])
+		limit, limited := limitOf(e.ID, e.Message, fields["limit"])
+		e.Limit, e.limited, e.numberless = max(limit, 0), limited, limited && limit < 0
 	}
 }
 

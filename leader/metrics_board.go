@@ -70,6 +70,9 @@ type board struct {
 
 func (b *board) Validate() error { return b.fault }
 
+// Format shows the name alone: a database may know its password.
+func (b *board) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "leader.MetricsBoard(%s)", b.name) }
+
 func (b *board) Publish(ctx context.Context, member string, report []byte) error {
 	if len(report) > traffic.MaxReportSize {
 		return fmt.Errorf("leader: publish: the report of %.80q has %d bytes, more than %d", member, len(report), traffic.MaxReportSize)

@@ -3,7 +3,6 @@ package notify
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
 const (
@@ -29,14 +30,14 @@ const (
 // newClient returns a client that follows no redirects: a redirected webhook
 // would hand the event, and with it the headers, to somebody else.
 func newClient(base *http.Client) *http.Client {
+	if base != nil {
+		return outbound.Client(*base)
+	}
 	// Events are rare: a connection kept open for the next one would be closed
 	// by the other side long before.
-	c := http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
-	if base != nil {
-		c = *base
-	}
-	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &c
+	t := outbound.NewTransport()
+	t.DisableKeepAlives = true
+	return outbound.Client(http.Client{Transport: t})
 }
 
 // againError is a failed try after which another one can help.
@@ -92,8 +93,7 @@ func (w *webhook) post(ctx context.Context, body []byte, key string) error {
 			return fmt.Errorf("no answer before the context ended: %w", context.Cause(ctx))
 		}
 		err = w.withoutSecrets(err)
-		var cert *tls.CertificateVerificationError
-		if errors.As(err, &cert) {
+		if outbound.KindOf(err) == outbound.Certificate {
 			return err
 		}
 		return &againError{error: err}
@@ -156,7 +156,7 @@ func (w *webhook) withoutSecrets(err error) error {
 	if err == nil || w.quotes(err.Error()) {
 		return errors.New("the request failed, and its error is withheld because it quotes a secret")
 	}
-	return err
+	return outbound.Clean(err)
 }
 
 // quotes reports whether text holds anything secret.

@@ -2,8 +2,6 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +11,11 @@ import (
 	"net/url"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/internal/outbound"
 	"github.com/autoscalebot/autoscale/internal/wire"
 	"github.com/autoscalebot/autoscale/rule"
 )
@@ -35,9 +33,15 @@ const maxProbeBody = 1 << 20
 // safe for concurrent use once its fields are set.
 //
 // A timeout, a refused or broken connection, and a status of 500 or above are
-// samples with a [autoscale.Failure]. Nothing was measured, and Probe returns an error,
-// when the name did not resolve, TLS failed, the status was 3xx (redirects are
-// not followed) or 4xx, or the answer's wire.HeaderHeartbeat was "shed" or "fail".
+// samples with a [autoscale.Failure], by HTTP/1.1 and by HTTP/2. Nothing was measured,
+// and Probe returns an error, if
+//
+//   - the name did not resolve, or TLS failed,
+//   - the status was below 200, 3xx (redirects are not followed) or 4xx,
+//   - the answer's wire.HeaderHeartbeat was "shed" or "fail",
+//   - the answer came from a cache, by its Age (RFC 9111, section 5.1) or its X-Cache,
+//     although the request asked for none (Cache-Control: no-cache),
+//   - or what came was not HTTP, or its headers had more than 64 KiB.
 //
 // Through a load balancer each request meets one process of many: a single one
 // says little, which is why rules count several samples, and why a probe can make
@@ -158,7 +162,7 @@ func (p *HTTP) Probe(ctx context.Context) (autoscale.Sample, error) {
 	s, err := p.measure(ctx, asks, target)
 	if err != nil {
 		p.line.base.Store(nil) // it may have moved: ask again
-		return autoscale.Sample{}, fmt.Errorf("autoscale: probe %s: %w", bare(target), err)
+		return autoscale.Sample{}, fmt.Errorf("autoscale: probe %s: %w", outbound.Bare(target), err)
 	}
 	return s, nil
 }
@@ -178,11 +182,15 @@ func (p *HTTP) request(parent, ctx context.Context, asks *request, target *url.U
 	res, err := p.line.http(p.Client, p.Requests > 1).Do(req)
 	if err == nil {
 		defer res.Body.Close()
+		if err := fromCache(res.Header); err != nil {
+			return autoscale.Sample{}, err
+		}
 		_, err = io.Copy(io.Discard, io.LimitReader(res.Body, maxProbeBody))
 	}
 	end := time.Now()
 	s := autoscale.Sample{Time: end, Signals: autoscale.SignalLatency, Latency: end.Sub(start)}
 
+	kind := outbound.KindOf(err)
 	switch {
 	case err == nil:
 		s, err = answered(s, res)
@@ -192,11 +200,11 @@ func (p *HTTP) request(parent, ctx context.Context, asks *request, target *url.U
 		return p.split(s, res.Header, &t)
 	case parent.Err() != nil && !errors.Is(parent.Err(), context.DeadlineExceeded):
 		return autoscale.Sample{}, context.Cause(parent) // somebody stopped it
-	case errors.As(err, new(*net.DNSError)):
+	case kind == outbound.Name:
 		return broken(s, err)
 	case t.looksUp():
 		return autoscale.Sample{}, fmt.Errorf("the name did not resolve within %v", asks.within())
-	case ctx.Err() != nil || isTimeout(err):
+	case kind == outbound.Timeout, ctx.Err() != nil && kind != outbound.Reset:
 		s.Failure, s.Detail = autoscale.Timeout, "no answer within "+names.Duration(s.Latency)
 		return s, nil
 	}
@@ -225,31 +233,25 @@ func answered(s autoscale.Sample, res *http.Response) (autoscale.Sample, error) 
 // broken tells a service that fails under its load from a measurement that
 // could not be made.
 func broken(s autoscale.Sample, err error) (autoscale.Sample, error) {
-	var dns *net.DNSError
-	var record tls.RecordHeaderError
-	var verify *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var hostname x509.HostnameError
-	switch {
-	case errors.As(err, &dns):
-		return autoscale.Sample{}, fmt.Errorf("the name %q did not resolve: check the host in probe.HTTP.URL", dns.Name)
-	case errors.As(err, &record), errors.As(err, &verify), errors.As(err, &authority), errors.As(err, &hostname):
-		return autoscale.Sample{}, fmt.Errorf("TLS: %w", withoutURL(err))
-	case errors.Is(err, syscall.ECONNREFUSED):
+	switch outbound.KindOf(err) {
+	case outbound.Name:
+		host := ""
+		if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
+			host = fmt.Sprintf(" %q", outbound.Text(dns.Name))
+		}
+		return autoscale.Sample{}, fmt.Errorf("the name%s did not resolve: check the host in probe.HTTP.URL", host)
+	case outbound.Certificate, outbound.TLS:
+		return autoscale.Sample{}, fmt.Errorf("TLS: %w", outbound.Clean(err))
+	case outbound.Refused:
 		s.Failure, s.Detail = autoscale.Refused, "connection refused"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case outbound.Reset:
 		s.Failure, s.Detail = autoscale.Refused, "connection reset"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case outbound.Closed:
 		s.Failure, s.Detail = autoscale.Refused, "connection closed without a whole answer"
 	default:
-		return autoscale.Sample{}, withoutURL(err)
+		return autoscale.Sample{}, outbound.Clean(err)
 	}
 	return s, nil
-}
-
-func isTimeout(err error) bool {
-	var t interface{ Timeout() bool }
-	return errors.As(err, &t) && t.Timeout()
 }
 
 // CloseIdleConnections closes the connections that are kept open between

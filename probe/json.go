@@ -13,6 +13,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/internal/outbound"
 	"github.com/autoscalebot/autoscale/rule"
 )
 
@@ -25,12 +26,15 @@ import (
 //
 //	data.result.0.value.1
 //
+// The query must return one series, as sum(...) does: if an index would pick one of
+// several objects, Probe returns an error, unless Ordered is set.
+//
 // Nothing was measured, and Probe returns an error that says what was there
 // instead, when nothing is found at Path (an empty result, a missing key, null),
 // when what is there is no number, not finite or, for any signal but
 // [autoscale.SignalValue], negative, and when the status is not 2xx (redirects are not followed),
-// the answer is no JSON or larger than 1 MiB, or does not come whole in time. A
-// JSON reports no [autoscale.Failure]: that a monitoring system is down does not say
+// the answer is not JSON, is larger than 1 MiB, came from a cache, or does not come
+// whole in time. A JSON reports no [autoscale.Failure]: that a monitoring system is down does not say
 // that the service is.
 //
 // Connections are kept open between probes. A request has the header
@@ -48,6 +52,11 @@ type JSON struct {
 	//
 	// A string that holds a number, such as "3.14", is that number.
 	Path string
+
+	// Ordered says that the order of the objects in an array means something, so that
+	// an index in Path may pick one of several. Prometheus, for one, returns its
+	// series in any order.
+	Ordered bool
 
 	// Signal is the one signal that the number is. It must be that of the whole
 	// service, in the unit of the field of [autoscale.Sample]; for [autoscale.SignalLatency],
@@ -121,7 +130,7 @@ func (p *JSON) Probe(ctx context.Context) (autoscale.Sample, error) {
 	s, err := p.measure(ctx, asks, target)
 	if err != nil {
 		p.line.base.Store(nil) // it may have moved: ask again
-		return autoscale.Sample{}, fmt.Errorf("autoscale: probe %s: nothing was measured: %w", bare(target), err)
+		return autoscale.Sample{}, fmt.Errorf("autoscale: probe %s: nothing was measured: %w", outbound.Bare(target), err)
 	}
 	return s, nil
 }
@@ -140,13 +149,13 @@ func (p *JSON) measure(parent context.Context, asks *request, target *url.URL) (
 	case err == nil:
 	case parent.Err() != nil && !errors.Is(parent.Err(), context.DeadlineExceeded):
 		return autoscale.Sample{}, context.Cause(parent) // somebody stopped it
-	case ctx.Err() != nil || isTimeout(err):
+	case ctx.Err() != nil || outbound.KindOf(err) == outbound.Timeout:
 		return autoscale.Sample{}, fmt.Errorf("no whole answer within %s: make what is asked for cheaper, or raise probe.JSON.Timeout", names.Duration(end.Sub(start)))
 	default:
 		return autoscale.Sample{}, err
 	}
 	path, _ := parsePath(p.Path)
-	v, err := path.number(answer)
+	v, err := path.number(answer, p.Ordered)
 	if err != nil {
 		return autoscale.Sample{}, err
 	}
@@ -161,13 +170,16 @@ func (p *JSON) measure(parent context.Context, asks *request, target *url.URL) (
 func (p *JSON) fetch(req *http.Request) ([]byte, error) {
 	res, err := p.line.http(p.Client, false).Do(req)
 	if err != nil {
-		return nil, withoutURL(err)
+		return nil, outbound.Clean(err)
 	}
 	defer res.Body.Close()
+	if err := fromCache(res.Header); err != nil {
+		return nil, err
+	}
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxProbeBody+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read the answer: %w", err)
+		return nil, fmt.Errorf("read the answer: %w", outbound.Clean(err))
 	case res.StatusCode >= 400:
 		return nil, fmt.Errorf("status %d: check probe.JSON.URL, what its query asks for, and probe.JSON.Header", res.StatusCode)
 	case res.StatusCode >= 300:

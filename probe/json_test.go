@@ -88,10 +88,10 @@ func TestJSONPath(t *testing.T) {
 		{document: large, err: "the answer is a string, and no number"},
 		{document: large + " ", err: "larger than 1048576 bytes"},
 		{document: "", err: "the answer is empty"},
-		{document: "<html>", err: "the answer is no JSON: invalid character '<'"},
-		{document: `{"n":NaN}`, path: "n", err: "the answer is no JSON"},
+		{document: "<html>", err: "the answer is not JSON: invalid character '<'"},
+		{document: `{"n":NaN}`, path: "n", err: "the answer is not JSON"},
 		{document: "1 2", err: "more follows the first value"},
-		{document: `{"n":1`, path: "n", err: "the answer is no JSON: unexpected EOF"},
+		{document: `{"n":1`, path: "n", err: "the answer is not JSON: unexpected EOF"},
 	} {
 		p := &probe.JSON{URL: "http://example.com/page?key=secret", Path: tt.path, Client: answering(tt.document)}
 		s, err := p.Probe(t.Context())

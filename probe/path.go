@@ -72,8 +72,9 @@ func (p jsonPath) String() string {
 	return strings.Join(texts, ".")
 }
 
-// number returns the finite number at the path.
-func (p jsonPath) number(document []byte) (float64, error) {
+// number returns the finite number at the path. Unless the order of arrays means
+// something, no index may pick one of several objects.
+func (p jsonPath) number(document []byte, ordered bool) (float64, error) {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.UseNumber() // one that is out of range matters only at the path
 	var at any
@@ -87,7 +88,7 @@ func (p jsonPath) number(document []byte) (float64, error) {
 	case errors.Is(err, io.EOF):
 		return 0, errors.New("the answer is empty")
 	case err != nil:
-		return 0, fmt.Errorf("the answer is no JSON: %w", err)
+		return 0, fmt.Errorf("the answer is not JSON: %w", err)
 	}
 	for i, step := range p {
 		var found bool
@@ -100,6 +101,9 @@ func (p jsonPath) number(document []byte) (float64, error) {
 		case []any:
 			if step.index < 0 || step.index >= len(v) {
 				return 0, fmt.Errorf("%v has no element %s: it is %s", p[:i], step.text, describe(v))
+			}
+			if !ordered && len(v) > 1 && objects(v) {
+				return 0, fmt.Errorf("%v has %d elements, and which of them is element %s may change: aggregate them in the query, as sum(...) does, or set probe.JSON.Ordered", p[:i], len(v), step.text)
 			}
 			at = v[step.index]
 		default:
@@ -123,6 +127,12 @@ func (p jsonPath) number(document []byte) (float64, error) {
 		return 0, fmt.Errorf("%v is %s, and no number", p, describe(at))
 	}
 	return v, nil
+}
+
+// objects reports whether an element of v is an object. The elements of a tuple, such
+// as a time and its value, are not.
+func objects(v []any) bool {
+	return slices.ContainsFunc(v, func(e any) bool { _, ok := e.(map[string]any); return ok })
 }
 
 // mostKeys is how many keys of an object an error names, and mostText how much

@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/autoscalebot/autoscale/internal/outbound"
 	"github.com/autoscalebot/autoscale/internal/wire"
 )
 
@@ -51,7 +53,7 @@ func (r *request) parse() (*url.URL, error) {
 		return nil, fmt.Errorf("%s.URL does not parse as a URL: write it as %s", r.prober, r.example)
 	}
 	if u.IsAbs() && (u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		return nil, fmt.Errorf("%s.URL %s: it must begin with http:// or https:// and a host", r.prober, bare(u))
+		return nil, fmt.Errorf("%s.URL %s: it must begin with http:// or https:// and a host", r.prober, outbound.Bare(u))
 	}
 	return u, nil
 }
@@ -75,6 +77,9 @@ func (r *request) to(ctx context.Context, target *url.URL) (*http.Request, error
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "autoscale")
 	}
+	if req.Header.Get("Cache-Control") == "" {
+		req.Header.Set("Cache-Control", "no-cache")
+	}
 	req.Header.Set(wire.HeaderTimeout, strconv.FormatInt(max(r.within().Milliseconds(), 1), 10))
 	return req, nil
 }
@@ -84,7 +89,7 @@ func (r *request) to(ctx context.Context, target *url.URL) (*http.Request, error
 func (r *request) format(f fmt.State) {
 	text := "?"
 	if u, err := r.parse(); err == nil {
-		text = bare(u)
+		text = outbound.Bare(u)
 	}
 	fmt.Fprintf(f, "%s(%s)", r.prober, text)
 }
@@ -106,11 +111,11 @@ func (l *line) target(ctx context.Context, r *request) (*url.URL, error) {
 	if base == nil {
 		text, err := r.base(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("autoscale: probe: ask for the base of %s: %w", bare(u), err)
+			return nil, fmt.Errorf("autoscale: probe: ask for the base of %s: %w", outbound.Bare(u), err)
 		}
 		base, err = url.Parse(text)
 		if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-			return nil, fmt.Errorf("autoscale: probe: the base of %s is no absolute http or https URL", bare(u))
+			return nil, fmt.Errorf("autoscale: probe: the base of %s is no absolute http or https URL", outbound.Bare(u))
 		}
 		l.base.Store(base)
 	}
@@ -123,25 +128,19 @@ func (l *line) target(ctx context.Context, r *request) (*url.URL, error) {
 func (l *line) http(hosts *http.Client, apart bool) *http.Client {
 	l.once.Do(func() {
 		if hosts != nil {
-			c := *hosts
-			l.client = &c
+			l.client = outbound.Client(*hosts)
 		} else {
 			// Two connections: a host name can resolve to two addresses that
 			// are raced, and no more are ever kept.
-			t := &http.Transport{
-				Proxy:             http.ProxyFromEnvironment,
-				ForceAttemptHTTP2: true,
-				MaxIdleConns:      2,
-				IdleConnTimeout:   90 * time.Second,
-			}
+			t := outbound.NewTransport()
+			t.MaxIdleConns = 2
 			if apart { // by HTTP/2 they would share one
 				t.Protocols = new(http.Protocols)
 				t.Protocols.SetHTTP1(true)
 			}
-			l.client = &http.Client{Transport: t}
+			l.client = outbound.Client(http.Client{Transport: t})
 		}
 		l.client.Timeout = 0
-		l.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	})
 	return l.client
 }
@@ -150,22 +149,36 @@ func (l *line) http(hosts *http.Client, apart bool) *http.Client {
 func redirected(res *http.Response) error {
 	where := ""
 	if to, err := res.Location(); err == nil {
-		where = " to " + bare(to)
+		where = " to " + outbound.Text(outbound.Bare(to))
 	}
 	return fmt.Errorf("status %d redirects%s, and redirects are not followed: give the URL that answers itself", res.StatusCode, where)
 }
 
-// bare returns u without what may be secret.
-func bare(u *url.URL) string {
-	c := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
-	return c.String()
+// fromCache returns an error if the answer with these headers came from a cache.
+func fromCache(h http.Header) error {
+	// Only a cache sends Age. Of several values the first counts (RFC 9111, section 5.1).
+	age, _, _ := strings.Cut(h.Get("Age"), ",")
+	if age = strings.TrimSpace(age); strings.Trim(age, "0123456789") == "" && strings.Trim(age, "0") != "" {
+		return fmt.Errorf("the answer came from a cache, %s seconds old: exclude the URL from caching", outbound.Text(age))
+	}
+	for _, name := range []string{"X-Cache", "Cf-Cache-Status", "Cache-Status"} {
+		for _, value := range h.Values(name) {
+			if hit(value) {
+				return fmt.Errorf("the answer came from a cache (%s): exclude the URL from caching", name)
+			}
+		}
+	}
+	return nil
 }
 
-// withoutURL unwraps the error of net/http that quotes the whole URL.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
+// hit reports whether value has the word hit, as "HIT", "Hit from cloudfront", "TCP_HIT"
+// and "name; hit". A "TCP_REFRESH_HIT" asked the service.
+func hit(value string) bool {
+	words := strings.FieldsFunc(strings.ToLower(value), func(r rune) bool { return (r < 'a' || r > 'z') && r != '=' })
+	for i, w := range words {
+		if w == "hit" && (i == 0 || words[i-1] != "refresh") {
+			return true
+		}
 	}
-	return err
+	return false
 }

@@ -147,4 +147,4 @@ func (b *SQLBacklog) ask(ctx context.Context) (jobs, age, busy sql.Null[float64]
 }
 
 // Format writes nothing of the settings, which may hold secrets.
-func (b *SQLBacklog) Format(f fmt.State, _ rune) { fmt.Fprint(f, "SQLBacklog") }
+func (b SQLBacklog) Format(f fmt.State, _ rune) { fmt.Fprint(f, "probe.SQLBacklog") }

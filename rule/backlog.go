@@ -76,7 +76,7 @@ type Backlog struct {
 	Drain       time.Duration // in which to work off the backlog, instead of PerProcess. 0: not used
 	MaxAge      time.Duration // of the oldest job. 0: any
 	Concurrency float64       // how many jobs a process works on at once: its workers or threads. 0: not known
-	Finish      bool          // remove processes only if no job is under way; needs SignalBusy
+	Finish      bool          // remove processes only if no job is under way; without SignalBusy it removes none, and says so
 	Idle        time.Duration // before 0. 0: DefaultIdle; negative: never 0
 	DownWindow  time.Duration // 0: DefaultDownWindow; negative: none, it comes down at once
 }
@@ -169,7 +169,7 @@ func (b Backlog) fall(o *autoscale.Observation, samples []autoscale.Sample, i in
 	case b.Finish && busy > 0:
 		return autoscale.Decision{Reason: underWay(busy).reason()}
 	case b.Finish && !now.Signals.Has(autoscale.SignalBusy):
-		return autoscale.Decision{Reason: missing{autoscale.SignalBusy, maxSampleGap}.reason()}
+		return autoscale.Decision{Reason: autoscale.Reason{Code: ReasonMissing, Detail: unfinished{neverBusy(samples)}}}
 	}
 
 	most, covered, at := now.Backlog, time.Duration(0), now.Time.UnixNano()
@@ -344,6 +344,28 @@ type underWay float64
 func (u underWay) reason() autoscale.Reason { return autoscale.Reason{Code: ReasonBusy, Detail: u} }
 
 func (u underWay) String() string { return jobsText(float64(u)) + " under way" }
+
+// unfinished is the detail of ReasonMissing with Finish: nothing says whether a job is
+// under way.
+type unfinished struct {
+	never bool // no sample that the rule sees has SignalBusy
+}
+
+func (u unfinished) String() string {
+	if u.never {
+		return "Backlog.Finish never removes a process, because the Prober does not measure the jobs under way: let it measure SignalBusy, as by a third column of probe.SQLBacklog, or clear Finish"
+	}
+	return "the jobs under way were not measured just now, and with Backlog.Finish no process is removed without"
+}
+
+func neverBusy(samples []autoscale.Sample) bool {
+	for i := range samples {
+		if samples[i].Signals.Has(autoscale.SignalBusy) {
+			return false
+		}
+	}
+	return true
+}
 
 // idleFor is the detail of ReasonIdle.
 type idleFor struct {

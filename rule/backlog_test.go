@@ -85,7 +85,7 @@ func TestBacklog(t *testing.T) {
 		{"and add none", rule.Backlog{Concurrency: 1}, series(9, s, times(31, working(job, 23))...), want{reason: "23 jobs under way"}},
 		{"finish", finish, series(9, s, times(31, working(waits(5), 1))...), want{reason: "1 job under way"}},
 		{"finished", finish, series(9, s, times(31, working(waits(5), 0))...), want{true, 1, "5 jobs waiting, at 5 a process, need 1"}},
-		{"finish must be measured", finish, series(9, s, times(31, waits(5))...), want{reason: "busy was not measured within the last 1m00s"}},
+		{"finish must be measured", finish, series(9, s, times(31, waits(5))...), want{reason: "Backlog.Finish never removes a process, because the Prober does not measure the jobs under way: let it measure SignalBusy, as by a third column of probe.SQLBacklog, or clear Finish"}},
 		{"finish does not keep from growing", finish, series(9, s, times(31, working(waits(50), 9))...), want{true, 10, "50 jobs waiting, at 5 a process, need 10"}},
 
 		// 4 × 3 min / 2 min = 6.

@@ -70,7 +70,10 @@ const (
 	maxProblem = 600 // of a whole fault
 )
 
-var herokuToken = regexp.MustCompile(`HRKU-[A-Za-z0-9_-]+`)
+var (
+	herokuToken = regexp.MustCompile(`HRKU-[A-Za-z0-9_-]+`)
+	userinfo    = regexp.MustCompile(`://\S*@`) // to the last @: a password may have one
+)
 
 // scrubber removes secrets from text: a key is easily pasted behind the wrong name.
 type scrubber []string
@@ -81,6 +84,7 @@ func (secrets scrubber) clean(s string, most int) string {
 		s = strings.ReplaceAll(s, secret, "[secret]")
 	}
 	s = herokuToken.ReplaceAllString(s, "[secret]")
+	s = userinfo.ReplaceAllString(s, "://[secret]@")
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return ' '

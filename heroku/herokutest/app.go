@@ -37,6 +37,10 @@ type AppConfig struct {
 	// Private and Shield sizes (422 with the id cannot_run_above_limit).
 	Limit int
 
+	// HideLimit makes a refusal above a limit name no number: 422 with the id
+	// cannot_update_above_limit.
+	HideLimit bool
+
 	// Maintenance is whether the app is in maintenance mode.
 	Maintenance bool
 }
@@ -98,6 +102,7 @@ type App struct {
 	created     time.Time
 	updated     time.Time
 	limit       int
+	hideLimit   bool
 	maintenance bool
 	processes   []*process
 }
@@ -127,7 +132,7 @@ func (s *Server) AddApp(cfg AppConfig) *App {
 	now := time.Now()
 	a := &App{
 		s: s, id: cfg.ID, name: cfg.Name, webURL: cfg.WebURL, boot: cfg.Boot, releaseID: newUUID(),
-		created: now, updated: now, limit: cfg.Limit, maintenance: cfg.Maintenance,
+		created: now, updated: now, limit: cfg.Limit, hideLimit: cfg.HideLimit, maintenance: cfg.Maintenance,
 	}
 	if !validName.MatchString(a.name) {
 		panic(fmt.Sprintf("herokutest: AddApp: name %q: not 3 to 30 lower-case letters, digits and dashes", a.name))

@@ -71,6 +71,14 @@ type Fault struct {
 	Reset bool
 }
 
+// Busy returns a fault by which each change of a formation is refused because a release is
+// under way, until ClearFaults. The words are a guess.
+func Busy() Fault {
+	f := Error(http.StatusUnprocessableEntity, "release_in_progress", "Cannot scale while a release is in progress. Try again later.")
+	f.Method, f.Path, f.Times = http.MethodPatch, "/apps/*/formation/*", -1
+	return f
+}
+
 // Error returns a fault that answers with an error of the Platform API, as
 // Error(403, "suspended", "Account suspended.").
 func Error(status int, id, message string) Fault {

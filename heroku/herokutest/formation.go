@@ -168,16 +168,19 @@ func (a *App) checkLimits(plans map[*process]plan) *wireError {
 		case size.perType == 1 && next.quantity > 1:
 			return invalid(fmt.Sprintf("Cannot update to more than 1 %s size dynos per process type.", next.size))
 		case size.perType > 0 && next.quantity > size.perType:
-			return aboveLimit(size.perType, next.quantity, next.size)
+			return a.aboveLimit(size.perType, next.quantity, next.size)
 		}
 	}
 	if total > a.limit && total > running {
-		return aboveLimit(a.limit, total, grown.size)
+		return a.aboveLimit(a.limit, total, grown.size)
 	}
 	return nil
 }
 
-func aboveLimit(limit, wanted int, size string) *wireError {
+func (a *App) aboveLimit(limit, wanted int, size string) *wireError {
+	if a.hideLimit {
+		return &wireError{status: http.StatusUnprocessableEntity, ID: "cannot_update_above_limit", Message: "The limit of your account is reached."}
+	}
 	return &wireError{
 		status: http.StatusUnprocessableEntity, ID: "cannot_run_above_limit", Limit: limit, Size: wanted,
 		Message: fmt.Sprintf("Cannot run more than %d %s size dynos.", limit, size),

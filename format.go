@@ -1,0 +1,13 @@
+package autoscale
+
+import "fmt"
+
+// Format writes the name, whatever the verb. The parts of the Config may hold secrets.
+func (a *Autoscaler) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "autoscale.Autoscaler(%s)", a.cfg.Name)
+}
+
+// Format writes the names of the members, whatever the verb.
+func (g *Group) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "autoscale.Group%v", g.members)
+}

@@ -1,0 +1,82 @@
+package heroku
+
+import (
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// number is a whole number as people write it: 2, 1000, 1,000, 1.000, 1'000 or 1 000.
+const number = `\d{1,3}(?:[,.'’_ \x{a0}\x{202f}]\d{3})+|\d+`
+
+var (
+	// limitSentence finds the limit in words, as in "Cannot run more than 2 Free size
+	// dynos." and "Cannot update to more than 1 Basic size dynos per process type."
+	limitSentence = regexp.MustCompile(`(?i)\b(?:cannot|can't|can not|may not|unable to) (?:run|update to|scale to|have|use) more than (` + number + `)(?:\b|$)`)
+
+	// limitPhrase finds it in a refusal whose id says that it is about a limit.
+	limitPhrase = regexp.MustCompile(`(?i)\b(?:limit(?:ed)?(?: of| to| is|:)|at most|up to|maximum(?: of| is|:)?|more than) (` + number + `)(?:[^\d%]|$)`)
+
+	// passingWords are those of a refusal that ends by itself.
+	passingWords = regexp.MustCompile(`(?i)\b(?:in[ -]progress|under[ -]?way|is being|are being|currently (?:being|deploying|releasing|running|locked)|another (?:operation|release|deploy(?:ment)?)|release phase|preboot|locked|try again (?:later|in|soon|shortly|when|once))\b`)
+)
+
+// limitOf reports whether a refusal is about a dyno limit, and the limit, which is below
+// 0 if the refusal does not name it.
+func limitOf(id, message string, field any) (limit int, ok bool) {
+	about := strings.HasSuffix(id, "_above_limit")
+	if about {
+		if n, ok := wholeNumber(field); ok {
+			return n, true
+		}
+	}
+	m := limitSentence.FindStringSubmatch(message)
+	if m == nil && about {
+		m = limitPhrase.FindStringSubmatch(message)
+	}
+	if m == nil {
+		return -1, about
+	}
+	if n, ok := wholeNumber(m[1]); ok {
+		return n, true
+	}
+	return -1, true
+}
+
+// wholeNumber reads a number of JSON, or one in words.
+func wholeNumber(v any) (int, bool) {
+	switch v := v.(type) {
+	case float64:
+		if n := int(v); v >= 0 && v <= 1<<30 && v == float64(n) {
+			return n, true
+		}
+	case string:
+		digits := strings.Map(func(r rune) rune {
+			if strings.ContainsRune(",.'’_ \u00a0\u202f", r) {
+				return -1
+			}
+			return r
+		}, v)
+		if n, err := strconv.ParseUint(digits, 10, 30); err == nil && wholeText.MatchString(v) {
+			return int(n), true
+		}
+	}
+	return 0, false
+}
+
+var wholeText = regexp.MustCompile(`^(?:` + number + `)$`)
+
+const passes = "this ends by itself: the size stays as it is until then"
+
+// passing reports whether the refusal ends by itself, because a release, a deployment or
+// another operation is under way.
+func (e *Error) passing() bool {
+	switch e.Status {
+	case http.StatusConflict, http.StatusLocked, http.StatusTooEarly:
+		return true
+	case http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusPreconditionFailed:
+		return !e.limited && (passingWords.MatchString(e.Message) || passingWords.MatchString(strings.ReplaceAll(e.ID, "_", " ")))
+	}
+	return false
+}
