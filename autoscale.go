@@ -1,6 +1,6 @@
 // Package autoscale scales a service from inside it. It measures how loaded the service
 // is, decides how many processes that takes, orders them from the platform, and
-// notifies the people who want to know. It is a library: the host creates an
+// notifies whoever you choose. It is a library: the host creates an
 // [Autoscaler] in its main function and goes on serving.
 //
 //	t := traffic.New(nil)

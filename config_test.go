@@ -127,8 +127,8 @@ func TestNoFieldIsLost(t *testing.T) {
 		NotifyOn: autoscale.Scaled, RepeatAfter: time.Minute, NotifyDiff: autoscale.Diff{Threshold: 1, Period: time.Minute},
 		Observe: func(autoscale.Event) {}, Elector: store, DryRun: true, Logger: silent,
 	}
-	told := 0
-	cfg.Notifiers = []autoscale.Notifier{autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { told++; return nil })}
+	notified := 0
+	cfg.Notifiers = []autoscale.Notifier{autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { notified++; return nil })}
 	v := reflect.ValueOf(cfg)
 	for i := range v.NumField() {
 		if v.Field(i).IsZero() {
@@ -141,8 +141,8 @@ func TestNoFieldIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := a.Status()
-	if s.Name != "worker" || s.Min != 2 || s.Max != 7 || !s.DryRun || told != 1 || s.Last.Decision.Size != 3 {
-		t.Errorf("status %+v, told %d", s, told)
+	if s.Name != "worker" || s.Min != 2 || s.Max != 7 || !s.DryRun || notified != 1 || s.Last.Decision.Size != 3 {
+		t.Errorf("status %+v, notified %d", s, notified)
 	}
 }
 
@@ -179,5 +179,12 @@ func TestNames(t *testing.T) {
 	var k autoscale.EventKind
 	if err := k.UnmarshalText([]byte("scaled|nonsense")); err == nil {
 		t.Error("an unknown kind was read")
+	}
+}
+
+func TestIntervalWithoutUnit(t *testing.T) {
+	c := autoscale.Config{Prober: &gauge{}, Scaler: &platform{}, Interval: 30}
+	if c.Validate() == nil {
+		t.Error("Interval: 30 (ns) is accepted")
 	}
 }

@@ -13,9 +13,9 @@ import (
 
 // A Decider says how many processes the service needs. Package rule has several.
 //
-// Decide is pure: the same Observation gives the same Decision, it reads no
-// clock, and it keeps nothing, the samples' slice included. An [Autoscaler],
-// a test and a simulation may then ask it the same things.
+// Decide is pure: the same Observation gives the same Decision. It reads no clock, and
+// keeps nothing, not even the slice of samples. So a test and a simulation see the same
+// decisions as an [Autoscaler].
 //
 // A Decider may also be a [Windower], a [Sampler], a [Validator], a [Namer] and a
 // [Composite]. Without the first two it sees the samples of the last quarter of an
@@ -71,18 +71,18 @@ func (f DeciderFunc) Decide(o Observation) Decision { return f(o) }
 // An Observation is what a [Decider] decides on.
 type Observation struct {
 	Now      time.Time
-	Samples  []Sample      // oldest first; a change of size removes none
-	Capacity Capacity      // its Changed is when the size last changed, if that is known, and never after Now
-	Min, Max int           // the bounds of this moment
-	Boot     time.Duration // from ordering a process to its serving; 0: not known
-	Added    time.Time     // when the size was last raised, never after Now; zero: not known
+	Samples  []Sample      // oldest first. A change of size removes none
+	Capacity Capacity      // Changed is when the size last changed. Zero: not known. It is never after Now
+	Min, Max int           // the bounds at Now
+	Boot     time.Duration // how long a process takes from order to serving. 0: not known
+	Added    time.Time     // when the size was last raised, never after Now. Zero: not known
 }
 
 // A Decision is the recommendation of a [Decider]. The zero Decision holds the size.
 type Decision struct {
 	Act    bool   // false: hold, whatever Size says
-	Size   int    // how many processes are needed; the bounds and limits come later
-	Reason Reason // why, also when holding
+	Size   int    // how many processes are needed, not within any bound
+	Reason Reason // why, even if it holds
 }
 
 // A FailurePolicy says how a rule counts a response that failed: a refused connection

@@ -10,15 +10,15 @@ import (
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// ErrNotLeader is what a [Autoscaler.Tick] returns in a process that does not
-// lead: it measured nothing, called nobody and told nothing.
+// ErrNotLeader is returned by [Autoscaler.Tick] in a process that does not lead. Such a
+// tick measures, orders and notifies nothing.
 var ErrNotLeader = errors.New("autoscale: this process does not lead; another one acts")
 
 // A Term is the time for which one process leads.
 type Term struct {
-	Holder string    // who leads, as a person would name the process
+	Holder string    // the process that leads, by a name for people
 	Number int64     // grows with each new leader
-	Until  time.Time // the end of trust, by the holder's own clock; zero: without end
+	Until  time.Time // when it ends, by the holder's clock. Zero: never
 }
 
 // An Elector ensures that only one of the processes that run an [Autoscaler] acts. An
@@ -29,14 +29,14 @@ type Term struct {
 //
 //	Unwrap() autoscale.Elector
 type Elector interface {
-	// Run campaigns, and renews what it won, until ctx ends; it then gives the
-	// term up and returns nil. It retries what may pass, and returns an error
-	// only for a permanent fault, which ends [Autoscaler.Run] as well.
+	// Run campaigns for the term, and renews it, until ctx ends. It then gives the
+	// term up and returns nil. It retries transient errors. It returns an error only
+	// for a permanent fault, which ends [Autoscaler.Run] too.
 	Run(ctx context.Context) error
 
-	// Current returns the term in which this process leads, and false when it
-	// does not, or can no longer be sure to. It does no I/O, reads the real
-	// clock, and is safe for concurrent use.
+	// Current returns the term in which this process leads. It returns false if this
+	// process does not lead, or can no longer be sure of it. It does no I/O, reads the
+	// real clock, and is safe for concurrent use.
 	Current() (Term, bool)
 }
 
@@ -44,29 +44,28 @@ type Elector interface {
 // serves. Without such a name, the Autoscalers of two process types that share a
 // database would compete for one lease.
 type DefaultNamer interface {
-	// SetDefaultName tells the Elector the Name of its [Config]. [New] calls it
-	// before any other method, also through wrappers. It does no I/O. Its error is reported by
-	// [Autoscaler.Run], [Autoscaler.Tick] and [Group.Validate], and wraps
-	// [ErrConfig] there.
+	// SetDefaultName sets the name to use if none was set: the Name of the [Config].
+	// [New] calls it before any other method, also through wrappers. It does no I/O.
+	// [Autoscaler.Run], [Autoscaler.Tick] and [Group.Validate] report its error,
+	// wrapped with [ErrConfig].
 	SetDefaultName(name string) error
 }
 
-// A Store keeps, beside the lease, what a leader must not forget when it dies:
-// when the size was last changed, what was told, and the like. An [Elector]
-// that is also a Store is used as one. Its methods are safe for concurrent use.
+// A Store keeps what the next leader must know: when the size last changed, which
+// conditions were notified, and so on. An [Elector] that is also a Store is used as one.
+// Its methods are safe for concurrent use.
 type Store interface {
-	// Record returns what the last round trip of the elector's Run saw, and
-	// false before the first. It does no I/O.
+	// Record returns what the Elector's Run last read, and false if it has read nothing
+	// yet. It does no I/O.
 	Record() (Record, bool)
 
-	// Save replaces the state, in one round trip, if the term with that number
-	// is still the current one and this process holds it. Otherwise it writes
-	// nothing, the process leads no more, and the error wraps ErrNotLeader.
-	// state is at most MaxState bytes.
+	// Save replaces the state, in one round trip, if this process still holds the term
+	// with that number. Otherwise Save writes nothing, the process no longer leads,
+	// and the error wraps ErrNotLeader. state has at most MaxState bytes.
 	Save(ctx context.Context, term int64, state []byte) error
 
-	// Command replaces the command, in one round trip. Any process may give
-	// one; every leader obeys the last. command is at most MaxCommand bytes.
+	// Command replaces the command, in one round trip. Any process may give a command.
+	// Each leader obeys the last one. command has at most MaxCommand bytes.
 	Command(ctx context.Context, command []byte) error
 }
 
@@ -78,24 +77,23 @@ const (
 
 // A Record is what a [Store] holds.
 type Record struct {
-	Holder  string        // who leads, or led last
+	Holder  string        // the process that leads, or led last
 	Term    int64         // the number of its term
-	State   []byte        // as saved last, in whichever term; nil: never
+	State   []byte        // as last saved, in any term. Nil: never
 	Age     time.Duration // of State, by the store's clock, when it was read
-	Command []byte        // as given last; nil: never
+	Command []byte        // as last given. Nil: never
 	Read    time.Time     // when it was read, by this process's clock
 }
 
-// A Resigner is an [Elector] whose term can be given up, so that another
-// process may try. A leader that cannot reach its platform resigns.
+// A Resigner is an [Elector] that can give up its term, so that another process can
+// lead. A leader that cannot reach its platform resigns.
 type Resigner interface {
-	// Resign ends the term: Current returns false at once, and Run releases
-	// the lease and does not campaign for as long as rest. It does no I/O and
-	// is safe for concurrent use.
+	// Resign ends the term. Current returns false at once. Run releases the lease, and
+	// does not campaign for rest. Resign does no I/O, and is safe for concurrent use.
 	Resign(rest time.Duration)
 }
 
-// setDefaultNames tells the Elector and the Store which process type they serve.
+// setDefaultNames names the Elector and the Store after the process type.
 func (a *Autoscaler) setDefaultNames() error {
 	err := guard.Do(func() error {
 		if n, ok := part.As[DefaultNamer](a.cfg.Elector); ok {

@@ -101,15 +101,15 @@ func (f *Failure) UnmarshalText(text []byte) error {
 
 // A Sample is what one probe saw. A field counts only if Signals names it.
 type Sample struct {
-	Time        time.Time     // when the measurement ended; zero: when the tick began
+	Time        time.Time     // when the measurement ended. Zero: when the tick began
 	Signals     Signals       // which of the fields below were measured
 	Latency     time.Duration // how long a response took, or the prober's percentile of many
-	QueueTime   time.Duration // how long work waited before a process took it up, mean
-	ServiceTime time.Duration // how long the work itself took, mean
+	QueueTime   time.Duration // mean time that work waited before a process began it
+	ServiceTime time.Duration // mean time that the work itself took
 	Throughput  float64       // work done per second, by the whole service
-	Arrivals    float64       // work begun or queued per second, by the whole service: under overload it exceeds Throughput
-	Busy        float64       // work in progress, mean over the prober's window, in the whole service
-	Utilization float64       // share of the processes' capacity in use, 0 to 1
+	Arrivals    float64       // work begun or queued per second, in the whole service. Under overload it exceeds Throughput
+	Busy        float64       // mean work in progress over the prober's window, in the whole service
+	Utilization float64       // the share of the processes' capacity that is in use, 0 to 1
 	Backlog     float64       // work waiting, in jobs
 	Value       float64       // a number of the host's own
 	Failure     Failure       // whether the service failed
@@ -123,23 +123,23 @@ type Sample struct {
 	// It ends at Time. 0: a moment.
 	Span time.Duration
 
-	// Processes is how many processes the three were measured in, if that is not
-	// all of them: 1 for a prober inside one of many. The [Autoscaler] then works
-	// out what the whole service had from how many processes served during Span,
-	// so that a rule is always shown the whole service. This is right if a router
-	// spreads the work evenly or at random. 0: all were measured.
+	// Processes is how many processes Throughput, Arrivals and Busy were measured in.
+	// It is 1 for a prober inside one of many processes. The [Autoscaler] then
+	// estimates them for the whole service, from how many processes served during
+	// Span. The estimate assumes that a router spreads the work evenly or at random.
+	// 0: all processes were measured.
 	Processes int
 
-	// Breakdown has the pieces of Span, if a prober measured each by itself. Their
-	// Processes count then, and not those above. The [Autoscaler] clears it. Nil:
-	// the span is one piece.
+	// Breakdown has the pieces of Span, if a prober measured each on its own. Their
+	// Processes then count instead of the field above. The [Autoscaler] clears
+	// Breakdown. Nil: the span is one piece.
 	Breakdown *Breakdown
 
-	// Requests is how many arrivals were counted, which says how exact Arrivals
-	// is. The [Autoscaler] sets it if Processes or a Breakdown is given. 0: not known.
+	// Requests is how many arrivals were counted. It says how exact Arrivals is. The
+	// [Autoscaler] sets it if Processes or Breakdown is set. 0: not known.
 	Requests float64
 
-	// Ready is how many processes served during Span: their harmonic mean. The
+	// Ready is the harmonic mean of how many processes served during Span. The
 	// [Autoscaler] sets it. 0: not known.
 	Ready float64
 }
@@ -160,11 +160,11 @@ type Part struct {
 }
 
 // ErrWarmingUp is wrapped by the error of a [Prober] that has measured nothing yet
-// because it has only just begun. For the first two minutes it is not a failure: the
-// size is held, and no alarm is raised.
+// because it has just started. For the first two minutes that is not a failure: the size
+// is held, and no alarm is raised.
 var ErrWarmingUp = errors.New("warming up: nothing is measured yet")
 
-// String gives the measured signals and the failure, as "latency 231ms".
+// String lists the measured signals and the failure, as in "latency 231ms".
 func (s Sample) String() string {
 	var parts []string
 	for i, format := range signalFormats {
@@ -190,15 +190,14 @@ func (s Sample) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// Merge returns a Prober that asks all probers at the same time and makes one
-// [Sample] of their answers. Where two measured the same signal, the earlier
-// argument's counts; the first failure counts, and the latest Time. Processes is
-// that of the first that measured one of the three signals that it is about, and so are
-// Breakdown, Span, Requests and Peak.
+// Merge returns a Prober that asks all probers at the same time, and merges their answers
+// into one [Sample]. If two probers measure the same signal, the first one in the
+// argument list counts. So does the first failure. Time is the latest. Processes,
+// Breakdown, Span, Requests and Peak come from the first prober that measured
+// Throughput, Arrivals or Busy.
 //
-// A prober that measured nothing leaves its signals out of the Sample, with the
-// reason in Detail, so that rules which need them hold; Merge fails only when
-// no prober measured anything. Without probers it measures nothing.
+// If a prober measures nothing, the Sample lacks its signals, and Detail says why. Rules
+// that need them hold. Merge fails only if no prober measured anything.
 func Merge(probers ...Prober) Prober { return merged(append([]Prober(nil), probers...)) }
 
 type merged []Prober

@@ -29,7 +29,7 @@ type Status struct {
 	Ticked   time.Time // the last tick. Zero: none yet
 	Known    bool      // the size was read at least once
 	Capacity Capacity  // as last read, or ordered since
-	Changed  time.Time // when the size last changed, as far as is known
+	Changed  time.Time // when the size last changed. Zero: not known
 	Min, Max int       // the bounds at the last tick
 
 	Samples []Sample // the last ones, oldest first

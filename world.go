@@ -171,7 +171,7 @@ func (a *Autoscaler) order(ctx context.Context, term Term, p plan) (r result) {
 	if r.refused = refusal(r.err, p.size); r.refused != nil {
 		to := max(r.refused.Limit, 0)
 		switch {
-		case to == p.from:
+		case to <= p.from: // LimitReached reports it
 			r.size, r.platform, r.err = p.from, true, nil
 			return r
 		case to > p.from:
