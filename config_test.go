@@ -39,7 +39,7 @@ func TestValidateReportsAllFaults(t *testing.T) {
 		"Prober: probe.HTTP.URL ftp://host/x", "probe.HTTP.Timeout is -1ns",
 		"Highest: decider 1: Consecutive.Low is 1s and High is 1ms", "Highest: decider 2: Average.N is -1",
 		"Average.Increment is -2", "Highest: decider 3 is nil", "Scaler is a nil *autoscale_test.platform",
-		`Min: "25:00" is no time of day`, `the entry for "9:00" is -4`, "Max: -1 processes", "Interval is -1s", "Timeout is -1s",
+		`Min: "25:00" is not a time of day`, `the entry for "9:00" is -4`, "Max: -1 processes", "Interval is -1s", "Timeout is -1s",
 		"Limits.Up.Cooldown is -1ns", "Limits.Down.Step is -1", "Notifiers[0] is nil", "Notifiers[1] is a nil autoscale.NotifierFunc",
 		"NotifyOn has the unknown bits 0x40000000", "NotifyDiff is 3 processes in 0s",
 	} {
