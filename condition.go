@@ -9,9 +9,6 @@ import (
 // response between many bad ones does not end a condition.
 const quietPeriod = 5 * time.Minute
 
-// DefaultRepeatAfter is how often a condition that lasts is notified again by default.
-const DefaultRepeatAfter = time.Hour
-
 // condition is something that lasts. It is notified when it begins, now and then while
 // it lasts, and once when it ends.
 type condition struct {

@@ -198,3 +198,6 @@ type Diff struct {
 	Threshold int
 	Period    time.Duration
 }
+
+// DefaultRepeatAfter is how often a condition that lasts is notified again by default.
+const DefaultRepeatAfter = time.Hour

@@ -341,3 +341,21 @@ func (e Event) sentence(b *strings.Builder) {
 		b.WriteString(e.Kind.String())
 	}
 }
+
+// failingAfter is how many failures in a row make a condition: one lost packet is not
+// worth waking somebody.
+const failingAfter = 3
+
+func abs(n int) int {
+	if n < 0 {
+		return -n
+	}
+	return n
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -71,10 +71,3 @@ func (r *ring) all() []Event {
 	out = append(out, r.events[r.next:]...)
 	return append(out, r.events[:r.next]...)
 }
-
-func abs(n int) int {
-	if n < 0 {
-		return -n
-	}
-	return n
-}

@@ -114,13 +114,6 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-func message(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
 // MarshalJSON writes only the signals that were measured. Times are in seconds.
 func (s Sample) MarshalJSON() ([]byte, error) { return json.Marshal(newSampleOut(s)) }
 

@@ -3,9 +3,6 @@ package autoscale
 import (
 	"encoding/json"
 	"fmt"
-	"time"
-
-	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // A ReasonCode names a [Reason] for machines. It does not depend on the numbers.
@@ -105,46 +102,4 @@ type outside struct{ size, min, max int }
 
 func (o outside) String() string {
 	return fmt.Sprintf("%d is outside the bounds %d to %d", o.size, o.min, o.max)
-}
-
-// A streak is the detail of the reasons of [Consecutive]: samples in a row that agree.
-type streak struct {
-	level     level
-	latency   time.Duration // of the newest sample
-	failure   Failure       // of the newest sample
-	low, high time.Duration // negative: no limit
-	count     int
-	needed    int // negative: no number is enough
-}
-
-func (s streak) String() string {
-	latency := names.Duration(max(s.latency, 0)) // a failed Sample may have any latency
-	switch {
-	case s.level == justRight:
-		return fmt.Sprintf("latency %s is within %s to %s", latency, limitText(s.low), limitText(s.high))
-	case s.level == tooLow:
-		return fmt.Sprintf("latency %s is below %s, %s", latency, limitText(s.low), s.inARow())
-	case s.failure == Timeout:
-		return fmt.Sprintf("no answer within %s, %s", latency, s.inARow())
-	case s.failure == Refused:
-		return "the connection was refused, " + s.inARow()
-	case s.failure == ServerError:
-		return "the service answered with a server error, " + s.inARow()
-	}
-	return fmt.Sprintf("latency %s is above %s, %s", latency, limitText(s.high), s.inARow())
-}
-
-func (s streak) inARow() string {
-	times := names.Count(s.count, "time", "times")
-	if s.needed < 0 {
-		return times + " in a row (never enough)"
-	}
-	return fmt.Sprintf("%s in a row (%d needed)", times, s.needed)
-}
-
-func limitText(d time.Duration) string {
-	if d < 0 {
-		return "no limit"
-	}
-	return names.Duration(d)
 }

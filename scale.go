@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // A Scaler reads and sets how many processes of one type a platform runs. An
@@ -65,7 +67,7 @@ type LimitError struct {
 
 // Error says what was ordered and what is permitted.
 func (e *LimitError) Error() string {
-	s := fmt.Sprintf("autoscale: %s: above the platform's limit of %d", processes(e.Size), e.Limit)
+	s := fmt.Sprintf("autoscale: %s: above the platform's limit of %d", names.Count(e.Size, "process", "processes"), e.Limit)
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}

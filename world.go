@@ -14,9 +14,6 @@ const (
 	// leastRest is for how long a leader that resigned at least leaves the lease to
 	// others.
 	leastRest = 30 * time.Second
-	// storeSilence is for how long a Store may say nothing before it counts as
-	// failing. Electors look into it several times a minute.
-	storeSilence = 2 * time.Minute
 )
 
 // What follows calls the parts that the host supplied. Each call has a deadline, and a

@@ -3,11 +3,7 @@ package autoscale
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
-
-	"github.com/autoscalebot/autoscale/internal/guard"
-	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // ErrNotLeader is returned by [Autoscaler.Tick] in a process that does not lead. Such a
@@ -51,71 +47,10 @@ type DefaultNamer interface {
 	SetDefaultName(name string) error
 }
 
-// A Store keeps what the next leader must know: when the size last changed, which
-// conditions were notified, and so on. An [Elector] that is also a Store is used as one.
-// Its methods are safe for concurrent use.
-type Store interface {
-	// Record returns what the Elector's Run last read, and false if it has read nothing
-	// yet. It does no I/O.
-	Record() (Record, bool)
-
-	// Save replaces the state, in one round trip, if this process still holds the term
-	// with that number. Otherwise Save writes nothing, the process no longer leads,
-	// and the error wraps ErrNotLeader. state has at most MaxState bytes.
-	Save(ctx context.Context, term int64, state []byte) error
-
-	// Command replaces the command, in one round trip. Any process may give a command.
-	// Each leader obeys the last one. command has at most MaxCommand bytes.
-	Command(ctx context.Context, command []byte) error
-}
-
-// The bounds of what is kept in a [Store], in bytes.
-const (
-	MaxState   = 64 << 10
-	MaxCommand = 1 << 10
-)
-
-// A Record is what a [Store] holds.
-type Record struct {
-	Holder  string        // the process that leads, or led last
-	Term    int64         // the number of its term
-	State   []byte        // as last saved, in any term. Nil: never
-	Age     time.Duration // of State, by the store's clock, when it was read
-	Command []byte        // as last given. Nil: never
-	Read    time.Time     // when it was read, by this process's clock
-}
-
 // A Resigner is an [Elector] that can give up its term, so that another process can
 // lead. A leader that cannot reach its platform resigns.
 type Resigner interface {
 	// Resign ends the term. Current returns false at once. Run releases the lease, and
 	// does not campaign for rest. Resign does no I/O, and is safe for concurrent use.
 	Resign(rest time.Duration)
-}
-
-// setDefaultNames names the Elector and the Store after the process type.
-func (a *Autoscaler) setDefaultNames() error {
-	err := guard.Do(func() error {
-		if n, ok := part.As[DefaultNamer](a.cfg.Elector); ok {
-			if err := n.SetDefaultName(a.cfg.Name); err != nil {
-				return err
-			}
-		}
-		if n, ok := part.As[DefaultNamer](a.cfg.Store); ok {
-			return n.SetDefaultName(a.cfg.Name)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("%w: Elector: %w", ErrConfig, err)
-	}
-	return nil
-}
-
-// validate reports what is wrong with the Config, or with the name of the Elector.
-func (a *Autoscaler) validate() error {
-	if err := a.cfg.Validate(); err != nil {
-		return err
-	}
-	return a.nameErr
 }

@@ -6,9 +6,6 @@ import (
 	"github.com/autoscalebot/autoscale/internal/measure"
 )
 
-// shares are the signals that a prober may measure in some of the processes only.
-const shares = SignalThroughput | SignalArrivals | SignalBusy
-
 const (
 	// maxServing bounds the entries of serving.
 	maxServing = 64

@@ -36,3 +36,10 @@ func validatePart[I any](field string, p I, required bool) (err error) {
 	}
 	return nil
 }
+
+// A Validator is a part of a [Config] that says what is wrong with its settings.
+// Validate is called before the first tick, and may be called by several goroutines
+// at once.
+type Validator interface {
+	Validate() error
+}
