@@ -260,7 +260,7 @@ func (k EventKind) phrase() string {
 	case NeedsBelowMin:
 		return "fewer processes than Min were enough"
 	case DiffExceeded:
-		return "the size moved by more than NotifyDiff"
+		return "the size moved by more than the threshold"
 	case Paused:
 		return "the size was paused"
 	case Yielding:
@@ -320,7 +320,7 @@ func (e Event) sentence(b *strings.Builder) {
 	case NeedsBelowMin:
 		fmt.Fprintf(b, "at the minimum of %s, but fewer are enough: %v", processes(e.Min), e.Decision.Reason)
 	case DiffExceeded:
-		fmt.Fprintf(b, "the size moved by %d, from %d to %d, which is more than NotifyDiff permits", abs(e.To-e.From), e.From, e.To)
+		fmt.Fprintf(b, "the size moved by %d, from %d to %d, which is above the threshold", abs(e.To-e.From), e.From, e.To)
 	case Paused:
 		fmt.Fprintf(b, "the size is held at %d (%v)", e.To, e.Limit)
 	case Yielding:
