@@ -1,6 +1,6 @@
 // Package autoscale scales a service from inside it. It measures how loaded the service
 // is, decides how many processes that takes, orders them from the platform, and
-// notifies the people who want to know. It is a library: the host creates an
+// notifies whoever you choose. It is a library: the host creates an
 // [Autoscaler] in its main function and goes on serving.
 //
 //	t := traffic.New(nil)
@@ -90,7 +90,10 @@
 package autoscale
 
 import (
+	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/autoscalebot/autoscale/internal/guard"
 	"github.com/autoscalebot/autoscale/internal/part"
@@ -136,4 +139,50 @@ func New(cfg Config) *Autoscaler {
 	a.nameErr = a.setDefaultNames()
 	a.machine.cfg = &a.cfg
 	return a
+}
+
+// setDefaultNames names the Elector and the Store after the process type.
+func (a *Autoscaler) setDefaultNames() error {
+	err := guard.Do(func() error {
+		if n, ok := part.As[DefaultNamer](a.cfg.Elector); ok {
+			if err := n.SetDefaultName(a.cfg.Name); err != nil {
+				return err
+			}
+		}
+		if n, ok := part.As[DefaultNamer](a.cfg.Store); ok {
+			return n.SetDefaultName(a.cfg.Name)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: Elector: %w", ErrConfig, err)
+	}
+	return nil
+}
+
+// validate reports what is wrong with the Config, or with the name of the Elector.
+func (a *Autoscaler) validate() error {
+	if err := a.cfg.Validate(); err != nil {
+		return err
+	}
+	return a.nameErr
+}
+
+// A call is the call to a part of the host's that a tick waits for. The loop writes it,
+// and any goroutine may read it.
+type call struct {
+	began atomic.Int64           // when the tick began, in Unix nanoseconds. 0: none is under way
+	part  atomic.Pointer[string] // nil: none is called
+}
+
+// held returns for how long the tick under way has lasted, and what it waits for.
+func (c *call) held(now time.Time) (lasted time.Duration, part string) {
+	began := c.began.Load()
+	if began == 0 {
+		return 0, ""
+	}
+	if p := c.part.Load(); p != nil {
+		part = *p
+	}
+	return now.Sub(time.Unix(0, began)), part
 }

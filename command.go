@@ -13,7 +13,7 @@ type command struct {
 	Kind  commandKind `json:"kind"`
 	Size  int         `json:"size,omitempty"` // of an override
 	Until time.Time   `json:"until,omitzero"` // of an override
-	Given time.Time   `json:"given"`          // tells commands apart, and which is the later
+	Given time.Time   `json:"given"`          // identifies the command, and says which of two is later
 	By    string      `json:"by,omitempty"`   // the process that took it
 }
 
@@ -26,8 +26,8 @@ const (
 	resumeCommand   commandKind = "resume"
 )
 
-// commandAt returns the command that holds at a time: the later of the one that was given
-// to this process, and the one in the Store.
+// commandAt returns the command that holds at a time: the later one of the command that
+// was given to this process and the command in the Store.
 func commandAt(at time.Time, given command, record Record) command {
 	c := given
 	if record.Command != nil {
@@ -48,7 +48,7 @@ func commandAt(at time.Time, given command, record Record) command {
 func (c command) String() string {
 	by := ""
 	if c.By != "" {
-		by = " (by way of " + c.By + ")"
+		by = " (through " + c.By + ")"
 	}
 	switch c.Kind {
 	case pauseCommand:

@@ -5,25 +5,22 @@ import (
 	"time"
 )
 
-// quietPeriod is how long most conditions must not have been seen before it
-// is over: one good response between many bad ones is no end.
+// quietPeriod is how long most conditions must not be seen before they end: one good
+// response between many bad ones does not end a condition.
 const quietPeriod = 5 * time.Minute
 
-// DefaultRepeatAfter is how often a condition that lasts is told again.
-const DefaultRepeatAfter = time.Hour
-
-// condition is something that holds for a time and is told when it begins,
-// now and then while it lasts, and once when it ends.
+// condition is something that lasts. It is notified when it begins, now and then while
+// it lasts, and once when it ends.
 type condition struct {
-	kind  EventKind
-	part  string // of Panicked: whose panic
-	since time.Time
-	seen  time.Time
-	told  time.Time
-	event Event // as last seen
+	kind     EventKind
+	part     string // of Panicked: whose panic
+	since    time.Time
+	seen     time.Time
+	notified time.Time
+	event    Event // as last seen
 }
 
-// conditions are those that hold, in the order in which they began.
+// conditions are the conditions that hold, in the order in which they began.
 type conditions []condition
 
 // find returns the condition, which it adds if it does not hold yet. There are as many
@@ -38,14 +35,14 @@ func (cs *conditions) find(kind EventKind, part string) *condition {
 	return &(*cs)[len(*cs)-1]
 }
 
-// holds notes that e's condition is seen, and returns e in its phase.
+// holds records that e's condition is seen, and returns e with its phase.
 func (cs *conditions) holds(e Event, part string, repeat time.Duration) Event {
 	c := cs.find(e.Kind, part)
 	switch {
 	case c.since.IsZero():
-		c.since, c.told, e.Phase = e.Time, e.Time, Began
-	case repeat > 0 && e.Time.Sub(c.told) >= repeat:
-		c.told, e.Phase = e.Time, Repeated
+		c.since, c.notified, e.Phase = e.Time, e.Time, Began
+	case repeat > 0 && e.Time.Sub(c.notified) >= repeat:
+		c.notified, e.Phase = e.Time, Repeated
 	default:
 		e.Phase = Ongoing
 	}
@@ -54,9 +51,8 @@ func (cs *conditions) holds(e Event, part string, repeat time.Duration) Event {
 	return e
 }
 
-// over returns the end of a condition of the kinds that were looked for, and
-// not seen, at now. A kind whose conditions come and go with the load, or with
-// one lucky try, ends only when it was not seen for the quietPeriod.
+// over ends one condition of the kinds that were looked for at now, and not seen. A
+// condition that comes and goes with the load ends only after quietPeriod.
 func (cs *conditions) over(looked EventKind, now time.Time) (Event, bool) {
 	for i := range *cs {
 		c := &(*cs)[i]

@@ -23,8 +23,8 @@ const (
 	DefaultInterval = 30 * time.Second
 )
 
-// leastTimeout is the shortest default for Config.Timeout: calls to a platform
-// take seconds at times, however often it is asked.
+// leastTimeout is the shortest default of Config.Timeout: calls to a platform sometimes
+// take seconds.
 const leastTimeout = 10 * time.Second
 
 // A Config is what an [Autoscaler] consists of. Prober and Scaler are required. Every
@@ -49,17 +49,17 @@ type Config struct {
 	Scaler Scaler
 
 	// Min and Max are the bounds of the size, both included. They default to
-	// Fixed(DefaultMin) and Fixed(DefaultMax). Min may be Fixed(0). Min must
-	// not be above Max at any time of the week.
+	// Fixed(DefaultMin) and Fixed(DefaultMax). Min may be Fixed(0). Min must never
+	// be above Max.
 	Min, Max Schedule
 
 	// Interval is the time from the start of one tick to the start of the
-	// next; a slow tick shortens the wait. Defaults to DefaultInterval.
+	// next. A slow tick shortens the wait. Defaults to DefaultInterval.
 	Interval time.Duration
 
-	// Timeout bounds the calls of a tick: probing and reading the size share
-	// one, setting it has one of its own. It should be above the prober's own.
-	// Defaults to Interval, or ten seconds where that is longer.
+	// Timeout bounds the calls of a tick. Probing and reading the size share one
+	// timeout, and setting the size has its own. It should be longer than the timeout
+	// of the Prober. Defaults to Interval, but at least ten seconds.
 	Timeout time.Duration
 
 	// Limits say how much of a recommendation is carried out. Zero: all of it, within
@@ -72,8 +72,7 @@ type Config struct {
 	// would be misjudged while others boot, for which a minute is assumed. Zero: not known.
 	BootTime time.Duration
 
-	// Notifiers get the kinds of event in NotifyOn, or those that they name themselves
-	// with a method Kinds() EventKind.
+	// Notifiers get the kinds of event in NotifyOn. A Subscriber names its own kinds.
 	Notifiers []Notifier
 
 	// NotifyOn is the kinds of event that notifiers get. Zero: DefaultKinds.
@@ -131,9 +130,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate reports everything that is wrong with c: each fault names its field
-// and what to do, and all are joined in one error that wraps [ErrConfig]. It
-// calls the Validate methods of the parts, and does no I/O of its own.
+// Validate reports everything that is wrong with c, in one error that wraps [ErrConfig].
+// Each fault names its field and says what to do. Validate calls the Validate methods of
+// the parts, and does no I/O of its own.
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	var errs []error
@@ -199,3 +198,6 @@ type Diff struct {
 	Threshold int
 	Period    time.Duration
 }
+
+// DefaultRepeatAfter is how often a condition that lasts is notified again by default.
+const DefaultRepeatAfter = time.Hour

@@ -39,7 +39,7 @@ func TestValidateReportsAllFaults(t *testing.T) {
 		"Prober: probe.HTTP.URL ftp://host/x", "probe.HTTP.Timeout is -1ns",
 		"Highest: decider 1: Consecutive.Low is 1s and High is 1ms", "Highest: decider 2: Average.N is -1",
 		"Average.Increment is -2", "Highest: decider 3 is nil", "Scaler is a nil *autoscale_test.platform",
-		`Min: "25:00" is no time of day`, `the entry for "9:00" is -4`, "Max: -1 processes", "Interval is -1s", "Timeout is -1s",
+		`Min: "25:00" is not a time of day`, `the entry for "9:00" is -4`, "Max: -1 processes", "Interval is -1s", "Timeout is -1s",
 		"Limits.Up.Cooldown is -1ns", "Limits.Down.Step is -1", "Notifiers[0] is nil", "Notifiers[1] is a nil autoscale.NotifierFunc",
 		"NotifyOn has the unknown bits 0x40000000", "NotifyDiff is 3 processes in 0s",
 	} {
@@ -127,8 +127,8 @@ func TestNoFieldIsLost(t *testing.T) {
 		NotifyOn: autoscale.Scaled, RepeatAfter: time.Minute, NotifyDiff: autoscale.Diff{Threshold: 1, Period: time.Minute},
 		Observe: func(autoscale.Event) {}, Elector: store, DryRun: true, Logger: silent,
 	}
-	told := 0
-	cfg.Notifiers = []autoscale.Notifier{autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { told++; return nil })}
+	notified := 0
+	cfg.Notifiers = []autoscale.Notifier{autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { notified++; return nil })}
 	v := reflect.ValueOf(cfg)
 	for i := range v.NumField() {
 		if v.Field(i).IsZero() {
@@ -141,8 +141,8 @@ func TestNoFieldIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := a.Status()
-	if s.Name != "worker" || s.Min != 2 || s.Max != 7 || !s.DryRun || told != 1 || s.Last.Decision.Size != 3 {
-		t.Errorf("status %+v, told %d", s, told)
+	if s.Name != "worker" || s.Min != 2 || s.Max != 7 || !s.DryRun || notified != 1 || s.Last.Decision.Size != 3 {
+		t.Errorf("status %+v, notified %d", s, notified)
 	}
 }
 
@@ -179,5 +179,12 @@ func TestNames(t *testing.T) {
 	var k autoscale.EventKind
 	if err := k.UnmarshalText([]byte("scaled|nonsense")); err == nil {
 		t.Error("an unknown kind was read")
+	}
+}
+
+func TestIntervalWithoutUnit(t *testing.T) {
+	c := autoscale.Config{Prober: &gauge{}, Scaler: &platform{}, Interval: 30}
+	if c.Validate() == nil {
+		t.Error("Interval: 30 (ns) is accepted")
 	}
 }

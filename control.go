@@ -12,11 +12,11 @@ import (
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
-// Pause holds the size, whatever is measured, until Resume or Override is called. Every
-// process with the same [Store] obeys it, as soon as its Elector has looked into the
-// Store. Without a Store this process alone obeys.
+// Pause holds the size, for any measurement, until Resume or Override is called. Every
+// process with the same [Store] obeys it, as soon as its Elector has read the Store.
+// Without a Store only this process obeys.
 //
-// It returns an error if the command could not be stored. Nothing is changed then.
+// It returns an error, and changes nothing, if the command could not be stored.
 func (a *Autoscaler) Pause(ctx context.Context) error {
 	return a.command(ctx, "pause", command{Kind: pauseCommand})
 }
@@ -27,17 +27,17 @@ func (a *Autoscaler) Resume(ctx context.Context) error {
 	return a.command(ctx, "resume", command{Kind: resumeCommand})
 }
 
-// Override sets the size, whatever is measured, until a time, or until Resume or Pause is
+// Override sets the size, for any measurement, until a time, or until Resume or Pause is
 // called. Cooldown and Step do not apply. Min and Max do: size is brought within them.
-// until is judged by the real clock when Override is called, and by the time of the tick
-// from then on. See Pause for which processes obey, and for errors.
+// Override compares until with the real clock, and each tick compares it with its own
+// time. See Pause for which processes obey, and for errors.
 func (a *Autoscaler) Override(ctx context.Context, size int, until time.Time) error {
 	var errs []error
 	if size < 0 {
 		errs = append(errs, fmt.Errorf("the size is %d: it must be 0 or more", size))
 	}
 	if !until.After(time.Now()) {
-		errs = append(errs, fmt.Errorf("it would end at %s, which is past: give a time to come", until.Format(time.RFC3339)))
+		errs = append(errs, fmt.Errorf("it would end at %s, which is past: give a later time", until.Format(time.RFC3339)))
 	}
 	if errs != nil {
 		return fmt.Errorf("autoscale: override %s: %w", a.cfg.Name, errors.Join(errs...))
@@ -45,7 +45,7 @@ func (a *Autoscaler) Override(ctx context.Context, size int, until time.Time) er
 	return a.command(ctx, "override", command{Kind: overrideCommand, Size: size, Until: until})
 }
 
-// command gives c.
+// command stores c, and gives it to this process.
 func (a *Autoscaler) command(ctx context.Context, op string, c command) error {
 	c.Given = time.Now()
 	c.By = cut(os.Getenv("DYNO"))
@@ -63,7 +63,7 @@ func (a *Autoscaler) command(ctx context.Context, op string, c command) error {
 		}
 	case a.cfg.Elector != nil:
 		if _, leads := a.lead(); !leads {
-			return fmt.Errorf("autoscale: %s %s: nothing was changed: %w. There is no Store through which the leader would learn of it: call it in the process that leads", op, a.cfg.Name, ErrNotLeader)
+			return fmt.Errorf("autoscale: %s %s: nothing was changed: %w. There is no Store to pass the command on: call it in the process that leads", op, a.cfg.Name, ErrNotLeader)
 		}
 	}
 	a.mail.give(c)

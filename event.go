@@ -11,10 +11,10 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// A Notifier tells somebody of an [Event]. Notifiers run beside the loop, each
-// with ten seconds for an event, and cannot hold it: their errors are logged
-// and counted, never acted on. An Autoscaler gives a notifier one event at a
-// time; notifiers shared by several Autoscalers must be safe for concurrent use.
+// A Notifier passes an [Event] on to people. Notifiers run beside the loop and cannot
+// hold it. Each has ten seconds for an event. Their errors are logged and counted, and
+// change nothing else. An Autoscaler gives a notifier one event at a time. A notifier
+// that several Autoscalers share must be safe for concurrent use.
 //
 // A Notifier may also be a [Subscriber]. That is found through a wrapper too: one that
 // embeds the Notifier, or that has a method
@@ -36,10 +36,11 @@ type NotifierFunc func(ctx context.Context, e Event) error
 // Notify calls f(ctx, e).
 func (f NotifierFunc) Notify(ctx context.Context, e Event) error { return f(ctx, e) }
 
-// EventKind is a set of kinds of event; the Kind of an [Event] is one of them.
-// Each constant below is an occurrence, told each time, or a condition, told
-// when it begins, again after [Config.RepeatAfter], and once when it ends. It
-// has ended when it was not seen for five minutes; Paused, Yielding,
+// EventKind is a set of kinds of event. The Kind of an [Event] is one of them.
+//
+// Each kind is an occurrence or a condition. Notifiers get an occurrence each time. They
+// get a condition when it begins, again after each [Config.RepeatAfter], and once when it
+// ends. A condition ends if it was not seen for five minutes. Paused, Yielding,
 // DiffExceeded and StoreFailing end at once.
 type EventKind uint32
 
@@ -49,8 +50,8 @@ const (
 	Probed EventKind = 1 << iota
 	// ProbeFailed: a probe measured nothing. Each time.
 	ProbeFailed
-	// ProbeFailing is a condition: three probes or more in a row measured
-	// nothing, so that the size is held without being known to be right.
+	// ProbeFailing is a condition: three or more probes in a row measured nothing. The
+	// size is held until one does.
 	ProbeFailing
 	// Decided: the decider was asked. Each tick with a measurement.
 	Decided
@@ -63,12 +64,13 @@ const (
 	ScaleFailing
 	// Changed: somebody else changed the size. Each time.
 	Changed
-	// LimitReached: the platform permits fewer processes than were ordered;
-	// told each time that a limit is learned.
+	// LimitReached: the platform permits fewer processes than were ordered. Each time
+	// that a limit is learned.
 	LimitReached
-	// NeedsAboveMax is a condition: at Max, and more are wanted.
+	// NeedsAboveMax is a condition: the size is at Max, and more processes are needed.
 	NeedsAboveMax
-	// NeedsBelowMin is a condition: at Min, which is above 1, and fewer would do.
+	// NeedsBelowMin is a condition: the size is at Min, which is above 1, and
+	// fewer processes would do.
 	NeedsBelowMin
 	// DiffExceeded is a condition: within [Diff.Period] the size moved by more
 	// than [Diff.Threshold].
@@ -82,23 +84,23 @@ const (
 	// LeaderChanged: this process began or ceased to lead. Each time.
 	LeaderChanged
 	// NotifyFailed: a notifier failed, or events were dropped since the last
-	// tick. Each tick in which that happened; told to Observe alone.
+	// tick. Each tick in which that happened. Only the log and Observe get it.
 	NotifyFailed
 	// Panicked is a condition: a part that the host supplied panics. The panic
 	// was recovered and the size held.
 	Panicked
 	// StoreFailing is a condition: the Store has not answered for two minutes,
-	// or the state could not be saved three times in a row. While a store that
-	// elects does not answer nobody leads, and so notifiers are not told; the
-	// log, Observe and Status of every process are.
+	// or the state could not be saved three times in a row. While a Store that is also
+	// the Elector does not answer, nobody leads, and notifiers get nothing. The log,
+	// Observe and Status of every process show it.
 	StoreFailing
-	// Ineffective is a condition: more is wished, and the last increases moved
-	// nothing. See [limit.DiminishingReturns].
+	// Ineffective is a condition: more processes are recommended, but the last increases
+	// did not help. See [limit.DiminishingReturns].
 	Ineffective
-	// BudgetShort is a condition: 80% of the [limit.Budget] are spent, or all of it.
+	// BudgetShort is a condition: 80 % of the [limit.Budget] is spent, or all of it.
 	BudgetShort
-	// WarmingUp: the Prober has only just begun, and its first measurement is still
-	// to come. Once, when that is first seen. See [ErrWarmingUp].
+	// WarmingUp: the Prober has just started, and has not measured anything yet. Once,
+	// when that is first seen. See [ErrWarmingUp].
 	WarmingUp
 	// Stalled: a part does not return although its context has ended, and holds the loop.
 	// Once for each tick that it holds. Observe does not get it, because that runs on the
@@ -109,14 +111,14 @@ const (
 )
 
 const (
-	// DefaultKinds is what notifiers are told of unless told otherwise: that
-	// more is needed than may be had, and that we cannot do our work.
+	// DefaultKinds are the kinds that notifiers get by default: more processes are
+	// needed than are permitted, or the autoscaler cannot do its work.
 	DefaultKinds = NeedsAboveMax | ProbeFailing | ScaleFailing | LimitReached | Panicked | Yielding | StoreFailing | Ineffective | BudgetShort | Stalled
 
-	// AllKinds is every kind, which for a notifier is several events a tick.
+	// AllKinds is every kind. A notifier then gets several events a tick.
 	AllKinds = lastKind<<1 - 1
 
-	// NoKinds tells notifiers nothing, except those that name kinds themselves.
+	// NoKinds sends nothing to notifiers, except to those that are a [Subscriber].
 	NoKinds EventKind = 1 << 31
 )
 
@@ -139,7 +141,8 @@ func (k EventKind) String() string {
 	return names.OfSet(kindNames[:], uint32(k))
 }
 
-// noKinds is no "none", which is 0 and, in a Config, DefaultKinds.
+// noKinds differs from "none": none is the zero set, which Config replaces by
+// DefaultKinds.
 const noKinds = "no_kinds"
 
 // MarshalText returns [EventKind.String].
@@ -159,13 +162,13 @@ func (k *EventKind) UnmarshalText(text []byte) error {
 // Phase is where a condition stands.
 type Phase uint8
 
-// The phases of a condition. What is no condition has the phase Occurred.
+// The phases of a condition. Events that are not conditions have the phase Occurred.
 const (
 	Occurred Phase = iota
-	Began          // told
-	Ongoing        // not told: for Observe alone, each tick
-	Repeated       // told, each Config.RepeatAfter
-	Ended          // told
+	Began          // notified
+	Ongoing        // each tick, for Observe only
+	Repeated       // notified, each Config.RepeatAfter
+	Ended          // notified
 )
 
 var phaseNames = [...]string{"occurred", "began", "ongoing", "repeated", "ended"}
@@ -190,24 +193,24 @@ type Event struct {
 	Time  time.Time // the tick's
 	Name  string    // Config.Name, the process type
 
-	From, To int // sizes: before and after; equal when nothing changed
-	Min, Max int // the bounds of the moment
+	From, To int // the size before and after. Equal: nothing changed. For LimitReached, what was ordered and what is permitted
+	Min, Max int // the bounds at that time
 
 	Sample   Sample     // what was measured, for Probed and Decided and conditions of load
-	Decision Decision   // the decider's wish, where one was made
-	Limit    limit.Kind // what bent or held the wish
-	Until    time.Time  // until when it holds, where that is known
-	Since    time.Time  // of a condition: when it began
-	Count    int        // of failures: how many in a row; of NotifyFailed: how many
+	Decision Decision   // the Decider's recommendation, if there is one
+	Limit    limit.Kind // the limit that decided what became of it
+	Until    time.Time  // until when that limit holds. Zero: not known
+	Since    time.Time  // when a condition began
+	Count    int        // how many failures in a row, or, for NotifyFailed, since the last tick
 
-	Err    error  // of failures; never holds a secret
+	Err    error  // of a failure. It never holds a secret
 	Detail string // further words
-	DryRun bool   // nothing was ordered, it would have been
+	DryRun bool   // nothing was ordered, but would have been
 }
 
-// Level is how much an event matters: Error for what is broken in the host,
-// Warn for what somebody should look at, Info for changes, Debug for what every
-// tick tells, failures that go on included.
+// Level is how much an event matters: Error for a broken part of the host, Warn for
+// what somebody should look at, Info for changes, and Debug for what happens in every
+// tick, such as failures that continue.
 func (e Event) Level() slog.Level {
 	switch {
 	case e.Phase == Ongoing, e.Kind&(Probed|Decided) != 0,
@@ -227,7 +230,7 @@ func (e Event) String() string {
 	b.WriteString(e.Name)
 	b.WriteString(": ")
 	if e.Phase == Ended {
-		fmt.Fprintf(&b, "no longer so: %s (it began %s ago)", e.Kind.phrase(), names.Duration(e.Time.Sub(e.Since)))
+		fmt.Fprintf(&b, "resolved: %s (it began %s ago)", e.Kind.phrase(), names.Duration(e.Time.Sub(e.Since)))
 		return b.String()
 	}
 	e.sentence(&b)
@@ -245,7 +248,7 @@ func (e Event) String() string {
 	return b.String()
 }
 
-// phrase names a condition, for the sentence that says it is over.
+// phrase names a condition, for the sentence that says it has ended.
 func (k EventKind) phrase() string {
 	switch k {
 	case ProbeFailing:
@@ -255,23 +258,33 @@ func (k EventKind) phrase() string {
 	case NeedsAboveMax:
 		return "more processes were needed than Max permits"
 	case NeedsBelowMin:
-		return "fewer processes than Min would have done"
+		return "fewer processes than Min were enough"
 	case DiffExceeded:
-		return "the size moved further than the threshold"
+		return "the size moved by more than the threshold"
 	case Paused:
-		return "the size was held"
+		return "the size was paused"
 	case Yielding:
 		return "another autoscaler was at work"
 	case Panicked:
-		return "a part of the host's panicked"
+		return "a part that the host supplied panicked"
 	case StoreFailing:
-		return "the store beside the lease failed"
+		return "the Store failed"
 	case Ineffective:
-		return "more processes moved nothing"
+		return "more processes did not help"
 	case BudgetShort:
-		return "the budget of hours ran short"
+		return "the budget of process-hours ran short"
 	}
 	return k.String()
+}
+
+// processes returns "1 process" or "2 processes".
+func processes(n int) string { return names.Count(n, "process", "processes") }
+
+func were(n int) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
 }
 
 func (e Event) sentence(b *strings.Builder) {
@@ -281,11 +294,11 @@ func (e Event) sentence(b *strings.Builder) {
 	case Stalled:
 		b.WriteString("a part holds the autoscaler, and the size stays as it is")
 	case WarmingUp:
-		b.WriteString("the prober has only just begun; the size is held until it has measured something")
+		b.WriteString("the prober is warming up; the size is held until it measures something")
 	case ProbeFailed:
 		fmt.Fprintf(b, "the probe measured nothing (%d in a row); the size is held", e.Count)
 	case ProbeFailing:
-		fmt.Fprintf(b, "%d probes in a row measured nothing; the size is held until one does", e.Count)
+		fmt.Fprintf(b, "%d probes in a row measured nothing; the size is held until one does; check the prober", e.Count)
 	case Decided:
 		b.WriteString(explain(e.Decision, e.Limit, e.From, e.To, e.Until, e.Time))
 	case Scaled:
@@ -295,36 +308,54 @@ func (e Event) sentence(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "%s from %d to %d (bounds %d to %d): %v", verb, e.From, e.To, e.Min, e.Max, e.Decision.Reason)
 	case ScaleFailed:
-		fmt.Fprintf(b, "could not read or set the size (%d in a row); it will be tried again", e.Count)
+		fmt.Fprintf(b, "could not read or set the size (%d in a row); the next tick tries again", e.Count)
 	case ScaleFailing:
-		fmt.Fprintf(b, "the size could not be read or set %d times in a row; the service keeps the size it has", e.Count)
+		fmt.Fprintf(b, "could not read or set the size %d times in a row; the service keeps its size until the platform answers", e.Count)
 	case Changed:
-		fmt.Fprintf(b, "somebody else changed the size from %d to %d; the count of samples starts anew", e.From, e.To)
+		fmt.Fprintf(b, "somebody else changed the size from %d to %d; the sample count restarts", e.From, e.To)
 	case LimitReached:
-		fmt.Fprintf(b, "the platform permits %d processes, not the %d that were ordered", e.To, e.From)
+		fmt.Fprintf(b, "the platform permits %s, but %d were ordered; no more than that is ordered for an hour", processes(e.To), e.From)
 	case NeedsAboveMax:
-		fmt.Fprintf(b, "at the maximum of %d processes and more are needed: %v", e.Max, e.Decision.Reason)
+		fmt.Fprintf(b, "at the maximum of %s, but more are needed: %v", processes(e.Max), e.Decision.Reason)
 	case NeedsBelowMin:
-		fmt.Fprintf(b, "at the minimum of %d processes and fewer would do: %v", e.Min, e.Decision.Reason)
+		fmt.Fprintf(b, "at the minimum of %s, but fewer are enough: %v", processes(e.Min), e.Decision.Reason)
 	case DiffExceeded:
 		fmt.Fprintf(b, "the size moved by %d, from %d to %d, which is above the threshold", abs(e.To-e.From), e.From, e.To)
 	case Paused:
 		fmt.Fprintf(b, "the size is held at %d (%v)", e.To, e.Limit)
 	case Yielding:
-		b.WriteString("another autoscaler changes the size; this one leaves it alone")
+		b.WriteString("another autoscaler changes the size; this one leaves it alone; switch one of them off")
 	case LeaderChanged:
 		b.WriteString("leadership changed")
 	case NotifyFailed:
-		fmt.Fprintf(b, "%d notifications failed or were dropped since the last tick", e.Count)
+		fmt.Fprintf(b, "%s failed or %s dropped since the last tick", names.Count(e.Count, "notification", "notifications"), were(e.Count))
 	case StoreFailing:
-		b.WriteString("the store beside the lease fails; nobody may lead until it answers, and the service keeps the size it has")
+		b.WriteString("the Store fails; orders and notifications wait until it answers, and the service keeps its size")
 	case Ineffective:
-		fmt.Fprintf(b, "the last %d increases moved nothing and more is wished: the bottleneck is elsewhere, as in a database or another service; the size is held at %d", e.Count, e.To)
+		fmt.Fprintf(b, "%s in a row did not help, but more processes are recommended; the size is held at %d; look for a bottleneck elsewhere, as in a database or another service", names.Count(e.Count, "increase", "increases"), e.To)
 	case BudgetShort:
-		b.WriteString("the budget of hours runs short")
+		b.WriteString("the budget of process-hours runs short")
 	case Panicked:
-		b.WriteString("a part that the host supplied panicked, and was recovered")
+		b.WriteString("a part that the host supplied panicked; the panic was recovered")
 	default:
 		b.WriteString(e.Kind.String())
 	}
+}
+
+// failingAfter is how many failures in a row make a condition: one lost packet is not
+// worth waking somebody.
+const failingAfter = 3
+
+func abs(n int) int {
+	if n < 0 {
+		return -n
+	}
+	return n
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

@@ -34,16 +34,16 @@ func TestEvents(t *testing.T) {
 		want  string
 	}{
 		{event(autoscale.Scaled, func(e *autoscale.Event) { e.To = 3 }), slog.LevelInfo, "web: scaled from 2 to 3 (bounds 1 to 3): latency 2s is above 1s, 3 times in a row (3 needed)"},
-		{event(autoscale.ScaleFailed, func(e *autoscale.Event) { e.Count, e.Err = 2, errors.New("401") }), slog.LevelWarn, "web: could not read or set the size (2 in a row); it will be tried again: 401"},
-		{event(autoscale.Changed, func(e *autoscale.Event) { e.To = 7 }), slog.LevelInfo, "web: somebody else changed the size from 2 to 7; the count of samples starts anew"},
-		{event(autoscale.NeedsAboveMax, func(e *autoscale.Event) { e.Phase = autoscale.Began }), slog.LevelWarn, "web: at the maximum of 3 processes and more are needed: latency 2s is above 1s, 3 times in a row (3 needed)"},
+		{event(autoscale.ScaleFailed, func(e *autoscale.Event) { e.Count, e.Err = 2, errors.New("401") }), slog.LevelWarn, "web: could not read or set the size (2 in a row); the next tick tries again: 401"},
+		{event(autoscale.Changed, func(e *autoscale.Event) { e.To = 7 }), slog.LevelInfo, "web: somebody else changed the size from 2 to 7; the sample count restarts"},
+		{event(autoscale.NeedsAboveMax, func(e *autoscale.Event) { e.Phase = autoscale.Began }), slog.LevelWarn, "web: at the maximum of 3 processes, but more are needed: latency 2s is above 1s, 3 times in a row (3 needed)"},
 		{event(autoscale.NeedsAboveMax, func(e *autoscale.Event) {
 			e.Phase, e.Since = autoscale.Ended, start.Add(-90*time.Minute)
-		}), slog.LevelInfo, "web: no longer so: more processes were needed than Max permits (it began 1h30m ago)"},
+		}), slog.LevelInfo, "web: resolved: more processes were needed than Max permits (it began 1h30m ago)"},
 		{event(autoscale.ProbeFailing, func(e *autoscale.Event) {
 			e.Phase, e.Since, e.Count, e.Err = autoscale.Repeated, start.Add(-time.Hour), 120, errors.New("404")
-		}), slog.LevelWarn, "web: 120 probes in a row measured nothing; the size is held until one does: 404 (for 1h00m now)"},
-		{event(autoscale.LimitReached, func(e *autoscale.Event) { e.From, e.To = 20, 10 }), slog.LevelWarn, "web: the platform permits 10 processes, not the 20 that were ordered"},
+		}), slog.LevelWarn, "web: 120 probes in a row measured nothing; the size is held until one does; check the prober: 404 (for 1h00m now)"},
+		{event(autoscale.LimitReached, func(e *autoscale.Event) { e.From, e.To = 20, 10 }), slog.LevelWarn, "web: the platform permits 10 processes, but 20 were ordered; no more than that is ordered for an hour"},
 		{event(autoscale.Paused, func(e *autoscale.Event) { e.Limit = limit.ByMaintenance }), slog.LevelInfo, "web: the size is held at 2 (maintenance)"},
 		{event(autoscale.Decided, func(e *autoscale.Event) { e.Limit, e.Until = limit.ByCooldown, start.Add(90*time.Second) }), slog.LevelDebug, "web: stay at 2: latency 2s is above 1s, 3 times in a row (3 needed); 3 recommended, but the cooldown lasts 1m30s more"},
 	} {
@@ -74,7 +74,7 @@ func TestEventJSON(t *testing.T) {
 	}
 	want := map[string]any{
 		"kind": "scale_failing", "phase": "began", "level": "warn", "time": "2026-03-02T00:00:00Z", "since": "2026-03-02T00:00:00Z", "name": "web",
-		"text": "web: the size could not be read or set 3 times in a row; the service keeps the size it has: no",
+		"text": "web: could not read or set the size 3 times in a row; the service keeps its size until the platform answers: no",
 		"from": 2., "to": 3., "min": 1., "max": 5., "recommended": 3., "reason_code": "mine", "reason": "because", "limit": "step", "count": 3., "error": "no",
 		"sample": map[string]any{"time": "2026-03-02T00:00:00Z", "latency": 1.5, "failure": "timeout"},
 	}
@@ -107,5 +107,22 @@ func TestStatusJSON(t *testing.T) {
 	}
 	if got.Size != 2 || got.Error != "autoscale: read the size of web: 503" || got.Samples[0].Latency != 2 || got.Events[0].Kind != "scaled" || got.Counters["scale_failures"] != 1 {
 		t.Errorf("%s", text)
+	}
+}
+
+func TestDryRunOutsideBounds(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) { c.DryRun, c.NotifyOn = true, autoscale.Scaled })
+	r.platform.set(9)
+	r.ticks(100)
+	if n := len(r.notified); n > 2 {
+		t.Errorf("notified of %d times", n)
+	}
+}
+
+func TestNoKindsText(t *testing.T) {
+	text, _ := autoscale.NoKinds.MarshalText()
+	var k autoscale.EventKind
+	if err := k.UnmarshalText(text); err != nil || k != autoscale.NoKinds {
+		t.Errorf("%s reads as %d, %v: NotifyOn is then DefaultKinds", text, k, err)
 	}
 }

@@ -178,7 +178,7 @@ func ExampleParseSchedule() {
 	}
 	// Output:
 	// {"0:00": 2, "9:00": 5} UTC <nil>
-	// unset schedule {"9.00": 5}: "9.00" is no time of day: write hours 0 to 23 and minutes 00 to 59, as "9:00" or "17:30"
+	// unset schedule {"9.00": 5}: "9.00" is not a time of day: write hours 0 to 23 and minutes 00 to 59, as "9:00" or "17:30"
 }
 
 // A custom notifier is a func.
@@ -197,7 +197,7 @@ func ExampleNotifierFunc() {
 		a.Tick(context.Background(), time.Now())
 	}
 	// Output:
-	// page somebody: web: at the maximum of 3 processes and more are needed: latency 2s is above 1s, 3 times in a row (3 needed)
+	// page somebody: web: at the maximum of 3 processes, but more are needed: latency 2s is above 1s, 3 times in a row (3 needed)
 }
 
 func ExampleAutoscaler_Status() {

@@ -14,11 +14,11 @@ import (
 // An Explanation is what one tick found, recommended and did, and why. Its String is one
 // sentence for a person. Logged at debug it is a group of attributes.
 type Explanation struct {
-	Sample Sample        // what was measured. Without Signals and Failure: nothing
+	Sample Sample        // what was measured. No Signals and no Failure: nothing
 	From   int           // the size before
 	Boot   time.Duration // how long a process takes to serve, learned or assumed. 0: not known
 
-	Rules          []Recommendation   // that of each rule, if the Decider consists of several
+	Rules          []Recommendation   // of each rule, if the Decider consists of several
 	Recommendation Decision           // of the Decider
 	Adjustments    []limit.Adjustment // each limit that changed it, in order
 
@@ -39,14 +39,14 @@ type Recommendation struct {
 	Decision
 }
 
-// clone returns e with lists of its own, in those of into.
+// clone returns e with its own copies of the lists. It reuses the arrays of into.
 func (e Explanation) clone(into Explanation) Explanation {
 	e.Rules = append(into.Rules[:0], e.Rules...)
 	e.Adjustments = append(into.Adjustments[:0], e.Adjustments...)
 	return e
 }
 
-// sentence says it in words, as of a tick's time; zero: before the first.
+// sentence says in words what the tick that began at ticked did. Zero: there was none yet.
 func (e *Explanation) sentence(ticked time.Time) string {
 	switch {
 	case e.Err != nil:
@@ -91,8 +91,8 @@ func (r Recommendation) words(size int) string {
 	return fmt.Sprintf("%d: %v", r.Size, r.Reason)
 }
 
-// MarshalJSON writes the rule, the size that it recommends, which is left out if it
-// holds, and its reason.
+// MarshalJSON writes the rule, its size and its reason. The size is left out if the rule
+// holds.
 func (r Recommendation) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Rule   string `json:"rule"`
@@ -108,7 +108,7 @@ func (r Recommendation) MarshalJSON() ([]byte, error) {
 // maxRules bounds the recommendations and the adjustments that are kept.
 const maxRules = 16
 
-// explain says in words what became of a recommendation.
+// explain says in words how the limits changed a recommendation.
 func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) string {
 	var b strings.Builder
 	switch {
@@ -128,7 +128,7 @@ func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) stri
 		return b.String()
 	}
 	if by == limit.ByMin && from == to {
-		b.WriteString("; it is at Min already")
+		b.WriteString("; the size is at Min already")
 		return b.String()
 	}
 	if d.Act {
@@ -141,31 +141,31 @@ func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) stri
 		if from == 0 {
 			b.WriteString(", but the size was set to 0 by hand, which pauses")
 		} else {
-			b.WriteString(", but it is paused")
+			b.WriteString(", but the autoscaler is paused")
 		}
 	case limit.ByMaintenance:
 		b.WriteString(", but the application is in maintenance")
 	case limit.ByYielding:
 		b.WriteString(", but another autoscaler is at work")
 	case limit.ByForecast:
-		b.WriteString(", and at this time before more were needed")
+		b.WriteString(", raised to what was needed at this time on earlier days")
 	case limit.ByDiminishingReturns:
 		fmt.Fprintf(&b, ", but the last increases did not help: the bottleneck is elsewhere. It will try one more in %s", names.Duration(until.Sub(now)))
 	case limit.ByTolerance:
 		b.WriteString(", but that is within the tolerance")
 	case limit.ByStabilization:
-		b.WriteString(", but not for the whole stabilization window")
+		b.WriteString(", but not throughout the stabilization window")
 		if !until.IsZero() {
 			fmt.Fprintf(&b, ", which lasts %s more", names.Duration(until.Sub(now)))
 		}
 	case limit.ByRate:
-		b.WriteString(", as far as the rate permits")
+		b.WriteString(", as much as the rate permits")
 	case limit.ByBudget:
-		b.WriteString(", but the budget of hours is spent")
+		b.WriteString(", but the budget of process-hours is spent")
 	case limit.ByCooldown:
 		fmt.Fprintf(&b, ", but the cooldown lasts %s more", names.Duration(until.Sub(now)))
 	case limit.ByStep:
-		b.WriteString(", as far as the step permits")
+		b.WriteString(", as much as the step permits")
 	case limit.ByMax:
 		b.WriteString(", but that is above Max")
 	case limit.ByMin:

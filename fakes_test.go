@@ -126,8 +126,8 @@ type rig struct {
 	platform *platform
 	gauge    *gauge
 	now      time.Time
-	seen     []autoscale.Event // all that Observe was told
-	told     []autoscale.Event // all that the notifier was told
+	seen     []autoscale.Event // all that Observe got
+	notified []autoscale.Event // all that the notifier got
 	a        *autoscale.Autoscaler
 }
 
@@ -139,7 +139,7 @@ func newRig(t *testing.T, change func(*autoscale.Config)) *rig {
 		Prober: r.gauge, Scaler: r.platform, Logger: silent,
 		Observe: func(e autoscale.Event) { r.seen = append(r.seen, e) },
 		Notifiers: []autoscale.Notifier{autoscale.NotifierFunc(func(_ context.Context, e autoscale.Event) error {
-			r.told = append(r.told, e)
+			r.notified = append(r.notified, e)
 			return nil
 		})},
 	}
@@ -167,21 +167,21 @@ func (r *rig) ticks(n int) []int {
 	return r.platform.takeOrders()
 }
 
-// take returns the kinds and phases of what was told, and starts anew.
+// take returns the kinds and phases of the notifications since the last take.
 func (r *rig) take() []string {
 	var out []string
-	for _, e := range r.told {
+	for _, e := range r.notified {
 		s := e.Kind.String()
 		if e.Phase != autoscale.Occurred {
 			s += " " + e.Phase.String()
 		}
 		out = append(out, s)
 	}
-	r.told = nil
+	r.notified = nil
 	return out
 }
 
-// has counts the events of a kind that Observe was told.
+// has counts the events of a kind that Observe got.
 func (r *rig) has(kind autoscale.EventKind) int {
 	n := 0
 	for _, e := range r.seen {

@@ -11,20 +11,18 @@ import (
 	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
-// A Group runs the Autoscalers of several process types side by side, as of web
-// and worker. They share what their Scalers share, a heroku.Client and its
-// budget of calls for instance, and nothing else: one that fails, even for
-// good, does not stop the others. Make one with [NewGroup]. Its methods are
-// safe for concurrent use.
+// A Group runs the Autoscalers of several process types, such as web and worker, side
+// by side. They share only what their Scalers share, such as a heroku.Client. If one
+// fails for good, the others continue. Make one with [NewGroup]. Its methods are safe
+// for concurrent use.
 type Group struct {
 	members []*Autoscaler
 	fault   error
 }
 
-// NewGroup returns a Group of an Autoscaler for each Config. As [New] it does no
-// I/O and never fails: Run and Validate report what is wrong. The Names must
-// differ, and each Config must have an Elector of its own, because an Elector
-// serves one Autoscaler.
+// NewGroup returns a Group with one Autoscaler for each Config. Like [New], it does no
+// I/O and never fails: Run and Validate report what is wrong. The Names must differ.
+// Each Config needs its own Elector, because an Elector serves one Autoscaler.
 func NewGroup(cfgs ...Config) *Group {
 	g := &Group{}
 	var errs []error
@@ -39,11 +37,11 @@ func NewGroup(cfgs ...Config) *Group {
 		g.members = append(g.members, a)
 		name := a.cfg.Name
 		if before, taken := names[name]; taken {
-			bad("Name of Config %d is %q, as that of Config %d: give each process type its own", i+1, name, before+1)
+			bad("Name of Config %d is %q, which is also the Name of Config %d: give each process type its own", i+1, name, before+1)
 			continue
 		}
 		names[name] = i
-		// Of others it cannot be told whether two that are equal are the same.
+		// Only pointers that are equal are surely the same Elector.
 		if v := reflect.ValueOf(cfg.Elector); v.Kind() == reflect.Pointer && !v.IsNil() {
 			if before, taken := electors[cfg.Elector]; taken {
 				bad("%s and %s have the same Elector: make one for each", before, name)
@@ -69,14 +67,13 @@ func (g *Group) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Run runs all until ctx ends, and returns when all have ended. A member that
-// ends before is logged, as [Autoscaler.Run] does, and the others go on. The
-// error joins those of the members that failed; it is nil if none did. If the
-// Group itself is bad nothing is run, and the error wraps [ErrConfig]; that is
-// logged too.
+// Run runs all Autoscalers until ctx ends, and returns when all have ended. If one ends
+// earlier, it logs its error, and the others continue. The error of Run joins the errors
+// of those that failed, and is nil if none did. If the Group itself is bad, Run starts
+// nothing, and logs and returns an error that wraps [ErrConfig].
 func (g *Group) Run(ctx context.Context) error {
 	if g.fault != nil {
-		// As with Autoscaler.Run, who writes go g.Run(ctx) does not see it.
+		// go g.Run(ctx) drops the error.
 		logger := slog.Default()
 		if len(g.members) > 0 {
 			logger = g.members[0].cfg.Logger
@@ -93,8 +90,7 @@ func (g *Group) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// All returns the Autoscalers, in the order of their Configs, for Status, Pause
-// and the like.
+// All returns the Autoscalers, in the order of their Configs.
 func (g *Group) All() []*Autoscaler { return append([]*Autoscaler(nil), g.members...) }
 
 // Status returns a snapshot of each, in the order of their Configs.

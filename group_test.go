@@ -54,7 +54,7 @@ func TestGroupIsChecked(t *testing.T) {
 		want  []string
 	}{
 		{autoscale.NewGroup(), []string{"a Group without a Config"}},
-		{autoscale.NewGroup(autoscale.Config{Logger: silent}, autoscale.Config{}), []string{`Name of Config 2 is "web", as that of Config 1`, "web: ", "Prober is nil"}},
+		{autoscale.NewGroup(autoscale.Config{Logger: silent}, autoscale.Config{}), []string{`Name of Config 2 is "web", which is also the Name of Config 1`, "web: ", "Prober is nil"}},
 		{
 			autoscale.NewGroup(autoscale.Config{Logger: silent, Elector: same}, autoscale.Config{Name: "worker", Elector: same}),
 			[]string{"web and worker have the same Elector", "worker: "},
@@ -89,7 +89,7 @@ func ExampleNewGroup() {
 	// worker: stay at 1: latency 300ms is within 200ms to 1s
 }
 
-// named is an Elector that is told its name.
+// named is an Elector with SetDefaultName.
 type named struct {
 	failing
 	name *string
@@ -104,7 +104,7 @@ func (n named) SetDefaultName(name string) error {
 	panic(n.err)
 }
 
-// New tells an Elector the Name of its Config. That this failed is a fault of the Config.
+// New names an Elector after its Config. An error of SetDefaultName is a fault of the Config.
 func TestDefaultName(t *testing.T) {
 	for _, tt := range []struct {
 		err  any
@@ -118,7 +118,7 @@ func TestDefaultName(t *testing.T) {
 		g := autoscale.NewGroup(autoscale.Config{Name: "worker", Prober: &gauge{}, Scaler: &platform{}, Logger: silent, Elector: named{name: &name, err: tt.err}})
 		err := g.Validate()
 		if name != "worker" || (err != nil) != (tt.want != "") || err != nil && (!errors.Is(err, autoscale.ErrConfig) || !strings.Contains(err.Error(), tt.want)) {
-			t.Errorf("it was told %q: %v, want %q", name, err, tt.want)
+			t.Errorf("it was named %q: %v, want %q", name, err, tt.want)
 		}
 		if _, terr := g.All()[0].Tick(t.Context(), start); err != nil && !errors.Is(terr, autoscale.ErrConfig) {
 			t.Errorf("Tick: %v", terr)

@@ -2,12 +2,11 @@ package autoscale
 
 import "time"
 
-// MaxSamples is the most samples that an [Observation] of an [Autoscaler] has,
-// whatever the decider's window is. At one sample every ten seconds it is more than
-// eleven hours.
+// MaxSamples is the most samples that an [Autoscaler] keeps, for any window of the
+// Decider. At one sample every ten seconds that is more than eleven hours.
 const MaxSamples = 4096
 
-// history keeps the samples that the decider may look at, oldest first.
+// history keeps the samples for the Decider, oldest first.
 type history struct {
 	samples []Sample
 	offered []Sample      // with the sample of a tick that is not over. Nil: none
@@ -15,17 +14,15 @@ type history struct {
 	number  int           // and this many of the newest, however old
 }
 
-// offer returns the samples with s at the end, and keeps s if take is called next. A
-// sample that is older than the one before it, as after a step of the clock, stays in
-// the order in which it came.
+// offer returns the samples with s at the end. take keeps s. If the clock was put back,
+// s may be older than the sample before it, and still comes last.
 func (h *history) offer(s Sample) []Sample {
 	drop := 0
 	for drop < len(h.samples) && h.stale(drop, s.Time) {
 		drop++
 	}
 	if drop > 0 {
-		// Copying down keeps one array for good; it moves a few KiB at most
-		// and only as many ticks apart as there is room behind.
+		// Copying down keeps the same array.
 		n := copy(h.samples, h.samples[drop:])
 		clear(h.samples[n:])
 		h.samples = h.samples[:n]
@@ -73,11 +70,4 @@ func (r *ring) all() []Event {
 	out := make([]Event, 0, len(r.events))
 	out = append(out, r.events[r.next:]...)
 	return append(out, r.events[:r.next]...)
-}
-
-func abs(n int) int {
-	if n < 0 {
-		return -n
-	}
-	return n
 }

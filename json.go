@@ -9,9 +9,9 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// MarshalJSON writes the event for machines: names in snake case, times in
-// RFC 3339 in UTC, what is zero left out, and the sentence of [Event.String] as
-// "text". Fields may be added to it, and will not change their meaning.
+// MarshalJSON writes the event for machines: names in snake case, and times in RFC 3339
+// in UTC. Most zero fields are left out. "text" is the sentence of [Event.String]. Later
+// releases may add fields, and will not change the meaning of these.
 func (e Event) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Kind        EventKind  `json:"kind"`
@@ -56,8 +56,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// MarshalJSON writes the snapshot for machines, in the manner of
-// [Event.MarshalJSON], with the sentence of [Status.String] as "text".
+// MarshalJSON writes the snapshot for machines, like [Event.MarshalJSON]. "text" is the
+// sentence of [Status.String].
 func (s Status) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Name        string             `json:"name"`
@@ -114,14 +114,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-func message(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
-// MarshalJSON writes only what was measured; times are in seconds.
+// MarshalJSON writes only the signals that were measured. Times are in seconds.
 func (s Sample) MarshalJSON() ([]byte, error) { return json.Marshal(newSampleOut(s)) }
 
 // UnmarshalJSON reads what MarshalJSON writes.

@@ -17,16 +17,16 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// wish is a rule that wishes the newest Value.
-var wish = autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+// recommended is a rule that recommends the newest Value.
+var recommended = autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
 	s := o.Samples[len(o.Samples)-1]
-	return autoscale.Decision{Act: true, Size: int(s.Value), Reason: autoscale.Reason{Code: "wished", Detail: autoscale.ReasonText(fmt.Sprintf("%.0f are needed", s.Value))}}
+	return autoscale.Decision{Act: true, Size: int(s.Value), Reason: autoscale.Reason{Code: "needed", Detail: autoscale.ReasonText(fmt.Sprintf("%.0f are needed", s.Value))}}
 })
 
-// newWisher is a rig whose rule wishes what the test says.
-func newWisher(t *testing.T, size int, change func(*autoscale.Config)) *rig {
+// newRecommender is a rig whose rule recommends what the test says.
+func newRecommender(t *testing.T, size int, change func(*autoscale.Config)) *rig {
 	r := newRig(t, func(c *autoscale.Config) {
-		c.Decider, c.Max = wish, autoscale.Fixed(100)
+		c.Decider, c.Max = recommended, autoscale.Fixed(100)
 		if change != nil {
 			change(c)
 		}
@@ -35,7 +35,7 @@ func newWisher(t *testing.T, size int, change func(*autoscale.Config)) *rig {
 	return r
 }
 
-func (r *rig) wish(size int) {
+func (r *rig) recommend(size int) {
 	r.gauge.mu.Lock()
 	defer r.gauge.mu.Unlock()
 	r.gauge.sample = autoscale.Sample{Signals: autoscale.SignalValue, Value: float64(size)}
@@ -43,14 +43,14 @@ func (r *rig) wish(size int) {
 
 func limited(l limit.Limits) autoscale.Config { return autoscale.Config{Limits: l} }
 
-// TestLimitsOfWishes wishes a size in each tick, half a minute apart, and looks
-// which size is then ordered.
-func TestLimitsOfWishes(t *testing.T) {
+// Each tick, half a minute apart, recommends a size. The test checks which size is
+// ordered.
+func TestLimits(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		config autoscale.Config
 		size   int
-		wishes []int
+		sizes  []int
 		want   []int
 		limit  limit.Kind // of the last tick
 	}{
@@ -58,7 +58,7 @@ func TestLimitsOfWishes(t *testing.T) {
 		// 10% of 20 are 2.
 		{"tolerance", limited(limit.Limits{Tolerance: 0.1}), 20, []int{22, 18, 23, 22, 21}, []int{20, 20, 23, 23, 23}, limit.ByTolerance},
 		{"tolerance at 0", autoscale.Config{Limits: limit.Limits{Tolerance: 0.9}, Min: autoscale.Fixed(0)}, 0, []int{1}, []int{1}, limit.None},
-		// The first wish counts the size that was found.
+		// The current size counts as the first recommendation.
 		{"stabilization down", limited(limit.Limits{Down: limit.Behavior{Stabilization: time.Minute}}), 5, []int{2, 2, 2, 2, 2}, []int{5, 5, 5, 2, 2}, limit.None},
 		{"a peak in the window", limited(limit.Limits{Down: limit.Behavior{Stabilization: time.Minute}}), 1, []int{4, 1, 2, 1, 2, 1}, []int{4, 4, 4, 2, 2, 2}, limit.ByStabilization},
 		{"stabilization up", limited(limit.Limits{Up: limit.Behavior{Stabilization: time.Minute}}), 1, []int{4, 9, 5, 6, 6, 1, 7}, []int{1, 1, 1, 5, 5, 1, 1}, limit.ByStabilization},
@@ -75,7 +75,7 @@ func TestLimitsOfWishes(t *testing.T) {
 		}, 9, []int{5, 1, 1, 1, 1}, []int{9, 9, 9, 8, 7}, limit.ByStep},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newWisher(t, tt.size, func(c *autoscale.Config) {
+			r := newRecommender(t, tt.size, func(c *autoscale.Config) {
 				tt.config.Prober, tt.config.Scaler, tt.config.Logger, tt.config.Decider = c.Prober, c.Scaler, c.Logger, c.Decider
 				if tt.config.Max.String() == (autoscale.Schedule{}).String() {
 					tt.config.Max = c.Max
@@ -83,13 +83,13 @@ func TestLimitsOfWishes(t *testing.T) {
 				*c = tt.config
 			})
 			var got []int
-			for _, w := range tt.wishes {
-				r.wish(w)
+			for _, w := range tt.sizes {
+				r.recommend(w)
 				r.ticks(1)
 				got = append(got, r.platform.size)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("wished %v; sizes (-want +got)\n%s", tt.wishes, diff)
+				t.Errorf("recommended %v; sizes (-want +got)\n%s", tt.sizes, diff)
 			}
 			if s := r.a.Status(); s.Last.Limit != tt.limit {
 				t.Errorf("limit %v, not %v: %v", s.Last.Limit, tt.limit, s)
@@ -99,9 +99,9 @@ func TestLimitsOfWishes(t *testing.T) {
 }
 
 // TestForecast has a lunch hour of eight processes every day but Saturday and
-// Sunday, and looks how many run at 12:00, when the wish is still one.
+// Sunday, and looks how many run at 12:00, when the recommendation is still one.
 func TestForecast(t *testing.T) {
-	r := newWisher(t, 1, func(c *autoscale.Config) {
+	r := newRecommender(t, 1, func(c *autoscale.Config) {
 		c.Interval = 10 * time.Minute
 		c.Limits.Forecast = limit.Forecast{Share: 1, Lead: 20 * time.Minute}
 	})
@@ -109,9 +109,9 @@ func TestForecast(t *testing.T) {
 	raised := make(map[string]string) // when it first rose, by day
 	for now := start; now.Before(start.AddDate(0, 0, 15)); now = now.Add(10 * time.Minute) {
 		weekday := now.Weekday() != time.Saturday && now.Weekday() != time.Sunday
-		r.wish(1)
+		r.recommend(1)
 		if weekday && now.Hour() == 12 && now.Minute() > 0 {
-			r.wish(8)
+			r.recommend(8)
 		}
 		if _, err := r.a.Tick(t.Context(), now); err != nil {
 			t.Fatal(err)
@@ -143,9 +143,9 @@ func TestForecast(t *testing.T) {
 // forward, when the same time yesterday is 23 hours ago.
 func TestForecastFollowsTheClocks(t *testing.T) {
 	berlin := zone(t, "Europe/Berlin")
-	r := newWisher(t, 1, func(c *autoscale.Config) { c.Limits.Forecast = limit.Forecast{Share: 0.5, Location: berlin} })
-	at := func(day, hour, wish int) int {
-		r.wish(wish)
+	r := newRecommender(t, 1, func(c *autoscale.Config) { c.Limits.Forecast = limit.Forecast{Share: 0.5, Location: berlin} })
+	at := func(day, hour, n int) int {
+		r.recommend(n)
 		if _, err := r.a.Tick(t.Context(), time.Date(2026, 3, day, hour, 0, 0, 0, berlin)); err != nil {
 			t.Fatal(err)
 		}
@@ -168,10 +168,10 @@ func TestFutility(t *testing.T) {
 	})
 	r.gauge.latency(slow) // whatever is ordered
 	if got := r.ticks(12); !slices.Equal(got, []int{2, 3}) {
-		t.Fatalf("ordered %v: more after two increases that moved nothing", got)
+		t.Fatalf("ordered %v: more after two increases that did not help", got)
 	}
 	if got := r.take(); !slices.Equal(got, []string{"ineffective began"}) {
-		t.Errorf("told %v", got)
+		t.Errorf("notified of %v", got)
 	}
 	s := r.a.Status()
 	if s.Last.Limit != limit.ByDiminishingReturns || !s.Last.NextUp.Equal(s.Last.Until) || !strings.Contains(s.String(), "the bottleneck is elsewhere") {
@@ -191,7 +191,7 @@ func TestFutility(t *testing.T) {
 	r.gauge.latency(fast)
 	r.ticks(12)
 	if got := r.take(); len(got) == 0 || got[len(got)-1] != "ineffective ended" {
-		t.Errorf("told %v, not that it ended", got)
+		t.Errorf("notified of %v, not that it ended", got)
 	}
 }
 
@@ -216,19 +216,19 @@ func TestMoreWorkIsNotFutile(t *testing.T) {
 // TestBudget spends three process-hours an hour of a budget of 48 a day.
 func TestBudget(t *testing.T) {
 	berlin := zone(t, "Europe/Berlin")
-	r := newWisher(t, 3, func(c *autoscale.Config) {
+	r := newRecommender(t, 3, func(c *autoscale.Config) {
 		c.NotifyOn, c.Limits.Budget = autoscale.BudgetShort, limit.Budget{Hours: 48, Location: berlin}
 	})
-	r.wish(3)
+	r.recommend(3)
 	r.now = time.Date(2026, 3, 2, 0, 0, 0, 0, berlin)
 	sizes := make(map[string]int)
-	var told []string
+	var notified []string
 	for range 48 * 120 {
 		r.ticks(1)
 		hour := r.now.In(berlin).Format("2 15:04")
 		sizes[hour] = r.platform.size
 		for _, kind := range r.take() {
-			told = append(told, kind+" "+hour)
+			notified = append(notified, kind+" "+hour)
 		}
 	}
 	// 80% are 38.4 hours, spent after 12.8; all after 16.
@@ -237,36 +237,36 @@ func TestBudget(t *testing.T) {
 			t.Errorf("%d at %s, not %d", sizes[hour], hour, want)
 		}
 	}
-	if len(told) < 2 || told[0] != "budget_short began 2 12:49" || !slices.Contains(told, "budget_short began 2 16:01") {
-		t.Errorf("told %v", told)
+	if len(notified) < 2 || notified[0] != "budget_short began 2 12:49" || !slices.Contains(notified, "budget_short began 2 16:01") {
+		t.Errorf("notified of %v", notified)
 	}
 }
 
 func TestBudgetByHand(t *testing.T) {
-	r := newWisher(t, 2, func(c *autoscale.Config) { c.Limits.Budget, c.Min = limit.Budget{Hours: 24}, autoscale.Fixed(1) })
-	r.wish(9)
+	r := newRecommender(t, 2, func(c *autoscale.Config) { c.Limits.Budget, c.Min = limit.Budget{Hours: 24}, autoscale.Fixed(1) })
+	r.recommend(9)
 	r.ticks(1)
 	r.now = r.now.Add(3 * time.Hour) // nobody ticked: nine ran all the same
-	r.wish(9)
+	r.recommend(9)
 	r.ticks(1)
 	s := r.a.Status()
 	if s.Last.Limit != limit.ByBudget || r.platform.size != 1 {
 		t.Errorf("size %d: %v", r.platform.size, s)
 	}
-	if got, want := s.String(), "web: from 9 to 1: 9 are needed; 9 recommended, but the budget of hours is spent"; got != want {
+	if got, want := s.String(), "web: from 9 to 1: 9 are needed; 9 recommended, but the budget of process-hours is spent"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 // TestBoot learns from a platform that says how many are pending, and waits.
 func TestBoot(t *testing.T) {
-	r := newWisher(t, 1, func(c *autoscale.Config) { c.Limits.CooldownCoversBoot, c.BootTime = true, 45*time.Second })
+	r := newRecommender(t, 1, func(c *autoscale.Config) { c.Limits.CooldownCoversBoot, c.BootTime = true, 45*time.Second })
 	var seen time.Duration
 	if got := r.a.Status().Last.Boot; got != 0 {
 		t.Errorf("boot %v before the first tick", got)
 	}
 	for i := range 12 { // each increase takes 90 s to serve
-		r.wish(i + 2)
+		r.recommend(i + 2)
 		if d, _ := r.tick(); d.Act {
 			r.platform.pending = 1
 			r.ticks(2)
@@ -278,18 +278,18 @@ func TestBoot(t *testing.T) {
 	if seen != 90*time.Second {
 		t.Errorf("learned %v, not 1m30s", seen)
 	}
-	r.wish(50)
+	r.recommend(50)
 	r.ticks(4)
-	r.wish(60)
+	r.recommend(60)
 	r.platform.takeOrders()
 	if r.ticks(1); r.a.Status().Last.Limit != limit.ByCooldown && r.a.Status().Last.Limit != limit.None {
 		t.Errorf("limit %v", r.a.Status().Last.Limit)
 	}
 	// An increase now is followed by a rest of a boot.
 	r.ticks(4)
-	r.wish(70)
+	r.recommend(70)
 	r.ticks(1)
-	r.wish(80)
+	r.recommend(80)
 	for i, want := range []limit.Kind{limit.ByCooldown, limit.ByCooldown, limit.None} {
 		r.ticks(1)
 		if got := r.a.Status().Last.Limit; got != want {
@@ -302,7 +302,7 @@ func TestBoot(t *testing.T) {
 func TestTheNextLeaderKeepsTheLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, sa, sb, reg := two(t, func(c *autoscale.Config) {
-			c.Decider, c.Max = wish, autoscale.Fixed(50)
+			c.Decider, c.Max = recommended, autoscale.Fixed(50)
 			c.Limits.Down.Stabilization = 5 * time.Minute
 			c.Limits.Up.Rate = limit.Rate{Processes: 10, Period: 10 * time.Minute}
 			c.Limits.Forecast = limit.Forecast{Share: 1}
@@ -310,7 +310,7 @@ func TestTheNextLeaderKeepsTheLimits(t *testing.T) {
 			c.Limits.DiminishingReturns = limit.DiminishingReturns{After: 3}
 		})
 		sa.lead()
-		a.wish(8)
+		a.recommend(8)
 		a.pass()
 		a.platform.pending = 1
 		a.pass()
@@ -320,12 +320,12 @@ func TestTheNextLeaderKeepsTheLimits(t *testing.T) {
 			t.Fatalf("size %d", a.platform.size)
 		}
 		sb.lead()
-		b.wish(2)
+		b.recommend(2)
 		b.pass()
 		if s := b.a.Status(); s.Last.Limit != limit.ByStabilization || s.Last.Boot != time.Minute {
 			t.Errorf("after the hand-over: %v, boot %v", s, s.Last.Boot)
 		}
-		b.wish(50)
+		b.recommend(50)
 		b.pass()
 		if s := b.a.Status(); s.Last.Limit != limit.ByRate || b.platform.size != 11 {
 			t.Errorf("size %d: %v", b.platform.size, s)
@@ -348,7 +348,7 @@ func TestTheNextLeaderKeepsTheLimits(t *testing.T) {
 		// The day after, the third leader knows.
 		time.Sleep(24*time.Hour - 70*time.Second)
 		sa.lead()
-		a.wish(3)
+		a.recommend(3)
 		a.pass()
 		if s := a.a.Status(); s.Last.Limit == limit.None || len(s.Last.Adjustments) == 0 || s.Last.Adjustments[0] != (limit.Adjustment{By: limit.ByForecast, From: 3, To: 50}) {
 			t.Errorf("the day after: %v %v", s, s.Last.Adjustments)
@@ -360,19 +360,19 @@ func TestTheNextLeaderKeepsTheLimits(t *testing.T) {
 type pair struct{ autoscale.Decider }
 
 func (pair) Each(o autoscale.Observation, yield func(string, autoscale.Decision)) {
-	yield("wish", wish(o))
+	yield("recommended", recommended(o))
 	yield("Consecutive", autoscale.Consecutive{}.Decide(o))
 }
 
 func TestExplanation(t *testing.T) {
 	var log bytes.Buffer
-	r := newWisher(t, 4, func(c *autoscale.Config) {
+	r := newRecommender(t, 4, func(c *autoscale.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		c.Decider = pair{autoscale.Highest(wish, autoscale.Consecutive{})}
+		c.Decider = pair{autoscale.Highest(recommended, autoscale.Consecutive{})}
 		c.Max, c.Limits.Up.Step, c.Limits.Up.Cooldown = autoscale.Fixed(12), 6, time.Minute
 		c.Limits.Up.Rate = limit.Rate{Processes: 7, Period: 5 * time.Minute}
 	})
-	r.wish(30)
+	r.recommend(30)
 	r.ticks(1)
 	s := r.a.Status()
 	want := []limit.Adjustment{
@@ -380,7 +380,7 @@ func TestExplanation(t *testing.T) {
 		{By: limit.ByStep, From: 11, To: 10},
 	}
 	if diff := cmp.Diff(want, s.Last.Adjustments); diff != "" {
-		t.Errorf("bends (-want +got)\n%s", diff)
+		t.Errorf("adjustments (-want +got)\n%s", diff)
 	}
 	if len(s.Last.Rules) != 2 || s.Last.Rules[0].Size != 30 || s.Last.Rules[1].Rule != "Consecutive" || s.Last.Rules[1].Act {
 		t.Errorf("rules %+v", s.Last.Rules)
@@ -396,7 +396,7 @@ func TestExplanation(t *testing.T) {
 		}
 	}
 	data, err := json.Marshal(s)
-	for _, part := range []string{`"recommended":30`, `"rules":[{"rule":"wish","size":30,"reason":"30 are needed"}`, `"adjustments":[{"limit":"cooldown","from":30,"to":10`, `"next_up":"2026`} {
+	for _, part := range []string{`"recommended":30`, `"rules":[{"rule":"recommended","size":30,"reason":"30 are needed"}`, `"adjustments":[{"limit":"cooldown","from":30,"to":10`, `"next_up":"2026`} {
 		if !strings.Contains(string(data), part) {
 			t.Errorf("%v; the JSON does not say %s:\n%s", err, part, data)
 		}
@@ -426,7 +426,7 @@ func TestValidateLimits(t *testing.T) {
 	}
 }
 
-// FuzzLimits lets any wishes go through any limits: the size stays within the
+// FuzzLimits passes any recommendations through any limits: the size stays within the
 // bounds, moves only as far as the step and the quota permit, and what it is
 // said to be is what was ordered.
 func FuzzLimits(f *testing.F) {
@@ -452,12 +452,12 @@ func FuzzLimits(f *testing.F) {
 		if lo > 0 && quota%2 == 1 {
 			cfg.Limits.Budget = limit.Budget{Hours: float64(24*lo + int(span))}
 		}
-		r := newWisher(t, lo, func(c *autoscale.Config) {
+		r := newRecommender(t, lo, func(c *autoscale.Config) {
 			cfg.Prober, cfg.Scaler, cfg.Logger, cfg.Decider = c.Prober, c.Scaler, c.Logger, c.Decider
 			*c = cfg
 		})
 		for _, b := range data[:min(len(data), 300)] {
-			r.wish(int(b) - 5)
+			r.recommend(int(b) - 5)
 			before := r.platform.size
 			d, err := r.tick()
 			if err != nil {

@@ -30,10 +30,6 @@ type machine struct {
 	buffer [limit.MaxSymptoms]limit.Symptom
 }
 
-// failingAfter is how many failures in a row make a condition: one lost packet is not
-// worth waking somebody.
-const failingAfter = 3
-
 // resignAfter is how many ticks in a row may fail to read or set the size before a
 // leader lets another process try, which may reach the platform.
 const resignAfter = 3
@@ -41,6 +37,10 @@ const resignAfter = 3
 // warmUp is for how long a Prober may say that it is warming up. After that it counts
 // as one that fails.
 const warmUp = 2 * time.Minute
+
+// storeSilence is for how long a Store may say nothing before it counts as
+// failing. Electors look into it several times a minute.
+const storeSilence = 2 * time.Minute
 
 // input is what was seen at the start of a tick.
 type input struct {

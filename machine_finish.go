@@ -211,7 +211,7 @@ func (m *machine) commitSize(e Event) {
 		m.Limits.Moved(t.at, e.From, e.To)
 		if t.ours {
 			m.counters.Scales++
-			e.Kind, e.Detail, e.Decision = Scaled, "by an order that had seemed to fail", m.ordering
+			e.Kind, e.Detail, e.Decision = Scaled, "by an earlier order that seemed to fail", m.ordering
 		} else {
 			m.counters.Changes++
 			e.Kind, e.Decision = Changed, Decision{}
@@ -320,7 +320,7 @@ func (m *machine) commitConditions(e Event) {
 	}
 }
 
-// commitLoad looks at the conditions of which one at most holds in a tick.
+// commitLoad looks at the conditions that exclude each other.
 func (m *machine) commitLoad(e Event) {
 	t := &m.tick
 	size, want := t.capacity.Desired, t.recommendation
@@ -354,7 +354,7 @@ func (m *machine) commitBudget(e Event) {
 	e.Detail = fmt.Sprintf("%.1f of %.6g process-hours of %s are spent", spending.Hours, m.cfg.Limits.Budget.Hours, spending.Period)
 	m.holds(e, "short")
 	if t.outcome.Spent >= 1 {
-		e.Detail += fmt.Sprintf("; until it ends no more than Min, %d, is ordered", t.min)
+		e.Detail += fmt.Sprintf("; no more than Min, which is %d, is ordered until the period ends", t.min)
 		m.holds(e, "spent")
 	}
 }

@@ -20,7 +20,7 @@ type mail struct {
 	notified uint64
 	failed   int // notifications
 	dropped  int // notifications
-	panics   int // of the logger, which nobody can be told about
+	panics   int // of the logger
 	err      error
 	faults   []fault
 }
@@ -50,7 +50,7 @@ func (m mail) counters() Counters {
 	}
 }
 
-// fault reports that a part failed. What is not a panic is not reported.
+// fault reports err if it is a panic.
 func (b *mailbox) fault(part string, err error) {
 	if guard.Of(err) == nil {
 		return

@@ -15,8 +15,8 @@ import (
 const (
 	// notifyTimeout is how long a notifier has for one event.
 	notifyTimeout = 10 * time.Second
-	// notifyGrace is how long past its timeout a notifier is waited for. One that
-	// heeds its context returns well within it.
+	// notifyGrace is how long deliver waits for a notifier after its timeout. A notifier
+	// that obeys its context returns within it.
 	notifyGrace = time.Second
 	// queueSize bounds the events that wait for notifiers.
 	queueSize = 256
@@ -112,8 +112,8 @@ func (o *outbox) wanted(e Event) bool {
 }
 
 // deliver passes e to the notifiers that want it, all at once. It waits until they have
-// returned, or a little longer than timeout for those that ignore their context. Such
-// a notifier is passed over until it returns, so that it pins one goroutine at most.
+// returned, or a little longer than timeout for those that ignore their context. A
+// notifier that has not returned gets no further event, so it holds one goroutine at most.
 func (o *outbox) deliver(ctx context.Context, e Event, timeout time.Duration) {
 	if !o.wanted(e) {
 		return

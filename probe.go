@@ -8,9 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/autoscalebot/autoscale/internal/guard"
 	"github.com/autoscalebot/autoscale/internal/names"
-	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // A Prober measures how loaded the service is.
@@ -101,15 +99,15 @@ func (f *Failure) UnmarshalText(text []byte) error {
 
 // A Sample is what one probe saw. A field counts only if Signals names it.
 type Sample struct {
-	Time        time.Time     // when the measurement ended; zero: when the tick began
+	Time        time.Time     // when the measurement ended. Zero: when the tick began
 	Signals     Signals       // which of the fields below were measured
 	Latency     time.Duration // how long a response took, or the prober's percentile of many
-	QueueTime   time.Duration // how long work waited before a process took it up, mean
-	ServiceTime time.Duration // how long the work itself took, mean
+	QueueTime   time.Duration // mean time that work waited before a process began it
+	ServiceTime time.Duration // mean time that the work itself took
 	Throughput  float64       // work done per second, by the whole service
-	Arrivals    float64       // work begun or queued per second, by the whole service: under overload it exceeds Throughput
-	Busy        float64       // work in progress, mean over the prober's window, in the whole service
-	Utilization float64       // share of the processes' capacity in use, 0 to 1
+	Arrivals    float64       // work begun or queued per second, in the whole service. Under overload it exceeds Throughput
+	Busy        float64       // mean work in progress over the prober's window, in the whole service
+	Utilization float64       // the share of the processes' capacity that is in use, 0 to 1
 	Backlog     float64       // work waiting, in jobs
 	Value       float64       // a number of the host's own
 	Failure     Failure       // whether the service failed
@@ -123,23 +121,23 @@ type Sample struct {
 	// It ends at Time. 0: a moment.
 	Span time.Duration
 
-	// Processes is how many processes the three were measured in, if that is not
-	// all of them: 1 for a prober inside one of many. The [Autoscaler] then works
-	// out what the whole service had from how many processes served during Span,
-	// so that a rule is always shown the whole service. This is right if a router
-	// spreads the work evenly or at random. 0: all were measured.
+	// Processes is how many processes Throughput, Arrivals and Busy were measured in.
+	// It is 1 for a prober inside one of many processes. The [Autoscaler] then
+	// estimates them for the whole service, from how many processes served during
+	// Span. The estimate assumes that a router spreads the work evenly or at random.
+	// 0: all processes were measured.
 	Processes int
 
-	// Breakdown has the pieces of Span, if a prober measured each by itself. Their
-	// Processes count then, and not those above. The [Autoscaler] clears it. Nil:
-	// the span is one piece.
+	// Breakdown has the pieces of Span, if a prober measured each on its own. Their
+	// Processes then count instead of the field above. The [Autoscaler] clears
+	// Breakdown. Nil: the span is one piece.
 	Breakdown *Breakdown
 
-	// Requests is how many arrivals were counted, which says how exact Arrivals
-	// is. The [Autoscaler] sets it if Processes or a Breakdown is given. 0: not known.
+	// Requests is how many arrivals were counted. It says how exact Arrivals is. The
+	// [Autoscaler] sets it if Processes or Breakdown is set. 0: not known.
 	Requests float64
 
-	// Ready is how many processes served during Span: their harmonic mean. The
+	// Ready is the harmonic mean of how many processes served during Span. The
 	// [Autoscaler] sets it. 0: not known.
 	Ready float64
 }
@@ -160,11 +158,11 @@ type Part struct {
 }
 
 // ErrWarmingUp is wrapped by the error of a [Prober] that has measured nothing yet
-// because it has only just begun. For the first two minutes it is not a failure: the
-// size is held, and no alarm is raised.
+// because it has just started. For the first two minutes that is not a failure: the size
+// is held, and no alarm is raised.
 var ErrWarmingUp = errors.New("warming up: nothing is measured yet")
 
-// String gives the measured signals and the failure, as "latency 231ms".
+// String lists the measured signals and the failure, as in "latency 231ms".
 func (s Sample) String() string {
 	var parts []string
 	for i, format := range signalFormats {
@@ -188,110 +186,6 @@ func (s Sample) String() string {
 		return "nothing"
 	}
 	return strings.Join(parts, ", ")
-}
-
-// Merge returns a Prober that asks all probers at the same time and makes one
-// [Sample] of their answers. Where two measured the same signal, the earlier
-// argument's counts; the first failure counts, and the latest Time. Processes is
-// that of the first that measured one of the three signals that it is about, and so are
-// Breakdown, Span, Requests and Peak.
-//
-// A prober that measured nothing leaves its signals out of the Sample, with the
-// reason in Detail, so that rules which need them hold; Merge fails only when
-// no prober measured anything. Without probers it measures nothing.
-func Merge(probers ...Prober) Prober { return merged(append([]Prober(nil), probers...)) }
-
-type merged []Prober
-
-// Validate reports the faults of each prober, and a nil one.
-func (m merged) Validate() error {
-	var errs []error
-	if len(m) == 0 {
-		errs = append(errs, errors.New("Merge: no prober given: name at least one"))
-	}
-	for i, p := range m {
-		errs = append(errs, validatePart(fmt.Sprintf("Merge: prober %d", i+1), p, true))
-	}
-	return errors.Join(errs...)
-}
-
-// Rule returns the rule that a prober names, or [Highest] of them.
-func (m merged) Rule() Decider {
-	var rules []Decider
-	for _, p := range m {
-		if c, ok := part.As[RuleChooser](p); ok {
-			if rule := c.Rule(); rule != nil {
-				rules = append(rules, rule)
-			}
-		}
-	}
-	switch len(rules) {
-	case 0:
-		return nil
-	case 1:
-		return rules[0]
-	}
-	return Highest(rules...)
-}
-
-// CloseIdleConnections closes those of each prober that is an [IdleCloser].
-func (m merged) CloseIdleConnections() {
-	for _, p := range m {
-		if c, ok := part.As[IdleCloser](p); ok {
-			c.CloseIdleConnections()
-		}
-	}
-}
-
-func (m merged) Probe(ctx context.Context) (Sample, error) {
-	samples := make([]Sample, len(m))
-	faults := make([]error, len(m))
-	guard.Together(len(m), func(i int) { samples[i], faults[i] = m[i].Probe(ctx) })
-	var out Sample
-	var errs []error
-	for i, err := range faults {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("prober %d of %d: %w", i+1, len(m), err))
-			continue
-		}
-		out.merge(samples[i])
-	}
-	if len(errs) == len(m) {
-		return Sample{}, fmt.Errorf("autoscale: merge: nothing was measured: %w", errors.Join(errs...))
-	}
-	for _, err := range errs {
-		out.AddDetail(err.Error())
-	}
-	return out, nil
-}
-
-// merge adds to s what from measured and s did not.
-func (s *Sample) merge(from Sample) {
-	fresh := from.Signals &^ s.Signals
-	if s.Signals&shares == 0 && fresh&shares != 0 {
-		s.Processes, s.Breakdown, s.Span = from.Processes, from.Breakdown, from.Span
-		s.Requests, s.Peak = from.Requests, from.Peak
-	}
-	s.Signals |= fresh
-	for i := range signalNames {
-		signal := Signals(1) << i
-		if !fresh.Has(signal) {
-			continue
-		}
-		duration, number := from.field(signal)
-		if to, toNumber := s.field(signal); to != nil {
-			*to = *duration
-		} else {
-			*toNumber = *number
-		}
-	}
-	if s.Failure == NoFailure {
-		s.Failure = from.Failure
-	}
-	if from.Time.After(s.Time) {
-		s.Time = from.Time
-	}
-	s.AddDetail(from.Detail)
 }
 
 // field returns the field of one signal: a time or, if that is nil, a number. Both are nil
@@ -371,12 +265,5 @@ func (s *Sample) AddDetail(detail string) {
 	}
 }
 
-// A RuleChooser is a [Prober] that knows which rule suits what it measures. A [Config]
-// without a Decider uses that rule. It is found through a wrapper too: one that embeds the
-// Prober, or that has a method
-//
-//	Unwrap() autoscale.Prober
-type RuleChooser interface {
-	// Rule returns the rule, or nil if none suits.
-	Rule() Decider
-}
+// shares are the signals that a prober may measure in some of the processes only.
+const shares = SignalThroughput | SignalArrivals | SignalBusy

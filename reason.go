@@ -3,19 +3,16 @@ package autoscale
 import (
 	"encoding/json"
 	"fmt"
-	"time"
-
-	"github.com/autoscalebot/autoscale/internal/names"
 )
 
-// A ReasonCode names a [Reason] for machines: it does not change with the numbers.
+// A ReasonCode names a [Reason] for machines. It does not depend on the numbers.
 type ReasonCode string
 
-// The codes of an [Autoscaler] and of [Consecutive]. Every other rule has its own,
-// those of package rule beside its rules.
+// The codes of an [Autoscaler] and of [Consecutive]. Package rule has the codes of its
+// rules.
 const (
 	ReasonUnmeasured ReasonCode = "unmeasured" // nothing was measured in this tick, or the Decider failed
-	ReasonWarmingUp  ReasonCode = "warming_up" // the Prober has only just begun
+	ReasonWarmingUp  ReasonCode = "warming_up" // the Prober has just started
 	ReasonOutside    ReasonCode = "outside"    // the size is outside the bounds
 	ReasonOverride   ReasonCode = "override"   // a person set the size
 	ReasonNoSample   ReasonCode = "no_sample"  // no usable sample since the size last changed
@@ -29,10 +26,10 @@ type Reason struct {
 	// Code names the reason for machines.
 	Code ReasonCode
 
-	// Detail says the reason in a sentence for people, without a full stop. It is
-	// formatted only when it is read, by any goroutine and perhaps minutes later: it
-	// must be a value, or point to one that does not change any more. Nil: what Code
-	// stands for. A rule of the host's own may use [ReasonText].
+	// Detail says the reason in a sentence for people, without a full stop. Any
+	// goroutine may format it, perhaps minutes later. So it must be a value, or a
+	// pointer to one that no longer changes. Nil: a sentence for the Code. Your own
+	// rule can use [ReasonText].
 	//
 	// Only the Code and the sentence are saved, and at most 200 bytes of each. A
 	// Reason that was loaded has a ReasonText.
@@ -49,8 +46,8 @@ func (t ReasonText) String() string { return string(t) }
 // type of Detail cannot be compared.
 func (r Reason) IsZero() bool { return r.Code == "" && r.Detail == nil }
 
-// String returns the sentence of Detail, or one for the Code. A panic of Detail is
-// part of the text.
+// String returns the sentence of Detail, or one for the Code. If Detail panics, the text
+// says so.
 func (r Reason) String() string {
 	if r.Detail != nil {
 		return fmt.Sprint(r.Detail) // recovers
@@ -105,49 +102,4 @@ type outside struct{ size, min, max int }
 
 func (o outside) String() string {
 	return fmt.Sprintf("%d is outside the bounds %d to %d", o.size, o.min, o.max)
-}
-
-// A streak is the detail of the reasons of [Consecutive]: samples in a row that agree.
-type streak struct {
-	level     level
-	latency   time.Duration // of the newest sample
-	failure   Failure       // of the newest sample
-	low, high time.Duration // negative: no limit
-	count     int
-	needed    int // negative: no number is enough
-}
-
-func (s streak) String() string {
-	latency := names.Duration(max(s.latency, 0)) // a Prober may say anything of a failure
-	switch {
-	case s.level == justRight:
-		return fmt.Sprintf("latency %s is within %s to %s", latency, limitText(s.low), limitText(s.high))
-	case s.level == tooLow:
-		return fmt.Sprintf("latency %s is below %s, %s", latency, limitText(s.low), s.inARow())
-	case s.failure == Timeout:
-		return fmt.Sprintf("no answer within %s, %s", latency, s.inARow())
-	case s.failure == Refused:
-		return "the connection was refused, " + s.inARow()
-	case s.failure == ServerError:
-		return "the service answered with a server error, " + s.inARow()
-	}
-	return fmt.Sprintf("latency %s is above %s, %s", latency, limitText(s.high), s.inARow())
-}
-
-func (s streak) inARow() string {
-	times := "times"
-	if s.count == 1 {
-		times = "time"
-	}
-	if s.needed < 0 {
-		return fmt.Sprintf("%d %s in a row (never enough)", s.count, times)
-	}
-	return fmt.Sprintf("%d %s in a row (%d needed)", s.count, times, s.needed)
-}
-
-func limitText(d time.Duration) string {
-	if d < 0 {
-		return "no limit"
-	}
-	return names.Duration(d)
 }

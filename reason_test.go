@@ -58,7 +58,7 @@ func TestReason(t *testing.T) {
 	}
 }
 
-// A Detail of any type serves in everything that is told, shown and saved.
+// A Detail of any type works in every notification, Status and saved state.
 func TestReasonOfAnyType(t *testing.T) {
 	for _, detail := range []fmt.Stringer{listed{"this", "that"}, panicking{}, (*listed)(nil)} {
 		r := newRig(t, func(c *autoscale.Config) {

@@ -118,15 +118,15 @@ func restartScript(t *testing.T, seed uint64, ticks int) {
 		other.replace()
 		do := scriptStep(random)
 		var orders [2][]int
-		var decisions, errs, told, status [2]string
+		var decisions, errs, notified, status [2]string
 		for i, w := range worlds {
 			do(t, w)
-			w.told = nil
+			w.notified = nil
 			d, err := w.a.Tick(t.Context(), time.Now())
 			orders[i] = w.platform.takeOrders()
 			decisions[i], errs[i] = fmt.Sprint(d), fmt.Sprint(err)
-			for _, e := range w.told {
-				told[i] += eventText(e)
+			for _, e := range w.notified {
+				notified[i] += eventText(e)
 			}
 			status[i] = statusText(w.a.Status())
 		}
@@ -143,7 +143,7 @@ func restartScript(t *testing.T, seed uint64, ticks int) {
 			"orders":     {fmt.Sprint(orders[0]), fmt.Sprint(orders[1])},
 			"decision":   decisions,
 			"error":      errs,
-			"notified":   told,
+			"notified":   notified,
 			"the Status": status,
 		} {
 			if pair[0] != pair[1] {
@@ -208,7 +208,7 @@ func eventText(e autoscale.Event) string {
 	return fmt.Sprintf("%s %v %v %v (at %s)\n", e.Time.UTC().Format(time.RFC3339Nano), e.Kind, e.Phase, e, e.Since.UTC().Format(time.RFC3339Nano))
 }
 
-// statusText is what of a Status must not depend on who leads. Counters belong to the
+// statusText is the part of a Status that must not depend on which process leads. Counters belong to the
 // process, and so do the Term and the changes of leader.
 func statusText(s autoscale.Status) string {
 	var b strings.Builder

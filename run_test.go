@@ -218,14 +218,14 @@ func TestPanicsAreHeld(t *testing.T) {
 				t.Errorf("ordered %v while a part panicked", got)
 			}
 			if name == "Logger" {
-				return // there is nobody left to tell
+				return // there is nothing left to report to
 			}
 			on = false
 			r.tick()
-			// A process whose elector panics does not lead, and so tells nobody
+			// A process whose elector panics does not lead, and so notifies nobody
 			// but Observe.
 			if got := r.take(); name != "Elector" && !slices.Contains(got, "panicked began") {
-				t.Errorf("told %v, and nothing of a panic", got)
+				t.Errorf("notified of %v, and nothing of a panic", got)
 			}
 			i := slices.IndexFunc(s.Conditions, func(e autoscale.Event) bool { return e.Kind == autoscale.Panicked })
 			if i < 0 || !strings.Contains(s.Conditions[i].String(), "boom s") {
@@ -275,7 +275,7 @@ func (p *panicHandler) Handle(context.Context, slog.Record) error { panic("boom 
 // that ignores its context, and one that answers.
 func TestNotifiersDoNotHoldTheLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told, calls atomic.Int32
+		var notified, calls atomic.Int32
 		release := make(chan struct{})
 		a := autoscale.New(autoscale.Config{
 			Prober: &gauge{sample: latency(fine)}, Scaler: &platform{size: 1}, Logger: silent,
@@ -283,7 +283,7 @@ func TestNotifiersDoNotHoldTheLoop(t *testing.T) {
 			Notifiers: []autoscale.Notifier{
 				autoscale.NotifierFunc(func(ctx context.Context, _ autoscale.Event) error { <-ctx.Done(); return ctx.Err() }),
 				autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { calls.Add(1); <-release; return nil }),
-				autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { told.Add(1); return nil }),
+				autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { notified.Add(1); return nil }),
 			},
 		})
 		stop := running(t, a)
@@ -293,15 +293,15 @@ func TestNotifiersDoNotHoldTheLoop(t *testing.T) {
 			t.Errorf("%d ticks in ten minutes, want 601", s.Counters.Ticks)
 		}
 		// Each event takes the hung one's ten seconds, so that the queue of 256
-		// fills: of 601 events 60 are told, and what does not fit is dropped.
+		// fills: 60 of 601 events are delivered, and the rest is dropped.
 		if s.Counters.Dropped == 0 || s.Counters.NotifyFailures == 0 {
 			t.Errorf("counters %+v: want drops and failures", s.Counters)
 		}
 		if calls.Load() != 1 {
 			t.Errorf("the one that ignores its context was called %d times: it must be passed over until it returns", calls.Load())
 		}
-		if told.Load() < 50 {
-			t.Errorf("the one that answers was told %d times", told.Load())
+		if notified.Load() < 50 {
+			t.Errorf("the one that answers got %d events", notified.Load())
 		}
 		begin := time.Now()
 		if err := stop(); err != nil {
@@ -317,7 +317,7 @@ func TestNotifiersDoNotHoldTheLoop(t *testing.T) {
 func TestShutdownFlushes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		var told []autoscale.EventKind
+		var notified []autoscale.EventKind
 		g := &gauge{sample: latency(slow)}
 		a := autoscale.New(autoscale.Config{
 			Prober: g, Scaler: &platform{size: 1}, Logger: silent, NotifyOn: autoscale.Scaled | autoscale.Probed,
@@ -329,7 +329,7 @@ func TestShutdownFlushes(t *testing.T) {
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				told = append(told, e.Kind)
+				notified = append(notified, e.Kind)
 				return nil
 			})},
 		})
@@ -338,8 +338,8 @@ func TestShutdownFlushes(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
-		if want := []autoscale.EventKind{autoscale.Probed, autoscale.Scaled}; !slices.Equal(told, want) {
-			t.Errorf("told %v when Run had returned, want %v", told, want)
+		if want := []autoscale.EventKind{autoscale.Probed, autoscale.Scaled}; !slices.Equal(notified, want) {
+			t.Errorf("notified of %v when Run had returned, want %v", notified, want)
 		}
 	})
 }
@@ -413,7 +413,7 @@ func TestTermOutlastsTheLastTick(t *testing.T) {
 		o.leads.Store(true)
 		a := autoscale.New(autoscale.Config{
 			Prober: autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
-				time.Sleep(time.Second) // it is slow to heed its context
+				time.Sleep(time.Second) // it is slow to return when its context ends
 				if o.ended.Load() {
 					t.Error("the term was given up in the middle of a tick")
 				}
@@ -474,4 +474,29 @@ func TestWarnsWhereEveryCopyWouldAct(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestStopIsNotFailure(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Scaler = stopScaler{&platform{size: 1}, cancel}
+		c.Decider = autoscale.Consecutive{UpAfter: 1}
+		c.NotifyOn = autoscale.ScaleFailed
+	})
+	r.gauge.latency(slow)
+	_, err := r.a.Tick(ctx, start)
+	if s := r.a.Status(); s.ScaleFailures != 0 {
+		t.Errorf("%d failures counted for a stop: %v; seen %d", s.ScaleFailures, err, r.has(autoscale.ScaleFailed))
+	}
+}
+
+type stopScaler struct {
+	autoscale.Scaler
+	stop func()
+}
+
+func (s stopScaler) Scale(ctx context.Context, _ int) error {
+	s.stop()
+	<-ctx.Done()
+	return ctx.Err()
 }

@@ -8,28 +8,28 @@ import (
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
-// A Scaler reads and sets how many processes of one type a platform runs.
-// A Scaler is used by one [Autoscaler] from one goroutine at a time.
+// A Scaler reads and sets how many processes of one type a platform runs. An
+// [Autoscaler] calls its Scaler from one goroutine at a time.
 //
-// A Scaler never guesses. Where the platform's answer lacks the size, Capacity
-// returns an error: an error is not 0 processes.
+// A Scaler never guesses. If the platform's answer lacks the size, Capacity returns an
+// error, and not 0 processes.
 type Scaler interface {
 	// Capacity reads the size that the platform has been ordered to run.
 	Capacity(ctx context.Context) (Capacity, error)
 
-	// Scale orders size processes, an absolute number, never a difference, so
-	// that two orders of the same size are the same as one. A nil error means
-	// that the platform accepted the order, not that the processes serve yet.
+	// Scale orders size processes. size is an absolute number, so two orders of the
+	// same size have the effect of one. A nil error means that the platform accepted
+	// the order, not that the processes serve yet.
 	//
-	// Where the platform refuses because size is above what it permits, the
-	// error wraps a [LimitError], and nothing was changed. If it refuses for a reason that
-	// ends by itself, the error wraps a [BusyError].
+	// If the platform refuses because it permits fewer, the error wraps a [LimitError],
+	// and nothing was changed. If it refuses for a reason that ends by itself, the error
+	// wraps a [BusyError].
 	Scale(ctx context.Context, size int) error
 }
 
 // Capacity is how many processes of one type a platform runs.
 type Capacity struct {
-	// Desired is how many processes were ordered, by whomever.
+	// Desired is how many processes were ordered, by anybody.
 	Desired int
 
 	// Pending is how many of the Desired ones do not serve yet.
@@ -42,30 +42,28 @@ type Capacity struct {
 	PendingKnown bool
 
 	// Changed is when the platform says that it last changed the process type.
-	// Zero means not known.
+	// Zero: not known.
 	Changed time.Time
 
-	// Maintenance reports that the application is in maintenance: its
-	// processes get no requests, so that no measurement says anything, and the
-	// size is held.
+	// Maintenance reports whether the application is in maintenance. Its processes get
+	// no requests then, so no measurement means anything, and the size is held.
 	Maintenance bool
 
-	// ExternalAutoscaler names another autoscaler that the platform says is switched on
-	// for the process type. While there is one the size is left to it. Empty means none,
-	// or not known.
+	// ExternalAutoscaler names another autoscaler that is switched on for the process
+	// type, as the platform says. The size is then left to it. Empty: none, or not known.
 	ExternalAutoscaler string
 }
 
 // Ready returns how many processes serve: Desired less Pending, at least 0.
 func (c Capacity) Ready() int { return max(c.Desired-c.Pending, 0) }
 
-// A LimitError is a [Scaler]'s answer to a size above what the platform
-// permits. The [Autoscaler] learns the limit, asks once more for that many
-// processes, and tells of it as [LimitReached].
+// A LimitError is a [Scaler]'s answer to a size above what the platform permits. The
+// [Autoscaler] remembers the limit, orders that many processes instead, and reports
+// [LimitReached]. It does not order fewer than already run.
 type LimitError struct {
 	Size  int   // what was ordered
 	Limit int   // the most that the platform permits
-	Err   error // the platform's own words; may be nil
+	Err   error // what the platform said. It may be nil
 
 	// Guessed says that the platform did not name its limit. Limit is then a smaller
 	// size to try.
@@ -74,9 +72,9 @@ type LimitError struct {
 
 // Error says what was ordered and what is permitted.
 func (e *LimitError) Error() string {
-	s := fmt.Sprintf("autoscale: %s above the platform's limit of %d", processesAre(e.Size), e.Limit)
+	s := fmt.Sprintf("autoscale: %s: above the platform's limit of %d", names.Count(e.Size, "process", "processes"), e.Limit)
 	if e.Guessed {
-		s = fmt.Sprintf("autoscale: %s above the platform's limit, which it does not name; %d will be tried", processesAre(e.Size), e.Limit)
+		s = fmt.Sprintf("autoscale: %s: above the platform's limit, which it does not name. %d will be tried", names.Count(e.Size, "process", "processes"), e.Limit)
 	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
@@ -86,13 +84,6 @@ func (e *LimitError) Error() string {
 
 // Unwrap returns the platform's own error.
 func (e *LimitError) Unwrap() error { return e.Err }
-
-func processesAre(n int) string {
-	if n == 1 {
-		return "1 process is"
-	}
-	return fmt.Sprintf("%d processes are", n)
-}
 
 // busyPatience is for how long a [BusyError] is not a failure.
 const busyPatience = 10 * time.Minute

@@ -12,20 +12,19 @@ import (
 	"time"
 )
 
-// A Schedule is a number of processes that depends on the time of day and the
-// weekday, in a time zone. The zero Schedule is unset: [Config] fills it in.
-// Schedules are values, never change, and are safe for concurrent use.
+// A Schedule is a number of processes that depends on the weekday and the time of day,
+// in a time zone. The zero Schedule is unset, and [Config] replaces it by a default. A
+// Schedule never changes, and is safe for concurrent use.
 //
-// An entry holds until the next one; before the first entry of a day the last
-// entry before it holds. Entries begin when the clocks of the zone first show
-// their time. Where the clocks are put back over an entry, it does not begin
-// twice, and does not end while they show the earlier hour again; where they
-// are put forward over it, it begins at that moment.
+// An entry holds until the next one begins, on that day or a later one. An entry begins
+// when the clocks of the zone first show its time. If the clocks are put back over it,
+// the entry does not begin twice, nor end during the repeated hour. If they are put
+// forward over it, the entry begins at that moment.
 type Schedule struct {
 	set     bool
-	entries []entry // sorted by minute; empty: the size is fixed
+	entries []entry // sorted by minute. Empty: the size is fixed
 	fixed   int
-	daily   bool // every day has the same entries: for String
+	daily   bool // every day has the same entries. String needs it
 	loc     *time.Location
 	err     error // of the constructor, for Validate
 }
@@ -51,9 +50,9 @@ func Fixed(n int) Schedule {
 	return s
 }
 
-// Daily returns a Schedule with the same sizes every day, from a time of day,
-// as "9:00" or "17:30", to the size that begins then. A nil loc is time.Local.
-// Bad entries are reported by [Config.Validate], all of them.
+// Daily returns a Schedule with the same sizes every day. The keys of sizes are times of
+// day, such as "9:00" or "17:30", and the values the sizes that begin then. A nil loc is
+// time.Local. [Config.Validate] reports all bad entries.
 //
 //	autoscale.Daily(berlin, map[string]int{"0:00": 2, "9:00": 5, "17:00": 2})
 func Daily(loc *time.Location, sizes map[string]int) Schedule {
@@ -64,7 +63,7 @@ func Daily(loc *time.Location, sizes map[string]int) Schedule {
 	s := Weekly(loc, days)
 	s.daily = true
 	if s.err != nil {
-		// The same faults of all seven days are said once, without the day.
+		// All seven days have the same faults. Report them once, without the day.
 		_, s.err = parseDay(sizes)
 		if len(sizes) == 0 {
 			s.err = errors.New("the schedule has no entry: give at least one, such as \"0:00\": 2")
@@ -73,9 +72,9 @@ func Daily(loc *time.Location, sizes map[string]int) Schedule {
 	return s
 }
 
-// Weekly returns a Schedule with sizes for each weekday. On a day without
-// entries the last entry before it holds. A nil loc is time.Local. Bad entries
-// are reported by [Config.Validate], all of them.
+// Weekly returns a Schedule with sizes for each weekday. On a day without entries the last
+// entry of an earlier day holds. A nil loc is time.Local. [Config.Validate] reports all
+// bad entries.
 func Weekly(loc *time.Location, days map[time.Weekday]map[string]int) Schedule {
 	if loc == nil {
 		loc = time.Local
@@ -112,9 +111,9 @@ func mapKeys[K comparable, V any](m map[K]V) func(yield func(K) bool) {
 	}
 }
 
-// ParseSchedule reads a number, as "3", or sizes by time of day, as
-// `{"0:00": 2, "9:00": 5, "17:00": 2}`, the notation of autoscalebot's settings,
-// with either kind of quotation mark. Its errors name each bad entry.
+// ParseSchedule reads a number, such as "3", or sizes by time of day, such as
+// `{"0:00": 2, "9:00": 5, "17:00": 2}`. That is the notation of autoscalebot's settings.
+// Single quotation marks are read too. The error names each bad entry.
 func ParseSchedule(text string, loc *time.Location) (Schedule, error) {
 	text = strings.TrimSpace(text)
 	if n, err := strconv.Atoi(text); err == nil {
@@ -135,11 +134,11 @@ func ParseSchedule(text string, loc *time.Location) (Schedule, error) {
 	return s, nil
 }
 
-// parseSizes reads the dictionary. It goes through the tokens because a time
-// given twice would otherwise be lost without a word.
+// parseSizes reads the sizes, token by token: decoding into a map would hide a time that
+// is given twice.
 func parseSizes(text string) (map[string]int, error) {
-	// Other spellings of the same, from Python and from autoscalebot's manual.
-	// Neither character is of use in a time or a number.
+	// Python and autoscalebot's manual write it with ' and =. No time or number has
+	// these characters.
 	text = strings.NewReplacer("'", `"`, "=", ":").Replace(text)
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
@@ -210,7 +209,7 @@ func parseTimeOfDay(text string) (int, error) {
 	h, errH := digits(hours)
 	m, errM := digits(minutes)
 	if !ok || errH != nil || errM != nil || len(hours) > 2 || len(minutes) != 2 || h > 23 || m > 59 {
-		return 0, fmt.Errorf("%q is no time of day: write hours 0 to 23 and minutes 00 to 59, as \"9:00\" or \"17:30\"", text)
+		return 0, fmt.Errorf("%q is not a time of day: write hours 0 to 23 and minutes 00 to 59, as \"9:00\" or \"17:30\"", text)
 	}
 	return h*60 + m, nil
 }
@@ -220,9 +219,8 @@ func digits(s string) (int, error) {
 	return int(n), err
 }
 
-// String returns the schedule in the notation that [ParseSchedule] reads, with
-// the time zone behind it; weekdays are named where they differ. The zero
-// Schedule is "unset".
+// String returns the schedule in the notation of [ParseSchedule], followed by the time
+// zone. It names the weekdays if they differ. The zero Schedule is "unset".
 func (s Schedule) String() string {
 	switch {
 	case !s.set:

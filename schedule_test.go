@@ -121,11 +121,11 @@ func TestParseSchedule(t *testing.T) {
 		`{"9:00": 5`:                 "EOF",
 		`{"9:00": 5} 7`:              "follows the closing brace",
 		`{"9:00": 5} {"10:00": 6}`:   "follows the closing brace",
-		`{"25:00": 5}`:               `"25:00" is no time of day`,
-		`{"9": 5}`:                   `"9" is no time of day`,
-		`{"9:0": 5}`:                 `"9:0" is no time of day`,
-		`{"+9:00": 5}`:               `"+9:00" is no time of day`,
-		`{"9:60": 5}`:                `"9:60" is no time of day`,
+		`{"25:00": 5}`:               `"25:00" is not a time of day`,
+		`{"9": 5}`:                   `"9" is not a time of day`,
+		`{"9:0": 5}`:                 `"9:0" is not a time of day`,
+		`{"+9:00": 5}`:               `"+9:00" is not a time of day`,
+		`{"9:60": 5}`:                `"9:60" is not a time of day`,
 		`{"9:00": -5}`:               `the entry for "9:00" is -5`,
 		`{"9:00": 2.5}`:              `the entry for "9:00" is 2.5`,
 		`{"9:00": "5"}`:              `the entry for "9:00" is not a number`,
@@ -133,7 +133,7 @@ func TestParseSchedule(t *testing.T) {
 		`{"9:00": {"10:00": 2}}`:     `the entry for "9:00" is not a number`,
 		`{"9:00": 5, "9:00": 6}`:     `"9:00" is given twice`,
 		`{"9:00": 5, "09:00": 6}`:    `is given twice`,
-		`{"25:00": 5, "26:00": 5}`:   `"26:00" is no time of day`,
+		`{"25:00": 5, "26:00": 5}`:   `"26:00" is not a time of day`,
 		`{"25:00": 5, "10:00": "x"}`: `"10:00" is not a number`,
 	} {
 		s, err := autoscale.ParseSchedule(text, time.UTC)
@@ -191,4 +191,12 @@ func FuzzSchedule(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestParseScheduleTrailingText(t *testing.T) {
+	for _, s := range []string{`{"0:00": 2}, "9:00": 50}`, `{"0:00": 2}, {"9:00": 50}`, `{"0:00": 2}}`, `{"0:00": 2} nonsense`} {
+		if got, err := autoscale.ParseSchedule(s, time.UTC); err == nil {
+			t.Errorf("%s: read as %v", s, got)
+		}
+	}
 }

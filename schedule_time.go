@@ -35,16 +35,16 @@ func (s Schedule) least() int {
 	return least
 }
 
-// Next returns when, after t, the size next changes, and the zero Time where it
-// never does. Two neighbouring entries of the same size are no change.
+// Next returns when the size next changes after t, or the zero Time if it never does. An
+// entry with the same size as the one before it does not change the size.
 func (s Schedule) Next(t time.Time) time.Time {
 	if len(s.entries) == 0 {
 		return time.Time{}
 	}
 	size := s.At(t)
 	local := t.In(s.loc)
-	// The change is at most a week away by the clocks; a day more on each side
-	// covers the days on which they are changed.
+	// The change is at most a week away. A day more on each side covers the days on
+	// which the clocks change.
 	for day := -1; day <= 8; day++ {
 		for _, e := range s.entries {
 			at, ok := s.begins(local, day, e)
@@ -71,8 +71,8 @@ func (s Schedule) latest(t time.Time) (size int, began time.Time) {
 	return s.entries[0].size, time.Time{}
 }
 
-// begins returns when e begins on the day that is so many days after local's,
-// and false if that day is another weekday than e's.
+// begins returns when e begins on the given day, counted from local's day. It returns
+// false if e belongs to another weekday.
 func (s Schedule) begins(local time.Time, day int, e entry) (time.Time, bool) {
 	if (int(local.Weekday())+day+14)%7 != e.minute/minutesPerDay {
 		return time.Time{}, false
@@ -81,12 +81,12 @@ func (s Schedule) begins(local time.Time, day int, e entry) (time.Time, bool) {
 	return firstInstant(y, m, d+day, e.minute%minutesPerDay, s.loc), true
 }
 
-// firstInstant returns the first moment at which the clocks of loc show the
-// given minute of the given day, or the moment at which they are put forward
-// past it. time.Date alone leaves open which of two moments it returns.
+// firstInstant returns the first moment at which the clocks of loc show the given minute
+// of the given day, or the moment at which they are put forward past it. time.Date does
+// not say which of two moments it returns.
 func firstInstant(y int, m time.Month, d, minute int, loc *time.Location) time.Time {
 	t := time.Date(y, m, d, minute/60, minute%60, 0, 0, loc)
-	// The wall clock as a number, to compare what was asked with what came.
+	// wall is the wall clock as a number.
 	wall := func(t time.Time) int64 {
 		_, offset := t.Zone()
 		return t.Unix() + int64(offset)
@@ -94,9 +94,9 @@ func firstInstant(y int, m time.Month, d, minute int, loc *time.Location) time.T
 	want := time.Date(y, m, d, minute/60, minute%60, 0, 0, time.UTC).Unix()
 	start, end := t.ZoneBounds()
 	switch got := wall(t); {
-	case got > want: // put forward past it; t lies behind the change
+	case got > want: // put forward past it, and t is after the change
 		return start
-	case got < want: // likewise; t lies before the change
+	case got < want: // put forward past it, and t is before the change
 		return end
 	}
 	if start.IsZero() {
@@ -110,9 +110,8 @@ func firstInstant(y int, m time.Month, d, minute int, loc *time.Location) time.T
 	return t
 }
 
-// crossing looks for a moment within a week at which lo is above hi, starting
-// at from. Where the zones differ it looks through the year that follows,
-// because their clocks may be changed on different days.
+// crossing looks for a moment at which lo is above hi, within a week of from. If the zones
+// differ it looks through a year, because their clocks may change on different days.
 func crossing(lo, hi Schedule, from time.Time) error {
 	end := from.AddDate(0, 0, 8)
 	if len(lo.entries) > 0 && len(hi.entries) > 0 && lo.loc.String() != hi.loc.String() {
@@ -138,7 +137,7 @@ func crossing(lo, hi Schedule, from time.Time) error {
 	}
 }
 
-// earliest returns the earlier of two times, of which a zero one does not count.
+// earliest returns the earlier of two times. A zero time does not count.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

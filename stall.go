@@ -4,18 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/names"
 )
-
-// A call is the call to a part of the host's that a tick waits for. The loop writes it,
-// and any goroutine may read it.
-type call struct {
-	began atomic.Int64           // when the tick began, in Unix nanoseconds. 0: none is under way
-	part  atomic.Pointer[string] // nil: none is called
-}
 
 // The parts that a call may wait for, as a message names them.
 var (
@@ -26,18 +18,6 @@ var (
 	callScale    = "Scaler.Scale"
 	callObserve  = "Observe"
 )
-
-// held returns for how long the tick under way has lasted, and what it waits for.
-func (c *call) held(now time.Time) (lasted time.Duration, part string) {
-	began := c.began.Load()
-	if began == 0 {
-		return 0, ""
-	}
-	if p := c.part.Load(); p != nil {
-		part = *p
-	}
-	return now.Sub(time.Unix(0, began)), part
-}
 
 // longestTick is how long a tick can last if every part returns when its context ends: it
 // makes at most six calls, each with Config.Timeout.

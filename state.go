@@ -58,19 +58,3 @@ func (s *state) forget() {
 		counters: s.counters, recent: s.recent, leading: s.leading, term: s.term,
 	}
 }
-
-// restore takes over what the leader before saved. It changes nothing if that cannot
-// be read.
-func (s *state) restore(r Record, name string) error {
-	if r.State == nil {
-		return nil
-	}
-	old, err := decode(r, name)
-	if err != nil {
-		return err
-	}
-	old.counters, old.leading, old.term = s.counters, s.leading, s.term
-	old.samples.window, old.samples.number = s.samples.window, s.samples.number
-	*s = *old
-	return nil
-}

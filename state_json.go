@@ -50,7 +50,7 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 		m.Events = append(m.Events, e.stored())
 	}
 	for _, c := range s.conditions[:min(len(s.conditions), maxEvents)] {
-		m.Conditions = append(m.Conditions, storedCondition{cut(c.part), c.since, c.seen, c.told, c.event.stored()})
+		m.Conditions = append(m.Conditions, storedCondition{cut(c.part), c.since, c.seen, c.notified, c.event.stored()})
 	}
 	// A time is saved as now less its age by the monotonic clock. One from before a
 	// step of the wall clock would otherwise be wrong by that step.
@@ -96,7 +96,7 @@ func decode(r Record, name string) (*state, error) {
 	}
 	for _, c := range m.Conditions[:min(len(m.Conditions), maxEvents)] {
 		s.conditions = append(s.conditions, condition{
-			kind: c.Event.Kind, part: c.Part, since: c.Since, seen: c.Seen, told: c.Notified, event: c.Event.event(name),
+			kind: c.Event.Kind, part: c.Part, since: c.Since, seen: c.Seen, notified: c.Notified, event: c.Event.event(name),
 		})
 	}
 	return s, nil
@@ -263,7 +263,7 @@ type storedCondition struct {
 	Event    storedEvent `json:"event"`
 }
 
-// cut bounds a text of somebody else's.
+// cut bounds a text that came from outside.
 func cut(s string) string {
 	if len(s) <= savedText {
 		return s
@@ -276,4 +276,20 @@ func textError(s string) error {
 		return nil
 	}
 	return errors.New(s)
+}
+
+// restore takes over what the leader before saved. It changes nothing if that cannot
+// be read.
+func (s *state) restore(r Record, name string) error {
+	if r.State == nil {
+		return nil
+	}
+	old, err := decode(r, name)
+	if err != nil {
+		return err
+	}
+	old.counters, old.leading, old.term = s.counters, s.leading, s.term
+	old.samples.window, old.samples.number = s.samples.window, s.samples.number
+	*s = *old
+	return nil
 }

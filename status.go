@@ -29,7 +29,7 @@ type Status struct {
 	Ticked   time.Time // the last tick. Zero: none yet
 	Known    bool      // the size was read at least once
 	Capacity Capacity  // as last read, or ordered since
-	Changed  time.Time // when the size last changed, as far as is known
+	Changed  time.Time // when the size last changed. Zero: not known
 	Min, Max int       // the bounds at the last tick
 
 	Samples []Sample // the last ones, oldest first
@@ -50,33 +50,6 @@ type Status struct {
 
 // String says in one sentence what the last tick decided and why.
 func (s Status) String() string { return s.Name + ": " + s.Last.sentence(s.Ticked) }
-
-// Counters count what happened since the Autoscaler was made.
-type Counters struct {
-	Ticks          uint64 `json:"ticks"`
-	Probes         uint64 `json:"probes"`          // that measured something
-	ProbeFailures  uint64 `json:"probe_failures"`  // that measured nothing
-	Scales         uint64 `json:"scales"`          // orders that the platform took
-	ScaleFailures  uint64 `json:"scale_failures"`  // orders and readings that failed
-	Changes        uint64 `json:"changes"`         // of the size, by somebody else
-	Notified       uint64 `json:"notified"`        // notifications that were sent
-	NotifyFailures uint64 `json:"notify_failures"` // notifications that failed
-	Dropped        uint64 `json:"dropped"`         // notifications for which there was no room or no time
-	Panics         uint64 `json:"panics"`          // recovered
-}
-
-func (c *Counters) add(more Counters) {
-	c.Ticks += more.Ticks
-	c.Probes += more.Probes
-	c.ProbeFailures += more.ProbeFailures
-	c.Scales += more.Scales
-	c.ScaleFailures += more.ScaleFailures
-	c.Changes += more.Changes
-	c.Notified += more.Notified
-	c.NotifyFailures += more.NotifyFailures
-	c.Dropped += more.Dropped
-	c.Panics += more.Panics
-}
 
 // status returns what Status shows, without what only the Autoscaler knows.
 func (m *machine) status(now time.Time, record Record) Status {

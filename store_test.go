@@ -30,7 +30,7 @@ type registry struct {
 	broken  error // of each round trip
 }
 
-// seat is an Elector and Store in one process. A test says who leads.
+// seat is an Elector and Store in one process. A test says which seat leads.
 type seat struct {
 	*registry
 	name   string
@@ -142,7 +142,7 @@ func TestTheNextLeaderGoesOn(t *testing.T) {
 			a.pass()
 		}
 		if got, want := a.take(), []string{"needs_above_max began"}; !slices.Equal(got, want) {
-			t.Fatalf("the first told %v, want %v", got, want)
+			t.Fatalf("the first notified of %v, want %v", got, want)
 		}
 
 		// It is killed, and another leads.
@@ -150,7 +150,7 @@ func TestTheNextLeaderGoesOn(t *testing.T) {
 		a.platform.set(1) // somebody else removes one, meanwhile
 		b.pass()
 		if got := b.has(autoscale.Changed); got != 1 {
-			t.Errorf("the next leader told %d changes by others, want 1", got)
+			t.Errorf("the next leader notified of %d changes by others, want 1", got)
 		}
 		for range 10 {
 			b.pass()
@@ -159,20 +159,20 @@ func TestTheNextLeaderGoesOn(t *testing.T) {
 			t.Errorf("the next leader forgot the cooldown: ordered %v", got)
 		}
 		if got, want := b.take(), []string{"needs_above_max ended"}; !slices.Equal(got, want) {
-			t.Errorf("the next leader told %v, want %v and not its beginning again", got, want)
+			t.Errorf("the next leader notified of %v, want %v and not its beginning again", got, want)
 		}
 		s := b.a.Status()
 		if !s.Leading || s.Term.Number != 2 || len(s.Events) < 3 {
 			t.Errorf("status of the next leader: %+v", s)
 		}
 
-		// Who led before finds out when it records, and tells nothing.
+		// The former leader finds out when it records, and notifies of nothing.
 		a.gauge.broken(errors.New("no"))
 		for range 5 {
 			a.pass()
 		}
 		if got := a.take(); got != nil {
-			t.Errorf("the one that leads no more told %v", got)
+			t.Errorf("the former leader notified of %v", got)
 		}
 		if _, err := a.pass(); !errors.Is(err, autoscale.ErrNotLeader) {
 			t.Errorf("Tick = %v, want ErrNotLeader", err)
@@ -202,7 +202,7 @@ func TestAStreakOutlivesItsLeader(t *testing.T) {
 }
 
 // TestKilledWhileOrdering dies at the worst moment: the platform has taken the
-// order, and nobody was told.
+// order, and nobody was notified.
 func TestKilledWhileOrdering(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, sa, sb, reg := two(t, func(c *autoscale.Config) { c.NotifyOn = autoscale.Scaled | autoscale.Changed })
@@ -218,13 +218,13 @@ func TestKilledWhileOrdering(t *testing.T) {
 		})
 		dead.gauge.latency(slow)
 		dead.a.Tick(t.Context(), time.Now())
-		if a.platform.size != 2 || len(dead.told) != 0 {
-			t.Fatalf("size %d, told %v", a.platform.size, dead.told)
+		if a.platform.size != 2 || len(dead.notified) != 0 {
+			t.Fatalf("size %d, notified of %v", a.platform.size, dead.notified)
 		}
 		sb.lead()
 		b.pass()
 		if got, want := b.take(), []string{"scaled"}; !slices.Equal(got, want) {
-			t.Errorf("the next leader told %v, want %v: the order was ours", got, want)
+			t.Errorf("the next leader notified of %v, want %v: the order was ours", got, want)
 		}
 	})
 }
@@ -251,15 +251,15 @@ func TestNothingIsToldBeforeItIsRecorded(t *testing.T) {
 		a.platform.set(2)
 		a.pass()
 		if got := a.take(); got != nil {
-			t.Errorf("told %v before it was recorded", got)
+			t.Errorf("notified of %v before it was recorded", got)
 		}
 		if got := a.has(autoscale.Changed); got != 1 {
-			t.Errorf("Observe was told %d times, want at once", got)
+			t.Errorf("Observe got %d events, want them at once", got)
 		}
 		reg.broken = nil
 		a.pass()
 		if got, want := a.take(), []string{"changed"}; !slices.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
+			t.Errorf("notified of %v, want %v", got, want)
 		}
 
 		// No size is ordered that could not be recorded before.
@@ -311,7 +311,7 @@ func TestRivals(t *testing.T) {
 		}
 		r.platform.takeOrders()
 		if got, want := r.take(), []string{"yielding began"}; !slices.Equal(got, want) {
-			t.Fatalf("told %v, want %v", got, want)
+			t.Fatalf("notified of %v, want %v", got, want)
 		}
 		r.platform.set(15) // not even the bounds are enforced
 		if got := r.ticks(119); got != nil {
@@ -324,10 +324,10 @@ func TestRivals(t *testing.T) {
 			t.Errorf("after an hour without a change by others: ordered %v, want [9]", got)
 		}
 		if got, want := r.take(), []string{"yielding repeated", "yielding ended"}; !slices.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
+			t.Errorf("notified of %v, want %v", got, want)
 		}
 	})
-	t.Run("a person who scales now and then is none", func(t *testing.T) {
+	t.Run("a person who scales now and then is not an autoscaler", func(t *testing.T) {
 		r := newRig(t, rule)
 		r.gauge.latency(slow)
 		for range 5 {
@@ -337,12 +337,12 @@ func TestRivals(t *testing.T) {
 			r.ticks(60) // half an hour
 			r.gauge.latency(slow)
 		}
-		for range 5 { // and one who helps is none either
+		for range 5 { // nor is a person who helps
 			r.ticks(1)
 			r.platform.set(min(r.platform.size+1, 9))
 		}
 		if got := r.take(); got != nil {
-			t.Errorf("told %v", got)
+			t.Errorf("notified of %v", got)
 		}
 	})
 	t.Run("ended by Resume", func(t *testing.T) {
@@ -371,17 +371,17 @@ func TestRivals(t *testing.T) {
 	})
 	t.Run("one that the platform knows of", func(t *testing.T) {
 		p := &platform{size: 1}
-		rivals := &rivalled{platform: p, rival: "Heroku's own autoscaling"}
-		r := newRig(t, func(c *autoscale.Config) { rule(c); c.Scaler = rivals })
+		external := &withExternal{platform: p, name: "Heroku's own autoscaling"}
+		r := newRig(t, func(c *autoscale.Config) { rule(c); c.Scaler = external })
 		r.gauge.latency(slow)
 		r.ticks(10)
 		if got := p.takeOrders(); got != nil {
 			t.Errorf("ordered %v", got)
 		}
-		if len(r.told) != 1 || !strings.Contains(r.told[0].String(), "Heroku's own autoscaling") {
-			t.Errorf("told %v", r.told)
+		if len(r.notified) != 1 || !strings.Contains(r.notified[0].String(), "Heroku's own autoscaling") {
+			t.Errorf("notified of %v", r.notified)
 		}
-		rivals.rival = ""
+		external.name = ""
 		r.ticks(1)
 		if got := p.takeOrders(); !slices.Equal(got, []int{2}) {
 			t.Errorf("when it is off: ordered %v, want [2]", got)
@@ -389,14 +389,14 @@ func TestRivals(t *testing.T) {
 	})
 }
 
-type rivalled struct {
+type withExternal struct {
 	*platform
-	rival string
+	name string
 }
 
-func (r *rivalled) Capacity(ctx context.Context) (autoscale.Capacity, error) {
+func (r *withExternal) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	c, err := r.platform.Capacity(ctx)
-	c.ExternalAutoscaler = r.rival
+	c.ExternalAutoscaler = r.name
 	return c, err
 }
 
@@ -415,7 +415,7 @@ func TestCommands(t *testing.T) {
 			r.pass()
 			return a.platform.takeOrders()
 		}
-		// A follower is told, and the leader obeys.
+		// A follower takes the command, and the leader obeys.
 		if err := b.a.Override(t.Context(), 4, time.Now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
@@ -453,7 +453,7 @@ func TestCommands(t *testing.T) {
 			t.Errorf("paused: ordered %v", got)
 		}
 		if got := b.take(); !slices.Equal(got, []string{"paused began"}) {
-			t.Errorf("told %v", got)
+			t.Errorf("notified of %v", got)
 		}
 		time.Sleep(time.Second)
 		a.a.Resume(t.Context())
@@ -555,7 +555,7 @@ func TestAStateFromElsewhere(t *testing.T) {
 			r := newRig(t, func(c *autoscale.Config) { c.Elector = s })
 			r.gauge.latency(slow)
 			if got := r.ticks(3); !slices.Equal(got, []int{2}) {
-				t.Errorf("ordered %v, want [2]: who cannot read it begins afresh", got)
+				t.Errorf("ordered %v, want [2]: a leader that cannot read the state starts empty", got)
 			}
 			if _, err := json.Marshal(r.a.Status()); err != nil {
 				t.Error(err)

@@ -27,7 +27,7 @@ func TestAutoscalebot(t *testing.T) {
 			t.Errorf("after three: ordered %v, want [2]", got)
 		}
 		if got := r.ticks(2); got != nil {
-			t.Errorf("the count did not start anew after the change: ordered %v", got)
+			t.Errorf("the sample count did not restart after the change: ordered %v", got)
 		}
 		if got := r.ticks(1); !slices.Equal(got, []int{3}) {
 			t.Errorf("after three more: ordered %v, want [3]", got)
@@ -140,24 +140,24 @@ func TestTold(t *testing.T) {
 		}
 		r.ticks(1)
 		if got, want := r.take(), []string{"needs_above_max began"}; !slices.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
+			t.Errorf("notified of %v, want %v", got, want)
 		}
 		r.ticks(119)
 		if got := r.take(); got != nil {
-			t.Errorf("within the hour: told %v", got)
+			t.Errorf("within the hour: notified of %v", got)
 		}
 		r.ticks(1)
 		if got, want := r.take(), []string{"needs_above_max repeated"}; !slices.Equal(got, want) {
-			t.Errorf("after an hour: told %v, want %v", got, want)
+			t.Errorf("after an hour: notified of %v, want %v", got, want)
 		}
 		r.gauge.latency(fine)
 		r.ticks(9)
 		if got := r.take(); got != nil {
-			t.Errorf("before five quiet minutes: told %v", got)
+			t.Errorf("before five quiet minutes: notified of %v", got)
 		}
 		r.ticks(1)
 		if got, want := r.take(), []string{"needs_above_max ended"}; !slices.Equal(got, want) {
-			t.Errorf("at last: told %v, want %v", got, want)
+			t.Errorf("at last: notified of %v, want %v", got, want)
 		}
 	})
 	t.Run("needs below min, only above 1", func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestTold(t *testing.T) {
 			r.gauge.latency(fast)
 			r.ticks(20)
 			if got := r.take(); !slices.Equal(got, want) {
-				t.Errorf("Min %d: told %v, want %v", min, got, want)
+				t.Errorf("Min %d: notified of %v, want %v", min, got, want)
 			}
 		}
 	})
@@ -180,14 +180,14 @@ func TestTold(t *testing.T) {
 		r.gauge.latency(slow)
 		r.ticks(3)
 		if got, want := r.take(), []string{"probed", "probed", "probed", "scaled"}; !slices.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
+			t.Errorf("notified of %v, want %v", got, want)
 		}
 		r.platform.failing = errors.New("no")
 		for range 3 {
 			r.tick()
 		}
 		if got, want := r.take(), []string{"probed", "probed", "probed", "scale_failed"}; !slices.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
+			t.Errorf("notified of %v, want %v", got, want)
 		}
 	})
 	t.Run("nothing by default when all is well", func(t *testing.T) {
@@ -197,7 +197,7 @@ func TestTold(t *testing.T) {
 		r.gauge.latency(fast)
 		r.ticks(20)
 		if got := r.take(); got != nil {
-			t.Errorf("told %v", got)
+			t.Errorf("notified of %v", got)
 		}
 	})
 	t.Run("no kinds", func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestTold(t *testing.T) {
 		r.gauge.latency(slow)
 		r.ticks(10)
 		if got := r.take(); got != nil {
-			t.Errorf("told %v", got)
+			t.Errorf("notified of %v", got)
 		}
 	})
 	t.Run("a size that moves far", func(t *testing.T) {
@@ -219,11 +219,11 @@ func TestTold(t *testing.T) {
 		r.gauge.latency(slow)
 		r.ticks(2) // 1 to 5: by four
 		if got := r.take(); got != nil {
-			t.Errorf("by four: told %v", got)
+			t.Errorf("by four: notified of %v", got)
 		}
 		r.ticks(1) // to 7
 		if got, want := r.take(), []string{"diff_exceeded began"}; !slices.Equal(got, want) {
-			t.Fatalf("by six: told %v, want %v", got, want)
+			t.Fatalf("by six: notified of %v, want %v", got, want)
 		}
 		e := r.a.Status().Conditions[0]
 		if e.From != 1 || e.To != 7 || !strings.Contains(e.String(), "moved by 6, from 1 to 7") {
@@ -232,7 +232,7 @@ func TestTold(t *testing.T) {
 		r.gauge.latency(fine)
 		r.ticks(21)
 		if got, want := r.take(), []string{"diff_exceeded ended"}; !slices.Equal(got, want) {
-			t.Errorf("ten minutes later: told %v, want %v", got, want)
+			t.Errorf("ten minutes later: notified of %v, want %v", got, want)
 		}
 	})
 	t.Run("a notifier's own kinds", func(t *testing.T) {
@@ -242,10 +242,10 @@ func TestTold(t *testing.T) {
 		r.gauge.latency(slow)
 		r.ticks(6)
 		if got, want := r.take(), []string{"needs_above_max began"}; !slices.Equal(got, want) {
-			t.Errorf("the first was told %v, want %v", got, want)
+			t.Errorf("the first got %v, want %v", got, want)
 		}
 		if !slices.Equal(n.got, []autoscale.EventKind{autoscale.Scaled}) {
-			t.Errorf("the picky one was told %v, want [scaled]", n.got)
+			t.Errorf("the picky one got %v, want [scaled]", n.got)
 		}
 	})
 }
@@ -264,7 +264,7 @@ func (p *picky) Notify(_ context.Context, e autoscale.Event) error {
 
 func TestNothingMeasured(t *testing.T) {
 	down := errors.New("dial tcp: lookup db: no such host")
-	t.Run("holds the size for ever, and tells once it lasts", func(t *testing.T) {
+	t.Run("holds the size for ever, and notifies once it lasts", func(t *testing.T) {
 		r := newRig(t, nil)
 		r.platform.set(2)
 		r.gauge.broken(down)
@@ -277,7 +277,7 @@ func TestNothingMeasured(t *testing.T) {
 			t.Errorf("ordered %v", got)
 		}
 		if got, want := r.take(), []string{"probe_failing began"}; !slices.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
+			t.Errorf("notified of %v, want %v", got, want)
 		}
 		if s := r.a.Status(); s.Last.Limit != limit.ByUndecided || s.ProbeFailures != 100 || !errors.Is(s.Last.Err, down) {
 			t.Errorf("status %+v", s)
@@ -313,7 +313,7 @@ func TestNothingMeasured(t *testing.T) {
 }
 
 func TestOutsideChange(t *testing.T) {
-	t.Run("is seen, told, and starts the count anew", func(t *testing.T) {
+	t.Run("is seen, reported, and restarts the sample count", func(t *testing.T) {
 		r := newRig(t, func(c *autoscale.Config) { c.Max, c.NotifyOn = autoscale.Fixed(9), autoscale.Changed })
 		r.gauge.latency(slow)
 		r.ticks(2)
@@ -322,7 +322,7 @@ func TestOutsideChange(t *testing.T) {
 			t.Errorf("ordered %v before three new samples", got)
 		}
 		if got, want := r.take(), []string{"changed"}; !slices.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
+			t.Errorf("notified of %v, want %v", got, want)
 		}
 		if got := r.ticks(1); !slices.Equal(got, []int{6}) {
 			t.Errorf("ordered %v, want [6]", got)
@@ -360,7 +360,7 @@ func TestOutsideChange(t *testing.T) {
 		r.gauge.latency(fine)
 		r.ticks(1)
 		if got, want := r.take(), []string{"paused began", "paused ended"}; !slices.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
+			t.Errorf("notified of %v, want %v", got, want)
 		}
 	})
 	t.Run("0 of our own is none", func(t *testing.T) {
@@ -411,7 +411,7 @@ func TestScaleFails(t *testing.T) {
 			t.Errorf("tried %v, want 2 in each tick", got)
 		}
 		if got, want := r.take(), []string{"scale_failing began"}; !slices.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
+			t.Errorf("notified of %v, want %v", got, want)
 		}
 		r.platform.failing = nil
 		if got := r.ticks(1); !slices.Equal(got, []int{2}) {
@@ -429,24 +429,24 @@ func TestScaleFails(t *testing.T) {
 		r.platform.lost = nil
 		r.ticks(1)
 		if got := r.has(autoscale.Changed); got != 0 {
-			t.Errorf("our own order was told as somebody else's change")
+			t.Errorf("our own order was reported as somebody else's change")
 		}
 		if got := r.has(autoscale.Scaled); got != 1 {
-			t.Errorf("told %d scaled, want 1", got)
+			t.Errorf("notified of %d scaled, want 1", got)
 		}
 	})
 	t.Run("takes effect after a later order, and is ours", func(t *testing.T) {
-		r := newWisher(t, 1, nil)
-		r.wish(5)
+		r := newRecommender(t, 1, nil)
+		r.recommend(5)
 		r.platform.failing = no // no answer, and no effect yet
 		_, _ = r.tick()
 		r.platform.failing = nil
-		r.wish(6)
+		r.recommend(6)
 		r.ticks(1)
 		r.platform.set(5)
 		r.ticks(1)
 		if r.has(autoscale.Changed) != 0 || r.has(autoscale.Scaled) != 3 || r.platform.size != 6 {
-			t.Errorf("size %d; told %v", r.platform.size, r.seen)
+			t.Errorf("size %d; notified of %v", r.platform.size, r.seen)
 		}
 		r.now = r.now.Add(time.Hour)
 		r.platform.set(5)
@@ -472,7 +472,7 @@ func TestScaleFails(t *testing.T) {
 			t.Errorf("ordered %v", got)
 		}
 	})
-	t.Run("the platform's limit is learned, clamped to once, and told", func(t *testing.T) {
+	t.Run("the platform's limit is learned, clamped to once, and reported", func(t *testing.T) {
 		r := newRig(t, func(c *autoscale.Config) {
 			c.Max = autoscale.Fixed(50)
 			c.Decider = autoscale.Consecutive{UpAfter: 1, Increment: 20}
@@ -486,11 +486,26 @@ func TestScaleFails(t *testing.T) {
 			t.Errorf("at the limit: ordered %v", got)
 		}
 		if got, want := r.take(), []string{"limit_reached", "needs_above_max began"}; !slices.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
+			t.Errorf("notified of %v, want %v", got, want)
 		}
 		r.platform.limit = 0
 		if got := r.ticks(25); !slices.Equal(got, []int{30, 50}) {
 			t.Errorf("an hour later, with the limit raised: ordered %v, want [30 50]", got)
+		}
+	})
+	t.Run("the platform's limit is below the size", func(t *testing.T) {
+		r := newRig(t, func(c *autoscale.Config) {
+			c.Max = autoscale.Fixed(50)
+			c.Decider = autoscale.Consecutive{UpAfter: 1}
+		})
+		r.platform.set(12)
+		r.platform.limit = 10
+		r.gauge.latency(slow)
+		if got := r.ticks(3); !slices.Equal(got, []int{13}) {
+			t.Errorf("ordered %v, want [13] and no fewer than run", got)
+		}
+		if n, failed := r.has(autoscale.LimitReached), r.has(autoscale.ScaleFailed); n != 1 || failed != 0 {
+			t.Errorf("reported the limit %d times and %d failures, want 1 and 0", n, failed)
 		}
 	})
 	t.Run("Min above the platform's limit", func(t *testing.T) {
@@ -560,7 +575,7 @@ func TestCooldownAndStep(t *testing.T) {
 }
 
 // TestCooldownOfAPredecessor starts beside a platform that was changed a minute
-// ago, by a leader of whom nothing is known.
+// ago, by a leader that saved nothing.
 func TestCooldownOfAPredecessor(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) {
 		c.Limits.Up.Cooldown = 5 * time.Minute
@@ -599,8 +614,8 @@ func TestDryRun(t *testing.T) {
 	if got := r.platform.takeOrders(); got != nil {
 		t.Errorf("a dry run ordered %v", got)
 	}
-	if len(r.told) == 0 || !r.told[0].DryRun || !strings.Contains(r.told[0].String(), "would have scaled from 1 to 2") {
-		t.Errorf("told %v", r.told)
+	if len(r.notified) == 0 || !r.notified[0].DryRun || !strings.Contains(r.notified[0].String(), "would have scaled from 1 to 2") {
+		t.Errorf("notified of %v", r.notified)
 	}
 	if got := r.a.Status().Counters.Scales; got != 0 {
 		t.Errorf("counted %d scales", got)
@@ -642,7 +657,7 @@ func TestSmallPrint(t *testing.T) {
 		r.platform.set(2)
 		r.ticks(1)
 		if got := r.has(autoscale.Changed); got != 2 {
-			t.Errorf("told %d changes, want 2", got)
+			t.Errorf("notified of %d changes, want 2", got)
 		}
 	})
 	t.Run("a sample without signals is no measurement", func(t *testing.T) {
@@ -698,10 +713,10 @@ func TestSmallPrint(t *testing.T) {
 			r.tick()
 		}
 		if got := r.take(); got != nil {
-			t.Errorf("told %v", got)
+			t.Errorf("notified of %v", got)
 		}
 	})
-	t.Run("needs are told at the bounds alone", func(t *testing.T) {
+	t.Run("needs are reported at the bounds only", func(t *testing.T) {
 		r := newRig(t, func(c *autoscale.Config) {
 			c.Min, c.Max = autoscale.Fixed(4), autoscale.Fixed(6)
 			c.Decider = autoscale.Consecutive{UpAfter: 1, DownAfter: 1, Increment: 9}
@@ -715,7 +730,7 @@ func TestSmallPrint(t *testing.T) {
 		r.gauge.latency(fast)
 		r.ticks(1)
 		if got := r.take(); got != nil {
-			t.Errorf("told %v", got)
+			t.Errorf("notified of %v", got)
 		}
 	})
 	t.Run("changes by others move the size too", func(t *testing.T) {
@@ -727,7 +742,7 @@ func TestSmallPrint(t *testing.T) {
 		r.platform.set(9)
 		r.ticks(1)
 		if got, want := r.take(), []string{"diff_exceeded began"}; !slices.Equal(got, want) {
-			t.Errorf("told %v, want %v", got, want)
+			t.Errorf("notified of %v, want %v", got, want)
 		}
 	})
 	t.Run("two parts that panic are two conditions", func(t *testing.T) {
@@ -769,7 +784,7 @@ func TestTerms(t *testing.T) {
 	o.leads.Store(true)
 	r.ticks(1)
 	if got := r.has(autoscale.Changed); got != 0 {
-		t.Errorf("told %d changes by others, which happened while another process led", got)
+		t.Errorf("notified of %d changes by others, which happened while another process led", got)
 	}
 	if got := r.a.Status().Counters.ScaleFailures; got != 0 {
 		t.Errorf("counted %d failures to scale", got)

@@ -27,7 +27,7 @@ func TestWarmingUp(t *testing.T) {
 		t.Errorf("WarmingUp was seen %d times, want once", n)
 	}
 	if got := r.take(); len(got) != 0 {
-		t.Errorf("told %q", got)
+		t.Errorf("notified of %q", got)
 	}
 	r.gauge.latency(fine)
 	r.ticks(1)

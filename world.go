@@ -14,9 +14,6 @@ const (
 	// leastRest is for how long a leader that resigned at least leaves the lease to
 	// others.
 	leastRest = 30 * time.Second
-	// storeSilence is for how long a Store may say nothing before it counts as
-	// failing. Electors look into it several times a minute.
-	storeSilence = 2 * time.Minute
 )
 
 // What follows calls the parts that the host supplied. Each call has a deadline, and a
@@ -174,14 +171,11 @@ func (a *Autoscaler) order(ctx context.Context, term Term, p plan) (r result) {
 			break
 		}
 		r.refused = refused
-		if refused.Limit < p.from {
-			break
-		}
-		r.size, r.platform = refused.Limit, true
-		if r.size == p.from {
-			r.err = nil
+		if refused.Limit <= p.from { // LimitReached reports it
+			r.size, r.platform, r.err = p.from, true, nil
 			return r
 		}
+		r.size, r.platform = refused.Limit, true
 		r.err = a.attempt(ctx, term, r.size, &r)
 	}
 	if r.err != nil {

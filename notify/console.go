@@ -17,7 +17,7 @@ const maxLine = 2000
 // Console returns a notifier that writes one line an event to w: its time, its
 // level, and what happened in one sentence.
 //
-//	2026-11-23T09:30:00Z WARN  web: at the maximum of 3 processes and more are needed: …
+//	2026-11-23T09:30:00Z WARN  web: at the maximum of 3 processes, but more are needed: …
 //
 // A line is one call of Write, is never two lines, and holds no terminal
 // sequences, whatever an error in it says. An error of w is returned. A Write

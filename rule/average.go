@@ -11,7 +11,7 @@ import (
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
-// DefaultAverageOf is of how many samples [Average] takes the mean.
+// DefaultAverageOf is how many samples [Average] takes the mean of.
 const DefaultAverageOf = 5
 
 // The codes of [Average], beside [ReasonFewSamples] and [autoscale.ReasonWithin].

@@ -8,7 +8,7 @@ import (
 	"github.com/autoscalebot/autoscale/internal/measure"
 )
 
-// saturatedSignals tell together that a process is saturated.
+// saturatedSignals together show that a process is saturated.
 const saturatedSignals = autoscale.SignalQueueTime | autoscale.SignalServiceTime | autoscale.SignalThroughput
 
 // load is what the samples say to [TargetTracking]. If it tracks utilization, rates are

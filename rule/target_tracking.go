@@ -34,7 +34,7 @@ const (
 	ReasonSaturated autoscale.ReasonCode = "saturated" // as ReasonLoad, by what a process did at most while requests waited
 	ReasonDecaying  autoscale.ReasonCode = "decaying"  // fewer are needed now, but the load of the last minutes still counts
 	ReasonTolerance autoscale.ReasonCode = "tolerance" // what is needed is too close to the present size
-	ReasonNoise     autoscale.ReasonCode = "noise"     // too few requests were counted to tell what is needed from the present size
+	ReasonNoise     autoscale.ReasonCode = "noise"     // too few requests were counted to say that the size is wrong
 	ReasonRaised    autoscale.ReasonCode = "raised"    // fewer are needed now, but the size was raised a short while ago
 )
 
@@ -309,7 +309,7 @@ type noise struct{ needed, deviation float64 } // processes
 func (n noise) reason() autoscale.Reason { return autoscale.Reason{Code: ReasonNoise, Detail: n} }
 
 func (n noise) String() string {
-	return fmt.Sprintf("%.2f processes are needed, give or take %.2f: too few requests were counted to tell that from the present size", n.needed, n.deviation)
+	return fmt.Sprintf("%.2f processes are needed, give or take %.2f: too few requests were counted to say that the size is wrong", n.needed, n.deviation)
 }
 
 // tolerated is the detail of ReasonTolerance.

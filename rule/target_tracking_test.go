@@ -145,12 +145,12 @@ func TestTargetTrackingNoise(t *testing.T) {
 	// The arrivals of one that counted 100 requests are off by a tenth, and so are the
 	// service times of a minute: at 10 processes that is 1.4 together.
 	checkRule(t, []ruleCase{
-		{"up within the noise", two, series(10, 5*time.Second, load(10.5, 100)...), want{reason: "10.50 processes are needed, give or take 1.48: too few requests were counted to tell that from the present size"}},
+		{"up within the noise", two, series(10, 5*time.Second, load(10.5, 100)...), want{reason: "10.50 processes are needed, give or take 1.48: too few requests were counted to say that the size is wrong"}},
 		{"up beyond the noise of the mean", two, series(10, 5*time.Second, load(18, 100)...), want{true, 20, "21.6 requests in flight, at 1.2 a process, need 20"}},
 		{"up, with more requests", two, series(10, 5*time.Second, load(10.5, 10000)...), want{true, 11, "12.6 requests in flight, at 1.2 a process, need 11"}},
 		{"up, without a count", two, series(10, 5*time.Second, load(10.1, 0)...), want{true, 11, "12.12 requests in flight, at 1.2 a process, need 11"}},
 		{"from none", two, series(0, 5*time.Second, load(.5, 6)...), want{true, 1, "0.6 requests in flight, at 1.2 a process, need 1"}},
-		{"down within the noise", two, series(10, 5*time.Second, load(8.9, 100)...), want{reason: "8.90 processes are needed, give or take 1.00: too few requests were counted to tell that from the present size"}},
+		{"down within the noise", two, series(10, 5*time.Second, load(8.9, 100)...), want{reason: "8.90 processes are needed, give or take 1.00: too few requests were counted to say that the size is wrong"}},
 		{"down beyond the noise", two, series(10, 5*time.Second, load(5.5, 100)...), want{true, 8, "6.6 requests in flight, at 1.2 a process, need 6"}},
 		{"down, with more requests", two, series(10, 5*time.Second, load(8.6, 10000)...), want{true, 9, "10.32 requests in flight, at 1.2 a process, need 9"}},
 	})

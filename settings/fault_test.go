@@ -29,7 +29,7 @@ NOTIFICATION_BACKENDS=console, pager, myapp.backends.PagerBackend, autoscalebot.
 	want := []string{
 		`autoscale.env:4: AUTOSCALE_INCREMENT is "two": it must be a whole number, 1 or more`,
 		`autoscale.env:5: MAX_DYNO is no setting: is MAX_DYNOS meant?`,
-		`autoscale.env:6: MAX_DYNOS is {"0:00": 2, "25:00": 5, "9:5": 1}: "25:00" is no time of day: write hours 0 to 23 and minutes 00 to 59, as "9:00" or "17:30"; "9:5" is no time of day: write hours 0 to 23 and minutes 00 to 59, as "9:00" or "17:30"`,
+		`autoscale.env:6: MAX_DYNOS is {"0:00": 2, "25:00": 5, "9:5": 1}: "25:00" is not a time of day: write hours 0 to 23 and minutes 00 to 59, as "9:00" or "17:30"; "9:5" is not a time of day: write hours 0 to 23 and minutes 00 to 59, as "9:00" or "17:30"`,
 		`autoscale.env:7: NOTIFY_ON_EVERY_PING is "perhaps": it must be true or false`,
 		`autoscale.env:8: WHATEVER is no setting: the sample file names them all`,
 		`autoscale.env:9: HEARTBEAT_INTERVAL_IN_SECONDS is "30s": it must be a number of seconds alone, 0.1 or more and at most 2678400`,

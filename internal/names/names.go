@@ -58,6 +58,14 @@ func OfSet(names []string, set uint32) string {
 	return strings.Join(parts, "|")
 }
 
+// Count returns n with the noun: "1 process", "2 processes".
+func Count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
 // Duration rounds d to what a person wants to read.
 func Duration(d time.Duration) string {
 	switch {

@@ -6,19 +6,17 @@ import (
 	"github.com/autoscalebot/autoscale/internal/measure"
 )
 
-// shares are the signals of which a prober may have measured a share.
-const shares = SignalThroughput | SignalArrivals | SignalBusy
-
 const (
-	// maxServing bounds the course of the processes that serve.
+	// maxServing bounds the entries of serving.
 	maxServing = 64
-	// servingFor is how far back it is kept: beyond the longest span of a sample.
+	// servingFor is how far back serving reaches: further than the longest span of a
+	// sample.
 	servingFor = 5 * time.Minute
 
-	// roughly is by how much the number of processes may differ before and after
-	// a change whose moment is not known, and still be good enough to work with.
+	// roughly is the largest ratio of the processes before and after a change, at a
+	// moment that is not known, for which their mean is good enough.
 	roughly = 1.25
-	// leastSure is the share of a sample's span that must be left when pieces in
+	// leastSure is the share of a sample's span that must remain after the pieces in
 	// which the number of processes is not known are dropped.
 	leastSure = 1. / 3
 )
@@ -29,13 +27,12 @@ type served struct {
 	Ready int       `json:"ready"`
 }
 
-// serving is the course of how many processes served, oldest first. Between two
-// entries that agree it is known. Between two that differ it changed at a moment
-// that is not known. Before the first entry nothing is known, and the last one holds
-// for all time after it.
+// serving records how many processes served, oldest first. Between two equal entries the
+// number is known. Between two that differ, it changed at an unknown moment. Before the
+// first entry nothing is known. The last entry holds from then on.
 type serving []served
 
-// see notes that ready processes serve at a moment.
+// see records how many processes serve at a moment.
 func (v *serving) see(at time.Time, ready int) {
 	s := *v
 	for len(s) > 0 && !s[len(s)-1].At.Before(at) {
@@ -53,19 +50,19 @@ func (v *serving) see(at time.Time, ready int) {
 	*v = append(s[:0], s[drop:]...)
 }
 
-// lowered notes that size processes are left from now on, because the others were
-// told to stop.
+// lowered records that size processes remain, because the platform was ordered to stop
+// the others.
 func (v *serving) lowered(at time.Time, size int) {
 	if n := len(*v); n > 0 && size < (*v)[n-1].Ready {
 		v.see(at.Add(1), size)
 	}
 }
 
-// covered returns the integral over a piece of time, in seconds, of the share of the
-// serving processes that some of them were, and for how much of it the number that
-// served is not known even roughly. Where it is known roughly, the mean of the two
-// shares counts. Where it is not, the smaller number of processes counts: an estimate
-// is then too low for a tick, and never too high.
+// covered integrates, over a piece of time, the share that the given processes were of all
+// that served. It also returns for how long the number that served is not known even
+// roughly. While it is known roughly, the mean of the two shares counts. Otherwise the
+// smaller number of processes counts, so that an estimate may be too low for a tick, and
+// is never too high.
 func (v serving) covered(from, to time.Time, processes int) (seconds float64, unsure time.Duration) {
 	share := func(ready int) float64 { return float64(processes) / float64(max(ready, processes)) }
 	add := func(from, to time.Time, share float64) {
@@ -119,7 +116,7 @@ func (v serving) whole(s Sample, ready int) Sample {
 	for _, p := range parts {
 		span := max(p.Span, time.Nanosecond)
 		if p.Time.Add(-span).Before(v[0].At) {
-			continue // this Autoscaler did not look yet
+			continue // before the first entry
 		}
 		seconds, unsure := v.covered(p.Time.Add(-span), p.Time, max(p.Processes, 1))
 		all.add(p, span, seconds)

@@ -7,9 +7,8 @@ import (
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// validatePart reports that a part is nil, an interface that holds a nil
-// pointer or func included, and what its Validate reports, or that of the part it
-// wraps.
+// validatePart reports whether a part is nil, or an interface that holds a nil pointer or
+// func. It also calls the Validate of the part, or of the part that it wraps.
 func validatePart[I any](field string, p I, required bool) (err error) {
 	if any(p) == nil {
 		if required {
@@ -36,4 +35,11 @@ func validatePart[I any](field string, p I, required bool) (err error) {
 		return fmt.Errorf("%s: %w", field, err)
 	}
 	return nil
+}
+
+// A Validator is a part of a [Config] that says what is wrong with its settings.
+// Validate is called before the first tick, and may be called by several goroutines
+// at once.
+type Validator interface {
+	Validate() error
 }

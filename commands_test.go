@@ -1,0 +1,69 @@
+package autoscale_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
+)
+
+// The later command in the Store counts, even if its clock says that it is earlier.
+func TestCommandsInOrderOfTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, sa, _, reg := two(t, nil)
+		sa.lead()
+		a.pass()
+		// A, whose clock is 10 minutes ahead, takes a Pause.
+		time.Sleep(10 * time.Minute)
+		if err := a.a.Pause(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// B, whose clock is right, takes a Resume 5 minutes later.
+		given := time.Now().Add(-5 * time.Minute).Format(time.RFC3339Nano)
+		reg.command = []byte(`{"kind":"resume","given":"` + given + `"}`)
+		a.platform.set(9)
+		for range 8 {
+			a.pass()
+		}
+		if got := a.platform.takeOrders(); got == nil {
+			t.Errorf("the leader is still paused: %q", a.a.Status().Command)
+		}
+	})
+}
+
+func TestOverrideReason(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) { c.NotifyOn = autoscale.Scaled })
+	r.a.Override(t.Context(), 3, time.Now().Add(time.Hour*24*3650))
+	r.tick()
+	if !strings.Contains(r.notified[0].String(), "set to 3 until") {
+		t.Errorf("%v", r.notified[0])
+	}
+}
+
+// Resume ends yielding even if ticks run in simulated time.
+func TestResumeInSimulatedTime(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Decider = autoscale.Consecutive{UpAfter: 1, DownAfter: -1}
+		c.Max = autoscale.Fixed(9)
+	})
+	r.now = time.Now().AddDate(1, 0, 0)
+	r.gauge.latency(slow)
+	r.ticks(1)
+	for range 3 {
+		r.ticks(1)
+		r.platform.set(r.platform.size - 1)
+		r.ticks(1)
+	}
+	r.ticks(1)
+	if r.a.Status().Last.Limit != limit.ByYielding {
+		t.Fatalf("limit %v, want yielding", r.a.Status().Last.Limit)
+	}
+	r.platform.takeOrders()
+	r.a.Resume(t.Context())
+	if got := r.ticks(10); got == nil {
+		t.Errorf("Resume is ignored: %v", r.a.Status().Last.Limit)
+	}
+}
