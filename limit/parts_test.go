@@ -70,6 +70,15 @@ func TestBudgetCountsTheOrderedSize(t *testing.T) {
 	if got := s.memory.Spending.Hours; got != 10 {
 		t.Errorf("%v hours after the clock was put back, want 10", got)
 	}
+	// Of the time between two ticks, what was before the period does not count.
+	s = newService(limit.Limits{Budget: limit.Budget{Hours: 1000, Per: limit.Month}}, 10)
+	s.input.Now = time.Date(2026, 7, 31, 0, 0, 0, 0, time.UTC)
+	s.tick(10)
+	s.input.Now = time.Date(2026, 8, 2, 12, 0, 0, 0, time.UTC).Add(-s.every)
+	s.tick(10)
+	if got := s.memory.Spending.Hours; got != 360 {
+		t.Errorf("%v hours since 1 August, want 360", got)
+	}
 	s.limits.Budget = limit.Budget{}
 	if out := s.tick(10); out.Spent != 0 || s.memory.Spending.Hours != 0 {
 		t.Errorf("without a budget: %v, %+v", out.Spent, s.memory.Spending)
@@ -107,7 +116,7 @@ func TestForecast(t *testing.T) {
 		{"the clocks of UTC do not", limit.Forecast{Share: 1}, 0, clocks, map[time.Duration]int{23 * time.Hour: 8}, 1},
 		{"what is older than the ring is forgotten", limit.Forecast{Share: 1}, 0, noon, map[time.Duration]int{40 * 24 * time.Hour: 8}, 1},
 		{"and its buckets are empty", limit.Forecast{Share: 1}, 0, noon, map[time.Duration]int{(7 + 8) * 24 * time.Hour: 8, 25 * time.Hour: 1}, 1},
-		{"and empty one by one", limit.Forecast{Share: 1}, 0, noon, map[time.Duration]int{(7 + 8) * 24 * time.Hour: 8, 14 * 24 * time.Hour: 1, 25 * time.Hour: 1}, 1},
+		{"and empty one by one", limit.Forecast{Share: 1}, 0, noon, map[time.Duration]int{(7 + 8) * 24 * time.Hour: 8, 9 * 24 * time.Hour: 1, 25 * time.Hour: 1}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newService(limit.Limits{Forecast: tt.forecast}, 1)
