@@ -195,3 +195,28 @@ func TestTheDeciderGetsNoFutureTime(t *testing.T) {
 		t.Errorf("at %v the Decider gets %v and a sample of %v", r.now, last.Now, last.Samples[0].Time)
 	}
 }
+
+// TestARemovalTakesNoTime has a Prober that measures one process of five. One is removed,
+// and four share the work from then on.
+func TestARemovalTakesNoTime(t *testing.T) {
+	size := 5
+	var last autoscale.Sample
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Max = autoscale.Fixed(9)
+		c.Decider = autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+			last = o.Samples[len(o.Samples)-1]
+			return autoscale.Decision{Act: true, Size: size}
+		})
+	})
+	r.platform.set(5)
+	r.gauge.sample = autoscale.Sample{Signals: autoscale.SignalThroughput, Throughput: 2, Processes: 1, Span: 30 * time.Second}
+	r.ticks(2)
+	if last.Throughput != 10 {
+		t.Errorf("of five processes: %v/s, want 10", last.Throughput)
+	}
+	size = 4
+	r.ticks(2)
+	if last.Throughput < 7.999 || last.Throughput > 8.001 {
+		t.Errorf("of four processes: %v/s, want 8", last.Throughput)
+	}
+}

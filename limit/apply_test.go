@@ -178,6 +178,7 @@ func TestStabilization(t *testing.T) {
 		{"down to the highest", limit.Limits{Down: minute}, 9, []int{3, 5, 2, 2, 2, 2}, []int{9, 9, 9, 5, 2, 2}},
 		{"up", limit.Limits{Up: minute}, 1, []int{4, 9, 5, 6, 6, 1, 7}, []int{1, 1, 1, 5, 5, 1, 1}},
 		{"a peak counts for the other direction too", limit.Limits{Down: minute}, 1, []int{4, 1, 2, 1}, []int{4, 4, 4, 2}},
+		{"a longer window up does not count down", limit.Limits{Up: limit.Behavior{Stabilization: 5 * time.Minute}, Down: minute}, 5, []int{2, 2, 2, 2}, []int{5, 5, 5, 2}},
 		{"each direction has its window", limit.Limits{Up: minute, Down: limit.Behavior{Stabilization: 2 * time.Minute}}, 5, []int{9, 9, 9, 9, 1, 1, 1, 1, 1}, []int{5, 5, 5, 9, 9, 9, 9, 9, 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -197,23 +198,27 @@ func TestStabilization(t *testing.T) {
 		}
 	})
 	t.Run("more ticks than slots", func(t *testing.T) {
-		s := newService(limit.Limits{Down: limit.Behavior{Stabilization: time.Hour}}, 5)
-		s.every = time.Second
-		s.tick(8)
-		for range 3598 {
-			s.tick(2)
-		}
-		if n := len(s.memory.Recommendations); n > 60 {
-			t.Errorf("%d slots", n)
-		}
-		if s.input.Size != 8 {
-			t.Errorf("after %v the size is %d: the highest recommendation is forgotten", s.input.Now.Sub(start), s.input.Size)
-		}
-		for range 130 {
-			s.tick(2)
-		}
-		if s.input.Size != 2 {
-			t.Errorf("after %v the size is %d: the highest recommendation still counts", s.input.Now.Sub(start), s.input.Size)
+		for _, every := range []time.Duration{time.Second, 40 * time.Second} {
+			s := newService(limit.Limits{Down: limit.Behavior{Stabilization: time.Hour}}, 5)
+			s.every = every
+			wait := func(d time.Duration) {
+				for range d / every {
+					s.tick(2)
+					if n := len(s.memory.Recommendations); n > 60 {
+						t.Fatalf("%d slots", n)
+					}
+				}
+			}
+			wait(30 * time.Minute)
+			s.tick(8)
+			wait(time.Hour)
+			if s.input.Size != 8 {
+				t.Errorf("an hour later the size is %d: the highest recommendation is forgotten", s.input.Size)
+			}
+			wait(30 * time.Minute)
+			if s.input.Size != 2 {
+				t.Errorf("90 minutes later the size is %d: the highest recommendation still counts", s.input.Size)
+			}
 		}
 	})
 }
