@@ -174,3 +174,41 @@ func TestALeaderThatResignsRests(t *testing.T) {
 		}
 	})
 }
+
+// TestAStateOfAnotherVersionIsNotRead changes the version of what the leader before saved.
+func TestAStateOfAnotherVersionIsNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, sa, sb, reg := two(t, nil)
+		sa.lead()
+		a.pass()
+		reg.state = []byte(strings.Replace(string(reg.state), `"version":1,`, `"version":7,`, 1))
+		sb.lead()
+		b.pass()
+		if e := b.seen[0]; e.Kind != autoscale.LeaderChanged || e.Err == nil || !strings.Contains(e.Err.Error(), "has version 7, and this release reads version 1") {
+			t.Errorf("%v: %v", e, e.Err)
+		}
+	})
+}
+
+// TestRulesAndPanicsAreBounded has a rule of twenty rules and twenty notifiers that panic.
+func TestRulesAndPanicsAreBounded(t *testing.T) {
+	var rules []autoscale.Decider
+	var notifiers []autoscale.Notifier
+	for range 20 {
+		rules = append(rules, autoscale.Consecutive{})
+		notifiers = append(notifiers, autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { panic("no") }))
+	}
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Decider, c.Notifiers, c.NotifyOn = autoscale.Highest(rules...), notifiers, autoscale.Changed
+	})
+	r.ticks(1)
+	r.platform.set(2)
+	r.ticks(2)
+	status := r.a.Status()
+	if n := len(status.Last.Rules); n != 16 {
+		t.Errorf("%d rules are kept", n)
+	}
+	if c := status.Counters; c.Panics != 16 || c.NotifyFailures != 20 {
+		t.Errorf("%d panics and %d failures, want 16 and 20", c.Panics, c.NotifyFailures)
+	}
+}
