@@ -212,3 +212,37 @@ func TestRulesAndPanicsAreBounded(t *testing.T) {
 		t.Errorf("%d panics and %d failures, want 16 and 20", c.Panics, c.NotifyFailures)
 	}
 }
+
+// TestObservePanicsOnceATick has an Observe that always panics, and events for it.
+func TestObservePanicsOnceATick(t *testing.T) {
+	calls := 0
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Observe = func(autoscale.Event) { calls++; panic("no") }
+	})
+	r.ticks(1)
+	r.platform.set(2)
+	calls = 0
+	r.ticks(1)
+	if calls != 1 {
+		t.Errorf("called %d times in the tick in which it panicked", calls)
+	}
+}
+
+// TestAsManySamplesAsAreKept has a rule that looks back a week, at two ticks a minute.
+func TestAsManySamplesAsAreKept(t *testing.T) {
+	most := 0
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Decider = week{autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+			most = max(most, len(o.Samples))
+			return autoscale.Decision{}
+		})}
+	})
+	r.ticks(autoscale.MaxSamples + 10)
+	if most != autoscale.MaxSamples {
+		t.Errorf("a rule gets %d samples, want %d", most, autoscale.MaxSamples)
+	}
+}
+
+type week struct{ autoscale.Decider }
+
+func (week) Window() time.Duration { return 7 * 24 * time.Hour }
