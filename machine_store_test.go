@@ -2,6 +2,7 @@ package autoscale_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -246,3 +247,23 @@ func TestAsManySamplesAsAreKept(t *testing.T) {
 type week struct{ autoscale.Decider }
 
 func (week) Window() time.Duration { return 7 * 24 * time.Hour }
+
+// TestTheCourseOfTheSizeIsBounded changes the size every second for five minutes.
+func TestTheCourseOfTheSizeIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, sa, _, reg := two(t, nil)
+		sa.lead()
+		for i := range 300 {
+			a.platform.set(1 + i%2)
+			time.Sleep(time.Second)
+			a.now = time.Now()
+			a.a.Tick(t.Context(), a.now)
+		}
+		var saved struct {
+			Serving []json.RawMessage `json:"serving"`
+		}
+		if err := json.Unmarshal(reg.state, &saved); err != nil || len(saved.Serving) != 64 {
+			t.Errorf("%d changes are kept, %v", len(saved.Serving), err)
+		}
+	})
+}
