@@ -220,3 +220,16 @@ func TestARemovalTakesNoTime(t *testing.T) {
 		t.Errorf("of four processes: %v/s, want 8", last.Throughput)
 	}
 }
+
+// TestOurOwnZeroIsRaised has a Min of 0 at night. The 0 of the night is not a pause by hand
+// in the morning.
+func TestOurOwnZeroIsRaised(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Min = autoscale.Daily(time.UTC, map[string]int{"0:00": 0, "6:00": 2})
+	})
+	r.platform.set(0)
+	r.now = start.Add(6 * time.Hour)
+	if got := r.ticks(1); !slices.Equal(got, []int{2}) {
+		t.Errorf("ordered %v, limit %v", got, r.a.Status().Last.Limit)
+	}
+}
