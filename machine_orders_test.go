@@ -122,26 +122,21 @@ func TestTheCooldownOfARemovalBeforeUs(t *testing.T) {
 // TestAnOrderCutShortIsOurs stops while the order is under way, and the platform takes it
 // all the same.
 func TestAnOrderCutShortIsOurs(t *testing.T) {
-	r := newRig(t, func(c *autoscale.Config) { c.Decider = autoscale.Consecutive{UpAfter: 1} })
+	ctx, stop := context.WithCancel(t.Context())
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Decider = autoscale.Consecutive{UpAfter: 1}
+		c.Scaler = stopsAfter{c.Scaler.(*platform), stop}
+	})
 	r.ticks(1)
 	r.gauge.latency(slow)
-	ctx, stop := context.WithCancel(t.Context())
 	r.platform.lost = context.Canceled
 	r.now = r.now.Add(30 * time.Second)
-	cut := autoscale.New(autoscale.Config{
-		Prober: r.gauge, Logger: silent, Decider: autoscale.Consecutive{UpAfter: 1},
-		Observe: func(e autoscale.Event) { r.seen = append(r.seen, e) },
-		Scaler:  stopsAfter{r.platform, stop},
-	})
-	if _, err := cut.Tick(ctx, r.now); err == nil {
-		t.Fatal("the tick was not cut short")
+	if _, err := r.a.Tick(ctx, r.now); err == nil || r.platform.size != 2 {
+		t.Fatalf("the tick was not cut short: size %d, %v", r.platform.size, err)
 	}
 	r.gauge.latency(fine)
-	r.now = r.now.Add(30 * time.Second)
-	if _, err := cut.Tick(t.Context(), r.now); err != nil {
-		t.Fatal(err)
-	}
-	if got := cut.Status().Counters; got.Changes != 0 {
+	r.ticks(1)
+	if got := r.a.Status().Counters; got.Changes != 0 {
 		t.Errorf("its order counts as a change by others: %+v", got)
 	}
 }
