@@ -248,13 +248,15 @@ type week struct{ autoscale.Decider }
 
 func (week) Window() time.Duration { return 7 * 24 * time.Hour }
 
-// TestTheCourseOfTheSizeIsBounded changes the size every second for five minutes.
+// TestTheCourseOfTheSizeIsBounded changes how many processes serve every second for five
+// minutes.
 func TestTheCourseOfTheSizeIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, sa, _, reg := two(t, nil)
 		sa.lead()
+		a.platform.set(3)
 		for i := range 300 {
-			a.platform.set(1 + i%2)
+			a.platform.pending = 1 + i%2
 			time.Sleep(time.Second)
 			a.now = time.Now()
 			a.a.Tick(t.Context(), a.now)
