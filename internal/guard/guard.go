@@ -47,12 +47,16 @@ func Do(f func() error) (err error) {
 	return Check(f())
 }
 
+// errNone is an error that no other one is. errors.Is asks an error only about another
+// one, and not about nil.
+var errNone = errors.New("no error")
+
 // Check calls the methods of err that will be called later, while a panic is still
 // caught. An error that holds a nil pointer, a common slip, panics only when it is read.
 func Check(err error) error {
 	if err != nil {
 		_ = err.Error()
-		_ = errors.Is(err, nil)
+		_ = errors.Is(err, errNone)
 		_ = Of(err)
 	}
 	return err
