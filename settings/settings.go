@@ -143,6 +143,13 @@ func Load(o Options) (*Settings, error) {
 	for _, g := range l.given {
 		if k := find(g.bare()); k != nil && k.secret && len(g.value) >= 6 {
 			l.secrets = append(l.secrets, g.value)
+			if texts, err := dictionary(g.value); err == nil { // headers
+				for _, text := range texts {
+					if len(text) >= 6 {
+						l.secrets = append(l.secrets, text)
+					}
+				}
+			}
 		}
 	}
 	chosen := l.choose()
@@ -150,10 +157,7 @@ func Load(o Options) (*Settings, error) {
 	l.check(v, chosen)
 	cfg := l.config(v, o)
 	if len(l.faults) == 0 {
-		// Whatever is left is a fault that this package should have named better.
-		if err := cfg.Validate(); err != nil {
-			l.fault(given{}, "%v", err)
-		}
+		l.validate(cfg, chosen)
 	}
 	if len(l.faults) > 0 {
 		slices.SortStableFunc(l.faults, func(a, b Fault) int { return cmp.Compare(a.order(), b.order()) })
@@ -267,14 +271,34 @@ func (l *loader) read(chosen map[string]given) *values {
 			}
 			continue
 		}
+		if problem := literal(k, g.value); problem != "" {
+			l.bad[k.name] = true
+			l.fault(g, "%s", problem)
+			continue
+		}
+		if warning := doubtful(k, g.value); warning != "" {
+			l.warn("%s %s", g, warning)
+		}
 		if err := k.read(v, g.value); err != nil {
 			l.bad[k.name] = true
-			if k.secret {
-				l.fault(g, "is not right: %v", err)
-			} else {
-				l.fault(g, "is %s: %v", l.show(g.value), err)
-			}
+			l.fault(g, "%s", l.refusal(k, g.value, err))
 		}
 	}
 	return v
+}
+
+// refusal says that a value is wrong, and what to do. It shows the value only if it
+// holds nothing that may be secret.
+func (l *loader) refusal(k *key, value string, err error) string {
+	problem := err.Error()
+	if better := remedy(k.name, value); better != "" {
+		problem = better
+	}
+	if k.secret {
+		return "is not right: " + problem
+	}
+	if hides(value) {
+		return "is not right, and not shown because a password or another setting may be in it: " + hideQuoted(problem)
+	}
+	return fmt.Sprintf("is %s: %s", l.show(value), problem)
 }
