@@ -96,7 +96,7 @@ func TestFaults(t *testing.T) {
 		{"DECISION_BACKEND=backlog", "DECISION_BACKEND is backlog, which a heartbeat cannot measure"},
 		{"MEASUREMENT_BACKEND=json", "MEASUREMENT_BACKEND is json, which needs JSON_URL"},
 		{"MEASUREMENT_BACKEND=json\nJSON_URL=/m\nJSON_SIGNAL=backlog", "DECISION_BACKEND is consecutive, which needs the signal latency"},
-		{"MEASUREMENT_BACKEND=json\nJSON_URL=/m\nDECISION_BACKEND=target_tracking\nTARGET_TRACKING_CONCURRENCY=2", "DECISION_BACKEND is target_tracking, which needs the signal service_time"},
+		{"MEASUREMENT_BACKEND=json\nJSON_URL=/m\nDECISION_BACKEND=target_tracking\nTARGET_TRACKING_CONCURRENCY=2", "DECISION_BACKEND is target_tracking, which needs the signal throughput or arrivals"},
 		{"MEASUREMENT_BACKEND=json\nJSON_URL=/m\nDECISION_BACKEND=backlog\nBACKLOG_FINISH=true", "BACKLOG_FINISH needs the signal busy"},
 		{"JSON_SIGNAL=speed", "it must be one of latency, queue_time"},
 		{"JSON_SIGNAL=latency|backlog", "it must be one of latency, queue_time"},

@@ -19,10 +19,8 @@ import (
 // Every field of the rules, the limits and the probers has a setting.
 func TestEveryFieldHasASetting(t *testing.T) {
 	without := map[string]string{
-		"probe.HTTP.Client":        "a Go value: it is for tests and for transports of a program's own",
-		"probe.JSON.Client":        "a Go value: it is for tests and for transports of a program's own",
-		"Limits.Forecast.Location": "TIME_ZONE: the schedules and the forecast are about the same days",
-		"Limits.Budget.Location":   "TIME_ZONE: the schedules and the budget are about the same days",
+		"probe.HTTP.Client": "a Go value: it is for tests and for transports of a program's own",
+		"probe.JSON.Client": "a Go value: it is for tests and for transports of a program's own",
 	}
 	names := settings.SettingOf()
 	var walk func(name string, of reflect.Type)

@@ -119,7 +119,7 @@ var sizeKeys = []key{
 	{
 		heading: "How many processes there may be",
 		name:    "TIME_ZONE",
-		field:   "Min, Max",
+		field:   "Min, Max, Limits.Forecast.Location, Limits.Budget.Location",
 		doc:     "In which zone the times of MAX_DYNOS and MIN_DYNOS are read, as Europe/Berlin. Without it: that of the machine, which on Heroku is UTC.",
 		read:    zone,
 	},

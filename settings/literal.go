@@ -27,6 +27,9 @@ func literal(k *key, value string) string {
 	if !k.secret {
 		return ""
 	}
+	if pythonText.MatchString(value) {
+		return "is Python and not a value: " + remedy(k.name, value)
+	}
 	first, last := []rune(value)[0], []rune(value)[len([]rune(value))-1]
 	switch {
 	case len(value) > 1 && strings.ContainsRune(quotationMarks, first) && strings.ContainsRune(quotationMarks, last):
@@ -52,25 +55,27 @@ func doubtful(k *key, value string) string {
 var (
 	assignment = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*\s*=`)
 	userinfo   = regexp.MustCompile(`//[^\s]*@|[^\s:/@,'"<]+:[^\s@]+@`)
+	clockTime  = regexp.MustCompile(`^"\d{1,2}:\d{2}"$`)
 	inQuotes   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 )
 
 // hides reports whether a value may hold a secret: another setting, or the password of a URL.
 func hides(value string) bool { return assignment.MatchString(value) || userinfo.MatchString(value) }
 
-// hideQuoted takes the quoted parts that may hold a secret out of an error.
+// hideQuoted takes the quoted parts out of an error, which may be parts of the value.
 func hideQuoted(problem string) string {
 	return inQuotes.ReplaceAllStringFunc(problem, func(part string) string {
-		if hides(part) {
-			return "[not shown]"
+		if clockTime.MatchString(part) {
+			return part // of an example
 		}
-		return part
+		return "[not shown]"
 	})
 }
 
 var (
 	environRead = regexp.MustCompile(`\b(?:os\.)?(?:environ|getenv)\b|^(?:env|config)(?:\.\w+)?\(`)
 	environName = regexp.MustCompile(`['"]([A-Z_][A-Z0-9_]*)['"]`)
+	pythonText  = regexp.MustCompile(`^(?:\w+\()?(?:os\.)?(?:environ\b|getenv\b)[\[.(]|^(?:env|config)(?:\.\w+)?\(|^[uUbBrRfF]{1,2}(?:'.*'|".*")$`)
 	prefixed    = regexp.MustCompile(`(?:^|[\s\[({,:])([uUbBrRfF]{1,2})['"]`)
 	arithmetic  = regexp.MustCompile(`^[\d_.\s()]+(?:(?:\*\*|//|<<|[-+*/%])[\d_.\s()]+)+$`)
 	product     = regexp.MustCompile(`^\s*\d+(?:\s*\*\s*\d+)+\s*$`)

@@ -23,6 +23,7 @@ func TestLiteralSecrets(t *testing.T) {
 		for _, bad := range []string{
 			`"` + value + `"`, "'" + value + "'", "`" + value + "`", "“" + value + "”",
 			"${NAME}", "$NAME", "${NAME:-x}", "$(cat secret)", "%NAME%", "{{ secret }}", value + "${NAME}", "<your-secret>",
+			"os.environ['NAME']", "os.environ.get('NAME', '')", "str(os.getenv('NAME'))", "env('NAME')", "u'" + value + "'",
 		} {
 			o := settings.Options{Environ: []string{"HEROKU_APP_NAME=quiet-river", "HEROKU_API_KEY=k", "AUTOSCALE_" + name + "=" + bad}}
 			if name == "HEROKU_API_KEY" {
@@ -85,11 +86,13 @@ func TestRemedies(t *testing.T) {
 		{"MAX_DYNOS = os.getenv('DYNOS')", "give the value as the variable MAX_DYNOS of the environment"},
 		{"MAX_DYNOS = environ['AUTOSCALE_MAX_DYNOS']", "the variable MAX_DYNOS of the environment"},
 		{"MAX_DYNOS = env('MAX_DYNOS')", "the variable MAX_DYNOS of the environment"},
+		{"WEBHOOK_SECRET = os.environ.get('HOOK')", "give the value as the variable WEBHOOK_SECRET of the environment"},
+		{"HEARTBEAT_TOKEN = u's3cret'", "the u before a quotation mark"},
 		{"HEARTBEAT_INTERVAL_IN_SECONDS = 60 * 2", "write 120"},
 		{"HEARTBEAT_INTERVAL_IN_SECONDS = 60 + 30", "write 90"},
 		{"MAX_RESPONSE_TIME_IN_MS = 2 ** 10", "write the result"},
-		{"MAX_RESPONSE_TIME_IN_MS = (1 + 2) * 1000", "is followed by something"},
-		{"MAX_RESPONSE_TIME_IN_MS = 1_500", "write the number without _, as 1500"},
+		{"MAX_RESPONSE_TIME_IN_MS = (1 + 2) * 1000", "nothing is calculated: write the result"},
+		{"INCREMENT = 1_0", "write the number without _, as 10"},
 		{"INCREMENT = 2L", "write the number without the L of Python 2, as 2"},
 		{"INCREMENT = 2,", "a tuple of Python: take it off"},
 		{"PROCESS_TYPE = u'web'", "the u before a quotation mark is Python's"},

@@ -13,6 +13,8 @@ import (
 // settingOf is the setting of each Go field. If a field has several, it is the first.
 var settingOf = func() map[string]string {
 	of := map[string]string{
+		"Min":            "MIN_DYNOS",
+		"Max":            "MAX_DYNOS",
 		"MOfN":           "DECISION_BACKEND=" + mOfNRule,
 		"TargetTracking": "DECISION_BACKEND=" + trackingRule,
 		"Backlog":        "DECISION_BACKEND=" + backlogRule,

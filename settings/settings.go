@@ -111,8 +111,8 @@ type Settings struct {
 	// App is the app whose process type Config.Name is scaled.
 	App string
 
-	// Heartbeat is HEARTBEAT_URL without what may be secret: user, password and
-	// query.
+	// Heartbeat is HEARTBEAT_URL, or JSON_URL if that is measured, without what may be
+	// secret: user, password and query.
 	Heartbeat string
 
 	// Zone is where the times of Min and Max are read. It is time.Local where
@@ -163,8 +163,12 @@ func Load(o Options) (*Settings, error) {
 		slices.SortStableFunc(l.faults, func(a, b Fault) int { return cmp.Compare(a.order(), b.order()) })
 		return nil, &Error{l.faults}
 	}
+	measured := v.heartbeatURL
+	if v.measurement == jsonBackend {
+		measured = v.jsonURL
+	}
 	return &Settings{
-		Config: cfg, App: v.app, Heartbeat: withoutSecrets(v.heartbeatURL),
+		Config: cfg, App: v.app, Heartbeat: withoutSecrets(measured),
 		Zone: v.zone, LogLevel: v.logLevel, Warnings: l.warnings,
 	}, nil
 }
