@@ -35,7 +35,17 @@
 // is what stands between them; in double ones \" and \\ stand for " and \. A value that
 // begins with a bracket goes on, over lines and comments, to the bracket that
 // closes it. Elsewhere a # behind white space begins a comment. Variables in
-// values are not expanded. An empty value, and None, are as if the setting were not there.
+// values are not expanded, and Python is not run: an expression, a call or os.environ is a
+// fault that says what to write instead. An empty value, and None, are as if the setting
+// were not there.
+//
+// # The rule and what is measured
+//
+// DECISION_BACKEND chooses the rule, and MEASUREMENT_BACKEND what is measured. With
+// autoscalebot's own settings alone they are autoscalebot's: [autoscale.Consecutive] on a
+// heartbeat. Every field of the rules, the limits and the probers has a setting. One that
+// the chosen rule does not read makes a warning. Errors of the prober and the platform
+// name settings and not fields.
 //
 // # Which value counts
 //

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/part"
@@ -41,11 +42,11 @@ func advice(r *sim.Report, cfg autoscale.Config) string {
 		share = sim.DefaultShare
 	}
 	var text []string
-	switch full := timeAt(r, most(cfg.Max)); {
+	switch full := timeAtMax(r, cfg.Max); {
 	case r.BadShare <= share:
 	case full > 0.1:
-		text = append(text, fmt.Sprintf("%.1f %% of the requests were too slow, and all %d processes of MAX_DYNOS were ordered in %.0f %% of the time: raise MAX_DYNOS.",
-			100*r.BadShare, most(cfg.Max), 100*full))
+		text = append(text, fmt.Sprintf("%.1f %% of the requests were too slow, and as many processes as MAX_DYNOS permits were ordered in %.0f %% of the time: raise MAX_DYNOS.",
+			100*r.BadShare, 100*full))
 	default:
 		text = append(text, fmt.Sprintf("%.1f %% of the requests were too slow: %s.", 100*r.BadShare, faster(cfg)))
 	}
@@ -58,11 +59,11 @@ func advice(r *sim.Report, cfg autoscale.Config) string {
 	return strings.Join(text, " ")
 }
 
-// timeAt is the share of the time in which so many processes were ordered.
-func timeAt(r *sim.Report, size int) float64 {
+// timeAtMax is the share of the time in which the most processes were ordered.
+func timeAtMax(r *sim.Report, most autoscale.Schedule) float64 {
 	n := 0
-	for _, p := range r.Series.Points {
-		if p.Desired >= float64(size) {
+	for i, p := range r.Series.Points {
+		if p.Desired >= float64(most.At(r.Start.Add(time.Duration(i)*r.Series.Step))) {
 			n++
 		}
 	}

@@ -101,8 +101,8 @@ func TestSimulateAdvice(t *testing.T) {
 	dir := t.TempDir()
 	for i, tt := range []struct{ text, want string }{
 		{"", "DECISION_BACKEND=m_of_n"},
-		{"DECISION_BACKEND=m_of_n", "HEARTBEAT_INTERVAL_IN_SECONDS=5"},
-		{"MAX_DYNOS={\"0:00\": 1, \"23:00\": 6}", "raise MAX_DYNOS"},
+		{"DECISION_BACKEND=m_of_n\nHEARTBEAT_INTERVAL_IN_SECONDS=900\nMAX_DYNOS=12", "HEARTBEAT_INTERVAL_IN_SECONDS=5"},
+		{"DECISION_BACKEND=m_of_n\nHEARTBEAT_INTERVAL_IN_SECONDS=5\nMAX_DYNOS={\"0:00\": 1, \"23:00\": 6}", "raise MAX_DYNOS"},
 		{"MAX_DYNOS=9\nMIN_DYNOS=9", "lower MIN_DYNOS"},
 		{settings.Sample(), ""},
 	} {
