@@ -138,53 +138,53 @@ var sizeKeys = []key{
 	{
 		name: "DRY_RUN", initial: "false",
 		field: "DryRun",
-		doc:   "Decide and tell, and never scale.",
+		doc:   "Decide and report, and never scale.",
 		read:  flag(func(v *values) *bool { return &v.dryRun }),
 	},
 }
 
 var notifyKeys = []key{
 	{
-		heading: "Who is told, and of what",
+		heading: "Notifications",
 		name:    "NOTIFICATION_BACKENDS",
 		field:   "Notifiers",
-		doc:     "Who is told: any of console, log, email, webhook, slack, with commas between them. Whatever the settings below say, all are told when the autoscaler cannot do its work. One that is to be told of other things names them, as email:needs_above_max|scaled.",
+		doc:     "Who is notified: any of console, log, email, webhook, slack, with commas between them. All are always notified if the autoscaler cannot do its work. To notify one of other events, name them: email:needs_above_max|scaled.",
 		read:    backends,
 	},
 	{
 		name: "NOTIFY_IF_NEEDS_EXCEED_MAX", initial: "true",
 		field: "NotifyOn: NeedsAboveMax",
-		doc:   "Tell when there are MAX_DYNOS and more are needed.",
+		doc:   "Notify when there are MAX_DYNOS and more are needed.",
 		read:  flag(func(v *values) *bool { return &v.aboveMax }),
 	},
 	{
 		name: "NOTIFY_IF_NEEDS_BELOW_MIN", initial: "false",
 		field: "NotifyOn: NeedsBelowMin",
-		doc:   "Tell when there are MIN_DYNOS, these are more than one, and fewer would do.",
+		doc:   "Notify when there are MIN_DYNOS, these are more than one, and fewer would do.",
 		read:  flag(func(v *values) *bool { return &v.belowMin }),
 	},
 	{
 		name: "NOTIFY_ON_SCALE_FAILS", initial: "false",
 		field: "NotifyOn: ScaleFailed",
-		doc:   "Tell each time that the size could not be read or set.",
+		doc:   "Notify each time that the size could not be read or set.",
 		read:  flag(func(v *values) *bool { return &v.scaleFails }),
 	},
 	{
 		name: "NOTIFY_ON_EVERY_SCALE", initial: "false",
 		field: "NotifyOn: Scaled",
-		doc:   "Tell each time that processes were added or removed.",
+		doc:   "Notify each time that processes were added or removed.",
 		read:  flag(func(v *values) *bool { return &v.scales }),
 	},
 	{
 		name: "NOTIFY_ON_EVERY_PING", initial: "false",
 		field: "NotifyOn: Probed",
-		doc:   "Tell each response time.",
+		doc:   "Notify of each response time.",
 		read:  flag(func(v *values) *bool { return &v.pings }),
 	},
 	{
 		name:  "NOTIFY_IF_SCALE_DIFF_EXCEEDS_THRESHOLD",
 		field: "NotifyDiff.Threshold, NotifyOn: DiffExceeded",
-		doc:   "Tell when the size moved by more than so many processes within the period of the next setting, which must be given with it.",
+		doc:   "Notify when the size moved by more than so many processes within the period of the next setting, which must be given with it.",
 		read:  whole(1, func(v *values) *int { return &v.diffThreshold }),
 	},
 	{
@@ -196,7 +196,7 @@ var notifyKeys = []key{
 	{
 		name: "NOTIFY_AGAIN_PERIOD_IN_MINUTES", initial: "60",
 		field: "RepeatAfter",
-		doc:   "How often what lasts is told again. 0: never.",
+		doc:   "How often to remind of a condition that lasts. 0: never.",
 		read:  span(time.Minute, "minutes", 0, func(v *values) *time.Duration { return &v.repeatAfter }),
 	},
 	{

@@ -31,6 +31,7 @@ func simulated(cfg autoscale.Config) (autoscale.Config, sim.Signals) {
 const (
 	dear       = 1.6 // process-hours, of those that the load needs
 	manyHourly = 12  // changes of size
+	atMaxTime  = 0.3 // the share of the time at MAX_DYNOS, from which on it is the bottleneck
 )
 
 // advice says in one or two sentences what is poor about a simulation, and which
@@ -44,7 +45,7 @@ func advice(r *sim.Report, cfg autoscale.Config) string {
 	var text []string
 	switch full := timeAtMax(r, cfg.Max); {
 	case r.BadShare <= share:
-	case full > 0.1:
+	case full > atMaxTime:
 		text = append(text, fmt.Sprintf("%.1f %% of the requests were too slow, and as many processes as MAX_DYNOS permits were ordered in %.0f %% of the time: raise MAX_DYNOS.",
 			100*r.BadShare, 100*full))
 	default:
