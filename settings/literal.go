@@ -85,6 +85,8 @@ var (
 	oneTuple    = regexp.MustCompile(`^[^,(\[{]+,$`)
 	call        = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*\(`)
 	address     = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}`)
+	expression  = regexp.MustCompile(`\bif\b.+\belse\b|^not\s|\s(?:and|or)\s|\d\s*[*+/]+\s*\d|\bfor\b.+\bin\b`)
+	variable    = regexp.MustCompile(`^(?:settings\.)?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$`)
 	joined      = regexp.MustCompile(`['"\])]\s*(?:\+|%)\s*\S`)
 )
 
@@ -121,7 +123,9 @@ func remedy(name, value string) string {
 		return "write the number without the L of Python 2, as " + value[:len(value)-1]
 	case oneTuple.MatchString(value):
 		return "the comma at its end makes it a tuple of Python: take it off"
-	case call.MatchString(value), strings.HasPrefix(value, "lambda"), joined.MatchString(value):
+	case variable.MatchString(value):
+		return "a name is not replaced by its value: write the value itself"
+	case expression.MatchString(value), call.MatchString(value), strings.HasPrefix(value, "lambda"), joined.MatchString(value):
 		return "Python is not run: write the value that this comes to"
 	}
 	return ""

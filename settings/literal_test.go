@@ -104,6 +104,10 @@ func TestRemedies(t *testing.T) {
 		{"MAX_DYNOS = dict(a=1)", "Python is not run"},
 		{"NOTIFICATION_BACKENDS = ['console'] + OTHERS", "Python is not run"},
 		{"HEARTBEAT_INTERVAL_IN_SECONDS = timedelta(minutes=1)", "Python is not run"},
+		{"INCREMENT = 1 if DEBUG else 2", "Python is not run: write the value"},
+		{"DRY_RUN = not DEBUG", "Python is not run: write the value"},
+		{"MAX_DYNOS = {'9:00': 2 * 2}", "Python is not run: write the value"},
+		{"MIN_DYNOS = MAX_DYNOS", "a name is not replaced by its value"},
 		{"import os", "Python, such as import and if, is not run"},
 	} {
 		got := faults(t, options(tt.text))
