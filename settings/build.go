@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -9,8 +8,6 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/limit"
-	"github.com/autoscalebot/autoscale/probe"
-	"github.com/autoscalebot/autoscale/rule"
 )
 
 // check looks at what settings say together. It passes over what could not be read.
@@ -25,7 +22,7 @@ func (l *loader) check(v *values, chosen map[string]given) {
 	if !l.bad["MAX_DYNOS"] && !l.bad["MIN_DYNOS"] {
 		l.bounds(v, about("MIN_DYNOS"), about("MAX_DYNOS"))
 	}
-	if !l.bad["MAX_RESPONSE_TIME_IN_MS"] && !l.bad["MIN_RESPONSE_TIME_IN_MS"] && v.low >= v.high {
+	if strings.Contains(thresholds, v.rule) && !l.bad["MAX_RESPONSE_TIME_IN_MS"] && !l.bad["MIN_RESPONSE_TIME_IN_MS"] && v.low >= v.high {
 		g := about("MIN_RESPONSE_TIME_IN_MS")
 		if g.where == "" {
 			g = about("MAX_RESPONSE_TIME_IN_MS")
@@ -36,11 +33,16 @@ func (l *loader) check(v *values, chosen map[string]given) {
 	l.together(chosen, threshold, period)
 	l.together(chosen, period, threshold)
 
-	consecutive := []string{"NUMBER_OF_FAILS_TO_SCALE_UP_AFTER", "NUMBER_OF_PASSES_TO_SCALE_DOWN_AFTER"}
-	if v.average {
-		l.idle(chosen, "DECISION_BACKEND is average", consecutive...)
-	} else {
-		l.idle(chosen, "DECISION_BACKEND is consecutive", "NUMBER_OF_MEASUREMENTS_TO_AVERAGE")
+	l.measured(v, about)
+	for i := range keys {
+		k := &keys[i]
+		switch {
+		case l.bad["DECISION_BACKEND"] || l.bad["MEASUREMENT_BACKEND"]:
+		case k.rules != "" && !slices.Contains(strings.Fields(k.rules), v.rule):
+			l.idle(chosen, "DECISION_BACKEND is "+v.rule, k.name)
+		case k.measures != "" && k.measures != v.measurement:
+			l.idle(chosen, "MEASUREMENT_BACKEND is "+v.measurement, k.name)
+		}
 	}
 	if l.bad["NOTIFICATION_BACKENDS"] {
 		return
@@ -141,29 +143,30 @@ const spareTime = 10 * time.Second
 // comes of these is never used.
 func (l *loader) config(v *values, o Options) autoscale.Config {
 	client := heroku.NewClient(v.apiKey, &heroku.Options{BaseURL: v.apiURL, TokenName: "HEROKU_API_KEY"})
-	timeout := patience * v.high
-	prober := &probe.HTTP{URL: v.heartbeatURL, Timeout: timeout}
-	if strings.HasPrefix(v.heartbeatURL, "/") {
-		prober.Base = client.WebURL(v.app)
+	prober, timeout := v.prober(client)
+	v.limits.Forecast.Location, v.limits.Budget.Location = v.zone, v.zone
+	if v.limits.Forecast.Share == 0 {
+		v.limits.Forecast = limit.Forecast{}
 	}
-	if v.heartbeatToken != "" {
-		prober.Header = http.Header{"Authorization": {"Bearer " + v.heartbeatToken}}
+	if v.limits.Budget.Hours == 0 {
+		v.limits.Budget = limit.Budget{}
+	}
+	if v.limits.DiminishingReturns.After == 0 {
+		v.limits.DiminishingReturns = limit.DiminishingReturns{}
 	}
 	cfg := autoscale.Config{
 		Name:     v.process,
-		Prober:   prober,
+		Prober:   namedProber{prober},
 		Decider:  v.decider(),
-		Scaler:   client.Scaler(v.app, v.process),
+		Scaler:   namedScaler{client.Scaler(v.app, v.process)},
 		Min:      v.min,
 		Max:      v.max,
 		Interval: v.interval,
 		// A response that may take longer than the interval must not be cut
 		// short by it, or a slow service would look like one that was not measured.
-		Timeout: max(v.interval, timeout+spareTime),
-		Limits: limit.Limits{
-			Up:   limit.Behavior{Cooldown: v.cooldownUp, Step: v.stepUp},
-			Down: limit.Behavior{Cooldown: v.cooldownDown, Step: v.stepDown},
-		},
+		Timeout:     max(v.interval, timeout+spareTime),
+		Limits:      v.limits,
+		BootTime:    v.boot,
 		NotifyOn:    v.kinds(),
 		NotifyDiff:  autoscale.Diff{Threshold: v.diffThreshold, Period: v.diffPeriod},
 		RepeatAfter: v.repeatAfter,
@@ -177,18 +180,6 @@ func (l *loader) config(v *values, o Options) autoscale.Config {
 		cfg.Notifiers = append(cfg.Notifiers, v.notifier(b, o))
 	}
 	return cfg
-}
-
-// decider returns the rule.
-func (v *values) decider() autoscale.Decider {
-	failures := autoscale.CountAsHigh
-	if v.ignoreFailures {
-		failures = autoscale.Ignore
-	}
-	if v.average {
-		return rule.Average{N: v.averageOf, Low: v.low, High: v.high, Increment: v.increment, Failures: failures}
-	}
-	return autoscale.Consecutive{Low: v.low, High: v.high, UpAfter: v.upAfter, DownAfter: v.downAfter, Increment: v.increment, Failures: failures}
 }
 
 // kinds returns what the NOTIFY settings come to.

@@ -39,6 +39,15 @@ func ParseFile(name, text string) (settings []string, faults []Fault) {
 	return settings, faults
 }
 
+// LineEnds writes every end of a line as a line feed.
+func LineEnds(text string) string { return lineEnds.Replace(text) }
+
+// SettingOf is the setting of each Go field.
+func SettingOf() map[string]string { return settingOf }
+
+// InSettings writes an error in the names of settings.
+func InSettings(text string) string { return inSettings(text) }
+
 // Table returns what the README says about the settings, in Markdown.
 func Table() string {
 	var b strings.Builder

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/suggest"
 )
 
 // A Fault is one thing that is wrong with the settings. It never holds a secret,
@@ -103,50 +104,17 @@ func unknown(name string) string {
 	if hint, ok := retired[bare]; ok {
 		return "is no setting here: " + hint
 	}
-	if best := nearest(bare); best != "" {
+	if best := suggest.Nearest(bare, settingNames(), "_"); best != "" {
 		return fmt.Sprintf("is no setting: is %s meant?", best)
 	}
 	return "is no setting: the sample file names them all"
 }
 
-// nearest returns the setting that name was probably meant to be, or "".
-func nearest(name string) string {
-	best, least := "", 1+len(name)/4
-	for _, k := range keys {
-		if d := distance(name, k.name); d < least || d == least && best == "" {
-			best, least = k.name, d
-		}
+// settingNames are the names of all settings.
+func settingNames() []string {
+	all := make([]string, len(keys))
+	for i, k := range keys {
+		all[i] = k.name
 	}
-	if best != "" {
-		return best
-	}
-	for _, k := range keys {
-		if len(name) > 5 && (strings.HasPrefix(k.name, name) || strings.HasSuffix(k.name, "_"+name)) {
-			return k.name
-		}
-	}
-	return ""
-}
-
-// distance is the number of letters to insert, remove or replace to make a of b.
-func distance(a, b string) int {
-	if len(a) > 2*len(b) {
-		return len(a) // far, and not worth the time
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
+	return all
 }

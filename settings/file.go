@@ -2,10 +2,12 @@ package settings
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -45,9 +47,15 @@ func readFile(fsys fs.FS, name string) (string, error) {
 		f, err = fsys.Open(name)
 	}
 	if err != nil {
+		if module := pythonModule(fsys, name); module != "" {
+			return "", fmt.Errorf("settings: there is no file %s, but there is %s: a file is wanted here and not a Python module, and Python is not run: copy the settings to a file of KEY=VALUE lines, as autoscale.env, and give that one: %w", name, module, fs.ErrNotExist)
+		}
 		return "", fmt.Errorf("settings: read the settings file: %w", err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return "", fmt.Errorf("settings: %s is a folder: give a file of KEY=VALUE lines, as %s", name, path.Join(name, "autoscale.env"))
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
 	case err != nil:
@@ -60,17 +68,40 @@ func readFile(fsys fs.FS, name string) (string, error) {
 	return string(text), nil
 }
 
+// pythonModule returns the Python file that name is probably the module of, as
+// autoscale_settings.py of autoscale_settings, or "".
+func pythonModule(fsys fs.FS, name string) string {
+	base := strings.TrimSuffix(strings.TrimSuffix(name, ".pyc"), "/")
+	dotted := strings.ReplaceAll(base, ".", "/")
+	for _, file := range []string{base + ".py", base + "/__init__.py", dotted + ".py", dotted + "/__init__.py"} {
+		var err error
+		if fsys == nil {
+			_, err = os.Stat(file)
+		} else {
+			_, err = fs.Stat(fsys, file)
+		}
+		if err == nil {
+			return file
+		}
+	}
+	return ""
+}
+
 var (
 	nameForm  = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
 	lineStart = regexp.MustCompile(`^\s*(export\s+)?[A-Z_][A-Z0-9_]*\s*=`)
 )
+
+// lineEnds makes a line feed of everything that ends a line in some editor. Without it
+// the rest of the file would be part of a value, and errors quote values.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
 
 // parseFile reads KEY=VALUE lines. A line that it cannot read is a fault and is
 // passed over. Faults never quote a line, which may hold a secret.
 func parseFile(name, text string) ([]given, []Fault) {
 	var out []given
 	var faults []Fault
-	lines := strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n")
+	lines := strings.Split(lineEnds.Replace(strings.TrimPrefix(text, "\ufeff")), "\n")
 	for i := 0; i < len(lines); {
 		first := i
 		line := strings.TrimSpace(lines[i])
@@ -92,7 +123,11 @@ func parseFile(name, text string) ([]given, []Fault) {
 		value, next, err := parseValue(rest, lines, i)
 		i = next
 		if err != nil {
-			faults = append(faults, Fault{Where: where, line: first + 1, Setting: key, Problem: err.Error()})
+			problem := err.Error()
+			if remedy := remedy(key, strings.TrimSpace(rest)); remedy != "" {
+				problem += ": " + remedy
+			}
+			faults = append(faults, Fault{Where: where, line: first + 1, Setting: key, Problem: problem})
 			continue
 		}
 		out = append(out, given{name: key, value: value, where: where, line: first + 1})
@@ -107,7 +142,7 @@ func notASetting(key string) string {
 	if k := find(strings.TrimPrefix(upper, prefix)); k != nil {
 		return fmt.Sprintf("%s must be written in capital letters: %s", key, upper)
 	}
-	return "this line is no setting: write KEY=VALUE with KEY in capital letters, or begin the line with # for a comment"
+	return "this line is not a setting: write KEY=VALUE with KEY in capital letters, or begin the line with # for a comment; Python, such as import and if, is not run"
 }
 
 // parseValue reads what stands behind the equals sign of lines[i], and returns
@@ -140,7 +175,7 @@ func parseValue(rest string, lines []string, i int) (value string, next int, err
 // ending reports that something other than a comment follows a value.
 func ending(rest string) error {
 	if rest = strings.TrimSpace(rest); rest != "" && rest[0] != '#' {
-		return fmt.Errorf("is followed by something that does not belong to its value: end the line there, or quote the whole value")
+		return errors.New("is followed by something that does not belong to its value: end the line there, or quote the whole value; Python is not run, so write what an expression comes to")
 	}
 	return nil
 }

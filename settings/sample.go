@@ -8,20 +8,27 @@ import (
 // sampleWidth is how long the lines of the sample's comments may be.
 const sampleWidth = 88
 
-// Sample returns a settings file that has every setting, commented out, with its
-// default and its meaning. It is the file autoscale.env.sample of this package.
+// Sample returns a settings file that has every setting with its default and its
+// meaning. All are commented out but those that choose the best rule for a heartbeat. It
+// is the file autoscale.env.sample of this package.
 func Sample() string {
 	var b strings.Builder
-	b.WriteString("# Settings of autoscalebot: copy this file to autoscale.env, and take the # off what is\n" +
-		"# to be other than here. Lines are KEY=VALUE. Each setting can also be a variable of\n" +
-		"# the environment, which then counts before this file, and may begin with " + prefix + ".\n")
+	b.WriteString("# Settings of autoscalebot: copy this file to autoscale.env. A line without # is set. Take\n" +
+		"# the # off another line to change its value; what it says is the default. Lines are\n" +
+		"# KEY=VALUE. A variable of the environment counts before this file, and may begin with\n" +
+		"# " + prefix + ".\n")
 	for _, k := range keys {
 		if k.heading != "" {
 			fmt.Fprintf(&b, "\n\n## %s\n", k.heading)
 		}
 		b.WriteByte('\n')
 		wrap(&b, k.doc)
-		fmt.Fprintf(&b, "#%s=%s\n", k.name, k.initial)
+		if k.sample == "" {
+			fmt.Fprintf(&b, "#%s=%s\n", k.name, k.initial)
+			continue
+		}
+		wrap(&b, "Without this line: "+k.initial+".")
+		fmt.Fprintf(&b, "%s=%s\n", k.name, k.sample)
 	}
 	return b.String()
 }

@@ -35,7 +35,17 @@
 // is what stands between them; in double ones \" and \\ stand for " and \. A value that
 // begins with a bracket goes on, over lines and comments, to the bracket that
 // closes it. Elsewhere a # behind white space begins a comment. Variables in
-// values are not expanded. An empty value, and None, are as if the setting were not there.
+// values are not expanded, and Python is not run: an expression, a call or os.environ is a
+// fault that says what to write instead. An empty value, and None, are as if the setting
+// were not there.
+//
+// # The rule and what is measured
+//
+// DECISION_BACKEND chooses the rule, and MEASUREMENT_BACKEND what is measured. With
+// autoscalebot's own settings alone they are autoscalebot's: [autoscale.Consecutive] on a
+// heartbeat. Every field of the rules, the limits and the probers has a setting. One that
+// the chosen rule does not read makes a warning. Errors of the prober and the platform
+// name settings and not fields.
 //
 // # Which value counts
 //
@@ -111,8 +121,8 @@ type Settings struct {
 	// App is the app whose process type Config.Name is scaled.
 	App string
 
-	// Heartbeat is HEARTBEAT_URL without what may be secret: user, password and
-	// query.
+	// Heartbeat is HEARTBEAT_URL, or JSON_URL if that is measured, without what may be
+	// secret: user, password and query.
 	Heartbeat string
 
 	// Zone is where the times of Min and Max are read. It is time.Local where
@@ -143,6 +153,13 @@ func Load(o Options) (*Settings, error) {
 	for _, g := range l.given {
 		if k := find(g.bare()); k != nil && k.secret && len(g.value) >= 6 {
 			l.secrets = append(l.secrets, g.value)
+			if texts, err := dictionary(g.value); err == nil { // headers
+				for _, text := range texts {
+					if len(text) >= 6 {
+						l.secrets = append(l.secrets, text)
+					}
+				}
+			}
 		}
 	}
 	chosen := l.choose()
@@ -150,17 +167,18 @@ func Load(o Options) (*Settings, error) {
 	l.check(v, chosen)
 	cfg := l.config(v, o)
 	if len(l.faults) == 0 {
-		// Whatever is left is a fault that this package should have named better.
-		if err := cfg.Validate(); err != nil {
-			l.fault(given{}, "%v", err)
-		}
+		l.validate(cfg, chosen)
 	}
 	if len(l.faults) > 0 {
 		slices.SortStableFunc(l.faults, func(a, b Fault) int { return cmp.Compare(a.order(), b.order()) })
 		return nil, &Error{l.faults}
 	}
+	measured := v.heartbeatURL
+	if v.measurement == jsonBackend {
+		measured = v.jsonURL
+	}
 	return &Settings{
-		Config: cfg, App: v.app, Heartbeat: withoutSecrets(v.heartbeatURL),
+		Config: cfg, App: v.app, Heartbeat: withoutSecrets(measured),
 		Zone: v.zone, LogLevel: v.logLevel, Warnings: l.warnings,
 	}, nil
 }
@@ -267,14 +285,34 @@ func (l *loader) read(chosen map[string]given) *values {
 			}
 			continue
 		}
+		if problem := literal(k, g.value); problem != "" {
+			l.bad[k.name] = true
+			l.fault(g, "%s", problem)
+			continue
+		}
+		if warning := doubtful(k, g.value); warning != "" {
+			l.warn("%s %s", g, warning)
+		}
 		if err := k.read(v, g.value); err != nil {
 			l.bad[k.name] = true
-			if k.secret {
-				l.fault(g, "is not right: %v", err)
-			} else {
-				l.fault(g, "is %s: %v", l.show(g.value), err)
-			}
+			l.fault(g, "%s", l.refusal(k, g.value, err))
 		}
 	}
 	return v
+}
+
+// refusal says that a value is wrong, and what to do. It shows the value only if it
+// holds nothing that may be secret.
+func (l *loader) refusal(k *key, value string, err error) string {
+	problem := err.Error()
+	if better := remedy(k.name, value); better != "" {
+		problem = better
+	}
+	if k.secret {
+		return "is not right: " + problem
+	}
+	if hides(value) {
+		return "is not right, and not shown because a password or another setting may be in it: " + hideQuoted(problem)
+	}
+	return fmt.Sprintf("is %s: %s", l.show(value), problem)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -138,26 +137,6 @@ func flag(to func(*values) *bool) reader {
 	}
 }
 
-// choice reads one of two words, and sets to if it is the second one. Old names
-// of them may follow, as the last part of a dotted path.
-func choice(first, second string, to func(*values) *bool, old ...string) reader {
-	return func(v *values, s string) error {
-		switch strings.ToLower(s) {
-		case first:
-			*to(v) = false
-			return nil
-		case second:
-			*to(v) = true
-			return nil
-		}
-		if i := slices.Index(old, s[strings.LastIndexByte(s, '.')+1:]); i >= 0 {
-			*to(v) = i == 1
-			return nil
-		}
-		return fmt.Errorf("it must be %s or %s", first, second)
-	}
-}
-
 // schedule reads a number or sizes by time of day, in the zone of TIME_ZONE,
 // which stands before it in the table.
 func schedule(to func(*values) *autoscale.Schedule) reader {
@@ -279,16 +258,22 @@ func refused(n autoscale.Notifier) error {
 	return nil
 }
 
-// heartbeat reads a URL or a path. A host without its scheme would pass for a
-// path, and be looked for on the app itself.
-func heartbeat(v *values, s string) error {
-	u, err := url.Parse(s)
-	path := err == nil && !u.IsAbs() && u.Host == "" && strings.HasPrefix(u.Path, "/")
-	if !path && !webURL(u, err) {
-		return errors.New("it must be a path of the app, as /autoscalebot/heartbeat/, or a URL, as https://www.example.com/heartbeat")
+// pageURL reads a URL or a path of the app. A host without its scheme would be taken for
+// a path.
+func pageURL(name string, to func(*values) *string) reader {
+	example := "/autoscalebot/heartbeat/, or a URL, as https://www.example.com/heartbeat"
+	if name == "JSON_URL" {
+		example = "/metrics.json, or a URL, as https://prometheus.example.com/api/v1/query?query=up"
 	}
-	v.heartbeatURL = s
-	return nil
+	return func(v *values, s string) error {
+		u, err := url.Parse(s)
+		path := err == nil && !u.IsAbs() && u.Host == "" && strings.HasPrefix(u.Path, "/")
+		if !path && !webURL(u, err) {
+			return errors.New("it must be a path of the app, as " + example)
+		}
+		*to(v) = s
+		return nil
+	}
 }
 
 // withoutSecrets returns what may be shown of a URL.

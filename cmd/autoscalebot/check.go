@@ -54,7 +54,7 @@ func (c *command) check(ctx context.Context) int {
 	case probed.Err != nil:
 		c.row("heartbeat", "%s: nothing was measured: %v", s.Heartbeat, probed.Err)
 	case probed.Kind != 0:
-		c.row("heartbeat", "%s: %v; %s", s.Heartbeat, probed.Sample, limits(cfg.Decider))
+		c.row("heartbeat", "%s: %v%s", s.Heartbeat, probed.Sample, limits(cfg.Decider))
 	}
 	switch {
 	case read.Err != nil:
@@ -103,11 +103,13 @@ func limits(d autoscale.Decider) string {
 		low, high = d.Low, d.High
 	case rule.Average:
 		low, high = d.Low, d.High
+	default:
+		return "" // the rule has no such limits
 	}
 	if low < 0 {
-		return fmt.Sprintf("at most %v is right", high)
+		return fmt.Sprintf("; at most %v is right", high)
 	}
-	return fmt.Sprintf("%v to %v is just right", low, high)
+	return fmt.Sprintf("; %v to %v is just right", low, high)
 }
 
 func formation(c autoscale.Capacity) string {

@@ -30,9 +30,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // schedules have zones, and slim images have no database of them
 
@@ -45,43 +48,6 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 )
-
-const usage = `autoscalebot keeps the response time of a Heroku app within limits, by the number of its dynos.
-
-Usage:
-
-	autoscalebot [flags]          scale, until a SIGTERM or an interrupt
-	autoscalebot check [flags]    measure once, read the size once, say what would be done, change nothing
-	autoscalebot sample           print a settings file with every setting, its default and its meaning
-	autoscalebot simulate [flags] say what the settings would do under a load, on a simulated app
-
-Flags:
-
-	--settings=FILE      a file of KEY=VALUE lines; without it, the environment alone
-	--log-level=LEVEL    debug, info, warn or error, whatever LOG_LEVEL says
-	--version            print the version
-	--help               print this
-
-Flags of simulate, behind its name:
-
-	--trace=FILE         the load: CSV lines of time,requests, or recorded samples in .jsonl; without it, a generated day
-	--scale=FACTOR       multiply the load; 1
-	--against=FILE       further settings, to compare with
-	--html=FILE          write a page with charts
-	--service-time=TIME  work on a request, on average; 100ms
-	--slots=N            requests that a dyno works on at a time; 2
-	--boot=TIME          from ordering a dyno to its serving; 30s
-	--objective=TIME     what is quick enough, for 95 % of the requests; 500ms
-	--price=PRICE        of a dyno in an hour
-	--seed=N             of the random numbers; 1
-
-Nothing is called in a simulation, which needs neither an app nor a key.
-
-HEROKU_APP_NAME and HEROKU_API_KEY are otherwise required. Every setting can be a variable of the environment,
-with or without AUTOSCALE_ before its name, and counts before the file there.
-
-Exit status: 0 stopped or checked; 1 something failed; 2 wrong arguments or settings.
-`
 
 func main() {
 	// A second interrupt ends the program at once. A second SIGTERM does not:
@@ -133,11 +99,12 @@ var subcommands = map[string]func(*command, context.Context) int{
 func (c *command) main(ctx context.Context, args []string) int {
 	name, err := c.parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(c.stdout, usage)
+		fmt.Fprint(c.stdout, help(name))
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintf(c.stderr, "autoscalebot: %v\nautoscalebot --help says what there is.\n", err)
+		command := strings.TrimSpace("autoscalebot " + name)
+		fmt.Fprintf(c.stderr, "autoscalebot: %v\n%s --help lists what there is.\n", err, command)
 		return exitUsage
 	}
 	if c.version {
@@ -147,7 +114,8 @@ func (c *command) main(ctx context.Context, args []string) int {
 	return subcommands[name](c, ctx)
 }
 
-// parse reads flags, before and behind the name of a subcommand, which it returns.
+// parse reads flags, before and after the name of a subcommand. It returns the name, with
+// an error too, so that the help is about that subcommand.
 func (c *command) parse(args []string) (name string, err error) {
 	flags := flag.NewFlagSet("autoscalebot", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -155,23 +123,30 @@ func (c *command) parse(args []string) (name string, err error) {
 	flags.Var(&c.level, "log-level", "")
 	flags.BoolVar(&c.version, "version", false, "")
 	if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
-		return "", err
+		return "", explain(err, flags, "")
 	}
 	name = flags.Arg(0)
+	rest := flags.Args()[1:]
 	if name == "help" {
-		return "", flag.ErrHelp
+		name = ""
+		if len(rest) > 0 {
+			name = rest[0]
+		}
+		if _, ok := subcommands[name]; ok {
+			return name, flag.ErrHelp
+		}
 	}
 	if _, ok := subcommands[name]; !ok || name == "" {
-		return "", fmt.Errorf("there is no subcommand %q", name)
+		return "", fmt.Errorf("there is no subcommand %q%s", name, meant(name, slices.Collect(maps.Keys(subcommands)), ""))
 	}
 	if name == "simulate" {
 		c.simulation.flags(flags)
 	}
-	if err := flags.Parse(flags.Args()[1:]); err != nil {
-		return "", err
+	if err := flags.Parse(rest); err != nil {
+		return name, explain(err, flags, name)
 	}
 	if flags.NArg() > 0 {
-		return "", fmt.Errorf("%s takes no argument %q", name, flags.Arg(0))
+		return name, fmt.Errorf("%s takes no argument %q", name, flags.Arg(0))
 	}
 	return name, nil
 }

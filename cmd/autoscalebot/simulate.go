@@ -49,6 +49,9 @@ func (c *command) simulate(ctx context.Context) int {
 	if s.against != "" {
 		files = append(files, s.against)
 	}
+	if err := writable(s.html); err != nil {
+		return c.fail(ctx, err, exitUsage)
+	}
 	all := make([]*settings.Settings, 0, len(files))
 	offline := *c
 	offline.environ = placeholders(c.environ)
@@ -78,7 +81,7 @@ func (c *command) simulate(ctx context.Context) int {
 	for i, loaded := range all {
 		bar := newBar(c.stderr, fmt.Sprintf("%d of %d", i+1, len(all)))
 		r, err := sim.Run(ctx, sim.Options{
-			Name: reportName(files[i], files[len(files)-1-i]), Load: load, Controller: sim.Autoscaler(loaded.Config, sim.Signals{}),
+			Name: reportName(files[i], files[len(files)-1-i]), Load: load, Controller: sim.Autoscaler(simulated(loaded.Config)),
 			Service: s.service, Objective: s.objective, Utilization: utilization, Price: s.price, Seed: s.seed, Progress: bar.show,
 		})
 		bar.end()
@@ -88,6 +91,11 @@ func (c *command) simulate(ctx context.Context) int {
 		reports = append(reports, r)
 	}
 	fmt.Fprint(c.stdout, sim.Markdown(reports...))
+	for i, r := range reports {
+		if text := advice(r, all[i].Config); text != "" {
+			fmt.Fprintf(c.stdout, "\n%s: %s\n", r.Name, text)
+		}
+	}
 	if s.html != "" {
 		if err := writeFile(s.html, func(w io.Writer) error { return sim.HTML(w, reports...) }); err != nil {
 			return c.fail(ctx, err, exitFailed)
@@ -179,6 +187,30 @@ func readTrace(name string) (sim.Load, error) {
 		return sim.Load{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return load, nil
+}
+
+// writable reports before a simulation that its page could not be written.
+func writable(name string) error {
+	if name == "" {
+		return nil
+	}
+	folder := filepath.Dir(name)
+	switch info, err := os.Stat(folder); {
+	case err != nil:
+		return fmt.Errorf("--html is %q: the folder %s cannot be used: create it first, or give another one: %w", name, folder, err)
+	case !info.IsDir():
+		return fmt.Errorf("--html is %q: %s is not a folder", name, folder)
+	}
+	_, missing := os.Stat(name)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return fmt.Errorf("--html is %q: it cannot be written: %w", name, err)
+	}
+	_ = f.Close()
+	if missing != nil {
+		_ = os.Remove(name) // nothing is left behind if the simulation fails
+	}
+	return nil
 }
 
 func writeFile(name string, write func(io.Writer) error) error {

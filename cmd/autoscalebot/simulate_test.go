@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/autoscalebot/autoscale/settings"
 )
 
 // TestSimulate: two settings, side by side, on a trace; nothing is called.
@@ -66,15 +68,53 @@ func TestSimulateFaults(t *testing.T) {
 		{[]string{"--slots=-1"}, 2, "Service.Slots is -1"},
 		{[]string{"--objective=1ms"}, 2, "cannot be met"},
 		{[]string{"--scale=-1"}, 2, "it must be 0 to"},
-		{[]string{"--html=" + filepath.Join(dir, "no", "such", "folder")}, 1, "folder"},
-		{[]string{"--colour=blue"}, 2, "-colour"},
+		{[]string{"--html=" + filepath.Join(dir, "no", "such", "page.html")}, 2, "create it first"},
+		{[]string{"--html=" + dir}, 2, "it cannot be written"},
+		{[]string{"--html=" + filepath.Join(bad, "page.html")}, 2, "--html is"},
+		{[]string{"--colour=blue"}, 2, "there is no flag --colour"},
+		{[]string{"--scal=2"}, 2, "is --scale meant?"},
+		{[]string{"--objektive=1s"}, 2, "is --objective meant?"},
+		{[]string{"--service-time=100"}, 2, `--service-time is "100": it must have a unit: write --service-time=100ms or --service-time=100s`},
+		{[]string{"--boot=30"}, 2, "write --boot=30ms or --boot=30s"},
+		{[]string{"--objective=.5"}, 2, "it must have a unit"},
+		{[]string{"--objective=fast"}, 2, "it must be a time with its unit, as 500ms"},
+		{[]string{"--slots=two"}, 2, "it must be a whole number, as 2"},
+		{[]string{"--price=cheap"}, 2, "it must be a number, as 0.05"},
+		{[]string{"--seed=-1"}, 2, "it must be a whole number, 0 or more"},
+		{[]string{"--boot"}, 2, "--boot needs a value, as --boot=30s"},
 	} {
 		r := run(t, nil, append([]string{"simulate"}, tt.args...)...)
+		if r.stdout != "" {
+			t.Errorf("%v: it simulated first: %s", tt.args, r.stdout)
+		}
 		if r.status != tt.status || !strings.Contains(r.stderr, tt.want) {
 			t.Errorf("%v: status %d, %q, want %d and %q", tt.args, r.status, r.stderr, tt.status, tt.want)
 		}
 	}
 	if r := run(t, nil, "check", "--trace=x"); r.status != 2 {
 		t.Errorf("check takes the flags of simulate: status %d", r.status)
+	}
+}
+
+// A poor result ends with what to change, and the shipped sample is not one.
+func TestSimulateAdvice(t *testing.T) {
+	dir := t.TempDir()
+	for i, tt := range []struct{ text, want string }{
+		{"", "DECISION_BACKEND=m_of_n"},
+		{"DECISION_BACKEND=m_of_n\nHEARTBEAT_INTERVAL_IN_SECONDS=900\nMAX_DYNOS=12", "HEARTBEAT_INTERVAL_IN_SECONDS=5"},
+		{"DECISION_BACKEND=m_of_n\nHEARTBEAT_INTERVAL_IN_SECONDS=5\nMAX_DYNOS={\"0:00\": 1, \"23:00\": 6}", "raise MAX_DYNOS"},
+		{"MAX_DYNOS=9\nMIN_DYNOS=9", "lower MIN_DYNOS"},
+		{settings.Sample(), ""},
+	} {
+		file := filepath.Join(dir, string(rune('a'+i))+".env")
+		if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := run(t, nil, "simulate", "--settings="+file)
+		_, after, _ := strings.Cut(r.stdout, "jitter per minute")
+		_, advice, _ := strings.Cut(after, "\n")
+		if r.status != 0 || !strings.Contains(advice, tt.want) || tt.want == "" && advice != "" {
+			t.Errorf("%.60q: status %d, advice %q, want %q in it\n%s", tt.text, r.status, advice, tt.want, r.stderr)
+		}
 	}
 }

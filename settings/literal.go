@@ -1,0 +1,156 @@
+package settings
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+var (
+	// reference matches the variable of another tool that nobody expanded.
+	reference = regexp.MustCompile(`\$\{[^}]*\}?|\$\([^)]*\)?|\{\{.*\}\}|<%.*%>|^\$[A-Za-z_][A-Za-z0-9_]*$|^%[A-Za-z_][A-Za-z0-9_]*%$`)
+	// placeholder matches the text of an example, as <your token>.
+	placeholder = regexp.MustCompile(`^<[^<>]*>$`)
+	// dollarName matches what may be a variable, or part of a password.
+	dollarName = regexp.MustCompile(`\$[A-Z_][A-Z0-9_]+`)
+)
+
+const quotationMarks = "'\"`“”‘’«»"
+
+// literal says what is wrong with a value that was meant for another tool, such as a
+// shell that takes off quotation marks and expands variables. "": nothing.
+func literal(k *key, value string) string {
+	if reference.MatchString(value) {
+		return "has a variable in it that was not expanded, as ${NAME}: variables are not expanded here; write the value itself"
+	}
+	if !k.secret {
+		return ""
+	}
+	if pythonText.MatchString(value) {
+		return "is Python and not a value: " + remedy(k.name, value)
+	}
+	first, last := []rune(value)[0], []rune(value)[len([]rune(value))-1]
+	switch {
+	case len(value) > 1 && strings.ContainsRune(quotationMarks, first) && strings.ContainsRune(quotationMarks, last):
+		return "begins and ends with a quotation mark, which would be sent as part of it (Docker's --env-file keeps them): take both off"
+	case placeholder.MatchString(value):
+		return "is the placeholder of an example: write the value itself"
+	}
+	return ""
+}
+
+// doubtful says what is odd about a secret that may be right all the same. "": nothing.
+func doubtful(k *key, value string) string {
+	switch {
+	case !k.secret:
+	case strings.Contains(quotationMarks, value[:1]) || strings.Contains(quotationMarks, value[len(value)-1:]):
+		return "has a quotation mark at one end, which is sent as part of it: take it off if it does not belong there"
+	case dollarName.MatchString(value):
+		return "has what looks like a variable in it, as $NAME: variables are not expanded here"
+	}
+	return ""
+}
+
+var (
+	assignment = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*\s*=`)
+	userinfo   = regexp.MustCompile(`//[^\s]*@|[^\s:/@,'"<]+:[^\s@]+@`)
+	clockTime  = regexp.MustCompile(`^"\d{1,2}:\d{2}"$`)
+	inQuotes   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+)
+
+// hides reports whether a value may hold a secret: another setting, or the password of a URL.
+func hides(value string) bool { return assignment.MatchString(value) || userinfo.MatchString(value) }
+
+// hideQuoted takes the quoted parts out of an error, which may be parts of the value.
+func hideQuoted(problem string) string {
+	return inQuotes.ReplaceAllStringFunc(problem, func(part string) string {
+		if clockTime.MatchString(part) {
+			return part // of an example
+		}
+		return "[not shown]"
+	})
+}
+
+var (
+	environRead = regexp.MustCompile(`\b(?:os\.)?(?:environ|getenv)\b|^(?:env|config)(?:\.\w+)?\(`)
+	environName = regexp.MustCompile(`['"]([A-Z_][A-Z0-9_]*)['"]`)
+	pythonText  = regexp.MustCompile(`^(?:\w+\()?(?:os\.)?(?:environ\b|getenv\b)[\[.(]|^(?:env|config)(?:\.\w+)?\(|^[uUbBrRfF]{1,2}(?:'.*'|".*")$`)
+	prefixed    = regexp.MustCompile(`(?:^|[\s\[({,:])([uUbBrRfF]{1,2})['"]`)
+	arithmetic  = regexp.MustCompile(`^[\d_.\s()]+(?:(?:\*\*|//|<<|[-+*/%])[\d_.\s()]+)+$`)
+	product     = regexp.MustCompile(`^\s*\d+(?:\s*\*\s*\d+)+\s*$`)
+	sum         = regexp.MustCompile(`^\s*\d+(?:\s*\+\s*\d+)+\s*$`)
+	underscores = regexp.MustCompile(`^\d+(?:_\d+)+$`)
+	oldLong     = regexp.MustCompile(`^\d+[lL]$`)
+	oneTuple    = regexp.MustCompile(`^[^,(\[{]+,$`)
+	call        = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*\(`)
+	address     = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}`)
+	expression  = regexp.MustCompile(`\bif\b.+\belse\b|^not\s|\s(?:and|or)\s|\d\s*[*+/]+\s*\d|\bfor\b.+\bin\b`)
+	variable    = regexp.MustCompile(`^(?:settings\.)?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$`)
+	joined      = regexp.MustCompile(`['"\])]\s*(?:\+|%)\s*\S`)
+)
+
+// remedy says what to write instead of Python, as Django's settings have it. The value is
+// one that could not be read. "": it is not known to be Python.
+func remedy(name, value string) string {
+	bare := strings.TrimPrefix(name, prefix)
+	switch {
+	case environRead.MatchString(value):
+		read := environName.FindStringSubmatch(value)
+		if read == nil || strings.TrimPrefix(read[1], prefix) == bare {
+			return fmt.Sprintf("Python is not run: take this line out; the variable %s of the environment is read anyway", bare)
+		}
+		return fmt.Sprintf("Python is not run: take this line out, and give the value as the variable %s of the environment, which is read anyway", bare)
+	case (bare == "ADMINS" || bare == "MANAGERS") && strings.ContainsAny(value, "()[]"):
+		example := "ops@example.com, jane@example.com"
+		if found := address.FindAllString(value, -1); len(found) > 0 {
+			example = strings.Join(found, ", ")
+		}
+		return "Django's pairs of a name and an address are not read: leave the names and the brackets out, and write the addresses alone, as ADMINS=" + example
+	case prefixed.MatchString(value):
+		letter := prefixed.FindStringSubmatch(value)[1]
+		return fmt.Sprintf("the %s before a quotation mark is Python's mark of a kind of string: take it off", letter)
+	case strings.Contains(value, `"""`) || strings.Contains(value, "'''"):
+		return "three quotation marks are Python's: write the value on one line, without them"
+	case arithmetic.MatchString(value):
+		if result, ok := compute(value); ok {
+			return fmt.Sprintf("Python is not run, so nothing is calculated: write %d", result)
+		}
+		return "Python is not run, so nothing is calculated: write the result"
+	case underscores.MatchString(value):
+		return "write the number without _, as " + strings.ReplaceAll(value, "_", "")
+	case oldLong.MatchString(value):
+		return "write the number without the L of Python 2, as " + value[:len(value)-1]
+	case oneTuple.MatchString(value):
+		return "the comma at its end makes it a tuple of Python: take it off"
+	case variable.MatchString(value):
+		return "a name is not replaced by its value: write the value itself"
+	case expression.MatchString(value), call.MatchString(value), strings.HasPrefix(value, "lambda"), joined.MatchString(value):
+		return "Python is not run: write the value that this comes to"
+	}
+	return ""
+}
+
+// compute returns the value of a product or a sum.
+func compute(value string) (int, bool) {
+	operator, result := "*", 1
+	switch {
+	case product.MatchString(value):
+	case sum.MatchString(value):
+		operator, result = "+", 0
+	default:
+		return 0, false
+	}
+	for part := range strings.SplitSeq(value, operator) {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n > 1e6 || result > 1e9 {
+			return 0, false
+		}
+		if operator == "*" {
+			result *= n
+		} else {
+			result += n
+		}
+	}
+	return result, true
+}

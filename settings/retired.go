@@ -1,0 +1,35 @@
+package settings
+
+// retired are names that autoscalebot or Django know, or autoscalebot's next
+// version meant to have, with what to do instead.
+var retired = map[string]string{
+	"SETTINGS":                        "autoscalebot 3 never came out, and its nested dictionary is not read; give each setting a line of its own",
+	"AUTOSCALE_SETTINGS":              "autoscalebot 3 never came out, and its nested dictionary is not read; give each setting a line of its own",
+	"MEASUREMENT":                     "choose what is measured with MEASUREMENT_BACKEND",
+	"DECISION":                        "choose the rule with DECISION_BACKEND",
+	"SCALING":                         "what scales is always Heroku; other scalers are for a Go program",
+	"NOTIFICATION":                    "name who is told in NOTIFICATION_BACKENDS",
+	"MEASUREMENT_URL":                 "write HEARTBEAT_URL",
+	"MEASUREMENT_INTERVAL_IN_SECONDS": "write HEARTBEAT_INTERVAL_IN_SECONDS",
+	"MAX_TIME_MS":                     "write MAX_RESPONSE_TIME_IN_MS",
+	"MIN_TIME_MS":                     "write MIN_RESPONSE_TIME_IN_MS",
+	"MAX_PROCESSES":                   "write MAX_DYNOS",
+	"MIN_PROCESSES":                   "write MIN_DYNOS",
+	"WORKER_NAME":                     "write PROCESS_TYPE",
+	"POST_SCALE_WAIT_TIME_SECONDS":    "write COOLDOWN_AFTER_SCALE_UP_IN_SECONDS and COOLDOWN_AFTER_SCALE_DOWN_IN_SECONDS",
+	"HISTORY_LENGTH":                  "as much is kept as the rule needs; take it out",
+	"NOTIFY_ON":                       "write the kinds behind a backend, as NOTIFICATION_BACKENDS=email:scaled|needs_above_max",
+	"NOTIFY_ON_EVERY_MEASUREMENT":     "write NOTIFY_ON_EVERY_PING",
+	"EMAIL_BACKEND":                   "Django's mail settings are not read; give the server as SMTP_URL",
+	"EMAIL_HOST":                      "Django's mail settings are not read; give the server as SMTP_URL",
+	"EMAIL_PORT":                      "Django's mail settings are not read; give the server as SMTP_URL",
+	"EMAIL_HOST_USER":                 "Django's mail settings are not read; give the server as SMTP_URL",
+	"EMAIL_HOST_PASSWORD":             "Django's mail settings are not read; give the server as SMTP_URL",
+	"EMAIL_USE_TLS":                   "Django's mail settings are not read; give the server as SMTP_URL",
+	"EMAIL_USE_SSL":                   "Django's mail settings are not read; give the server as SMTP_URL",
+	"DEFAULT_FROM_EMAIL":              "write EMAIL_FROM",
+	"SERVER_EMAIL":                    "write EMAIL_FROM",
+	"MANAGERS":                        "write the addresses as ADMINS",
+	"INSTALLED_APPS":                  "there is no Django app; mount the heartbeat of this project's package heartbeat, or any URL of yours",
+	"DJANGO_SETTINGS_MODULE":          "Python's settings are not read; copy them as KEY=VALUE lines",
+}
