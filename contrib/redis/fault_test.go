@@ -219,13 +219,13 @@ func TestForeignKey(t *testing.T) {
 	client := newClient(t, options(t))
 	lease := []any{"holder", "x", "term", "1", "renewal", "0", "ttl", "0", "expires", "0", "version", "0", "saved", "0"}
 	for what, command := range map[string][]any{
-		"a string":                  {"SET", "text"},
-		"a list":                    {"LPUSH", "text"},
-		"another hash":              {"HSET", "field", "text"},
-		"a hash of half a lease":    {"HSET", "holder", "x", "term", "1"},
-		"a term that is not a number":  append([]any{"HSET"}, append(lease, "term", "one")...),
-		"a term that is a fraction": append([]any{"HSET"}, append(lease, "term", "1.5")...),
-		"a term above all":          append([]any{"HSET"}, append(lease, "term", "9007199254740992")...),
+		"a string":                    {"SET", "text"},
+		"a list":                      {"LPUSH", "text"},
+		"another hash":                {"HSET", "field", "text"},
+		"a hash of half a lease":      {"HSET", "holder", "x", "term", "1"},
+		"a term that is not a number": append([]any{"HSET"}, append(lease, "term", "one")...),
+		"a term that is a fraction":   append([]any{"HSET"}, append(lease, "term", "1.5")...),
+		"a term above all":            append([]any{"HSET"}, append(lease, "term", "9007199254740992")...),
 	} {
 		name := unique(t)
 		key := redis.DefaultPrefix + name
