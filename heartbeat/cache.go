@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// keyTTL is how long a cache keeps what a heartbeat wrote. Memcached counts in
-// whole seconds.
+// keyTTL is how long a cache keeps what a heartbeat wrote. Memcached counts in whole
+// seconds.
 const keyTTL = time.Minute
 
 // A GetSetter is a cache, as [Cache] needs one. It must be safe for concurrent use.
@@ -23,12 +23,12 @@ type GetSetter interface {
 	Set(ctx context.Context, key string, value []byte, ttl time.Duration) error
 }
 
-// Cache exercises a cache: it sets a key that was never used before, to
-// expire after a minute, and gets it again. Its name is "cache", and it takes the
-// place of the cache in memory that [Handler] exercises by default.
+// Cache exercises a cache: it sets a new key, which expires after a minute, and gets it
+// again. Its name is "cache", so it replaces the cache in memory that [Handler] exercises
+// by default.
 //
-// For github.com/redis/go-redis/v9, whose client should be made with
-// ContextTimeoutEnabled, as it heeds no deadline of a context without:
+// For github.com/redis/go-redis/v9, set ContextTimeoutEnabled in the client's options.
+// Without it the client ignores the deadlines of contexts.
 //
 //	type redisCache struct{ client *redis.Client }
 //
@@ -40,8 +40,8 @@ type GetSetter interface {
 //		return c.client.Set(ctx, key, value, ttl).Err()
 //	}
 //
-// For github.com/bradfitz/gomemcache, which knows no contexts and has a
-// Timeout of its own, 500 ms unless set:
+// github.com/bradfitz/gomemcache takes no contexts. It has a Timeout of its own, 500 ms by
+// default:
 //
 //	type memcacheCache struct{ client *memcache.Client }
 //
@@ -76,8 +76,8 @@ func isNil(v any) bool {
 	return false
 }
 
-// setAndGet uses a fresh key and value each time, so that no reply can come
-// from an earlier heartbeat.
+// setAndGet uses a new key and value each time, so that no reply can come from an earlier
+// heartbeat.
 func setAndGet(ctx context.Context, c GetSetter) error {
 	key, value := "autoscale_heartbeat:"+rand.Text(), []byte(rand.Text())
 	if err := c.Set(ctx, key, value, keyTTL); err != nil {
@@ -93,8 +93,8 @@ func setAndGet(ctx context.Context, c GetSetter) error {
 	return nil
 }
 
-// memory is the cache that is exercised by default. Get takes the value out:
-// a key is read once, and so no more are held than heartbeats are under way.
+// memory is the cache that is exercised by default. Get removes the value, so that it holds
+// no more values than heartbeats are under way.
 type memory struct {
 	mu     sync.Mutex
 	values map[string][]byte

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,13 +16,12 @@ const (
 	// grace is how long a check may take to notice that its context has ended.
 	grace = 10 * time.Millisecond
 
-	// maxStuck bounds the calls of one check that did not notice.
+	// maxStuck bounds the stuck calls of one check.
 	maxStuck = 4
 )
 
-// A Dependency is a [Part]: one thing that the pages of the service depend on,
-// and that each heartbeat exercises. [SQL], [Cache], [Disk] and [Check] make
-// one.
+// A Dependency is a [Part]: one thing that the pages of the service depend on, and that
+// each heartbeat exercises. Make one with [SQL], [Cache], [Disk] or [Check].
 type Dependency struct {
 	name    string
 	run     func(context.Context) error
@@ -30,30 +30,32 @@ type Dependency struct {
 	fault   string // what is wrong with it, for Handler to say
 }
 
-// Named returns a copy of d with another name, so that there can be two of a
-// kind: SQL(replica).Named("replica"). The name is of the form that [Check] describes.
+// Named returns a copy of d with another name, so that there can be two of a kind:
+// SQL(replica).Named("replica"). [Check] says which names are allowed.
 func (d Dependency) Named(name string) Dependency {
 	d.name = name
 	return d
 }
 
-// Within returns a copy of d that fails when it takes longer than limit, which must
-// be above 0. By default only the heartbeat as a whole has a limit, its [Timeout].
+// Within returns a copy of d that fails if it takes longer than limit, which must be
+// above 0. By default only the whole heartbeat has a limit, its [Timeout].
 func (d Dependency) Within(limit time.Duration) Dependency {
 	d.limit, d.limited = limit, true
 	return d
 }
 
-// Check returns a Dependency that calls f, which fails by returning an error,
-// by panicking, or by taking too long. The name stands in the log and in
-// Server-Timing; it begins with a letter a-z, holds at most 32 of a-z, 0-9, _
-// and -, and is not total.
+// Check returns a Dependency that calls f. The check fails if f returns an error, panics
+// or takes too long. The name appears in the log and in Server-Timing. It begins with a
+// letter a-z, has at most 32 of a-z, 0-9, _ and -, and is not total.
 //
-// f runs on a goroutine of its own, several at a time where heartbeats overlap.
-// Its context ends when the time for it is over or the client has gone. If f
-// ignores that, the heartbeat fails without waiting for it, and while four such
-// calls have not returned, f is not called again and each heartbeat fails at once.
-// No more than [MaxConcurrent] + 3 calls of f are ever under way.
+// f runs on a goroutine of its own. Calls overlap if heartbeats do. Its context ends when
+// its time is over or the client has gone. If f ignores that, the heartbeat fails without
+// waiting for it. The call keeps its heartbeat's place, see [MaxConcurrent], until it
+// returns or outlives Timeout and Within. From then on it is stuck. While four calls are
+// stuck, f is not called again and each heartbeat fails at once.
+//
+// With a [Token] at most MaxConcurrent + 3 calls of f run at once, and without one twice
+// MaxConcurrent + 3.
 func Check(name string, f func(ctx context.Context) error) Dependency {
 	d := Dependency{name: name, run: f}
 	if f == nil {
@@ -66,7 +68,7 @@ func Check(name string, f func(ctx context.Context) error) Dependency {
 type check struct {
 	Dependency
 	byDefault bool
-	stuck     atomic.Int32 // calls that were abandoned and have not returned
+	stuck     atomic.Int32
 	reports   *rate.Limiter
 }
 
@@ -87,25 +89,33 @@ func (r result) failed() bool { return r.fault != "" }
 // call is one call of a check, on a goroutine of its own so that the handler can
 // abandon it.
 type call struct {
-	check  *check
-	ctx    context.Context
-	cancel context.CancelFunc
-	begun  time.Time
-	done   chan result // has room: nobody need receive
-	over   atomic.Bool // set by the call's end and by its abandonment
+	check   *check
+	ctx     context.Context
+	cancel  context.CancelFunc
+	begun   time.Time
+	longest time.Duration // until the call is stuck
+	done    chan result   // has room: nobody need receive
+
+	mu      sync.Mutex
+	ended   bool
+	stuck   bool
+	place   *place      // of the heartbeat
+	overdue *time.Timer // of a call that was abandoned and is not stuck yet
 }
 
-// start calls the check, unless that is pointless.
-func (c *check) start(ctx context.Context) *call {
-	l := &call{check: c, ctx: ctx, cancel: func() {}, begun: time.Now(), done: make(chan result, 1)}
+// start calls the check, unless that is pointless. timeout is how long the handler gives
+// to any heartbeat.
+func (c *check) start(ctx context.Context, p *place, timeout time.Duration) *call {
+	l := &call{check: c, ctx: ctx, cancel: func() {}, begun: time.Now(), longest: timeout, done: make(chan result, 1), place: p}
 	switch stuck := c.stuck.Load(); {
 	case stuck >= maxStuck:
-		l.done <- result{fault: fmt.Sprintf("stuck: %d earlier calls have neither returned nor heeded the end of their contexts", stuck)}
+		l.done <- result{fault: fmt.Sprintf("stuck: %d earlier calls ignore that their contexts have ended", stuck)}
 	case ctx.Err() != nil:
 		l.done <- result{fault: "no time was left for it"}
 	default:
 		if c.limited {
 			l.ctx, l.cancel = context.WithTimeout(ctx, c.limit)
+			l.longest = min(timeout, c.limit)
 		}
 		go l.run()
 	}
@@ -120,9 +130,7 @@ func (l *call) run() {
 		}
 		res.took = time.Since(l.begun)
 		l.done <- res
-		if l.over.Swap(true) {
-			l.check.stuck.Add(-1)
-		}
+		l.end()
 	}()
 	err := l.check.Dependency.run(l.ctx)
 	if err != nil {
@@ -147,15 +155,60 @@ func (l *call) wait(patience time.Duration) result {
 		return res
 	case <-timer.C:
 	}
-	l.check.stuck.Add(1)
-	if l.over.Swap(true) { // it has ended by now
-		l.check.stuck.Add(-1)
+	if !l.abandon() {
 		return <-l.done
 	}
 	took := time.Since(l.begun)
 	return result{
 		took:      took,
-		fault:     fmt.Sprintf("no result within %v: it goes on without heeding the end of its context", took.Round(time.Millisecond)),
+		fault:     fmt.Sprintf("no result within %v: it ignores that its context has ended", took.Round(time.Millisecond)),
 		abandoned: true,
+	}
+}
+
+// abandon lets the call go on without its heartbeat. It reports false if the call has
+// ended.
+func (l *call) abandon() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false
+	}
+	l.place.hold()
+	left := l.longest - time.Since(l.begun)
+	if left <= 0 {
+		l.markStuck()
+	} else {
+		l.overdue = time.AfterFunc(left, l.stick)
+	}
+	return true
+}
+
+// stick counts the call as stuck once it has outlived its longest time.
+func (l *call) stick() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended && !l.stuck {
+		l.markStuck()
+	}
+}
+
+// markStuck gives the place back: check.stuck bounds the calls from now on. mu is held.
+func (l *call) markStuck() {
+	l.stuck = true
+	l.check.stuck.Add(1)
+	l.place.release()
+}
+
+func (l *call) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	switch {
+	case l.stuck:
+		l.check.stuck.Add(-1)
+	case l.overdue != nil:
+		l.overdue.Stop()
+		l.place.release()
 	}
 }

@@ -65,7 +65,7 @@ func TestFailures(t *testing.T) {
 				answer := fmt.Sprint(w.Header(), w.Body)
 				for _, detail := range []string{"inventory", "internal", "boom", "goroutine", "dur="} {
 					if strings.Contains(answer, detail) {
-						t.Errorf("the answer tells %q: %s", detail, answer)
+						t.Errorf("the answer reveals %q: %s", detail, answer)
 					}
 				}
 			}
@@ -124,7 +124,7 @@ func TestNoTimeIsLeft(t *testing.T) {
 	})
 }
 
-// A check that heeds no context can pin only a few goroutines, for which nobody
+// A check that ignores its context can pin only a few goroutines, for which nobody
 // waits, and works again once they have returned.
 func TestStuck(t *testing.T) {
 	for _, parallel := range []bool{false, true} {
@@ -175,7 +175,7 @@ func TestStuck(t *testing.T) {
 			time.Sleep(time.Second) // the log has room again
 			get(h)
 			if !strings.Contains(log.String(), "no result within") || !strings.Contains(log.String(), "stuck: ") {
-				t.Errorf("the log does not tell: %s", log)
+				t.Errorf("the log lacks it: %s", log)
 			}
 
 			close(release)
@@ -218,7 +218,7 @@ func TestDefaults(t *testing.T) {
 	}{
 		{"nothing", nil, "disk cache"},
 		{"one more", []heartbeat.Part{own}, "disk cache db"},
-		{"options are no dependencies", []heartbeat.Part{heartbeat.Timeout(time.Second)}, "disk cache"},
+		{"options are not dependencies", []heartbeat.Part{heartbeat.Timeout(time.Second)}, "disk cache"},
 		{"another disk", []heartbeat.Part{own, heartbeat.Disk(t.TempDir())}, "cache db disk"},
 		{"another cache", []heartbeat.Part{heartbeat.Cache(newCache())}, "disk cache"},
 		{"a second disk", []heartbeat.Part{heartbeat.Disk(t.TempDir()).Named("uploads")}, "disk cache uploads"},
@@ -287,7 +287,7 @@ func TestHandlerPanics(t *testing.T) {
 					}
 				}
 				if strings.Contains(got, "s3cret") {
-					t.Errorf("panicked with %q, which tells the token", got)
+					t.Errorf("panicked with %q, which reveals the token", got)
 				}
 			}()
 			heartbeat.Handler(tt.parts...)

@@ -13,11 +13,10 @@ import (
 // diskBytes is one page of memory, and one block of most file systems.
 const diskBytes = 4 << 10
 
-// Disk exercises the file system that dir is on: it makes a file of a new
-// name, writes 4 KiB, reads them back, compares and removes the file. "" is
-// [os.TempDir]. Nothing is forced onto the disk, as a page would not either.
-// Its name is "disk", and it takes the place of the one that [Handler] exercises
-// by default.
+// Disk exercises the file system that dir is on. It creates a file, writes 4 KiB, reads
+// them back, compares them and removes the file. If dir is empty, it is [os.TempDir].
+// Nothing is synced to the disk, as a page would not do that either. Its name is "disk", so
+// it replaces the one that [Handler] exercises by default.
 func Disk(dir string) Dependency {
 	return Dependency{name: "disk", run: func(ctx context.Context) error { return writeAndRead(ctx, dir) }}
 }
@@ -27,8 +26,8 @@ func writeAndRead(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	// Where the system lets an open file be removed, it is removed before it is
-	// used, so that nothing stays behind even if the process is killed here.
+	// If the system allows it, the open file is removed before it is used, so that
+	// nothing stays behind even if the process is killed here.
 	removed := os.Remove(f.Name()) == nil
 	defer func() {
 		err = errors.Join(err, f.Close())
@@ -42,7 +41,7 @@ func writeAndRead(ctx context.Context, dir string) (err error) {
 	if _, err := f.Write(wrote); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil { // files know no contexts
+	if err := ctx.Err(); err != nil { // files take no context
 		return err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {

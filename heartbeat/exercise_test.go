@@ -62,7 +62,7 @@ func TestCache(t *testing.T) {
 		wantAnswer(t, get(h), http.StatusOK, "ok")
 	}
 	if len(c.values) != 100 {
-		t.Errorf("%d keys after 100 heartbeats: a fresh one each is what shows that a reply is no earlier one", len(c.values))
+		t.Errorf("%d keys after 100 heartbeats: want a new one each, so that a reply is not an earlier one", len(c.values))
 	}
 	if len(c.ttls) != 1 || !c.ttls[time.Minute] {
 		t.Errorf("the times to live are %v, want one minute", c.ttls)
@@ -250,7 +250,7 @@ func TestCreateTableRefuses(t *testing.T) {
 	err := heartbeat.CreateTable(t.Context(), db, heartbeat.DefaultTable)
 	for _, text := range []string{fmt.Sprint(err), fmt.Sprintf("%+v", err)} {
 		if strings.Contains(text, "hunter2") || !strings.Contains(text, "db.internal") {
-			t.Errorf("the error %q tells a password, or not the host", text)
+			t.Errorf("the error %q shows a password, or lacks the host", text)
 		}
 	}
 }

@@ -1,6 +1,6 @@
-// Package heartbeat is the page that an autoscaler requests in order to learn
-// how long the service takes to answer. Like a page that people request, it
-// uses a database, a cache and the disk, so that it becomes slow when they do:
+// Package heartbeat is the page that an autoscaler requests to measure how long the
+// service takes to answer. Like other pages it uses a database, a cache and the disk, so
+// that it becomes slow when they do:
 //
 //	mux.Handle("/autoscalebot/heartbeat/", heartbeat.Handler(
 //		heartbeat.SQL(db),
@@ -11,41 +11,56 @@
 //
 // # Not a health check
 //
-// DO NOT use Handler as a liveness or readiness probe. All processes share
-// what it exercises: when their database is down, every one of them fails at
-// the same moment, and a platform that restarts what is not alive, or sends
-// nothing to what is not ready, takes the whole service away, with the pages
-// that need no database. For such a probe there is [Live], which touches nothing.
+// DO NOT use Handler as a liveness or readiness probe. All processes share the
+// dependencies that it exercises. If their database is down, every process fails at the
+// same moment. A platform that restarts or stops routing to failing processes then takes
+// the whole service away, with the pages that need no database. For such a probe use
+// [Live], which touches nothing.
 //
 // # Answers
 //
-//	200  Autoscale-Heartbeat: ok    "Beat"; Server-Timing tells each check's share, and the handler's time as total
+//	200  Autoscale-Heartbeat: ok    "Beat"; Server-Timing has the time of each check, and total
 //	503  Autoscale-Heartbeat: fail  a check failed: nothing was measured
 //	429  Autoscale-Heartbeat: shed  too many heartbeats at once: nothing was measured
 //	404                             the token is missing or wrong
 //	405                             neither GET nor HEAD
 //
-// Why a check failed is logged and never in the answer. No answer may be cached
-// and no result is ever used twice: a heartbeat that repeats an earlier result
-// answers in microseconds when the service is at its slowest, and an
-// autoscaler that believes it takes processes away.
+// Why a check failed is logged, and never in the answer. No answer may be cached, and no
+// result is used twice. A heartbeat that repeats an earlier result answers in
+// microseconds when the service is at its slowest, and an autoscaler that believes it
+// removes processes.
 //
 // # Time
 //
-// An autoscaler says in the header Autoscale-Timeout-Ms for how many
-// milliseconds it waits. The checks end a little before that, so that a
-// database that hangs is answered by fail, which no number of processes would
-// mend, and not by a timeout, which asks for more of them. This holds for a
-// pool of database connections that are all in use, too: from inside, a service
-// that needs more connections cannot be told from a database that hangs.
+// The prober sends its timeout in the header Autoscale-Timeout-Ms. The checks end a
+// little before it. A database that hangs is thus answered by fail, which holds the size,
+// and not by a timeout, which asks for more processes. So is a pool of database
+// connections that are all in use: from inside, it looks like a database that hangs.
+//
+// # Strangers
+//
+// Set a [Token]. Requests without it are answered by 404 before anything is exercised.
+//
+// Without a Token anybody can have the checks run. These rules keep the prober's
+// requests apart from those of strangers:
+//
+//   - Requests with Autoscale-Timeout-Ms have places and a [Limit] of their own, so that
+//     other requests cannot have the prober's shed.
+//   - A timeout below 500 ms does not count as the prober's. The checks then get as long
+//     as for 500 ms.
+//   - A call of a check that outlives its request keeps its request's place until it
+//     returns. Only a call that outlives the handler's own [Timeout] is stuck.
+//
+// Anybody can send the header. A stranger who imitates the prober in that way can have
+// its requests shed, which holds the size. Only a Token prevents that.
 //
 // # Cost
 //
-// BenchmarkHandler compares the page with a bare handler that does the same
-// two checks. On two shared cores of an AMD EPYC the page's own work takes 3 to
-// 5 µs and 20 allocations. Asked through a server, with checks that wait for the
-// network, it answers 2 to 14 µs later than the bare one, whose own runs differ
-// by more than that.
+// BenchmarkHandler compares the page with a bare handler that does the same two checks.
+// On two shared cores of an AMD EPYC the page's own work takes 3 to 5 µs and 20
+// allocations. Requested through a server, with checks that wait for the network, it
+// answers 2 to 14 µs later than the bare handler, whose own runs differ by more than
+// that.
 package heartbeat
 
 import (
@@ -54,6 +69,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -62,25 +78,25 @@ import (
 )
 
 const (
-
-	// totalName stands in Server-Timing for the whole handler. The checks' shares
-	// cannot tell it: they overlap where they run in parallel.
+	// totalName is the whole handler's name in Server-Timing. The times of the checks do
+	// not add up to it if they run in parallel.
 	totalName = "total"
 
 	defaultTimeout       = 10 * time.Second
 	defaultMaxConcurrent = 4
 
-	// Between the end of the checks and the prober's timeout the answer has to
-	// travel back. A tenth of the timeout is enough for that where the timeout
-	// suits the network; beyond maxMargin it would only cut the measurement short,
-	// and minMargin leaves room for the grace.
+	// The answer has to travel back between the end of the checks and the prober's
+	// timeout. A tenth of the timeout is enough. More than maxMargin would only cut the
+	// measurement short, and less than minMargin leaves no room for the grace.
 	minMargin = 2 * grace
 	maxMargin = 250 * time.Millisecond
 
-	// A prober that waits less than this has given up before any answer can
-	// reach it. The checks then go on a little, so that its impatience is not
-	// logged as their failure.
+	// minBudget is how long the checks go on even if the prober's timeout is too short
+	// for any answer. Its impatience is then not logged as their failure.
 	minBudget = 10 * time.Millisecond
+
+	// minTimeout is the shortest timeout that counts as the prober's without a token.
+	minTimeout = 500 * time.Millisecond
 )
 
 // handler is what Handler returns.
@@ -89,9 +105,59 @@ type handler struct {
 	timeout  time.Duration
 	parallel bool
 	tokens   [][32]byte // SHA-256
-	slots    chan struct{}
+	most     int        // heartbeats at once, in each group
 	limiter  *rate.Limiter
 	logger   *slog.Logger
+
+	probers, strangers group
+}
+
+// A group is the requests that compete for the same places.
+type group struct {
+	places  chan struct{}
+	limiter *rate.Limiter // nil: none
+}
+
+// A place is one of the requests that a group may have at once. The request holds it,
+// and so does each of its calls that goes on after the answer.
+type place struct {
+	group   *group
+	holders atomic.Int32
+}
+
+// enter takes a place, or returns nil if the request is to be shed.
+func (g *group) enter() *place {
+	if g.limiter != nil && !g.limiter.Allow() {
+		return nil
+	}
+	select {
+	case g.places <- struct{}{}:
+	default:
+		return nil
+	}
+	p := &place{group: g}
+	p.hold()
+	return p
+}
+
+func (p *place) hold() { p.holders.Add(1) }
+
+func (p *place) release() {
+	if p.holders.Add(-1) == 0 {
+		<-p.group.places
+	}
+}
+
+// ready makes the groups, once the arguments of Handler are known. All requests with a
+// token are the prober's.
+func (h *handler) ready() {
+	h.probers = group{make(chan struct{}, h.most), h.limiter}
+	if h.tokens == nil {
+		h.strangers = group{make(chan struct{}, h.most), h.limiter}
+		if l := h.limiter; l != nil {
+			h.probers.limiter = rate.NewLimiter(l.Limit(), l.Burst())
+		}
+	}
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -104,21 +170,17 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !readOnly(w, r) {
 		return
 	}
-	if h.limiter != nil && !h.limiter.Allow() {
+	from, budget := h.sort(r.Header)
+	p := from.enter()
+	if p == nil {
 		shed(w)
 		return
 	}
-	select {
-	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	default:
-		shed(w)
-		return
-	}
+	defer p.release()
 
-	ctx, cancel := context.WithTimeout(r.Context(), h.budget(r.Header))
+	ctx, cancel := context.WithTimeout(r.Context(), budget)
 	defer cancel()
-	shares, ok := h.beat(ctx, r.Context())
+	shares, ok := h.beat(ctx, r.Context(), p)
 	if !ok {
 		w.Header().Set(wire.HeaderHeartbeat, "fail")
 		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
@@ -131,26 +193,33 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "Beat")
 }
 
-// budget is how long the checks may take altogether. What the prober says can
-// shorten it and never lengthen it; what is no whole number above 0 is ignored.
-func (h *handler) budget(header http.Header) time.Duration {
+// sort returns the group of a request with these headers, and how long its checks may
+// take altogether. The header can shorten that and never lengthen it. A value that is
+// not a whole number above 0 is ignored.
+func (h *handler) sort(header http.Header) (*group, time.Duration) {
+	from := &h.probers
 	ms, err := strconv.ParseUint(header.Get(wire.HeaderTimeout), 10, 31)
-	if err != nil || ms == 0 {
-		return h.timeout
+	timeout := time.Duration(ms) * time.Millisecond
+	known := err == nil && ms > 0
+	if h.tokens == nil && (!known || timeout < minTimeout) {
+		from = &h.strangers
+		timeout = minTimeout
 	}
-	asked := time.Duration(ms) * time.Millisecond
-	asked -= min(max(asked/10, minMargin), maxMargin)
-	return min(h.timeout, max(asked, minBudget))
+	if !known {
+		return from, h.timeout
+	}
+	timeout -= min(max(timeout/10, minMargin), maxMargin)
+	return from, min(h.timeout, max(timeout, minBudget))
 }
 
-// beat runs the checks and returns their share of Server-Timing, and whether all
-// succeeded. In sequence, the first failure ends it: there is nothing left to
-// measure, and no reason to load what may be limping.
-func (h *handler) beat(ctx, client context.Context) (shares []byte, ok bool) {
+// beat runs the checks. It returns their times for Server-Timing, and whether all
+// succeeded. In sequence, the first failure ends it: there is nothing left to measure,
+// and no reason to load a service that may be limping.
+func (h *handler) beat(ctx, client context.Context, p *place) (shares []byte, ok bool) {
 	calls := make([]*call, len(h.checks))
 	if h.parallel {
 		for i, c := range h.checks {
-			calls[i] = c.start(ctx)
+			calls[i] = c.start(ctx, p, h.timeout)
 		}
 	}
 	ok = true
@@ -158,7 +227,7 @@ func (h *handler) beat(ctx, client context.Context) (shares []byte, ok bool) {
 	shares = make([]byte, 0, 32*(len(calls)+1))
 	for i, c := range h.checks {
 		if !h.parallel {
-			calls[i] = c.start(ctx)
+			calls[i] = c.start(ctx, p, h.timeout)
 		}
 		res := calls[i].wait(patience)
 		if res.failed() {
@@ -169,7 +238,7 @@ func (h *handler) beat(ctx, client context.Context) (shares []byte, ok bool) {
 			}
 		}
 		if res.abandoned {
-			patience = 0 // once is enough: the prober waits
+			patience = 0 // one grace is enough for all
 		}
 		shares = appendTiming(shares, c.name, res.took)
 	}
@@ -186,15 +255,14 @@ func appendTiming(value []byte, name string, took time.Duration) []byte {
 	return strconv.AppendFloat(value, float64(took)/float64(time.Millisecond), 'f', 3, 64)
 }
 
-// report logs a failure, unless the client went away, which ends the checks
-// too. It logs a few a second at most, as an open page can be requested by
-// anybody while the database is down.
+// report logs a failure, unless the client went away, which ends the checks too. It logs
+// a few a second at most, because anybody can request a page without a token.
 func (h *handler) report(client context.Context, c *check, res result) {
 	if client.Err() == context.Canceled || !c.reports.Allow() {
 		return
 	}
-	// A logger that panics must not break the connection: the prober would
-	// take that for a service that fails under its load.
+	// A logger that panics must not break the connection: the prober counts a broken
+	// connection as a service that fails under its load.
 	defer func() { _ = recover() }()
 	logger := h.logger
 	if logger == nil {
@@ -211,7 +279,7 @@ func (h *handler) report(client context.Context, c *check, res result) {
 	logger.LogAttrs(client, slog.LevelError, "heartbeat: check failed", attrs...)
 }
 
-// shed answers that there is no capacity to measure anything.
+// shed answers that too many heartbeats are under way to measure anything.
 func shed(w http.ResponseWriter) {
 	w.Header().Set(wire.HeaderHeartbeat, "shed")
 	w.Header().Set("Retry-After", "1")
@@ -228,9 +296,9 @@ func readOnly(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// Live returns a handler for liveness and readiness probes: it touches nothing
-// and answers GET and HEAD by 204, for as long as the process can answer at all.
-// It is of no use to an autoscaler.
+// Live returns a handler for liveness and readiness probes. It touches nothing, and
+// answers GET and HEAD by 204 as long as the process can answer at all. It measures
+// nothing, so it is useless to an autoscaler.
 func Live() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

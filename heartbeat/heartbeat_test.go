@@ -142,10 +142,9 @@ func TestBudget(t *testing.T) {
 		{0, "10000", 9750 * time.Millisecond},
 		{0, "60000", 10 * time.Second},
 		{0, "2147483647", 10 * time.Second},
-		{0, "200", 180 * time.Millisecond},
-		{0, "100", 80 * time.Millisecond},
-		{0, "20", 10 * time.Millisecond},
-		{0, "1", 10 * time.Millisecond},
+		{0, "500", 450 * time.Millisecond},
+		{0, "499", 450 * time.Millisecond},
+		{0, "1", 450 * time.Millisecond},
 		{300 * time.Millisecond, "1000", 300 * time.Millisecond},
 		{time.Minute, "40000", 39750 * time.Millisecond},
 		{5 * time.Millisecond, "1", 5 * time.Millisecond},
@@ -172,6 +171,27 @@ func TestBudget(t *testing.T) {
 					t.Errorf("answered after %v, want %v", got, tt.want)
 				}
 			})
+		})
+	}
+}
+
+// A prober with the token may be as impatient as it likes.
+func TestBudgetWithToken(t *testing.T) {
+	for header, want := range map[string]time.Duration{
+		"1000": 900 * time.Millisecond,
+		"200":  180 * time.Millisecond,
+		"100":  80 * time.Millisecond,
+		"20":   10 * time.Millisecond,
+		"1":    10 * time.Millisecond,
+		"":     10 * time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := heartbeat.Handler(heartbeat.NoDefaults(), heartbeat.Logger(quiet), heartbeat.Token("secret"), heartbeat.Check("hangs", hang))
+			start := time.Now()
+			wantAnswer(t, get(h, "Authorization: Bearer secret", "Autoscale-Timeout-Ms: "+header), http.StatusServiceUnavailable, "fail")
+			if got := time.Since(start); got != want {
+				t.Errorf("with %q it answered after %v, want %v", header, got, want)
+			}
 		})
 	}
 }
@@ -254,7 +274,7 @@ func TestClientGone(t *testing.T) {
 		if got := time.Since(start); got != 50*time.Millisecond || log.lines() != 0 {
 			t.Errorf("after %v the log is %q; want nothing after 50ms", got, log)
 		}
-		// A deadline of the host's own is no client that has gone.
+		// A deadline of the host's own does not mean that the client has gone.
 		ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		wantAnswer(t, do(h, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx)), http.StatusServiceUnavailable, "fail")
@@ -332,7 +352,7 @@ func TestToken(t *testing.T) {
 		w := get(h, "Authorization: "+bad)
 		wantAnswer(t, w, http.StatusNotFound, "")
 		if got := w.Body.String(); got != "404 page not found\n" {
-			t.Errorf("the body %q tells that something is here", got)
+			t.Errorf("the body %q shows that something is here", got)
 		}
 	}
 	// The query is written into access logs: a token there does not count.

@@ -71,7 +71,7 @@ func newLog() (*log, *slog.Logger) {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// sleep waits without heeding any context; for synctest bubbles.
+// sleep ignores its context; for synctest bubbles.
 func sleep(d time.Duration) func(context.Context) error {
 	return func(context.Context) error {
 		time.Sleep(d)

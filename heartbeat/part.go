@@ -15,14 +15,14 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A Part is an argument of [Handler]: a [Dependency] to exercise, or an
-// [Option]. There are no others.
+// A Part is an argument of [Handler]: a [Dependency] to exercise, or an [Option]. There
+// are no other kinds.
 type Part interface {
 	add(h *handler) error
 }
 
-// An Option is a [Part] that exercises nothing. Where two of a kind are given, the
-// last one counts.
+// An Option is a [Part] that exercises nothing. If two of a kind are given, the last one
+// counts.
 type Option struct {
 	apply func(h *handler) error
 }
@@ -34,22 +34,21 @@ func (o Option) add(h *handler) error {
 	return o.apply(h)
 }
 
-// Handler returns the page. It exercises the disk, as Disk("") does, and a
-// cache in memory, and then the dependencies among the arguments, one after the
-// other in their order, as a page that needs them pays for them one after the
-// other. A dependency named "disk" or "cache" takes the place of the one that
-// is there by default, and [NoDefaults] leaves both out.
+// Handler returns the page. It exercises the disk, as Disk("") does, then a cache in
+// memory, and then the dependencies among the arguments. It exercises them in their
+// order, one after the other, unless [Parallel] is given. A dependency named "disk" or
+// "cache" replaces the default of that name. [NoDefaults] leaves both defaults out.
 //
-// Handler panics if an argument makes no sense, as [http.ServeMux.Handle] does:
-// a nil database, cache or func, a name that is not of the form that [Check]
-// describes or is used twice, an empty token, a limit that is not above 0.
+// Handler panics if an argument makes no sense, as [http.ServeMux.Handle] does: a nil
+// database, cache or func, a name that [Check] does not allow or that is used twice, an
+// empty token, a limit that is not above 0.
 //
-// The handler is safe for concurrent use, starts nothing until it is
-// requested, and works at any path.
+// The handler is safe for concurrent use, starts nothing until it is requested, and works
+// at any path.
 func Handler(parts ...Part) http.Handler {
 	h := &handler{
 		timeout: defaultTimeout,
-		slots:   make(chan struct{}, defaultMaxConcurrent),
+		most:    defaultMaxConcurrent,
 		checks:  []*check{newCheck(Disk("")), newCheck(memoryCache())},
 	}
 	for _, c := range h.checks {
@@ -71,6 +70,7 @@ func Handler(parts ...Part) http.Handler {
 	if faults != nil {
 		panic("heartbeat.Handler: " + strings.Join(faults, "; "))
 	}
+	h.ready()
 	return h
 }
 
@@ -103,9 +103,8 @@ func (d Dependency) add(h *handler) error {
 	return nil
 }
 
-// NoDefaults leaves out the disk and the cache in memory: only the
-// dependencies among the arguments are exercised, of which there must be one.
-// It is for containers whose disk may not be written to.
+// NoDefaults leaves out the disk and the cache in memory. At least one dependency must
+// then be given. It is for containers whose disk is read-only.
 func NoDefaults() Option {
 	return Option{func(h *handler) error {
 		h.checks = slices.DeleteFunc(h.checks, func(c *check) bool { return c.byDefault })
@@ -118,11 +117,11 @@ const maxToken = 1 << 10
 
 var validToken = regexp.MustCompile(`^[!-~]+$`)
 
-// Token answers only those who send one of the tokens, as Authorization:
-// Bearer TOKEN, and everybody else by 404 as if nothing were there, before
-// anything is exercised. It takes several so that a token can be replaced
-// while autoscalers still send the old one. A token is 1 to 1,024 visible ASCII
-// characters; a random one of 20 or more cannot be guessed.
+// Token answers only requests that send one of the tokens, as Authorization: Bearer
+// TOKEN. It answers others by 404, as if nothing were there, before anything is
+// exercised. Several tokens allow one to be replaced while autoscalers still send the old
+// one. A token is 1 to 1,024 visible ASCII characters. A random one of 20 or more cannot
+// be guessed.
 func Token(tokens ...string) Option {
 	return Option{func(h *handler) error {
 		if len(tokens) == 0 {
@@ -144,8 +143,8 @@ func Token(tokens ...string) Option {
 	}}
 }
 
-// admits reports whether the request carries one of the tokens. The time that
-// it takes does not depend on which, or on how much of one was right.
+// admits reports whether the request carries one of the tokens. Its time does not depend
+// on which one, or on how much of a token is right.
 func (h *handler) admits(r *http.Request) bool {
 	if h.tokens == nil {
 		return true
@@ -162,20 +161,23 @@ func (h *handler) admits(r *http.Request) bool {
 	return found == 1
 }
 
-// MaxConcurrent sets how many heartbeats are answered at once, by default 4;
-// those beyond are shed. n must be above 0.
+// MaxConcurrent sets how many heartbeats are answered at once, by default 4. Those beyond
+// are shed. n must be above 0. Without a [Token] the prober has n places, and requests
+// without its header have n others.
 func MaxConcurrent(n int) Option {
 	return Option{func(h *handler) error {
 		if n <= 0 {
 			return fmt.Errorf("MaxConcurrent(%d): it must be above 0", n)
 		}
-		h.slots = make(chan struct{}, n)
+		h.most = n
 		return nil
 	}}
 }
 
-// Limit sheds the heartbeats for which l has no token left. By default there is
-// no limit of the rate.
+// Limit sheds the heartbeats for which l has no token left. By default the rate has no
+// limit. Without a [Token] l limits the requests without the prober's header. The
+// prober's requests then have a limiter of their own, with the rate and burst that l has
+// when Handler is called.
 func Limit(l *rate.Limiter) Option {
 	return Option{func(h *handler) error {
 		if l == nil {
@@ -186,10 +188,10 @@ func Limit(l *rate.Limiter) Option {
 	}}
 }
 
-// Timeout sets how long the checks of one heartbeat may take altogether, by
-// default 10 s. A prober that waits less long shortens it, as the package
-// comment says under Time. d must be above 0, and should be below the time
-// after which the platform gives up on a request, which is 30 s on Heroku.
+// Timeout sets how long the checks of one heartbeat may take altogether, by default 10 s.
+// A prober with a shorter timeout shortens it, as the package documentation says under
+// Time. d must be above 0. It should be below the platform's own timeout for a request,
+// which is 30 s on Heroku.
 func Timeout(d time.Duration) Option {
 	return Option{func(h *handler) error {
 		if d <= 0 {
@@ -200,8 +202,8 @@ func Timeout(d time.Duration) Option {
 	}}
 }
 
-// Parallel runs the checks of a heartbeat at once, so that it takes as long as
-// the slowest: for a service whose pages fetch what they need that way.
+// Parallel runs the checks of a heartbeat at once, so that it takes as long as the
+// slowest. It is for a service whose pages fetch what they need at once.
 func Parallel() Option {
 	return Option{func(h *handler) error {
 		h.parallel = true
@@ -209,14 +211,13 @@ func Parallel() Option {
 	}}
 }
 
-// Logger sets where failures are logged, by default [slog.Default]: at level
-// Error with the attributes check, duration and error, and stack for a panic. Of
-// a check that keeps failing, five at once and then one a second are logged.
+// Logger sets where failures are logged, by default [slog.Default]. They are logged at
+// level Error with the attributes check, duration and error, and with stack for a panic.
+// A check that keeps failing is logged five times, and then once a second at most.
 //
-// Passwords and queries in URLs, passwords in the DSNs of the usual drivers, and
-// values that follow a word as password, token or api_key are cut out of what
-// is logged. That is a net below the rope: a check of your own should put no
-// secret into its errors.
+// Known forms of secrets are cut out of the log: passwords and queries in URLs, passwords
+// in the DSNs of the usual drivers, and values after words such as password, token or
+// api_key. This is a safety net. A check of your own should put no secret into its errors.
 func Logger(l *slog.Logger) Option {
 	return Option{func(h *handler) error {
 		h.logger = l

@@ -15,23 +15,22 @@ import (
 // DefaultTable is the table that [SQL] reads.
 const DefaultTable = "autoscale_heartbeat"
 
-// tableRows is how many rows CreateTable makes, with the ids 1 to tableRows:
-// enough for no two heartbeats in a row to read the same, as a rule, and few
-// enough for a driver to keep a prepared statement of each.
+// tableRows is how many rows CreateTable makes, with the ids 1 to tableRows. They are
+// enough for two heartbeats in a row to read different ones, as a rule, and few enough
+// for a driver to keep a prepared statement for each.
 const tableRows = 16
 
 // A name, or two with a dot between. It goes into the statements as it is.
 var validTable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$`)
 
-// SQL exercises a database: it reads one row, chosen at random and found by its
-// key, of DefaultTable, which [CreateTable] makes. Its name is "sql".
+// SQL exercises a database: it reads one row of [DefaultTable], chosen at random and found
+// by its key. [CreateTable] makes the table. Its name is "sql".
 //
-// The connection comes from db's pool, and the wait for it is part of what is
-// measured, as it is for every page. The statement is one that PostgreSQL,
-// MariaDB, MySQL and SQLite understand alike.
+// The connection comes from db's pool. The wait for it is part of the measurement, as it
+// is for every page. The statement works on PostgreSQL, MariaDB, MySQL and SQLite.
 func SQL(db *sql.DB) Dependency { return SQLTable(db, DefaultTable) }
 
-// SQLTable is [SQL] with another table, made by [CreateTable] too: a name of
+// SQLTable is [SQL] with another table, which [CreateTable] makes too. Its name is of
 // letters, digits and _, or SCHEMA.NAME.
 func SQLTable(db *sql.DB, table string) Dependency {
 	d := Dependency{name: "sql", run: func(ctx context.Context) error { return readRow(ctx, db, table) }}
@@ -46,14 +45,14 @@ func validSQL(db *sql.DB, table string) error {
 		return errors.New("the database is nil: give an open one, as sql.Open returns it")
 	}
 	if !validTable.MatchString(table) {
-		return fmt.Errorf("the table %q: it must be NAME or SCHEMA.NAME, of letters, digits and _ and beginning with no digit", table)
+		return fmt.Errorf("the table %q: it must be NAME or SCHEMA.NAME, of letters, digits and _, and must not begin with a digit", table)
 	}
 	return nil
 }
 
-// readRow writes the key into the statement because databases do not agree on
-// what a placeholder looks like. Finding the row by key keeps the cost the same
-// in every database; ORDER BY random() reads the whole table.
+// readRow writes the key into the statement because the placeholders of databases differ.
+// Finding the row by key costs the same in every database; ORDER BY random() reads the
+// whole table.
 func readRow(ctx context.Context, db *sql.DB, table string) error {
 	id := strconv.Itoa(1 + rand.IntN(tableRows))
 	var beat string
@@ -69,19 +68,18 @@ func readRow(ctx context.Context, db *sql.DB, table string) error {
 	return nil
 }
 
-// CreateTable makes the table that [SQL] (DefaultTable) or [SQLTable] reads,
-// with its 16 small rows. What is there already is left alone, so that every
-// process of a service may call it whenever it starts, several at the same
-// moment; where the table is complete only the right to read it is needed. It works on
-// PostgreSQL, MariaDB, MySQL and SQLite.
+// CreateTable makes the table that [SQL] (DefaultTable) or [SQLTable] reads, with its 16
+// small rows. It leaves alone what is there already, so that every process of a service
+// may call it at each start, several at the same moment. If the table is complete, only
+// the right to read it is needed. It works on PostgreSQL, MariaDB, MySQL and SQLite.
 //
-// The error wraps what the driver says, and its text holds no password.
+// The error wraps the driver's, and its text holds no password.
 func CreateTable(ctx context.Context, db *sql.DB, table string) error {
 	if err := validSQL(db, table); err != nil {
 		return fmt.Errorf("heartbeat: create table: %w", err)
 	}
-	// Two processes that make the table at once can collide, even where a
-	// statement says IF NOT EXISTS; the one that lost finds it made when it looks again.
+	// Two processes that make the table at once can collide, even with IF NOT EXISTS. The
+	// one that lost finds the table when it looks again.
 	const attempts = 4
 	var err error
 	for i := range attempts {
@@ -105,8 +103,8 @@ func CreateTable(ctx context.Context, db *sql.DB, table string) error {
 	return fmt.Errorf("heartbeat: create table %s: %w", table, cleanError{err})
 }
 
-// complete reports whether the table can be read and lacks no row. An error
-// says nothing more than that: databases word a missing table each in its own way.
+// complete reports whether the table can be read and lacks no row. An error counts as no,
+// because each database words a missing table in its own way.
 func complete(ctx context.Context, db *sql.DB, table string) bool {
 	var rows int
 	err := db.QueryRowContext(ctx, fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE id BETWEEN 1 AND %d", table, tableRows)).Scan(&rows)

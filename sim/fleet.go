@@ -113,9 +113,8 @@ func (f *fleet) sample(t float64, now time.Time) (autoscale.Sample, error) {
 	}
 	detail := ""
 	if f.board != nil {
-		interval := f.board.Interval
-		fresh := interval * 5 / 2
-		reports, up := f.board.read(t, max(fresh, window+interval))
+		fresh, oldest := count.Ages(f.board.Interval, window)
+		reports, up := f.board.read(t, oldest)
 		if !up {
 			detail = "only this process was measured, because the metrics board could not be read"
 		}

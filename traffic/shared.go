@@ -173,9 +173,9 @@ func (s *Shared) Probe(ctx context.Context) (autoscale.Sample, error) {
 	if err := s.Validate(); err != nil {
 		return autoscale.Sample{}, err
 	}
-	fresh := s.interval() * 5 / 2
 	window := s.Traffic.opts.Window
-	reports, boardErr := s.read(ctx, max(fresh, window+s.interval()))
+	fresh, oldest := count.Ages(s.interval(), window)
+	reports, boardErr := s.read(ctx, oldest)
 	if err := ctx.Err(); errors.Is(err, context.Canceled) {
 		return autoscale.Sample{}, context.Cause(ctx)
 	}

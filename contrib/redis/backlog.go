@@ -15,34 +15,58 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// Backlog is an [autoscale.Prober] for queues that are lists in Redis: it measures
-// how many jobs wait in all of them together, for the rule [github.com/autoscalebot/autoscale/rule.Backlog].
+// Backlog is an [autoscale.Prober] for job queues in Redis. It measures how many jobs wait
+// in all of Keys together, for the rule [github.com/autoscalebot/autoscale/rule.Backlog].
+// These are the keys of some queues by default:
 //
-//	redis.Backlog{Client: client, Keys: redis.CeleryKeys("celery"), Unacked: "unacked"}
-//	redis.Backlog{Client: client, Keys: []string{"queue:default", "queue:mailers"}} // Sidekiq
+//	Celery   Keys: redis.CeleryKeys("celery")
+//	         Busy: "unacked"
+//	Sidekiq  Keys: "queue:default", "schedule", "retry"
+//	asynq    Keys: "asynq:{default}:pending", "asynq:{default}:scheduled", "asynq:{default}:retry"
+//	         Busy: "asynq:{default}:active"
+//	BullMQ   Keys: "bull:mail:wait", "bull:mail:prioritized", "bull:mail:delayed"
+//	         Busy: "bull:mail:active"
 //
-// A key that does not exist is a list that is empty, as Redis deletes a list with
-// its last element: a name that is misspelled looks like a queue without jobs.
-// Where processes may be removed on its word, see once that it counts.
+// The type of a key decides how its jobs are counted:
 //
-// Nothing was measured, and Probe returns an error, when the server does not
-// answer before ctx ends, or cannot say the length of every key. A probe is one
-// round trip, to each of the servers in Redis Cluster; the client is not closed.
-// The user needs the rights +llen, and +hlen for Unacked. It is safe for
-// concurrent use.
+//   - A list and a set have one job in each element. BullMQ's markers, such as 0:0, do not
+//     count. They are searched for in keys that end in :wait, :paused or :active and have
+//     at most 128 elements.
+//   - A sorted set has a job in each member that is due. A member is due if its score is
+//     not a time in the future by the server's clock. The score's size shows whether it
+//     is in seconds since 1970, as Sidekiq and asynq write it, in milliseconds, or in
+//     1/4096 of a millisecond, as BullMQ writes it. A priority below that counts as due. In
+//     a key that ends in :prioritized, as BullMQ's does, all members wait.
+//   - A stream has the entries that its consumer groups have not read yet, which needs
+//     Redis 7, or all of its entries if it has no group.
+//   - A hash counts in Busy only.
+//
+// Redis deletes a queue with its last job, so a key that does not exist has no jobs. A
+// misspelled key looks the same: check that it counts before you let Backlog remove
+// processes. Backlog cannot measure queues that keep jobs in other ways, such as one key
+// for each job. Jobs of BullMQ that wait for their children do not count.
+//
+// Probe returns an error if the server does not answer before ctx ends, or cannot count
+// one of the keys. A probe is one round trip, to each of the servers in Redis Cluster. The
+// client is not closed. A user with these rights to the keys is enough:
+//
+//	+eval +type +time +llen +lrange +scard +zcard +zcount +hlen +xlen +xinfo
+//
+// Backlog is safe for concurrent use.
 type Backlog struct {
 	Client goredis.UniversalClient // required
-	Keys   []string                // of the lists, each once; required
+	Keys   []string                // of the jobs that wait, each once; required
 
-	// Unacked is the key of a hash of the jobs that workers have taken and not
-	// acknowledged, which is measured as SignalBusy. Empty: not measured.
+	// Busy are the keys of the jobs that workers have taken and not finished, which is
+	// measured as SignalBusy. Every member of a sorted set counts here, and of a stream
+	// the entries that were read and not acknowledged. Empty: not measured. Without it
+	// rule.Backlog with Finish never removes a process.
 	//
-	// It is "unacked" for Celery, for all the queues of a database together. A
-	// worker of Celery takes more tasks than it works on, worker_prefetch_multiplier
-	// times, and those that have an ETA long before it. Without task_acks_late
-	// it acknowledges a task as it begins to work on it, so that those under way
-	// are not among them.
-	Unacked string
+	// Celery's "unacked" is for all the queues of a database together. A worker of Celery
+	// takes more tasks than it works on, worker_prefetch_multiplier times as many, and it
+	// takes tasks with an ETA long before it. Without task_acks_late it acknowledges a task
+	// as it begins, so that the tasks under way do not count. Sidekiq has no such key.
+	Busy []string
 }
 
 // Validate reports what is wrong with the settings. It does no I/O.
@@ -52,14 +76,19 @@ func (b Backlog) Validate() error {
 		errs = append(errs, errors.New("Backlog.Client is nil: make one with NewClient of go-redis and give it"))
 	}
 	if len(b.Keys) == 0 {
-		errs = append(errs, errors.New("Backlog.Keys is empty: give the keys of the lists in which jobs wait, as CeleryKeys(\"celery\")"))
+		errs = append(errs, errors.New("Backlog.Keys is empty: give the keys of the jobs that wait, as CeleryKeys(\"celery\")"))
 	}
-	for i, key := range b.Keys {
-		switch {
-		case key == "":
-			errs = append(errs, fmt.Errorf("Backlog.Keys[%d] is empty: leave it out", i))
-		case slices.Contains(b.Keys[:i], key):
-			errs = append(errs, fmt.Errorf("Backlog.Keys[%d] is %q once more: its jobs would count twice", i, key))
+	for _, f := range []struct {
+		name string
+		keys []string
+	}{{"Keys", b.Keys}, {"Busy", b.Busy}} {
+		for i, key := range f.keys {
+			switch {
+			case key == "":
+				errs = append(errs, fmt.Errorf("Backlog.%s[%d] is empty: leave it out", f.name, i))
+			case slices.Contains(f.keys[:i], key):
+				errs = append(errs, fmt.Errorf("Backlog.%s[%d] is %q once more: its jobs would count twice", f.name, i, key))
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -70,13 +99,13 @@ func (b Backlog) Probe(ctx context.Context) (autoscale.Sample, error) {
 	if err := b.Validate(); err != nil {
 		return autoscale.Sample{}, fmt.Errorf("redis: backlog: %w", err)
 	}
-	lengths, err := until(ctx, func() ([]goredis.Cmder, error) {
+	counts, err := until(ctx, func() ([]goredis.Cmder, error) {
 		pipe := b.Client.Pipeline()
 		for _, key := range b.Keys {
-			pipe.LLen(ctx, key)
+			pipe.Eval(ctx, countScript, []string{key}, "waiting")
 		}
-		if b.Unacked != "" {
-			pipe.HLen(ctx, b.Unacked)
+		for _, key := range b.Busy {
+			pipe.Eval(ctx, countScript, []string{key}, "busy")
 		}
 		cmds, err := pipe.Exec(ctx)
 		if len(cmds) == 0 && err == nil {
@@ -84,7 +113,7 @@ func (b Backlog) Probe(ctx context.Context) (autoscale.Sample, error) {
 		}
 		return cmds, err
 	})
-	for i, cmd := range lengths {
+	for i, cmd := range counts {
 		if cmd.Err() != nil {
 			return autoscale.Sample{}, fmt.Errorf("redis: backlog: nothing was measured: %w", b.explain(cmd.Err(), i))
 		}
@@ -93,53 +122,67 @@ func (b Backlog) Probe(ctx context.Context) (autoscale.Sample, error) {
 		return autoscale.Sample{}, fmt.Errorf("redis: backlog: nothing was measured: %w", redact(err))
 	}
 	s := autoscale.Sample{Time: time.Now(), Signals: autoscale.SignalBacklog}
-	for i, cmd := range lengths {
-		n := float64(cmd.(*goredis.IntCmd).Val())
-		if i < len(b.Keys) {
-			s.Backlog += n
-		} else {
-			s.Signals |= autoscale.SignalBusy
-			s.Busy = n
+	if len(b.Busy) > 0 {
+		s.Signals |= autoscale.SignalBusy
+	}
+	for i, cmd := range counts {
+		n, ok := cmd.(*goredis.Cmd).Val().(int64)
+		switch {
+		case !ok || n < 0:
+			return autoscale.Sample{}, fmt.Errorf("redis: backlog: nothing was measured: the server answered for the key %q with something else than a number of jobs", b.key(i))
+		case i < len(b.Keys):
+			s.Backlog += float64(n)
+		default:
+			s.Busy += float64(n)
 		}
 	}
 	return s, nil
 }
 
+// key returns the key of the i-th command.
+func (b Backlog) key(i int) string {
+	if i < len(b.Keys) {
+		return b.Keys[i]
+	}
+	return b.Busy[i-len(b.Keys)]
+}
+
 // explain says what to do about the error of the i-th command.
 func (b Backlog) explain(err error, i int) error {
-	key, field, thing, right := b.Unacked, "Unacked", "hash", "+hlen"
-	if i < len(b.Keys) {
-		key, field, thing, right = b.Keys[i], "Keys", "list", "+llen"
+	key, field := b.key(i), "Keys"
+	if i >= len(b.Keys) {
+		field = "Busy"
 	}
 	clean := redact(err)
 	var reply goredis.Error
-	errors.As(err, &reply)
+	if !errors.As(err, &reply) { // not the server's
+		return clean
+	}
+	said := func(words string) bool { return strings.Contains(reply.Error(), words) }
 	switch {
-	case reply == nil: // not the server's
-	case strings.HasPrefix(reply.Error(), "WRONGTYPE"):
-		return fmt.Errorf("the key %q holds no %s: check Backlog.%s: %w", key, thing, field, clean)
-	case strings.HasPrefix(reply.Error(), "NOPERM"):
-		return fmt.Errorf("the user may not ask for the length of the key %q: grant it ~%s %s: %w", key, key, right, clean)
-	case strings.HasPrefix(reply.Error(), "MOVED "):
+	case said("NOPERM"), said("The user executing the script can't"), said("ACL failure in script"):
+		return fmt.Errorf("the user may not count the jobs of the key %q: grant it ~%s %s: %w", key, key, countRights, clean)
+	case said("WRONGTYPE"):
+		return fmt.Errorf("the key %q holds no jobs: check Backlog.%s: %w", key, field, clean)
+	case said("MOVED "):
 		return fmt.Errorf("the key %q is on another server of a cluster: make the client with NewClusterClient: %w", key, clean)
 	}
 	return clean
 }
 
-// The layout of kombu, by which Celery uses Redis: a task of priority 0, which is
-// the highest there, waits in the list that has the queue's name, and another in
-// one for the step of its priority, whose key ends in that.
+// Celery uses Redis by kombu. A task of priority 0, which is the highest, waits in the list
+// that has the queue's name. A task of a lower priority waits in a list whose key ends in
+// the step of the priority.
 // https://github.com/celery/kombu/blob/v5.2.4/kombu/transport/redis.py
 const celerySeparator = "\x06\x16"
 
 var celerySteps = []int{0, 3, 6, 9}
 
-// CeleryKeys returns the keys of the lists in which the tasks of one of Celery's
-// queues wait, by default "celery", for [Backlog.Keys]. There is a list for each
-// of the priority_steps among Celery's broker_transport_options: steps, which is
-// by default 0, 3, 6, 9 and only to be given where Celery has others. A
-// global_keyprefix stands before the queue's name: CeleryKeys("prefix"+"celery").
-// It also stands before "unacked".
+// CeleryKeys returns the keys of the lists in which the tasks of one of Celery's queues
+// wait, for [Backlog.Keys]. The queue is "celery" by default. There is a list for each of
+// the priority_steps among Celery's broker_transport_options. Give steps only if they are
+// not the default of 0, 3, 6, 9. A global_keyprefix stands before the queue's name, as in
+// CeleryKeys("prefix"+"celery"), and before "unacked".
 func CeleryKeys(queue string, steps ...int) []string {
 	if len(steps) == 0 {
 		steps = celerySteps

@@ -56,7 +56,7 @@ func TestBacklog(t *testing.T) {
 	if trips.pipelines-before.pipelines != 1 || trips.commands != before.commands {
 		t.Errorf("not one round trip: %+v and then %+v", before, *trips)
 	}
-	b.Unacked = "unacked"
+	b.Busy = []string{"unacked"}
 	want := waiting(4)
 	want.Signals |= autoscale.SignalBusy
 	if got := backlog(t, b); got != want {
@@ -97,7 +97,10 @@ func TestBacklogFails(t *testing.T) {
 	server := startServer(t)
 	server.do("LPUSH", "queue", "a")
 	server.do("SET", "text", "a")
-	server.do("ACL", "SETUSER", "poor", "on", ">hunter2", "~queue", "+llen")
+	server.do("HSET", "hash", "a", "b")
+	server.do("ACL", "SETUSER", "poorer", "on", ">hunter2", "~queue", "+eval", "+type")
+	poorer := newClient(t, &goredis.Options{Addr: server.addr, Username: "poorer", Password: "hunter2"})
+	server.do("ACL", "SETUSER", "poor", "on", ">hunter2", "~queue", "+eval", "+type", "+llen")
 	poor := newClient(t, &goredis.Options{Addr: server.addr, Username: "poor", Password: "hunter2"})
 	wrong := newClient(t, &goredis.Options{Addr: server.addr, Username: "poor", Password: "wrong-hunter2"})
 	panics := newClient(t, &goredis.Options{Addr: server.addr})
@@ -110,10 +113,12 @@ func TestBacklogFails(t *testing.T) {
 		err  string // "": a sample
 	}{
 		{"enough rights", redis.Backlog{Client: poor, Keys: []string{"queue"}}, ""},
-		{"a key that is none of its own", redis.Backlog{Client: poor, Keys: []string{"queue", "other"}}, `may not ask for the length of the key "other": grant it ~other +llen`},
-		{"no right to the hash", redis.Backlog{Client: poor, Keys: []string{"queue"}, Unacked: "unacked"}, `length of the key "unacked": grant it ~unacked +hlen`},
-		{"no list", redis.Backlog{Client: server.client, Keys: []string{"queue", "text"}}, `the key "text" holds no list: check Backlog.Keys`},
-		{"no hash", redis.Backlog{Client: server.client, Keys: []string{"queue"}, Unacked: "queue"}, `the key "queue" holds no hash: check Backlog.Unacked`},
+		{"no right to a key", redis.Backlog{Client: poor, Keys: []string{"queue", "other"}}, `may not count the jobs of the key "other": grant it ~other +eval`},
+		{"no right to a hash", redis.Backlog{Client: poor, Keys: []string{"queue"}, Busy: []string{"unacked"}}, `may not count the jobs of the key "unacked": grant it ~unacked +eval`},
+		{"no right to a command", redis.Backlog{Client: poorer, Keys: []string{"queue"}}, `may not count the jobs of the key "queue": grant it ~queue +eval`},
+		{"a string", redis.Backlog{Client: server.client, Keys: []string{"queue", "text"}}, `the key "text" holds no jobs: check Backlog.Keys: WRONGTYPE The key holds a string`},
+		{"a hash", redis.Backlog{Client: server.client, Keys: []string{"queue", "hash"}}, `the key "hash" holds no jobs: check Backlog.Keys: WRONGTYPE The key holds a hash`},
+		{"a string as Busy", redis.Backlog{Client: server.client, Keys: []string{"queue"}, Busy: []string{"text"}}, `the key "text" holds no jobs: check Backlog.Busy`},
 		{"wrong password", redis.Backlog{Client: wrong, Keys: []string{"queue"}}, "WRONGPASS"},
 		{"no server", redis.Backlog{Client: nobody, Keys: []string{"queue"}}, "connection refused"},
 		{"a hook that panics", redis.Backlog{Client: panics, Keys: []string{"queue"}}, "the client panicked: a hook"},
@@ -122,6 +127,8 @@ func TestBacklogFails(t *testing.T) {
 		{"a client that is nil", redis.Backlog{Client: (*goredis.Client)(nil), Keys: []string{"queue"}}, "Backlog.Client is nil"},
 		{"a key that is empty", redis.Backlog{Client: nobody, Keys: []string{"queue", ""}}, "Backlog.Keys[1] is empty"},
 		{"a key twice", redis.Backlog{Client: nobody, Keys: []string{"queue", "a", "queue"}}, `Backlog.Keys[2] is "queue" once more`},
+		{"a busy key twice", redis.Backlog{Client: nobody, Keys: []string{"queue"}, Busy: []string{"a", "a"}}, `Backlog.Busy[1] is "a" once more`},
+		{"a busy key that is empty", redis.Backlog{Client: nobody, Keys: []string{"queue"}, Busy: []string{""}}, "Backlog.Busy[0] is empty"},
 	} {
 		s, err := tt.b.Probe(t.Context())
 		switch {
@@ -211,7 +218,7 @@ func TestCelery(t *testing.T) {
 			want := waiting(19)
 			want.Signals |= autoscale.SignalBusy
 			want.Busy = 1
-			if got := backlog(t, redis.Backlog{Client: server.client, Keys: tt.keys, Unacked: tt.unacked}); got != want {
+			if got := backlog(t, redis.Backlog{Client: server.client, Keys: tt.keys, Busy: []string{tt.unacked}}); got != want {
 				t.Errorf("%+v, want %+v", got, want)
 			}
 			// Each of the keys is there, and no other list.

@@ -1,68 +1,65 @@
-// Package redis keeps the lease of package leader in Redis 5 or later, or Valkey:
-// of the many processes that run the same autoscaler one acts.
+// Package redis keeps the lease of package leader in Redis 5 or later, or Valkey. Of the
+// many processes that run the same autoscaler, one acts.
 //
 //	Elector: redis.New(client, nil), // the go-redis client that the service has anyway
 //
-// Where the service has a PostgreSQL database as well, [leader.SQL] promises more.
+// If the service has a PostgreSQL database too, prefer [leader.SQL], which promises more.
 //
-// It also measures the queues that are in Redis, those of Celery and Sidekiq for
-// instance: see [Backlog].
+// [Backlog] measures job queues in Redis, such as those of Celery, Sidekiq, asynq and
+// BullMQ. [MetricsBoard] is where the processes of a service publish their reports.
 //
 // # The lease
 //
-// There is one key for each name, "autoscale:lease:" and the name, with a hash in
-// it. The default name is that of package leader. Because a lease is one key, it also
-// works in Redis Cluster. Each operation is one Lua script, which is atomic, and one
-// round trip. The first after a restart of the server, which forgets its scripts, is two.
+// Each name has one key, "autoscale:lease:" and the name, which holds a hash. The default
+// name is that of package leader. Because a lease is one key, it also works in Redis
+// Cluster. Each operation is one Lua script, which is atomic, and one round trip. The
+// first one after a restart of the server, which forgets its scripts, is two.
 //
-// The hash never expires: the moment at which the lease does is a field of it,
-// set and compared by the server's clock within the script. An expiry of Redis's
-// own would go by the same clock, but take the term and the leader's state with
-// it. As keys without an expiry are spared by the volatile-* policies for a full
-// memory, these are safe for a lease, and so is noeviction; the allkeys-* policies
-// are not.
+// The hash never expires. A field of it says when the lease does, which a script sets and
+// compares by the server's clock. An expiry of the key would take the term and the
+// leader's state with it. The volatile-* policies for a full memory spare keys without an
+// expiry, so they are safe for a lease, and so is noeviction. The allkeys-* policies are
+// not.
 //
-// The number of a term is the server's clock when it began, in microseconds since
-// 1970, or else one more than the greatest term that the key or the process knows.
+// The number of a term is the server's clock when the term began, in microseconds since
+// 1970. It is at least one more than the greatest term that the key or the process knows.
 //
 // # Why it is weaker than SQL
 //
-// What PostgreSQL confirms, it has written to disk, and forgets only in a failover
-// to a copy that is behind. Redis confirms first:
+// PostgreSQL writes to disk before it confirms, and forgets that only in a failover to a
+// copy that is behind. Redis confirms first:
 //
-//   - It replicates afterwards. A replica that is promoted may not know of the
-//     lease, or of its last renewals, and processes that still reach the old
-//     primary can go on renewing there: two lead, one on each server, for as long
-//     as each reaches its own. The server's settings min-replicas-to-write and
-//     min-replicas-max-lag end this: a primary that its replicas have left takes
-//     no renewals then.
-//   - It writes to disk afterwards, by default after up to a second
-//     (appendfsync everysec), or never. Restarted, the server may have forgotten
-//     the lease: another process leads while the old one trusts itself, for at
-//     most the TTL. With the lease it forgets the state and the command: a pause
-//     that somebody ordered is over, a notice may be told again.
+//   - It replicates later. A replica that is promoted may not know the lease, or its last
+//     renewals. Processes that still reach the old primary can go on renewing there. Two
+//     then lead, one on each server, for as long as each reaches its own. The server's
+//     settings min-replicas-to-write and min-replicas-max-lag end this: a primary that
+//     its replicas have left then takes no renewals.
+//   - It writes to disk later, by default after up to a second (appendfsync everysec), or
+//     never. After a restart the server may have forgotten the lease. Another process then
+//     leads while the old one still trusts itself, for at most the TTL. The state and the
+//     command are forgotten with the lease: a pause is over, and a notice may be sent
+//     again.
 //
-// Numbering terms by the clock keeps them apart all the same: a server that has
-// forgotten everything goes on above all earlier terms, and two servers do not
-// give out the same one, short of the same microsecond. Two things it cannot do.
-// Where the forgetful server's clock is behind that of the other, its terms are
-// too, unless the processes remember greater ones. And a greater term does not
-// stop the other leader, since neither Redis nor Heroku compares the two.
+// Numbering terms by the clock keeps them apart. A server that has forgotten everything
+// goes on above all earlier terms, and two servers do not give out the same term, except
+// within the same microsecond. There are two limits. If the forgetful server's clock is
+// behind the other's, its terms are lower, unless the processes remember greater ones. And
+// a greater term does not stop the other leader, because neither Redis nor Heroku compares
+// the two.
 //
-// What bounds the harm is not Redis. A leader that cannot renew stops trusting
-// itself before its lease expires, by its own clock; once the old primary is gone
-// or is a replica, one leads. Sizes are ordered as absolute numbers, read from the
-// platform in the same tick and within the bounds, so that two leaders order what
-// either would have ordered alone, and never the sum; the next tick corrects the
-// rest. Cooldowns also count from the platform's own record of the last change.
+// Other rules bound the harm. A leader that cannot renew stops trusting itself before its
+// lease expires, by its own clock. Once the old primary is gone or is a replica, one
+// process leads. Sizes are ordered as absolute numbers, read from the platform in the same
+// tick and within the bounds. Two leaders thus order what either would have ordered alone,
+// and never the sum. The next tick corrects the rest. Cooldowns also count from the
+// platform's own record of the last change.
 //
 // # The client
 //
-// Use a [redis.Client], also of Sentinel, or a [redis.ClusterClient]; a
-// [redis.Ring] is refused, as it moves a name to another server when one is down.
-// The client is not closed. A call ends when its context does. The client itself
-// gives a connection up only after its ReadTimeout, unless its option
-// ContextTimeoutEnabled is set, which is worth it.
+// Use a [redis.Client], also with Sentinel, or a [redis.ClusterClient]. A [redis.Ring] is
+// refused, because it moves a name to another server if one is down. The client is not
+// closed. A call ends when its context does. Set the client's option
+// ContextTimeoutEnabled: without it a connection is given up only after the ReadTimeout.
 //
 // A user with these rights is enough:
 //

@@ -80,7 +80,7 @@ func ExampleMetricsBoard() {
 func ExampleBacklog() {
 	client := goredis.NewClient(&goredis.Options{Addr: "localhost:6379"})
 	defer client.Close()
-	tasks := redis.Backlog{Client: client, Keys: redis.CeleryKeys("celery"), Unacked: "unacked"}
+	tasks := redis.Backlog{Client: client, Keys: redis.CeleryKeys("celery"), Busy: []string{"unacked"}}
 	cfg := autoscale.Config{Name: "worker", Prober: tasks, Decider: rule.Backlog{PerProcess: 10}}
 
 	fmt.Println(tasks.Validate())

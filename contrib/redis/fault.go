@@ -14,9 +14,9 @@ import (
 // use is what a key is for.
 type use struct {
 	thing    string   // that is in the key
-	remedy   string   // where another key holds one
+	remedy   string   // if the key holds something else
 	commands []string // that it needs
-	without  string   // what cannot be while it fails
+	without  string   // the effect while it fails
 }
 
 var leaseUse = use{
@@ -35,7 +35,7 @@ func (u use) explain(err error, key string) error {
 	if !errors.As(err, &reply) { // not the server's
 		return clean
 	}
-	// Before Redis 7, an error within a script comes in the words of Lua.
+	// Before Redis 7, Lua words the error of a command in a script.
 	said := func(words ...string) bool {
 		for _, w := range words {
 			if strings.Contains(reply.Error(), w) {
@@ -59,8 +59,8 @@ func (u use) explain(err error, key string) error {
 	return clean
 }
 
-// redact returns err without what looks like a password in its words: a dialer or
-// a provider of credentials may repeat the URL that it was given.
+// redact returns err without what looks like a password. A dialer or a provider of
+// credentials may repeat its URL.
 func redact(err error) error {
 	text := err.Error()
 	clean := userinfo.ReplaceAllString(text, "$1…@")
@@ -76,7 +76,7 @@ var (
 	password = regexp.MustCompile(`(?i)(\b\w*(?:password|passwd|pwd|secret|token)\s*[=:]\s*)(?:'[^']*'|"[^"]*"|[^\s&;,]+)`)
 )
 
-// redacted does not hold the error that it stands for, as others would print it.
+// redacted does not hold the original error, because others could print it.
 type redacted struct {
 	text string
 	is   func(target error) bool

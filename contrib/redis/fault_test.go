@@ -219,13 +219,13 @@ func TestForeignKey(t *testing.T) {
 	client := newClient(t, options(t))
 	lease := []any{"holder", "x", "term", "1", "renewal", "0", "ttl", "0", "expires", "0", "version", "0", "saved", "0"}
 	for what, command := range map[string][]any{
-		"a string":                  {"SET", "text"},
-		"a list":                    {"LPUSH", "text"},
-		"another hash":              {"HSET", "field", "text"},
-		"a hash of half a lease":    {"HSET", "holder", "x", "term", "1"},
-		"a term that is no number":  append([]any{"HSET"}, append(lease, "term", "one")...),
-		"a term that is a fraction": append([]any{"HSET"}, append(lease, "term", "1.5")...),
-		"a term above all":          append([]any{"HSET"}, append(lease, "term", "9007199254740992")...),
+		"a string":                    {"SET", "text"},
+		"a list":                      {"LPUSH", "text"},
+		"another hash":                {"HSET", "field", "text"},
+		"a hash of half a lease":      {"HSET", "holder", "x", "term", "1"},
+		"a term that is not a number": append([]any{"HSET"}, append(lease, "term", "one")...),
+		"a term that is a fraction":   append([]any{"HSET"}, append(lease, "term", "1.5")...),
+		"a term above all":            append([]any{"HSET"}, append(lease, "term", "9007199254740992")...),
 	} {
 		name := unique(t)
 		key := redis.DefaultPrefix + name
@@ -278,7 +278,7 @@ func TestCluster(t *testing.T) {
 			t.Errorf("one of the servers has %d of 20 leases", n)
 		}
 	}
-	// A client that knows of one server alone is told what to do.
+	// The error of a client that knows one server only says what to do.
 	var err error
 	for i := range 20 {
 		if _, e := redis.Lease(one.client, "").Read(ctx, fmt.Sprint("app-", i), 0); e != nil {

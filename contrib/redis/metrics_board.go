@@ -87,7 +87,7 @@ func (b *board) Read(ctx context.Context, fresh time.Duration) ([]traffic.Report
 		reports = append(reports, traffic.Report{Member: f.text(i), Data: f.bytes(i + 1), Age: f.duration(i + 2)})
 	}
 	if f.err != nil {
-		return nil, fmt.Errorf("redis: %s: the server's answer is not that of a metrics board: %w", what, f.err)
+		return nil, fmt.Errorf("redis: %s: the server's answer is not one of a metrics board: %w", what, f.err)
 	}
 	return reports, nil
 }

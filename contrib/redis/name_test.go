@@ -67,6 +67,6 @@ func TestStore(t *testing.T) {
 		return redis.Lease(client, prefix).(interface{ Store() any }).Store()
 	}
 	if store("") != store(redis.DefaultPrefix) || store("") == store("other:") {
-		t.Error("the stores are not told apart by client and prefix")
+		t.Error("the stores do not differ by client and prefix")
 	}
 }

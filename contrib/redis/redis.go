@@ -17,21 +17,20 @@ import (
 // DefaultPrefix is what the keys of leases begin with.
 const DefaultPrefix = "autoscale:lease:"
 
-// New returns an Elector that keeps its term in the server of client. It does no
-// I/O and never fails: what is wrong is reported by its Validate and Run. If opts is
-// nil, the default options are used. Options.Dialect has no effect.
+// New returns an Elector that keeps its lease on the server of client. It does no I/O and
+// never fails: Validate and Run report what is wrong. If opts is nil, the default options
+// are used. Options.Dialect has no effect.
 //
-// A server that cannot be reached, that is loading or a read-only replica, and a
-// password that it refuses are tried again for ever. Permanent faults, which end
-// Run, are a user without the rights, a server that has no scripts, and a key that
-// holds something else.
+// The Elector retries for ever if the server cannot be reached, is loading, is a read-only
+// replica or refuses the password. Permanent faults end Run: a user without the rights, a
+// server without scripts, and a key that holds something else.
 func New(client goredis.UniversalClient, opts *leader.Options) *leader.Elector {
 	return leader.New(Lease(client, ""), opts)
 }
 
-// Lease returns what [New] gives to [leader.New], with another prefix of the keys:
-// for a server that several share, where each may use keys of its own alone. Empty
-// means DefaultPrefix. It is safe for concurrent use.
+// Lease returns what [New] gives to [leader.New], with another prefix of the keys. It is
+// for a server that several teams share, each with keys of its own. If prefix is empty, it
+// is DefaultPrefix. The Lease is safe for concurrent use.
 func Lease(client goredis.UniversalClient, prefix string) leader.Lease {
 	return &lease{
 		client:  client,
@@ -64,7 +63,7 @@ func (l *lease) Validate() error {
 	return nil
 }
 
-// Store tells the leases of one server from those of others.
+// Store identifies the server and the prefix.
 func (l *lease) Store() any {
 	return struct {
 		client goredis.UniversalClient
@@ -101,7 +100,7 @@ func (l *lease) Command(ctx context.Context, name string, command []byte) error 
 	return err
 }
 
-// run runs a script, until ctx ends. What is in args must not change afterwards.
+// run runs a script until ctx ends. The values of args must not change later.
 func (l *lease) run(ctx context.Context, s *goredis.Script, name string, args ...any) ([]any, error) {
 	values, err := until(ctx, func() ([]any, error) {
 		return s.Run(ctx, l.client, []string{l.prefix + name}, args...).Slice()
@@ -120,9 +119,8 @@ func until[T any](ctx context.Context, f func() (T, error)) (T, error) {
 		err   error
 	}
 	answered := make(chan answer, 1)
-	// The client waits for an answer without looking at ctx, as far as the
-	// timeouts in its own options, which end the goroutine. It does not try
-	// again once ctx has ended.
+	// The client ignores ctx while it waits for an answer. The timeouts in its own
+	// options end the goroutine. It does not retry once ctx has ended.
 	go func() {
 		a := answer{err: errors.New("the client's goroutine was ended")}
 		defer func() {
@@ -141,13 +139,13 @@ func until[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
-// row reads what a script answered: the row, or nothing.
+// row reads a script's answer: the row, or nothing.
 func (l *lease) row(values []any, err error) (leader.Row, bool, error) {
 	if err != nil || len(values) == 0 {
 		return leader.Row{}, false, err
 	}
 	if len(values) != 9 {
-		return leader.Row{}, false, fmt.Errorf("the server answered with %d values, and not with the 9 of a lease", len(values))
+		return leader.Row{}, false, fmt.Errorf("the server answered with %d values instead of the 9 of a lease", len(values))
 	}
 	f := fields{values: values}
 	row := leader.Row{
@@ -170,7 +168,7 @@ func (l *lease) row(values []any, err error) (leader.Row, bool, error) {
 	return row, true, nil
 }
 
-// fields are the values that a script answered with, and the first error in them.
+// fields are the values of a script's answer, and the first error in them.
 type fields struct {
 	values []any
 	err    error

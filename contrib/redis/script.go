@@ -2,12 +2,12 @@ package redis
 
 import goredis "github.com/redis/go-redis/v9"
 
-// The scripts. Each gets one key, and answers with an empty list if it did
-// nothing. A number in Lua has 53 bits, which versions and terms keep to. All times
-// are in microseconds.
+// The scripts. Each gets one key, and answers with an empty list if it did nothing. All
+// times are in microseconds. A number in Lua has 53 bits, so versions and terms stay below
+// that.
 
-// newScript adds what all scripts begin with: the server's time, and the row as it
-// is, which is empty if there is none.
+// newScript adds the common beginning of the scripts: the server's time, and the row,
+// which is empty if there is none.
 func newScript(body string) *goredis.Script { return goredis.NewScript(head + body) }
 
 const head = `

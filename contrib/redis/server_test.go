@@ -17,7 +17,7 @@ import (
 // envURL names a server to use instead of a private one, redis://host:port/number.
 const envURL = "AUTOSCALE_TEST_REDIS_URL"
 
-// options returns those of a client for a server that tests share: the one that
+// options returns the options of a client for a server that tests share: the one that
 // the environment names, or else a private one.
 func options(t testing.TB) *goredis.Options {
 	t.Helper()
@@ -168,7 +168,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	for patience := time.After(time.Minute); !ok(); {
 		select {
 		case <-patience:
-			t.Fatalf("it is not so yet that %s", what)
+			t.Fatalf("not yet: %s", what)
 		case <-ticker.C:
 		}
 	}

@@ -271,3 +271,17 @@ func TestStrangeReports(t *testing.T) {
 		}
 	}
 }
+
+func TestAges(t *testing.T) {
+	const s = time.Second
+	for _, tt := range []struct{ interval, window, times, rates time.Duration }{
+		{10 * s, 15 * s, 25 * s, 25 * s},
+		{10 * s, 60 * s, 25 * s, 70 * s},
+		{s, s, 2500 * time.Millisecond, 2500 * time.Millisecond},
+		{5 * time.Minute, 15 * s, 750 * s, 750 * s},
+	} {
+		if times, rates := count.Ages(tt.interval, tt.window); times != tt.times || rates != tt.rates {
+			t.Errorf("Ages(%v, %v) is %v and %v, want %v and %v", tt.interval, tt.window, times, rates, tt.times, tt.rates)
+		}
+	}
+}

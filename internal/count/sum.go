@@ -98,6 +98,15 @@ func (s *Sum) Sample(window time.Duration, percentile float64, ended time.Time) 
 	return out
 }
 
+// Ages returns how old a report on a board may be to count, if every process publishes
+// once an interval and samples are of the given window. Its times count if it is younger
+// than times: a process may publish late once. Its rates count if it is younger than
+// rates, because older ones hold no second of the window.
+func Ages(interval, window time.Duration) (times, rates time.Duration) {
+	times = interval * 5 / 2
+	return times, max(times, window+interval)
+}
+
 // A Posted is what one process has on a board.
 type Posted struct {
 	Data []byte        // as Encode made it
@@ -105,9 +114,9 @@ type Posted struct {
 }
 
 // Gather adds what is on a board. since is how long ago the last second of the sum
-// ended. Rates count for the seconds that they are of, however old the report is, and
-// times only if it is younger than fresh. Gather returns how many reports it could not
-// read, and why not.
+// ended. Rates count in their own seconds, however old the report is. Times count if the
+// report is younger than fresh. Gather returns how many reports it could not read, and
+// the last reason.
 func (s *Sum) Gather(reports []Posted, since, fresh time.Duration) (strange int, err error) {
 	for _, p := range reports {
 		r, age, fault := Decode(p.Data)

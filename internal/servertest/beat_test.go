@@ -76,13 +76,13 @@ func wantOK(t *testing.T, parts ...heartbeat.Part) {
 	}
 }
 
-// wantFail also wants the log to say something, and not to tell a password.
+// wantFail also wants the log to say something, and not to hold a password.
 func wantFail(t *testing.T, said string, parts ...heartbeat.Part) {
 	t.Helper()
 	wantFailIn(t, long, said, parts...)
 }
 
-// wantHang is wantFail where the end of the prober's time is what fails.
+// wantHang is wantFail for a heartbeat that fails because the prober's time ends.
 func wantHang(t *testing.T, said string, parts ...heartbeat.Part) {
 	t.Helper()
 	wantFailIn(t, soon, said, parts...)
@@ -95,6 +95,6 @@ func wantFailIn(t *testing.T, wait time.Duration, said string, parts ...heartbea
 		t.Errorf("the heartbeat says %q, and the log %q; want fail and %q", mark, log, said)
 	}
 	if strings.Contains(log, password) {
-		t.Errorf("the log tells the password: %s", log)
+		t.Errorf("the log holds the password: %s", log)
 	}
 }

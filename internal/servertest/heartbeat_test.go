@@ -276,8 +276,8 @@ func TestRedis(t *testing.T) {
 	}
 	p := newProxy(t, options.Addr)
 	options.Addr = p.Addr
-	for _, heeds := range []bool{true, false} {
-		options.ContextTimeoutEnabled = heeds
+	for _, ends := range []bool{true, false} {
+		options.ContextTimeoutEnabled = ends
 		client := redis.NewClient(options)
 		t.Cleanup(func() { client.Close() })
 		check := heartbeat.Cache(redisCache{client})
@@ -285,10 +285,10 @@ func TestRedis(t *testing.T) {
 			wantOK(t, check)
 		}
 		p.Hang(true)
-		if heeds {
+		if ends {
 			wantHang(t, "check=cache", check)
 		} else {
-			wantHang(t, "without heeding", check) // as the documentation says
+			wantHang(t, "it ignores", check) // as the documentation says
 		}
 		p.Hang(false)
 	}
@@ -335,7 +335,7 @@ func TestMemcached(t *testing.T) {
 	client.Timeout = 100 * time.Millisecond
 	wantFail(t, "timeout", check) // the client's own
 	client.Timeout = time.Minute
-	wantHang(t, "without heeding", check)
+	wantHang(t, "it ignores", check)
 	p.Hang(false)
 	fresh := memcache.New(p.Addr)
 	fresh.Timeout = long
