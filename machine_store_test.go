@@ -120,14 +120,14 @@ func TestNotificationsThatWaitAreBounded(t *testing.T) {
 			a.platform.set(1 + (i+1)%2)
 			a.pass()
 		}
-		if len(a.told) > 0 {
-			t.Fatalf("notified of %d changes before they were recorded", len(a.told))
+		if len(a.notified) > 0 {
+			t.Fatalf("notified of %d changes before they were recorded", len(a.notified))
 		}
 		reg.broken = nil
 		a.pass()
 		a.pass()
 		const most = 64
-		if n, dropped := len(a.told), a.a.Status().Counters.Dropped; n != most || dropped != changes-most {
+		if n, dropped := len(a.notified), a.a.Status().Counters.Dropped; n != most || dropped != changes-most {
 			t.Errorf("notified of %d changes, and %d dropped; want %d and %d", n, dropped, most, changes-most)
 		}
 	})

@@ -53,14 +53,14 @@ func doubtful(k *key, value string) string {
 }
 
 var (
-	assignment = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*\s*=`)
-	userinfo   = regexp.MustCompile(`//[^\s]*@|[^\s:/@,'"<]+:[^\s@]+@`)
-	clockTime  = regexp.MustCompile(`^"\d{1,2}:\d{2}"$`)
-	inQuotes   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	assignment  = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*\s*=`)
+	credentials = regexp.MustCompile(`//[^\s]*@|[^\s:/@,'"<]+:[^\s@]+@`)
+	clockTime   = regexp.MustCompile(`^"\d{1,2}:\d{2}"$`)
+	inQuotes    = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 )
 
 // hides reports whether a value may hold a secret: another setting, or the password of a URL.
-func hides(value string) bool { return assignment.MatchString(value) || userinfo.MatchString(value) }
+func hides(value string) bool { return assignment.MatchString(value) || credentials.MatchString(value) }
 
 // hideQuoted takes the quoted parts out of an error, which may be parts of the value.
 func hideQuoted(problem string) string {
