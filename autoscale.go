@@ -3,13 +3,12 @@
 // notifies whoever you choose. It is a library: the host creates an
 // [Autoscaler] in its main function and goes on serving.
 //
-//	t := traffic.New(nil)
+//	t := traffic.New(&traffic.Options{Concurrency: 8})
 //	hk := heroku.NewClient(os.Getenv("HEROKU_API_KEY"), nil)
 //	go autoscale.New(autoscale.Config{
 //		Prober:  t,
-//		Decider: rule.TargetTracking{Concurrency: 8},
 //		Scaler:  hk.Scaler("quiet-river", "web"),
-//		Elector: leader.SQL(db, nil),
+//		Elector: leader.Open("pgx", os.Getenv("DATABASE_URL"), nil),
 //		Min:     autoscale.Fixed(2),
 //		Max:     autoscale.Daily(time.Local, map[string]int{"0:00": 3, "9:00": 10, "18:00": 3}),
 //	}).Run(ctx)

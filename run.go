@@ -24,7 +24,8 @@ var ErrBusy = errors.New("autoscale: another Run or Tick of this Autoscaler is u
 //
 // Before ctx ends, Run returns an error only if the Config is bad (it wraps [ErrConfig]),
 // if another Run is under way ([ErrBusy]), or if the Elector failed for good. The error
-// is also logged, because go a.Run(ctx) drops it.
+// is also logged, so that go a.Run(ctx) is the way to start it. An errgroup that gets the
+// error would end the service because its autoscaler is misconfigured.
 func (a *Autoscaler) Run(ctx context.Context) error {
 	err := a.run(ctx)
 	if err != nil {

@@ -20,6 +20,13 @@ func (f failing) Connect(context.Context) (driver.Conn, error) { return nil, f.e
 func (f failing) Driver() driver.Driver                        { return nil }
 
 // The database that the service has anyway elects who acts.
+func ExampleOpen() {
+	// Import the driver, as in _ "github.com/jackc/pgx/v5/stdlib".
+	elector := leader.Open("nosuchdriver", os.Getenv("DATABASE_URL"), nil)
+	fmt.Println(strings.Contains(elector.Validate().Error(), `the database driver "nosuchdriver" is not known`))
+	// Output: true
+}
+
 func ExampleSQL() {
 	var db *sql.DB // sql.Open("pgx", os.Getenv("DATABASE_URL"))
 	cfg := autoscale.Config{

@@ -145,8 +145,8 @@ HEARTBEAT_SERVER_LATENCY=true
 			t.Errorf("%q: (-want +got)\n%s", tt.text, diff)
 		}
 	}
-	j := unwrap(load(t, json+"backlog\nJSON_PATH=data.0\nJSON_TIMEOUT_IN_MS=900\n"+`JSON_HEADERS={"X-Key": "k"}`).Config.Prober).(*probe.JSON)
-	if j.Path != "data.0" || j.Signal != autoscale.SignalBacklog || j.Timeout != 900*time.Millisecond || j.Header.Get("X-Key") != "k" {
+	j := unwrap(load(t, json+"backlog\nJSON_PATH=data.0\nJSON_ORDERED=true\nJSON_TIMEOUT_IN_MS=900\n"+`JSON_HEADERS={"X-Key": "k"}`).Config.Prober).(*probe.JSON)
+	if j.Path != "data.0" || !j.Ordered || j.Signal != autoscale.SignalBacklog || j.Timeout != 900*time.Millisecond || j.Header.Get("X-Key") != "k" {
 		t.Errorf("the prober is %+v", reflect.ValueOf(j).Elem())
 	}
 }

@@ -35,6 +35,7 @@ type values struct {
 	requests                    int
 	percentile                  float64
 	split, serverLatency        bool
+	jsonOrdered                 bool
 
 	jsonURL     string
 	jsonPaths   []signalPath

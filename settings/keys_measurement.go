@@ -99,6 +99,13 @@ var measurementKeys = []key{
 		read:     jsonPaths,
 	},
 	{
+		name: "JSON_ORDERED", initial: "false",
+		measures: jsonBackend,
+		field:    "probe.JSON.Ordered",
+		doc:      "Whether an index in JSON_PATH may pick one of several objects, because their order means something.",
+		read:     flag(func(v *values) *bool { return &v.jsonOrdered }),
+	},
+	{
 		name:     "JSON_SIGNAL",
 		measures: jsonBackend,
 		field:    "probe.JSON.Signal",

@@ -42,7 +42,7 @@ func (v *values) prober(client *heroku.Client) (autoscale.Prober, time.Duration)
 func (v *values) jsonProber(client *heroku.Client) autoscale.Prober {
 	var probers []autoscale.Prober
 	for _, at := range v.paths() {
-		p := &probe.JSON{URL: v.jsonURL, Path: at.path, Signal: at.signal, Timeout: v.jsonTimeout, Header: v.jsonHeader}
+		p := &probe.JSON{URL: v.jsonURL, Path: at.path, Ordered: v.jsonOrdered, Signal: at.signal, Timeout: v.jsonTimeout, Header: v.jsonHeader}
 		if strings.HasPrefix(v.jsonURL, "/") {
 			p.Base = client.WebURL(v.app)
 		}
