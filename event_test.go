@@ -3,7 +3,6 @@ package autoscale_test
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"math"
 	"testing"
@@ -14,8 +13,6 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/limit"
 )
-
-var errEOF = io.EOF
 
 func TestEvents(t *testing.T) {
 	reason := autoscale.Reason{Code: autoscale.ReasonTooHigh, Detail: autoscale.ReasonText("latency 2s is above 1s, 3 times in a row (3 needed)")}

@@ -85,9 +85,9 @@ func (b Backlog) Validate() error {
 		for i, key := range f.keys {
 			switch {
 			case key == "":
-				errs = append(errs, fmt.Errorf("Backlog.%s[%d] is empty: leave it out", f.name, i))
+				errs = append(errs, fmt.Errorf("redis.Backlog.%s[%d] is empty: leave it out", f.name, i))
 			case slices.Contains(f.keys[:i], key):
-				errs = append(errs, fmt.Errorf("Backlog.%s[%d] is %q once more: its jobs would count twice", f.name, i, key))
+				errs = append(errs, fmt.Errorf("redis.Backlog.%s[%d] is %q once more: its jobs would count twice", f.name, i, key))
 			}
 		}
 	}

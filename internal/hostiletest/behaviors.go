@@ -84,9 +84,9 @@ func http1() []Behavior {
 		{Name: "TLS: hang", TLS: true, Do: sendAndHang("")},
 		{Name: "TLS: half closed", TLS: true, Do: halfClose("")},
 		{Name: "TLS: half closed within the body", TLS: true, Do: halfClose(ok + "Content-Length: 100\r\n\r\nhalf")},
-		{Name: "TLS: cut within the body", TLS: true, Do: func(_ context.Context, conn net.Conn) {
+		{Name: "TLS: cut within the body", TLS: true, Do: func(ctx context.Context, conn net.Conn) {
 			conn.Write([]byte(ok + "Content-Length: 100\r\n\r\nhalf"))
-			reset(nil, conn)
+			reset(ctx, conn)
 		}},
 	}
 }
