@@ -20,7 +20,7 @@ import (
 // replaced after every tick, under the same script. A new leader restores all from the
 // Store, so both must order, notify and show the same.
 func TestRestartEquivalence(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(120) {
 		synctest.Test(t, func(t *testing.T) { restartScript(t, seed, 80) })
 		if t.Failed() {
 			return
