@@ -10,12 +10,12 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// arena is where the electors of one part of the suite contend. Whatever the
-// part does, a watch looks for two that lead at once.
+// arena is where the electors of one part of the suite contend. A watch looks for two
+// leaders at once, whatever the part does.
 type arena struct {
 	t         *testing.T
 	ttl, poll time.Duration
-	bubble    bool // where nothing is slow
+	bubble    bool // fake time, in which nothing is slow
 	contest   Contest
 	processes []*process
 	tolerant  atomic.Bool // two may lead at once for now
@@ -129,7 +129,7 @@ func (a *arena) led(p *process) (term autoscale.Term) {
 	return term
 }
 
-// patience is generous: a slow machine is no fault of the elector.
+// patience is generous, because a slow machine is not the fault of the elector.
 func (a *arena) patience() time.Duration { return 30*a.ttl + 30*time.Second }
 
 func (a *arena) until(what string, ok func() bool) {
@@ -137,7 +137,7 @@ func (a *arena) until(what string, ok func() bool) {
 	eventually(a.t, a.patience(), a.poll, what, ok)
 }
 
-// can calls f until it returns nil. Where nothing is slow the first error counts.
+// can calls f until it returns nil. In a bubble the first error counts.
 func (a *arena) can(what string, f func() error) {
 	a.t.Helper()
 	for end := time.Now().Add(a.patience()); ; time.Sleep(a.poll) {
@@ -151,15 +151,15 @@ func (a *arena) can(what string, f func() error) {
 	}
 }
 
-// steady waits until a term lasts for as long as a lease may take to change hands.
-// Where nothing is slow it is the present one, of that number.
+// steady waits until a term lasts for as long as a lease may take to change hands. In a
+// bubble it must be the present term, of that number.
 func (a *arena) steady(number int64) {
 	a.t.Helper()
 	since := time.Now()
 	a.until("a term lasts", func() bool {
 		if now := a.newest(); now != number || len(a.leaders()) != 1 {
 			if a.bubble {
-				a.t.Fatalf("term %d did not last: there lead %v, in term %d", number, a.leaders(), now)
+				a.t.Fatalf("term %d did not last: %v lead, in term %d", number, a.leaders(), now)
 			}
 			number, since = now, time.Now()
 		}
@@ -178,7 +178,7 @@ func (a *arena) while(f func()) {
 	}
 }
 
-// leaders returns the names of those that lead.
+// leaders returns the names of the processes that lead.
 func (a *arena) leaders() (names []string) {
 	for _, p := range a.processes {
 		if p.leads() {
@@ -188,7 +188,7 @@ func (a *arena) leaders() (names []string) {
 	return names
 }
 
-// newest returns the greatest term in which somebody leads.
+// newest returns the greatest term in which a process leads.
 func (a *arena) newest() (n int64) {
 	for _, p := range a.processes {
 		if term, ok := p.Current(); ok {
@@ -198,7 +198,7 @@ func (a *arena) newest() (n int64) {
 	return n
 }
 
-// look looks for two that lead at once, until the part ends.
+// look looks for two leaders at once, until the part ends.
 func (a *arena) look() {
 	ticker := time.NewTicker(a.poll)
 	defer ticker.Stop()
@@ -221,7 +221,7 @@ func (a *arena) inspect() {
 			continue
 		}
 		if holder, known := a.holders[term.Number]; known && holder != term.Holder {
-			a.t.Errorf("term %d is both %q's and %q's", term.Number, holder, term.Holder)
+			a.t.Errorf("term %d belongs to both %q and %q", term.Number, holder, term.Holder)
 		}
 		a.holders[term.Number] = term.Holder
 		for _, q := range a.watched[i+1:] {
@@ -229,8 +229,8 @@ func (a *arena) inspect() {
 			if !ok || a.tolerant.Load() {
 				continue
 			}
-			// The first may have ceased to lead since it was asked. If it still
-			// leads in the same term, then it did when the other was asked.
+			// The first may have stopped leading in between. If it still leads in the
+			// same term, both led when the second answered.
 			if again, ok := p.Current(); ok && again.Number == term.Number {
 				a.t.Errorf("%s leads in term %d and %s in term %d at the same time", p.name, term.Number, q.name, other.Number)
 			}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// runner runs the parts of a suite as subtests, in a bubble each if it is to.
+// runner runs the parts of a suite as subtests, each in a bubble of its own if bubble is set.
 type runner struct {
 	t      *testing.T
 	bubble bool
@@ -26,8 +26,7 @@ func (r runner) run(name string, f func(t *testing.T)) {
 	})
 }
 
-// eventually waits until ok returns true, and fails the test if it does not
-// within the time.
+// eventually waits until ok returns true, and fails the test if that takes too long.
 func eventually(t *testing.T, within, poll time.Duration, what string, ok func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(poll)
@@ -37,7 +36,7 @@ func eventually(t *testing.T, within, poll time.Duration, what string, ok func()
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("after %v it is not yet so that %s", within, what)
+			t.Fatalf("not within %v: %s", within, what)
 		}
 		<-ticker.C
 	}

@@ -33,7 +33,7 @@ func TestHerokuScaler(t *testing.T) {
 func TestRecorder(t *testing.T) {
 	var r notify.Recorder
 	autoscaletest.Notifier(t, &r, autoscaletest.NotifierOptions{
-		Told: func() int { return len(r.Events()) },
+		Received: func() int { return len(r.Events()) },
 		Fail: func(fail bool) {
 			if fail {
 				r.FailNext(errRefused)
@@ -49,13 +49,13 @@ func (refused) Error() string { return "the other side refuses" }
 
 var errRefused error = refused{}
 
-// Example shows the suite for a scaler of one's own; see the tests of the
-// package leader for that of an elector.
+// A test of a Scaler calls the suite with its own *testing.T. The tests of package leader
+// do the same with Elector.
 func Example() {
-	var t *testing.T // of the test
-	var mine autoscale.Scaler
-	_ = func() {
+	TestMyScaler := func(t *testing.T) {
+		var mine autoscale.Scaler // the implementation
 		autoscaletest.Scaler(t, mine, autoscaletest.ScalerOptions{Within: 5 * time.Second})
 	}
+	_ = TestMyScaler
 	// Output:
 }

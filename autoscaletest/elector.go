@@ -13,39 +13,40 @@ import (
 
 // A Contest is a lease for which the electors of several processes contend.
 type Contest struct {
-	// New returns the elector of another process, which holder names. Every
-	// elector of a Contest contends for the same lease. Required.
+	// New returns the elector of another process, whose name is holder. All electors of a
+	// Contest contend for the same lease. Required.
 	New func(holder string) autoscale.Elector
 
-	// Cut, if set, parts the process of that name from the store, so that
-	// nothing gets through, or lets it through again.
+	// Cut, if set, disconnects the process of that name from the store, or connects it
+	// again.
 	Cut func(holder string, cut bool)
 
-	// Step, if set, sets the store's clock forward, or back if d is negative.
+	// Step, if set, sets the store's clock forward by d, or back if d is negative.
 	Step func(d time.Duration)
 }
 
-// ElectorOptions say how [Elector] tests.
+// ElectorOptions are the options of [Elector].
 type ElectorOptions struct {
-	// TTL is the time after which another process leads at the latest, when one
-	// is lost: that of a lease and of the wait until somebody looks. Required.
-	// The suite waits many times as long before it calls anything a failure.
+	// TTL is the longest time until another process leads if the leader is lost. It is how
+	// long a lease lasts, plus the time until another process looks. The suite waits many
+	// times as long before it reports a failure. Required.
 	TTL time.Duration
 
-	// Bubble runs each part within [testing/synctest]. The Contest must then
-	// have been begun without goroutines of others and without network. Where the
-	// time is real instead, a slow machine may cost a leader its term and a call
-	// its time: the suite then waits for a term that lasts, and calls again.
+	// Bubble runs each part within [testing/synctest]. The Contest must then use no network
+	// and no goroutines from outside the bubble. In real time a slow machine may lose a
+	// term, or a call may time out. The suite then waits for a term that lasts, and repeats
+	// the call.
 	Bubble bool
 }
 
-// Elector tests an elector, and what it is besides: an [autoscale.Store], an
-// [autoscale.Resigner]. It calls begin for each of its parts, which returns a new
-// Contest. It fails t where two lead at once, where a term does not grow, where
-// nobody leads after the last fault, and where the store is not kept.
+// Elector tests an elector. If it is also an [autoscale.Store] or an [autoscale.Resigner],
+// Elector tests that too. It calls begin at the start of each of its parts, which must
+// return a new Contest. It fails t if two processes lead at once, if a new term has no
+// greater number, if no process leads after the last fault, or if the store loses
+// something.
 //
-// A store's clock that is set forward may begin a new term while the old leader
-// still trusts its own; the suite asks only that nothing is saved under two terms.
+// If a store's clock is set forward, a new term may begin while the old leader still trusts
+// its own. The suite only requires that nothing is saved under two terms.
 func Elector(t *testing.T, o ElectorOptions, begin func(t *testing.T) Contest) {
 	t.Helper()
 	if o.TTL <= 0 {
@@ -156,7 +157,7 @@ func testResign(a *arena) {
 	first := a.add("first")
 	resigner, ok := first.Elector.(autoscale.Resigner)
 	if !ok {
-		a.t.Skip("it is no Resigner")
+		a.t.Skip("it is not a Resigner")
 	}
 	a.start(first)
 	was := a.led(first)
@@ -172,7 +173,7 @@ func testResign(a *arena) {
 	second.end()
 	a.while(func() {
 		if first.leads() {
-			a.t.Error("it leads while it rests")
+			a.t.Error("it leads before its time to resign is over")
 		}
 	})
 	resigner.Resign(0)
@@ -183,7 +184,7 @@ func testStore(a *arena) {
 	first, second := a.add("first"), a.add("second")
 	one, ok := first.Elector.(autoscale.Store)
 	if !ok {
-		a.t.Skip("it is no Store")
+		a.t.Skip("it is not a Store")
 	}
 	two := second.Elector.(autoscale.Store)
 	ctx := context.Background()
@@ -195,8 +196,8 @@ func testStore(a *arena) {
 	if r, ok := one.Record(); !ok || r.Term < term.Number || r.Holder != term.Holder || r.State != nil || r.Command != nil {
 		a.t.Errorf("a new leader's record is %+v, %v; its term %+v", r, ok, term)
 	}
-	// The second only looks on for now, so that the first leads again, should
-	// it lose a term.
+	// The second does not campaign for now, so that the first leads again if it loses a
+	// term.
 	resigner, rests := second.Elector.(autoscale.Resigner)
 	if rests {
 		resigner.Resign(1000 * a.ttl)
@@ -214,7 +215,7 @@ func testStore(a *arena) {
 		see(fmt.Sprintf("a follower sees the state %q", state), two, func(r autoscale.Record) bool { return r.State != nil && string(r.State) == state && r.Age >= 0 })
 		see("the leader sees it as well", one, func(r autoscale.Record) bool { return r.State != nil && string(r.State) == state })
 	}
-	// Who does not lead saves nothing.
+	// A process that does not lead saves nothing.
 	for _, n := range []int64{term.Number, term.Number + 1, 0} {
 		if err := two.Save(ctx, n, []byte("false")); !errors.Is(err, autoscale.ErrNotLeader) {
 			a.t.Errorf("a follower saved under term %d: %v", n, err)
@@ -233,11 +234,11 @@ func testStore(a *arena) {
 			see("every process sees the command "+c.command, s, func(r autoscale.Record) bool { return string(r.Command) == c.command && string(r.State) == "two" })
 		}
 	}
-	// What is returned is the caller's own.
+	// The caller may change what Record returned.
 	if r, ok := two.Record(); ok {
 		r.State[0], r.Command[0] = 'X', 'X'
 		if again, _ := two.Record(); again.State[0] == 'X' || again.Command[0] == 'X' {
-			a.t.Error("Record returned what the elector itself holds")
+			a.t.Error("Record returned the memory of the elector itself")
 		}
 	}
 	// The next leader starts from what the last one saved at the very end.
@@ -270,7 +271,7 @@ func testBounds(a *arena) {
 	p := a.add("first")
 	s, ok := p.Elector.(autoscale.Store)
 	if !ok {
-		a.t.Skip("it is no Store")
+		a.t.Skip("it is not a Store")
 	}
 	ctx := context.Background()
 	command := bytes.Repeat([]byte{0xfe}, autoscale.MaxCommand)

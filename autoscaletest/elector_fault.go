@@ -9,13 +9,13 @@ import (
 
 func testPartition(a *arena) {
 	if a.contest.Cut == nil {
-		a.t.Skip("there is no way to cut a process off")
+		a.t.Skip("Contest.Cut is not set")
 	}
 	first := a.launch("first")
 	was := a.led(first)
 	second := a.launch("second")
 	a.cut(first, true)
-	now := a.led(second) // that the first stepped down before is watched all along
+	now := a.led(second) // the watch checks that the first stepped down before
 	if first.leads() || now.Number <= was.Number {
 		a.t.Errorf("after term %d comes %d; the first leads: %v", was.Number, now.Number, first.leads())
 	}
@@ -36,7 +36,7 @@ func testPartition(a *arena) {
 
 func testPartitionOfAll(a *arena) {
 	if a.contest.Cut == nil {
-		a.t.Skip("there is no way to cut a process off")
+		a.t.Skip("Contest.Cut is not set")
 	}
 	first := a.launch("first")
 	a.led(first)
@@ -51,7 +51,7 @@ func testPartitionOfAll(a *arena) {
 		}
 		a.until("somebody leads again", func() bool { return len(a.leaders()) > 0 })
 	}
-	// A process that is cut off can be stopped all the same.
+	// A process that is cut off can be stopped too.
 	for _, p := range a.processes {
 		a.cut(p, true)
 	}
@@ -61,7 +61,7 @@ func testPartitionOfAll(a *arena) {
 
 func testClockBack(a *arena) {
 	if a.contest.Step == nil {
-		a.t.Skip("there is no way to set the store's clock")
+		a.t.Skip("Contest.Step is not set")
 	}
 	first := a.launch("first")
 	was := a.led(first)
@@ -71,8 +71,7 @@ func testClockBack(a *arena) {
 	if a.contest.Cut == nil {
 		return
 	}
-	// The lease must not stay with a leader that is lost for as long as the
-	// clock was ahead of the time.
+	// A lost leader must not keep the lease for as long as the clock was ahead.
 	a.cut(first, true)
 	a.contest.Step(-1000 * a.ttl)
 	if now := a.led(second); now.Number <= was.Number {
@@ -82,7 +81,7 @@ func testClockBack(a *arena) {
 
 func testClockForward(a *arena) {
 	if a.contest.Step == nil {
-		a.t.Skip("there is no way to set the store's clock")
+		a.t.Skip("Contest.Step is not set")
 	}
 	first := a.launch("first")
 	was := a.led(first)
@@ -90,7 +89,7 @@ func testClockForward(a *arena) {
 	a.tolerant.Store(true)
 	a.contest.Step(100 * a.ttl)
 	s, stored := first.Elector.(autoscale.Store)
-	a.until("one leads, and the other has learned of it", func() bool { return len(a.leaders()) == 1 && a.newest() > was.Number })
+	a.until("one leads, and the other knows", func() bool { return len(a.leaders()) == 1 && a.newest() > was.Number })
 	if stored {
 		if err := s.Save(context.Background(), was.Number, []byte("late")); !errors.Is(err, autoscale.ErrNotLeader) {
 			a.t.Errorf("saved under a term that another has ended: %v", err)

@@ -11,25 +11,24 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// NotifierOptions say how [Notifier] tests.
+// NotifierOptions are the options of [Notifier].
 type NotifierOptions struct {
-	// Told, if set, returns how many events have arrived since the notifier was
-	// made. Leave it nil where one event need not be one message.
-	Told func() int
+	// Received, if set, returns how many events have arrived since the notifier was made.
+	// Leave it nil if an event is not always one message.
+	Received func() int
 
-	// Fail, if set, has the other side refuse events from now on, or take them
+	// Fail, if set, makes the other side refuse events if fail is true, or accept them
 	// again.
 	Fail func(fail bool)
 
-	// Secrets are words that no error may hold: a webhook's URL, a token.
+	// Secrets are words that no error may hold, such as a webhook's URL or a token.
 	Secrets []string
 }
 
-// Notifier tests a notifier: it tells it of one event of every kind and phase,
-// with fields that are empty, long and full of odd characters, one at a time and
-// many at once. It fails t where an event is refused or lost, where a failure is
-// no error, where a call does not end with its context, and where an error holds
-// a secret.
+// Notifier tests a notifier. It calls Notify with events of every kind and phase, one at a
+// time and many at once. Their fields are empty, long and full of odd characters. It fails
+// t if an event is refused or lost, if a failure returns no error, if a call does not end
+// with its context, or if an error holds a secret.
 func Notifier(t *testing.T, n autoscale.Notifier, o NotifierOptions) {
 	t.Helper()
 	if err := validate(n); err != nil {
@@ -40,10 +39,10 @@ func Notifier(t *testing.T, n autoscale.Notifier, o NotifierOptions) {
 	sent := 0
 	arrived := func(t *testing.T) {
 		t.Helper()
-		if o.Told != nil {
-			eventually(t, time.Minute, time.Millisecond, "every event has arrived", func() bool { return o.Told() >= sent })
-			if told := o.Told(); told != sent {
-				t.Errorf("of %d events %d arrived", sent, told)
+		if o.Received != nil {
+			eventually(t, time.Minute, time.Millisecond, "every event has arrived", func() bool { return o.Received() >= sent })
+			if n := o.Received(); n != sent {
+				t.Errorf("%d of %d events arrived", n, sent)
 			}
 		}
 	}
@@ -79,7 +78,7 @@ func Notifier(t *testing.T, n autoscale.Notifier, o NotifierOptions) {
 	})
 	t.Run("Failure", func(t *testing.T) {
 		if o.Fail == nil {
-			t.Skip("there is no way to have the other side fail")
+			t.Skip("NotifierOptions.Fail is not set")
 		}
 		o.Fail(true)
 		short, cancel := context.WithTimeout(ctx, 10*time.Second) // as an Autoscaler gives
@@ -91,7 +90,7 @@ func Notifier(t *testing.T, n autoscale.Notifier, o NotifierOptions) {
 		}
 		for _, secret := range o.Secrets {
 			if secret != "" && strings.Contains(err.Error(), secret) {
-				t.Error("the error holds a secret") // which is not repeated here
+				t.Error("the error holds a secret") // and is not printed
 			}
 		}
 		if err := n.Notify(ctx, events()[0]); err != nil {
@@ -106,7 +105,7 @@ func Notifier(t *testing.T, n autoscale.Notifier, o NotifierOptions) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_ = n.Notify(ended, events()[0]) // what needs no waiting may be told
+			_ = n.Notify(ended, events()[0]) // may succeed if it need not wait
 		}()
 		select {
 		case <-done:

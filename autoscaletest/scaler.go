@@ -9,24 +9,22 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// ScalerOptions say how [Scaler] tests.
+// ScalerOptions are the options of [Scaler].
 type ScalerOptions struct {
-	// Sizes are those that are set in turn. Defaults to 2, 1, 3, 3, 1.
+	// Sizes are the sizes that the suite orders in turn. Defaults to 2, 1, 3, 3, 1.
 	Sizes []int
 
-	// Fail, if set, has the platform refuse to answer from now on, or answer
-	// again.
+	// Fail, if set, makes the platform refuse to answer if fail is true, or answer again.
 	Fail func(fail bool)
 
-	// Within is how long the platform may take until Capacity shows what was
-	// ordered. Defaults to one minute.
+	// Within is how long the platform may take until Capacity shows an order. Defaults to
+	// one minute.
 	Within time.Duration
 }
 
-// Scaler tests a scaler that may be played with: it orders sizes, and reads them
-// back. It fails t where an order is not an absolute number, where a context that
-// has ended is not heeded, and where a platform that does not answer is taken for
-// a size.
+// Scaler tests a scaler whose size may change: it orders sizes, and reads them back. It
+// fails t if an order is not an absolute number, if a call ignores that its context has
+// ended, or if a call returns no error although the platform does not answer.
 func Scaler(t *testing.T, s autoscale.Scaler, o ScalerOptions) {
 	t.Helper()
 	if o.Sizes == nil {
@@ -85,7 +83,7 @@ func Scaler(t *testing.T, s autoscale.Scaler, o ScalerOptions) {
 	})
 	t.Run("Failure", func(t *testing.T) {
 		if o.Fail == nil {
-			t.Skip("there is no way to have the platform fail")
+			t.Skip("ScalerOptions.Fail is not set")
 		}
 		o.Fail(true)
 		if c, err := s.Capacity(ctx); err == nil {

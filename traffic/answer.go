@@ -32,7 +32,7 @@ const (
 	ended            // the handler returned: nothing changes any more
 )
 
-// decide takes notice of the answer's status, when its headers are about to be sent.
+// decide notes the answer's status, just before its headers are sent.
 func (a *answer) decide(status int) {
 	if a.state.Load() != undecided {
 		return
@@ -48,8 +48,7 @@ func (a *answer) decide(status int) {
 	}
 }
 
-// waits reports whether an answer with these headers is an event stream, or that of a
-// heartbeat. The keys are in the form in which net/http keeps them.
+// waits reports whether an answer with these headers is an event stream, or a heartbeat's. The keys are in the form in which net/http keeps them.
 func waits(h http.Header) bool {
 	if v := h["Content-Type"]; len(v) > 0 && eventStream(v[0]) {
 		return true
@@ -136,9 +135,9 @@ type (
 	unwrapper     interface{ Unwrap() http.ResponseWriter }
 )
 
-// Unwrap returns the inner ResponseWriter, for [http.ResponseController]. Where
-// that one can be flushed or hijacked only by unwrapping it further, Unwrap returns a
-// link that sees this happen.
+// Unwrap returns the inner ResponseWriter, for [http.ResponseController]. If that one can
+// be flushed or hijacked only by unwrapping it further, Unwrap returns a link that sees
+// this happen.
 func (a *answer) Unwrap() http.ResponseWriter {
 	if _, ok := a.inner.(unwrapper); ok {
 		_, flushes := a.inner.(http.Flusher)

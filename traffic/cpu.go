@@ -21,29 +21,30 @@ const (
 	mostInterval  = 10 * time.Minute
 )
 
-// CPU is a Prober of how busy the processors are with this process:
-// [autoscale.Sample.Utilization] is the CPU time that it used, in user and system
-// mode, garbage collection and cgo included, by the time that passed and the number
-// of cores, from 0 to 1. The zero value is ready. It is safe for concurrent use,
-// and is not to be copied.
+// CPU is a Prober of how busy this process keeps the processors.
+// [autoscale.Sample.Utilization] is the CPU time that the process used, divided by the time
+// that passed and by the number of cores, from 0 to 1. The CPU time is in user and system
+// mode, and includes garbage collection and cgo. The zero value is ready. A CPU is safe for
+// concurrent use, and must not be copied.
 //
-// It measures from one Probe to the next. The first one measures nothing, and its
-// error wraps [autoscale.ErrWarmingUp]. Nor does one less than 100 ms or more than 10 minutes after the one
-// before. What the process used to start is thus left out.
+// It measures from one Probe to the next. The first Probe measures nothing, and its error
+// wraps [autoscale.ErrWarmingUp]. The time before it, in which the process starts, is thus
+// left out. A Probe less than 100 ms or more than 10 minutes after the one before measures
+// nothing either.
 //
-// The CPU time is the operating system's (getrusage, GetProcessTimes), because
-// that of runtime/metrics is as old as the last garbage collection. On systems
-// with neither, Validate and Probe return [errors.ErrUnsupported].
+// The CPU time is the operating system's (getrusage, GetProcessTimes), because the CPU time
+// of runtime/metrics is as old as the last garbage collection. On systems with neither,
+// Validate and Probe return [errors.ErrUnsupported].
 type CPU struct {
-	// Cores is how many processors this process may use, where that is not
-	// GOMAXPROCS. 0: GOMAXPROCS, which by default follows the processors, the
-	// affinity mask and on Linux the CPU quota of the cgroup. That is still not
-	// what a process gets where the quota is below 2 (GOMAXPROCS is not) or no
-	// whole number (it is rounded up), and where the processors are shared
-	// without a quota: a Heroku dyno of a Standard size sees all of its machine's
-	// and gets a share that depends on its neighbours. Utilization then
-	// stays far below 1 when nothing is left, so that no threshold suits it: set
-	// Cores to what was measured under full load, or decide by something else.
+	// Cores is how many processors this process may use. 0: GOMAXPROCS, which by default
+	// follows the processors, the affinity mask and on Linux the CPU quota of the cgroup.
+	//
+	// GOMAXPROCS is too high in three cases. A quota below 2 counts as 2. A quota that is
+	// not a whole number is rounded up. Processors may be shared without a quota: a Heroku
+	// dyno of a Standard size sees all processors of its machine, and gets a part that
+	// depends on its neighbours. Utilization then stays far below 1 under full load, and no
+	// threshold suits it. Set Cores to the cores that were measured under full load, or
+	// decide by another signal.
 	Cores float64
 
 	// read returns the CPU time that was used. Nil: processTime. For tests.
@@ -57,8 +58,7 @@ type CPU struct {
 // Rule returns [rule.TargetTracking], which a Config without a Decider uses.
 func (c *CPU) Rule() autoscale.Decider { return rule.TargetTracking{} }
 
-// Validate reports a number of Cores that makes no sense, and a system on which
-// nothing can be measured.
+// Validate returns an error if Cores is invalid, or if the system cannot measure CPU time.
 func (c *CPU) Validate() error {
 	var errs []error
 	if !(c.Cores >= 0) || math.IsInf(c.Cores, 0) {

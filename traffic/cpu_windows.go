@@ -18,7 +18,7 @@ func processTime() (time.Duration, error) {
 	return span(kernel) + span(user), nil
 }
 
-// span reads a Filetime that is no moment but a length, in units of 100 ns.
+// span reads a Filetime that is a duration, in units of 100 ns.
 func span(f syscall.Filetime) time.Duration {
 	return time.Duration(uint64(f.HighDateTime)<<32|uint64(f.LowDateTime)) * 100
 }

@@ -34,8 +34,8 @@ func Example() {
 	// Output: Hello
 }
 
-// A minute's window suits a service with few requests, of which those for static
-// files say nothing about its load.
+// A window of a minute suits a service with few requests. Requests for static files say
+// nothing about its load.
 func ExampleNew() {
 	t := traffic.New(&traffic.Options{
 		Window: time.Minute,

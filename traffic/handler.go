@@ -2,33 +2,32 @@ package traffic
 
 import "net/http"
 
-// Handler returns a handler that counts the requests that it passes on to next. Nil
-// is [http.DefaultServeMux], as in [http.Server]. A panic of next goes through it.
+// Handler returns a handler that counts the requests that it passes on to next. If next is
+// nil, it is [http.DefaultServeMux], as in [http.Server]. A panic of next goes through it.
 //
-// Handler gives next an [http.ResponseWriter] that sees what the answer is. It has
-// the same optional interfaces as the one that the server gave: [http.Flusher],
+// Handler gives next an [http.ResponseWriter] that sees the answer. It has the same optional interfaces as the one that the server gave: [http.Flusher],
 // FlushError, [http.Hijacker], [http.Pusher], [io.ReaderFrom], [io.StringWriter] and
 // [http.CloseNotifier]. [http.ResponseController] works as it does without Handler.
-// The answer, and never the request's headers, decides what is left out, as the
-// package documentation says. One thing is lost: [http.MaxBytesReader] cannot tell the
-// server to close the connection after a body that is too long. The server then reads
-// up to 256 KiB more of it before it closes the connection.
+// The answer decides what is left out, as the package documentation says. One thing is
+// lost: [http.MaxBytesReader] cannot have the server close the connection after a body that
+// is too long. The server then reads up to 256 KiB more of it before it closes the
+// connection.
 //
-// Put it outside everything else that takes time, once: a request that passes
-// through two handlers of one Traffic counts twice. The handlers of several servers
-// may share a Traffic.
+// Put it outside everything else that takes time, once: a request that passes through two
+// handlers of one Traffic counts twice. The handlers of several servers may use the same
+// Traffic.
 //
-// The queue time is taken from the headers X-Request-Start and X-Queue-Start. Each
-// value is a number of seconds, milliseconds, microseconds or nanoseconds since 1970,
-// told apart by its size, with or without "t=", quotes and decimals, as Heroku,
-// Render, Scalingo, nginx, Apache and others send it. Where several proxies sent a
-// value, in one line or in several, the earliest one counts. A value that is more
-// than a minute before or after now is ignored, since no router waits so long. So is
-// what is not a time, such as "-". At most 1 KiB of each header is read.
+// The queue time comes from the headers X-Request-Start and X-Queue-Start. Each value is a
+// number of seconds, milliseconds, microseconds or nanoseconds since 1970, as its size
+// shows. It may have "t=", quotes and decimals, as Heroku, Render, Scalingo, nginx, Apache
+// and others send it. If several proxies sent a value, in one line or in several, the
+// earliest one counts. A value more than a minute before or after now is ignored, because
+// no router waits so long. So is a value that is not a time, such as "-". At most 1 KiB of
+// each header is read.
 //
-// The clocks of two machines differ by some milliseconds: a time before the router's
-// counts as 0, and so small queue times mean little. Where no proxy replaces these
-// headers, any client can set them: have the proxy remove them.
+// The clocks of two machines differ by some milliseconds. A negative queue time counts as
+// 0, and small queue times mean little. If no proxy replaces these headers, any client can
+// set them: have the proxy remove them.
 func (t *Traffic) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		next = http.DefaultServeMux

@@ -7,12 +7,12 @@ import (
 )
 
 const (
-	// maxQueueTime is beyond what any router waits: it is the clock of another day,
-	// or a number that means something else.
+	// maxQueueTime is longer than any router waits. A longer time comes from a wrong clock,
+	// or from a number that means something else.
 	maxQueueTime = time.Minute
 
-	// maxQueueBytes bounds what is read of one header. Real ones have 20 bytes for
-	// each proxy. A client can send a megabyte.
+	// maxQueueBytes is how much of one header is read. Real ones have 20 bytes for each
+	// proxy. A client can send a megabyte.
 	maxQueueBytes = 1 << 10
 )
 

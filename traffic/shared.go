@@ -16,7 +16,7 @@ import (
 	"github.com/autoscalebot/autoscale/internal/count"
 )
 
-// DefaultInterval is how often a [Shared] publishes unless told otherwise.
+// DefaultInterval is how often a [Shared] publishes if its Interval is 0.
 const DefaultInterval = 10 * time.Second
 
 // boardTimeout bounds each call to the board.
@@ -30,23 +30,23 @@ const boardTimeout = 3 * time.Second
 //	go shared.Run(ctx) // in every process
 //	go autoscale.New(autoscale.Config{Prober: shared, Elector: leader.SQL(db, nil), …}).Run(ctx)
 //
-// A report has what its process counted in each second of the last minute. Arrivals,
-// Throughput and Busy are added up second by second, and [autoscale.Sample.Breakdown]
-// says how many processes reported each second. The Autoscaler divides by the part
-// of the serving processes that this was. A process that started, was killed or
-// published late is thus counted in the seconds that it reported, and in no other.
+// A report has the counts of its process in each second of the last minute. Arrivals,
+// Throughput and Busy are added up second by second. [autoscale.Sample.Breakdown] says how
+// many processes reported each second, and the Autoscaler scales the sums up to all the
+// processes that served then. A process that started, was killed or published late thus
+// counts in the seconds that it reported, and in no others.
 //
-// ServiceTime and QueueTime are of all requests together, and so is Latency. They
-// are of reports that are at most two and a half Intervals old by the clock of the
-// board. A process that is told to stop removes its report.
+// ServiceTime, QueueTime and Latency are of the requests of all processes. They come from
+// reports that are at most two and a half Intervals old by the clock of the board. A
+// process that stops removes its report.
 //
 // Reports of the release before this one are read too.
 //
 // If the board is empty or cannot be read, Probe returns what this process measured, as
 // [Traffic.Probe] does, and Detail says so.
 //
-// The fields must not change once it is used. It is safe for concurrent use, and
-// is not to be copied.
+// The fields must not change once the Shared is used. A Shared is safe for concurrent use,
+// and must not be copied.
 type Shared struct {
 	Traffic      *Traffic     // of this process. Required
 	MetricsBoard MetricsBoard // the same one in all processes of the service. Required
@@ -55,8 +55,8 @@ type Shared struct {
 	// most 200 bytes. Empty: $DYNO, or else the host's name.
 	Member string
 
-	// Interval is how often it is published, one round trip each: 1 s to 5 min, and
-	// the same in all processes. 0: DefaultInterval.
+	// Interval is how often Run publishes, with one round trip each: 1 s to 5 min, and the
+	// same in all processes. 0: DefaultInterval.
 	Interval time.Duration
 
 	// Logger logs when the board begins to fail, and when it works again. It must not
@@ -114,16 +114,16 @@ func (s *Shared) name() string {
 			s.member = os.Getenv("DYNO")
 		}
 		if s.member == "" {
-			s.member, _ = os.Hostname() // the suffix alone tells members apart
+			s.member, _ = os.Hostname() // the suffix alone is unique
 		}
 		s.member = fmt.Sprintf("%.200s/%d/%s", s.member, os.Getpid(), rand.Text()[:12])
 	})
 	return s.member
 }
 
-// Run publishes what Traffic measures, as soon as there is something and then every
-// Interval, until ctx ends. Then it removes its report, which may take some seconds, and
-// returns nil. Run tries a board that fails again for ever. It logs once that the board
+// Run publishes what Traffic measures until ctx ends: as soon as there is something, and
+// then every Interval. At the end it removes its report, which may take some seconds, and
+// returns nil. If the board fails, Run retries for ever. It logs once that the board
 // fails, and once that it works again. Run returns an error only if a field is bad, which
 // it also logs, or if another Run is under way.
 func (s *Shared) Run(ctx context.Context) error {
@@ -142,7 +142,7 @@ func (s *Shared) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			if up {
-				// The next sum should not wait for it to age.
+				// The report would count in the next sums until it is too old.
 				_ = s.publish(context.WithoutCancel(ctx), nil)
 			}
 			return nil
@@ -167,8 +167,8 @@ func (s *Shared) Run(ctx context.Context) error {
 	}
 }
 
-// Probe returns what all processes measured. An error says that neither this one
-// nor any other has measured anything.
+// Probe returns what all processes measured. It returns an error if no process has measured
+// anything.
 func (s *Shared) Probe(ctx context.Context) (autoscale.Sample, error) {
 	if err := s.Validate(); err != nil {
 		return autoscale.Sample{}, err
@@ -234,7 +234,7 @@ func (s *Shared) read(ctx context.Context, fresh time.Duration) (reports []Repor
 	return reports, nil
 }
 
-// call calls the board, in bounded time. A panic there must not end the host.
+// call calls the board, in bounded time. A panic of the board must not end the host.
 func call(ctx context.Context, f func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, boardTimeout)
 	defer cancel()

@@ -159,7 +159,7 @@ func TestShared(t *testing.T) {
 		check(one, 4, 25, 55, "")
 		stopFour()
 
-		// Told to stop, a process takes its report down.
+		// A process that stops removes its report.
 		stopTwo()
 		check(one, 2, 17, 30, "")
 		if n := len(b.members()); n != 2 {
@@ -208,7 +208,7 @@ func TestShared(t *testing.T) {
 		}
 		b.breaks(func() error { return nil })
 
-		// A process that leads before it has measured anything tells the others' work.
+		// A process that leads before it has measured anything reports the others' work.
 		fresh := &traffic.Shared{Traffic: traffic.New(nil), MetricsBoard: b}
 		check(fresh, 1, 5, 15, "")
 		ctx, cancel := context.WithCancel(t.Context())

@@ -1,6 +1,6 @@
-// Package traffic measures the load of a web service from inside it: [Traffic]
-// is a middleware that counts the requests of this process, and an
-// [autoscale.Prober] of what it counted.
+// Package traffic measures the load of a web service from inside it. [Traffic] is a
+// middleware that counts the requests of this process, and an [autoscale.Prober] of the
+// counts.
 //
 //	t := traffic.New(nil)
 //	go autoscale.New(autoscale.Config{
@@ -11,80 +11,81 @@
 //
 // # What is measured
 //
-// Everything is of one window, by default the last 15 complete seconds, as seconds
-// are counted from [New] by the monotonic clock:
+// Every measurement is of one window, by default the last 15 complete seconds. Seconds
+// count from [New], by the monotonic clock.
 //
-//   - Arrivals and Throughput: the requests that began, and those that ended, per
-//     second. One whose handler panicked has ended.
-//   - Busy: the mean number of requests in progress. It is the integral over
-//     time, to the nanosecond, and no sampling: a request counts for just as long
-//     as it ran within the window, also while it still runs.
-//   - ServiceTime: the mean time in the handler, of the requests that ended.
-//   - Latency: the 95th percentile of these, or another. It comes from a
-//     histogram of 160 slots, and is off by at most 6.25 % or 8.2 µs, whichever
-//     is more. It leaves out the time before the handler, which is QueueTime.
-//   - QueueTime: the median time from the header in which the platform's router
-//     says when it took the request up, to the handler, of the requests that began.
-//     It is off by at most an eighth. A few requests with a wrong header do not
-//     move it, as they would move a mean. See [Traffic.Handler].
+//   - Arrivals and Throughput: the requests that began, and those that ended, per second.
+//     A request whose handler panicked has ended.
+//   - Busy: the mean number of requests in progress. It is an exact integral over time, not
+//     a sample: a request counts for the time that it ran within the window, even if it
+//     still runs.
+//   - ServiceTime: the mean time in the handler of the requests that ended.
+//   - Latency: the 95th percentile of these times, or another. It comes from a histogram of
+//     160 slots, and is off by at most 6.25 % or 8.2 µs, whichever is more. It leaves out
+//     the time before the handler, which is QueueTime.
+//   - QueueTime: the median wait of the requests that began, from the router's time stamp
+//     to the handler. It is off by at most an eighth. A few wrong time stamps do not move a
+//     median, as they would move a mean. See [Traffic.Handler].
 //
-// No request at all is a measurement: Arrivals, Throughput and Busy are 0, and the
-// three times are not measured, so that rules which need them hold.
+// A window without requests is a measurement too. Arrivals, Throughput and Busy are then
+// 0, and the three times are not measured, so that rules which need them hold.
 //
-// A process measures from its first request on, because before that the router may
-// not have known of it. Until it has counted for five seconds it is warming up, and
-// so is one that had no request within its first window: the error of Probe wraps
-// [autoscale.ErrWarmingUp], which is not a failure. [autoscale.Sample.Span] says how
-// long the window was.
+// A process measures from its first request on, because before that the router may not
+// have known of it. It is warming up until it has counted for five seconds, or, without a
+// request, for one window. The error of Probe then wraps [autoscale.ErrWarmingUp], which is
+// not a failure. [autoscale.Sample.Span] says how long the window was.
 //
-// # One share, or the sum
+// # One process, or all
 //
-// The three rates are those of this process. [autoscale.Sample.Breakdown] has them by
-// the second. The Autoscaler knows how many processes served in each second, and
-// works out the rates of the whole service from that. This has no bias if a router
-// spreads the requests at random, as Heroku's does, but it is noisy: a share of N
-// requests is off by √N. [Shared] adds up what all processes measured instead, through
-// a metrics board in a database that they share.
+// The three rates of a Traffic are those of its process. [autoscale.Sample.Breakdown] has
+// them by the second. The Autoscaler knows how many processes served in each second, and
+// computes the rates of the whole service from that. This has no bias if the router spreads
+// the requests at random, as Heroku's does. But it is noisy: a count of N requests is off
+// by √N. [Shared] adds up the counts of all processes instead, through a metrics board in a
+// database.
 //
-// With n processes, a service time of S seconds, k slots at a utilization of u, and a
-// window of W seconds, the processes that a share calls for have a standard deviation
-// of n·√(S/(k·u·W)), and those that the sum calls for one of √(n·S/(k·u·W)). For
-// 100 ms, 2 slots, 0.5 and 15 s that is 0.8 and 0.3 processes at n = 10, and 3.3 and
-// 0.5 at n = 40. TestNoise measures it. A rule that knows this, as
-// [github.com/autoscalebot/autoscale/rule.TargetTracking] does, leaves the size alone while a difference is within the
-// noise, and is then late by as much. A board pays from about ten processes on, or
-// if a process has fewer than about ten requests a second.
+// A service has n processes, k slots in each at a utilization of u, and a service time of S
+// seconds; the window is W seconds. The number of processes needed then has a standard
+// deviation of n·√(S/(k·u·W)) by the counts of one process, and of √(n·S/(k·u·W)) by the
+// counts of all. For 100 ms, 2 slots, 0.5 and 15 s these are 0.8 and 0.3 processes at
+// n = 10, and 3.3 and 0.5 at n = 40. TestNoise measures it. The rule
+// [github.com/autoscalebot/autoscale/rule.TargetTracking] knows this noise. It leaves the
+// size alone while a difference is within it, and so acts later. A board pays from about
+// ten processes on, or if a process has fewer than about ten requests a second.
 //
 // [CPU] measures how busy the processors are; [autoscale.Merge] joins the two.
 //
 // # What is left out
 //
-// The answer decides what is left out, and never a header of the request. A client
-// can send any headers it likes: it changes nothing about what is counted.
+// The answer decides whether a request is left out. The request's headers do not: a client
+// can send any headers, and they do not change what is counted.
 //
-// Connections that are kept open to wait are not counted. They are: a connection that
-// the handler hijacked, as a WebSocket's is; an answer 101; an event stream, which is
-// an answer whose Content-Type is text/event-stream; and a CONNECT that is answered by
-// 2xx, as a WebSocket over HTTP/2 is. Such a request is in progress until the answer
-// shows what it is, at the first WriteHeader, Write, Flush or Hijack. From then on it
-// is neither an arrival nor in progress, and it has no service time.
+// Connections that are kept open to wait are not counted:
+//
+//   - a connection that the handler hijacked, such as a WebSocket,
+//   - an answer 101,
+//   - an event stream: an answer whose Content-Type is text/event-stream,
+//   - a CONNECT answered by 2xx, such as a WebSocket over HTTP/2.
+//
+// Such a request is in progress until the answer shows what it is, at the first
+// WriteHeader, Write, Flush or Hijack. From then on it is neither an arrival nor in
+// progress, and it has no service time.
 //
 // The heartbeats of package heartbeat are not counted: their answers have the header
-// Autoscale-Heartbeat. A probe.HTTP of any other page is counted like a client. What
-// Options.Skip names is not counted either, and its [http.ResponseWriter] is handed through.
+// Autoscale-Heartbeat. A probe.HTTP of another page counts like a client. Requests that
+// Options.Skip names are not counted either, and keep their [http.ResponseWriter].
 //
-// A request that took longer than Options.Longest, such as a large download or a stream
-// of another kind, counts in Arrivals, Throughput and Busy, and not in the times.
+// A request that took longer than Options.Longest, such as a large download or a stream of
+// another kind, counts in Arrivals, Throughput and Busy, and not in the times.
 //
 // # Cost
 //
-// The middleware adds one allocation of 48 bytes to a request, for the
-// [http.ResponseWriter] that sees the answer, and 0.1 to 0.2 µs. It takes no lock except
-// once a second. The ResponseWriter has the same optional interfaces as the server's, so
-// that files are still sent by sendfile. A Traffic takes less than 80 KiB, however many
-// requests there are. BenchmarkMiddleware compares it with BenchmarkBare, and
-// BenchmarkServed compares whole requests. The types of the ResponseWriters add about
-// half a megabyte to the program.
+// The middleware adds 0.1 to 0.2 µs to a request, and one allocation of 48 bytes for the
+// [http.ResponseWriter] that sees the answer. It takes no lock except once a second. The
+// ResponseWriter has the same optional interfaces as the server's, so that files are still
+// sent by sendfile. A Traffic takes less than 80 KiB, however many requests there are.
+// BenchmarkMiddleware compares it with BenchmarkBare, and BenchmarkServed compares whole
+// requests. The types of the ResponseWriters add about half a megabyte to the program.
 package traffic
 
 import (
@@ -102,7 +103,7 @@ import (
 	"github.com/autoscalebot/autoscale/rule"
 )
 
-// What Options are unless they say otherwise.
+// The defaults of [Options].
 const (
 	DefaultWindow     = 15 * time.Second
 	DefaultPercentile = 95
@@ -113,30 +114,28 @@ const maxWindow = time.Minute
 
 // Options are the settings of a [Traffic]. The zero value is right for most services.
 type Options struct {
-	// Window is over how long it is measured: whole seconds, from 1 s to 1 min. A
-	// longer window is less noisy where requests are few, and later.
-	// 0: DefaultWindow.
+	// Window is the time over which a sample is measured: whole seconds, from 1 s to 1 min.
+	// A longer window is less noisy if requests are few, and reacts later. 0: DefaultWindow.
 	Window time.Duration
 
-	// Percentile is which one Latency is, above 0 and below 100.
+	// Percentile is the percentile that Latency is, above 0 and below 100.
 	// 0: DefaultPercentile.
 	Percentile float64
 
-	// Longest is how long a request may take to count in ServiceTime and Latency,
-	// at most 1 min: what takes longer is taken for a stream, one of which
-	// would weigh as much as thousands of requests. 0: DefaultLongest.
+	// Longest is how long a request may take to count in ServiceTime and Latency, from 1 ms
+	// to 1 min. A longer one counts as a stream, because it would weigh as much as
+	// thousands of requests. 0: DefaultLongest.
 	Longest time.Duration
 
 	// Concurrency is how many requests a process works on at once: its workers or
-	// threads, or what its processors or its pool of connections allow. It does not change
-	// what is measured: a Config without a Decider uses rule.TargetTracking with it. 0:
-	// GOMAXPROCS, which is right if the work is done by the processor, and orders too many
-	// processes if requests mostly wait for others.
+	// threads, or the number that its processors or its pool of connections allow. It does
+	// not change what is measured: a Config without a Decider uses rule.TargetTracking with
+	// it. 0: GOMAXPROCS, which is right if requests use the processor, and orders too many
+	// processes if they mostly wait for other services.
 	Concurrency float64
 
-	// Skip reports which requests are not to be counted, such as those for static
-	// files or a health check. It is called before the handler, for each
-	// request, concurrently. Nil: none.
+	// Skip reports which requests not to count, such as those for static files or a health
+	// check. It is called before the handler, for each request, concurrently. Nil: none.
 	Skip func(r *http.Request) bool
 }
 
@@ -195,7 +194,7 @@ func New(opts *Options) *Traffic {
 	}
 	t := &Traffic{opts: o.withDefaults(), fault: o.Validate(), base: time.Now()}
 	if t.fault != nil {
-		t.opts.Window, t.opts.Longest = DefaultWindow, DefaultLongest // to count by, as nothing is told
+		t.opts.Window, t.opts.Longest = DefaultWindow, DefaultLongest // the handler counts all the same
 	}
 	t.epoch.Store(t.base.UnixNano())
 	t.count = count.New(t.opts.Longest, 0)
@@ -226,10 +225,10 @@ func (t *Traffic) now() int64 {
 
 type shard = count.Shard
 
-// begin counts a request that begins, with the queue time that its header says.
+// begin counts a request that begins, with the queue time in its headers.
 func (t *Traffic) begin(h http.Header) (*shard, int64) {
 	now := t.now()
-	// Asking for the wall clock would take as long as all the rest.
+	// Reading the wall clock would take as long as all the rest.
 	waited, ok := queueTimeOf(h, t.epoch.Load()+now)
 	if !ok {
 		waited = -1
@@ -240,12 +239,12 @@ func (t *Traffic) begin(h http.Header) (*shard, int64) {
 // end counts the end of a request.
 func (t *Traffic) end(s *shard, began int64) { t.count.End(s, began, t.now()) }
 
-// leave takes back a request that turned out to be a connection which waits.
+// leave takes back a request that turned out to be a waiting connection.
 func (t *Traffic) leave(s *shard, _ int64) { t.count.Leave(s, t.now()) }
 
 // Probe returns what was measured in the window that ended with the last complete
-// second. It does no I/O. Its error wraps [autoscale.ErrWarmingUp] until there was
-// enough to measure.
+// second. It does no I/O. Its error wraps [autoscale.ErrWarmingUp] until there is enough to
+// measure.
 func (t *Traffic) Probe(context.Context) (autoscale.Sample, error) {
 	r, ended, err := t.report()
 	if err != nil {

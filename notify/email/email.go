@@ -1,4 +1,4 @@
-// Package email tells events by mail, over SMTP.
+// Package email sends events by mail, over SMTP.
 //
 //	cfg.Notifiers = []autoscale.Notifier{email.New(email.Config{
 //		URL:  os.Getenv("SMTP_URL"), // smtp://user:password@smtp.example.com:587
@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// DefaultSubject begins the subject of each mail unless told otherwise.
+	// DefaultSubject begins the subject of each mail if Config.Subject is empty.
 	DefaultSubject = "[autoscale] "
 	// MaxRecipients is how many addresses a Config may name.
 	MaxRecipients = 50
@@ -30,43 +30,41 @@ const (
 	maxTime = 30 * time.Second
 )
 
-// A Config is what a notifier by mail is made of. URL, From and To are required.
-// Formatted and encoded as JSON, it shows no secret.
+// A Config has the settings of a notifier by mail. URL, From and To are required. It shows
+// no secret when it is formatted or encoded as JSON.
 type Config struct {
-	// URL names the server, and the user and password where it wants them:
+	// URL names the server, and the user and password if it needs them:
 	//
 	//	smtp://user:password@smtp.example.com:587   STARTTLS; the default port is 587
 	//	smtps://user:password@smtp.example.com:465  TLS from the start; the default port is 465
 	//
-	// Special characters in the user and the password are percent-encoded.
-	// With smtp a server that offers no STARTTLS gets nothing, save where the
-	// host is this machine, to which TLS is not tried. A query changes this:
-	// ?tls=off sends everything, the password included, unencrypted;
-	// ?tls=required asks for STARTTLS of this machine too. It is a secret.
+	// Percent-encode special characters in the user and the password. With smtp, nothing
+	// is sent to a server that does not offer STARTTLS. If the host is this machine, TLS is
+	// not tried. A query changes this: ?tls=off sends everything unencrypted, including
+	// the password, and ?tls=required demands STARTTLS of this machine too. The URL is a
+	// secret.
 	URL string `json:"-"`
 
 	// From is the sender, as "ops@example.com" or "Ops <ops@example.com>".
 	From string
 
-	// To is the recipients, in the same form, at most MaxRecipients. Each gets
-	// a mail of its own, so that an address that is refused keeps none from the
-	// others.
+	// To are the recipients, in the same form, at most MaxRecipients. Each gets a mail of
+	// its own, so that a refused address does not affect the others.
 	To []string
 
-	// Subject begins each subject line, before what happened. Empty:
-	// DefaultSubject.
+	// Subject begins each subject line. Empty: DefaultSubject.
 	Subject string
 
-	// HELO is the name by which this machine introduces itself. Empty: its
-	// host name.
+	// HELO is the name that this machine gives in the SMTP command HELO. Empty: its host
+	// name.
 	HELO string
 
-	// TLS configures TLS. Nil: the server's name and the system's authorities
-	// are checked, with TLS 1.2 at least. An empty ServerName is the URL's host.
+	// TLS configures TLS. Nil: TLS 1.2 at least, with the certificate checked against the
+	// server's name and the system's authorities. An empty ServerName is the URL's host.
 	TLS *tls.Config `json:"-"`
 }
 
-// Format writes the settings without what is secret.
+// Format writes the settings without their secrets.
 func (c Config) Format(f fmt.State, _ rune) {
 	server := "?"
 	if s, err := parseServer(c.URL); err == nil {
@@ -75,18 +73,18 @@ func (c Config) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "email.Config(%d recipients by %s)", len(c.To), server)
 }
 
-// New returns a notifier that sends a mail of each event to each recipient, over
-// a connection of its own, which a context that ends closes.
+// New returns a notifier that sends a mail to each recipient for each event. Each event has
+// a connection of its own, which is closed when its context ends.
 //
-// It tries a second time, a second or two later, where the server says that the
-// fault is temporary (a 4xx reply), or the connection failed before the mail was
-// given to it. Recipients whose mail was taken are left out then, and the mail is
-// the same, Message-ID included. Where the connection broke amid the mail nobody
-// knows whether it was taken, and it is not sent again. Greylisting asks for
-// longer than a notifier has: have the server exempt the sender.
+// The notifier tries a second time, a second or two later, if the server says that the
+// fault is temporary (a 4xx reply), or if the connection failed before the mail was sent.
+// The second try leaves out the recipients whose mail was accepted, and sends the same
+// mail, with the same Message-ID. If the connection broke in the middle of a mail, it is
+// not known whether the mail was accepted, so it is not sent again. Greylisting takes
+// longer than a notifier may: exempt the sender on the server.
 //
-// What is wrong with c is reported by [autoscale.Config.Validate], and by Notify.
-// The notifier is safe for concurrent use.
+// [autoscale.Config.Validate] and Notify report what is wrong with c. The notifier is safe
+// for concurrent use.
 func New(c Config) autoscale.Notifier {
 	n := &notifier{subject: c.Subject, helo: c.HELO}
 	if n.subject == "" {
@@ -109,7 +107,7 @@ func New(c Config) autoscale.Notifier {
 }
 
 type notifier struct {
-	server  *server // a pointer, which fmt shows as an address where it cannot call Format
+	server  *server // a pointer: fmt prints only its address if it cannot call Format
 	tls     *tls.Config
 	helo    string
 	from    *mail.Address
@@ -133,13 +131,13 @@ func (n *notifier) Notify(ctx context.Context, e autoscale.Event) error {
 	return nil
 }
 
-// Format shows the server and how many are told.
+// Format writes the server and the number of recipients.
 func (n *notifier) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "email.New(%d recipients by %s)", len(n.to), n.server.addr())
 }
 
-// parseAddress refuses control characters by itself, so that no line can be
-// smuggled into a header or a command, whatever the parser permits.
+// parseAddress refuses control characters, whatever the parser permits, so that no line
+// can be smuggled into a header or a command.
 func parseAddress(field, text string) (*mail.Address, error) {
 	if text == "" {
 		return nil, fmt.Errorf("email.Config.%s is empty: give an address, as ops@example.com", field)
@@ -170,7 +168,7 @@ func parseAddresses(texts []string) ([]*mail.Address, error) {
 			continue
 		}
 		same := func(b *mail.Address) bool { return b.Address == a.Address }
-		if !slices.ContainsFunc(all, same) { // nobody is told twice
+		if !slices.ContainsFunc(all, same) { // nobody gets two mails
 			all = append(all, a)
 		}
 	}

@@ -77,20 +77,20 @@ func TestMail(t *testing.T) {
 	}
 	want := e.String() + `
 
-process:   wörk
-event:     needs_above_max, began (WARN)
-time:      Mon, 23 Nov 2026 09:00:00 +0000
-since:     Mon, 23 Nov 2026 08:59:00 +0000
-size:      2, before 1
-bounds:    1 to 3
-measured:  ` + e.Sample.String() + `
-wished:    2
-reason:    the queue is long
-limit:     max
-until:     Mon, 23 Nov 2026 09:01:00 +0000
-count:     7
-error:     it broke
-dry run:   nothing was ordered
+process:     wörk
+event:       needs_above_max, began (WARN)
+time:        Mon, 23 Nov 2026 09:00:00 +0000
+since:       Mon, 23 Nov 2026 08:59:00 +0000
+size:        2, before 1
+bounds:      1 to 3
+measured:    ` + e.Sample.String() + `
+recommended: 2
+reason:      the queue is long
+limit:       max
+until:       Mon, 23 Nov 2026 09:01:00 +0000
+count:       7
+error:       it broke
+dry run:     nothing was ordered
 `
 	if diff := cmp.Diff(want, strings.ReplaceAll(body, "\r\n", "\n")); diff != "" {
 		t.Error(diff)
@@ -120,11 +120,11 @@ func TestMailLeavesOutWhatIsZero(t *testing.T) {
 	_, _, body := read(t, s.taken()[0].text)
 	want := e.String() + `
 
-process:   web
-event:     paused (INFO)
-time:      Mon, 23 Nov 2026 09:00:00 +0000
-size:      0
-bounds:    1 to 3
+process:     web
+event:       paused (INFO)
+time:        Mon, 23 Nov 2026 09:00:00 +0000
+size:        0
+bounds:      1 to 3
 `
 	if diff := cmp.Diff(want, strings.ReplaceAll(body, "\r\n", "\n")); diff != "" {
 		t.Error(diff)
@@ -259,8 +259,8 @@ func TestValidates(t *testing.T) {
 					t.Errorf("%q is in %s", secret, all)
 				}
 			}
-			if told := n.Notify(t.Context(), scaled()); told == nil || !strings.Contains(told.Error(), err.Error()) {
-				t.Errorf("Notify returned %v", told)
+			if got := n.Notify(t.Context(), scaled()); got == nil || !strings.Contains(got.Error(), err.Error()) {
+				t.Errorf("Notify returned %v", got)
 			}
 		})
 	}

@@ -24,8 +24,8 @@ func ExampleNew() {
 	// [email.New(2 recipients by smtp.example.com:587)]
 }
 
-// A server that cannot be reached, or does not answer, is given up with the
-// context. An Autoscaler gives each notifier ten seconds.
+// Notify gives up a server that cannot be reached, or does not answer, when its context
+// ends. An Autoscaler gives each notifier ten seconds.
 func ExampleNew_unreachable() {
 	n := email.New(email.Config{
 		URL:  "smtp://127.0.0.1:1", // nobody listens there

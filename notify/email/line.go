@@ -14,16 +14,16 @@ const maxReplies = 1 << 20
 
 var errReplies = errors.New("the server sent more than 1 MiB of replies")
 
-// line is a connection to a server that is closed when a context ends: the mail
-// library heeds its context while it dials, and no longer.
+// line is a connection to a server that is closed when a context ends. The mail library
+// respects its context only while it dials.
 type line struct {
 	conn net.Conn // below TLS, whose own closing can be waited for
 	stop func() bool
 }
 
-// dialer returns what connects to addr, with TLS from the start where config is
-// not nil. ctx is that of the whole delivery; the one that the library hands over
-// ends with the greetings.
+// dialer returns a func that connects to addr, with TLS from the start if config is not
+// nil. ctx is the context of the whole delivery. The context of the library ends with the
+// greetings.
 func (l *line) dialer(ctx context.Context, addr string, config *tls.Config) gomail.DialContextFunc {
 	return func(dialing context.Context, network, _ string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(dialing, network, addr)
@@ -48,7 +48,7 @@ func (l *line) close() {
 	}
 }
 
-// boundedConn is a connection of which left bytes are read, and a buffer at most.
+// boundedConn is a connection from which at most left bytes and one buffer are read.
 type boundedConn struct {
 	net.Conn
 	left int

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxSubject is how many characters a subject line has at most: what mail
-	// programs show of one.
+	// maxSubject is how many characters a subject line has at most. Mail programs show no
+	// more.
 	maxSubject = 100
 	// maxSentence is how many characters of an event a mail shows.
 	maxSentence = 4000
@@ -34,7 +34,7 @@ func (n *notifier) messages(e autoscale.Event) []*gomail.Msg {
 		m.Subject(subject)
 		m.SetDateWithValue(now)
 		m.SetMessageIDWithValue(rand.Text() + "@" + domain)
-		m.SetGenHeader("Auto-Submitted", "auto-generated") // so that nobody's absence notice answers
+		m.SetGenHeader("Auto-Submitted", "auto-generated") // so that no absence notice answers
 		m.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 		m.SetBodyString(gomail.TypeTextPlain, body)
 		msgs[i] = m
@@ -42,7 +42,7 @@ func (n *notifier) messages(e autoscale.Event) []*gomail.Msg {
 	return msgs
 }
 
-// subject is the first words of what happened.
+// subject returns the first words of the event.
 func subject(prefix string, e autoscale.Event) string {
 	line := plain.Line(prefix+e.String(), 4*maxSubject)
 	short := plain.Cut(line, maxSubject)
@@ -55,13 +55,13 @@ func subject(prefix string, e autoscale.Event) string {
 	return short
 }
 
-// body is what happened, and under it the numbers.
+// body returns the event in words, and below it the numbers.
 func body(e autoscale.Event) string {
 	var b strings.Builder
 	b.WriteString(plain.Line(e.String(), maxSentence))
 	b.WriteString("\n\n")
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-10s %s\n", name+":", plain.Line(fmt.Sprintf(format, args...), maxSentence))
+		fmt.Fprintf(&b, "%-12s %s\n", name+":", plain.Line(fmt.Sprintf(format, args...), maxSentence))
 	}
 	row("process", "%s", e.Name)
 	if e.Phase == autoscale.Occurred {
@@ -83,7 +83,7 @@ func body(e autoscale.Event) string {
 		row("measured", "%v", e.Sample)
 	}
 	if e.Decision.Act {
-		row("wished", "%d", e.Decision.Size)
+		row("recommended", "%d", e.Decision.Size)
 	}
 	if !e.Decision.Reason.IsZero() {
 		row("reason", "%v", e.Decision.Reason)

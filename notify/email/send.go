@@ -20,13 +20,13 @@ const (
 	maxTries = 2
 	// shortestPause is the shortest time before the second try, and half the longest.
 	shortestPause = time.Second
-	// goodbye is how long a server has to take leave.
+	// goodbye is how long a server may take to answer QUIT.
 	goodbye = time.Second
 )
 
-// The mechanisms by which a password is proved, best first. Without TLS those
-// that send it as it is come last, and are used because tls=off says so or the
-// server is this machine.
+// The mechanisms of authentication, best first. Without TLS those that send the password
+// in plain text come last. They are used only with tls=off, or if the server is this
+// machine.
 var (
 	mechanisms = []gomail.SMTPAuthType{
 		gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin, gomail.SMTPAuthSCRAMSHA1, gomail.SMTPAuthCramMD5,
@@ -36,14 +36,14 @@ var (
 	}
 )
 
-// failure is why messages were not taken.
+// failure is why the server did not accept messages.
 type failure struct {
 	msgs  []*gomail.Msg
 	err   error
-	again bool // whether another try can help, and sends nothing twice
+	again bool // whether another try can help without sending a mail twice
 }
 
-// deliver sends the messages, and once more those for which that can help.
+// deliver sends the messages. It sends those again for which another try can help.
 func (n *notifier) deliver(ctx context.Context, msgs []*gomail.Msg) error {
 	var errs []error
 	for try := 1; ; try++ {
@@ -101,16 +101,15 @@ func (n *notifier) send(ctx context.Context, msgs []*gomail.Msg) []failure {
 		}
 		failures = append(failures, n.untaken(m))
 	}
-	// The mails are taken or not: what the server says to QUIT changes nothing,
-	// and it does not have long to say it.
+	// The answer to QUIT changes nothing about the mails.
 	if end, ok := ctx.Deadline(); ok && conn.UpdateDeadline(min(goodbye, time.Until(end))) == nil {
 		_ = conn.Quit()
 	}
 	return failures
 }
 
-// client sets up the mail library for one connection. Its own timeout stands
-// behind the context, which closes line.
+// client sets up the mail library for one connection. The context closes line before the
+// library's own timeout ends.
 func (n *notifier) client(ctx context.Context, line *line) (*gomail.Client, error) {
 	end, _ := ctx.Deadline()
 	config := n.tls.Clone()
@@ -123,7 +122,7 @@ func (n *notifier) client(ctx context.Context, line *line) (*gomail.Client, erro
 		gomail.WithDialContextFunc(line.dialer(ctx, n.server.addr(), tlsFirst)),
 		gomail.WithTLSConfig(config),
 		gomail.WithTLSPolicy(gomail.NoTLS),
-		// Neither is of use on a new connection, and either can be waited for.
+		// Both are useless on a new connection, and both wait for an answer.
 		gomail.WithoutNoop(), gomail.WithoutRset(),
 	}
 	mechanisms := mechanisms
@@ -141,8 +140,7 @@ func (n *notifier) client(ctx context.Context, line *line) (*gomail.Client, erro
 			gomail.WithUsername(n.server.user), gomail.WithPassword(n.server.password))
 	}
 	if n.ascii() {
-		// Asked for without need, SMTPUTF8 makes servers refuse the mail whose
-		// next server does not have it.
+		// A server refuses a mail that asks for SMTPUTF8 if the next server lacks it.
 		options = append(options, gomail.WithoutSMTPUTF8())
 	}
 	client, err := gomail.NewClient(n.server.host, options...)
@@ -161,7 +159,7 @@ func (n *notifier) ascii() bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r > '~' })
 }
 
-// refused says why a server took none of msgs.
+// refused says why a server accepted none of msgs.
 func (n *notifier) refused(ctx context.Context, msgs []*gomail.Msg, err error) failure {
 	if ctx.Err() != nil {
 		return failure{msgs, fmt.Errorf("not done before the context ended: %w", context.Cause(ctx)), false}
@@ -184,8 +182,8 @@ func (n *notifier) refused(ctx context.Context, msgs []*gomail.Msg, err error) f
 	return failure{msgs, err, again}
 }
 
-// untaken says why a server did not take m. Where the connection broke once the
-// text was being sent, nobody knows whether it was taken.
+// untaken says why a server did not accept m. If the connection broke while the text was
+// being sent, it is not known whether m was accepted.
 func (n *notifier) untaken(m *gomail.Msg) failure {
 	var send *gomail.SendError
 	if !errors.As(m.SendError(), &send) {
@@ -197,8 +195,7 @@ func (n *notifier) untaken(m *gomail.Msg) failure {
 	return failure{[]*gomail.Msg{m}, fmt.Errorf("to %s: %s", m.GetTo()[0].Address, n.server.clean(words)), again}
 }
 
-// cleaned returns err if it shows nothing that it must not, and else a new error
-// with what may be shown.
+// cleaned returns err if it holds no secret, and else a new error without the secret.
 func (n *notifier) cleaned(err error) error {
 	if text := n.server.clean(err.Error()); text != err.Error() {
 		return errors.New(text)

@@ -397,7 +397,7 @@ func TestThePauseEndsWithTheContext(t *testing.T) {
 	}
 }
 
-// TestErrorsHoldNoSecret meets a server that repeats what it was told.
+// TestErrorsHoldNoSecret uses a server that repeats what it receives.
 func TestErrorsHoldNoSecret(t *testing.T) {
 	const password = "pass/word+1"
 	secrets := []string{password, "pass%2Fword%2B1", "cGFzcy93b3JkKzE=", "AG1lAHBhc3Mvd29yZCsx"}

@@ -21,11 +21,11 @@ const (
 	noTLS
 )
 
-// shortestSecret is how long a password must be to be looked for in texts, in
-// which every short one is found by chance.
+// shortestSecret is how long a password must be to be searched for in texts. A shorter one
+// would be found by chance.
 const shortestSecret = 4
 
-// server is what a Config's URL says.
+// server is a Config's URL, parsed.
 type server struct {
 	host           string
 	port           int
@@ -34,7 +34,7 @@ type server struct {
 	login          bool // whether user and password are given
 }
 
-// addr is where the server is, which is all of it that may be shown.
+// addr returns the host and the port, which are not secret.
 func (s server) addr() string {
 	if s.host == "" {
 		return "?"
@@ -42,8 +42,8 @@ func (s server) addr() string {
 	return net.JoinHostPort(s.host, strconv.Itoa(s.port))
 }
 
-// parseServer never repeats what it reads: where a password has special
-// characters that are not encoded, a part of it is taken for something else.
+// parseServer never quotes text in an error. If a password has special characters that are
+// not encoded, a part of it parses as something else.
 func parseServer(text string) (server, error) {
 	const form = "write it as smtp://user:password@smtp.example.com:587, or smtps:// for TLS from the start, with special characters in the user and the password percent-encoded (@ is %40, / is %2F, # is %23)"
 	if text == "" {
@@ -94,8 +94,8 @@ func parseServer(text string) (server, error) {
 	return s, nil
 }
 
-// clean makes one line of what a server said. It drops the text of a server that
-// repeats the password, or the command that held it.
+// clean returns a server's text in one line. It withholds the text if that repeats the
+// password, or the command that held it.
 func (s server) clean(text string) string {
 	for _, secret := range s.secrets() {
 		if strings.Contains(text, secret) {
@@ -105,7 +105,7 @@ func (s server) clean(text string) string {
 	return plain.Line(text, 300)
 }
 
-// secrets are the forms in which a password goes over the line.
+// secrets returns the forms in which a password is sent.
 func (s server) secrets() []string {
 	if len(s.password) < shortestSecret {
 		return nil
