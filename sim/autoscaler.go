@@ -11,13 +11,12 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// Autoscaler returns a Controller that is the autoscale.Autoscaler of cfg itself,
-// in a simulated world: the Decider, the bounds, the Cooldown and the Step are
-// cfg's, and its Prober, Scaler, Elector, Notifiers, Observe and Logger are
-// never called. DryRun does not count. The Prober measures what signals says, and
-// where it says nothing, what cfg's Prober would: see [AutoView].
+// Autoscaler returns a Controller that is the autoscale.Autoscaler of cfg itself. It uses
+// the Decider, the bounds and the Limits of cfg. It never calls the Prober, Scaler, Elector,
+// Notifiers, Observe and Logger, and ignores DryRun. signals says what the simulated Prober
+// measures. Zero fields follow cfg's Prober: see [AutoView].
 //
-// What is wrong with cfg or signals is reported by the first tick.
+// If cfg or signals is bad, the first tick returns the error.
 func Autoscaler(cfg autoscale.Config, signals Signals) Controller {
 	signals = signals.of(cfg.Prober)
 	c := &controller{signals: signals.withDefaults(), fault: signals.Validate(), interval: cmp.Or(cfg.Interval, autoscale.DefaultInterval)}
@@ -117,8 +116,8 @@ func (c *controller) measure() (autoscale.Sample, error) {
 	return s, nil
 }
 
-// share adds what the process that leads measures. What the heartbeat measured goes
-// before it, as it does in autoscale.Merge.
+// share adds what the process that leads measures. The heartbeat takes precedence, as the
+// first Prober does in autoscale.Merge.
 func (c *controller) share(s *autoscale.Sample) error {
 	v := c.view
 	share, err := v.e.fleet.sample(v.e.now, v.Now)
@@ -138,8 +137,7 @@ func (c *controller) share(s *autoscale.Sample) error {
 	return nil
 }
 
-// traffic adds what the requests of the window show. What no request was there
-// to show is not measured.
+// traffic adds the measurements of the window. Without a request the times are not measured.
 func (c *controller) traffic(s *autoscale.Sample) {
 	w := c.view.Recent(c.signals.Window)
 	s.Signals |= autoscale.SignalThroughput | autoscale.SignalArrivals | autoscale.SignalBusy

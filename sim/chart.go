@@ -109,7 +109,7 @@ func (c *chart) y(v float64) float64 {
 	return math.Round(10*(chartHeight-chartBottom-part*(chartHeight-chartTop-chartBottom))) / 10
 }
 
-// timeSteps are how far apart the labels of the time may be.
+// timeSteps are the possible distances between the labels of the time axis.
 var timeSteps = [...]time.Duration{
 	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
 	time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
@@ -144,8 +144,7 @@ func (c *chart) times(r *Report) {
 	}
 }
 
-// add draws a value of each point, as steps. What is 0 in a chart of times was
-// not measured.
+// add draws a value of each point, as steps. In a chart of times a 0 was not measured.
 func (c *chart) add(class, name string, r *Report, f func(Point) float64) {
 	var b strings.Builder
 	step := r.Series.Step.Seconds()
@@ -167,7 +166,7 @@ func (c *chart) add(class, name string, r *Report, f func(Point) float64) {
 	c.legend(class, name, b.String())
 }
 
-// mark draws one value all along.
+// mark draws a horizontal line.
 func (c *chart) mark(class, name string, v float64) {
 	c.legend(class, name, fmt.Sprintf("M%d %gH%d", chartLeft, c.y(v), chartWidth-chartRight))
 }

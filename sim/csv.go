@@ -17,18 +17,17 @@ import (
 // maxLine bounds a line of a trace, in bytes: a recorded event is a few hundred.
 const maxLine = 64 << 10
 
-// ReadCSV reads a trace: lines of a time and the number of requests that
-// arrived from then until the next line's time, with or without the header
-// "time,requests". Times are RFC 3339 or whole seconds since 1970, on a regular
-// grid of a second or more without gaps. Blank lines are passed over.
+// ReadCSV reads a trace. Each line has a time, and the number of requests that arrived from
+// then until the next line's time. The header "time,requests" may be missing. Times are RFC
+// 3339 or whole seconds since 1970, on a regular grid of a second or more, without gaps.
+// Blank lines are skipped.
 //
 //	time,requests
 //	2026-03-02T09:00:00Z,1320
 //	2026-03-02T09:01:00Z,1415
 //
-// An error names the line and what is wrong with it. The trace is read as a
-// stream; what is kept is a number for each line, of which there may be ten
-// million.
+// An error names the line and what is wrong with it. ReadCSV reads the trace as a stream, and
+// keeps one number for each line, at most ten million.
 func ReadCSV(r io.Reader) (Load, error) {
 	var first, last time.Time
 	var step time.Duration
@@ -115,13 +114,13 @@ func parseRow(line string) (time.Time, float64, error) {
 	if err != nil {
 		unix, err := strconv.ParseInt(left, 10, 64)
 		if err != nil || unix < 0 || unix > 1<<36 {
-			return time.Time{}, 0, fmt.Errorf("%s is no time: write it as 2026-03-02T09:00:00Z, or as seconds since 1970", excerpt(left))
+			return time.Time{}, 0, fmt.Errorf("%s is not a time: write it as 2026-03-02T09:00:00Z, or as seconds since 1970", excerpt(left))
 		}
 		at = time.Unix(unix, 0).UTC()
 	}
 	requests, err := strconv.ParseFloat(right, 64)
 	if err != nil || math.IsNaN(requests) || math.IsInf(requests, 0) {
-		return time.Time{}, 0, fmt.Errorf("%s is no number of requests", excerpt(right))
+		return time.Time{}, 0, fmt.Errorf("%s is not a number of requests", excerpt(right))
 	}
 	if requests < 0 {
 		return time.Time{}, 0, fmt.Errorf("%v requests: a number of requests must be 0 or more", requests)
@@ -129,7 +128,7 @@ func parseRow(line string) (time.Time, float64, error) {
 	return at, requests, nil
 }
 
-// offGrid says in which way a time is not the one that was due.
+// offGrid says how a time differs from the expected one.
 func offGrid(at, last time.Time, step time.Duration) error {
 	switch gap := at.Sub(last); {
 	case gap == 0:
@@ -150,14 +149,13 @@ func excerpt(s string) string {
 	return strconv.Quote(s)
 }
 
-// ReadSamples reads what a running autoscaler has recorded: lines of JSON, each
-// an autoscale.Sample, or an autoscale.Event with one, of which only those of
-// kind Probed count. The rate is the mean of the samples' Arrivals, or else of
-// their Throughput, in each step, of a second or more.
+// ReadSamples reads the samples that a running autoscaler recorded. Each line is the JSON of
+// an autoscale.Sample, or of an autoscale.Event. Only events of kind Probed count.
+// The rate of a step, of a second or more, is the mean of the samples' Arrivals, or else of
+// their Throughput. Samples that measured neither are skipped.
 //
-// Steps without a sample are filled in a straight line, up to ten in a row. It
-// fails where more are missing, and where a line is no JSON or the times go
-// back; samples that measured neither signal are passed over.
+// Up to ten steps in a row without a sample are filled in a straight line. ReadSamples fails
+// if more are missing, if a line is not JSON, or if the times go back.
 func ReadSamples(r io.Reader, step time.Duration) (Load, error) {
 	if step < time.Second {
 		return Load{}, fmt.Errorf("sim: read samples: the step is %v: it must be 1s or more", step)
@@ -218,7 +216,7 @@ func ReadSamples(r io.Reader, step time.Duration) (Load, error) {
 	return NewLoad(first, step, rates)
 }
 
-// maxFilled is how many steps without a sample are made up.
+// maxFilled is how many steps in a row without a sample are filled.
 const maxFilled = 10
 
 // parseSample reads a line, and reports whether it holds a rate.
@@ -234,7 +232,7 @@ func parseSample(line string) (autoscale.Sample, bool, error) {
 	if e.Kind == "" {
 		s = new(autoscale.Sample)
 		if err := json.Unmarshal([]byte(line), s); err != nil {
-			return autoscale.Sample{}, false, fmt.Errorf("it is no sample in JSON: %w", err)
+			return autoscale.Sample{}, false, fmt.Errorf("it is not a sample in JSON: %w", err)
 		}
 	} else if e.Kind != autoscale.Probed.String() {
 		return autoscale.Sample{}, false, nil

@@ -8,23 +8,22 @@ import (
 	"time"
 )
 
-// Calibration runs calibrateRequests requests for each of calibrateSteps
-// utilisations that it tries.
+// Calibration tries calibrateSteps utilizations, with calibrateRequests requests each.
 const (
 	calibrateRequests = 200_000
 	calibrateSteps    = 9
-	calibratePool     = 8 // processes, where their number matters
+	calibratePool     = 8 // processes, if their number matters
 )
 
-// Calibrate returns the highest utilisation, to within half a percent, at which
-// a service meets an objective under a steady load: the fewest processes for a
-// rate follow from it. It simulates: a second of it is a few million requests.
+// Calibrate returns the highest utilization, to within half a percent, at which a service
+// meets an objective under a steady load. The fewest processes for a rate follow from it. It
+// simulates some two million requests, which takes about a second.
 //
-// Under Random routing the latency depends on the utilisation alone. Under
-// LeastBusy it depends on the number of processes too, and the answer is that
-// for eight: for fewer it is too high, for more too low. A Dependency does not
-// count: no number of processes makes up for one. It fails where no
-// utilisation meets the objective, because it is too strict for the service.
+// With Random routing the latency depends on the utilization alone. With LeastBusy it also
+// depends on the number of processes. The result is then for eight processes: it is too high
+// for fewer, and too low for more. Calibrate ignores a Dependency, because no number of
+// processes makes up for one. It fails if no utilization meets the objective, because it is
+// too strict for the service.
 func Calibrate(ctx context.Context, s Service, o Objective) (float64, error) {
 	if errs := s.faults(o); errs != nil {
 		return 0, fmt.Errorf("%w: %w", ErrOptions, errors.Join(errs...))
@@ -65,31 +64,31 @@ func (c constant) Interval() time.Duration { return time.Hour }
 
 func (c constant) Tick(context.Context, time.Time, *View) (int, error) { return int(c), nil }
 
-// Constant returns the Controller that keeps n processes, as nobody's scaling does.
+// Constant returns a Controller that keeps n processes, as a service without an autoscaler
+// does. Its first order comes after an hour, so set Options.Initial to n too.
 func Constant(n int) Controller { return constant(n) }
 
-// Clairvoyant returns the Controller that knows the load and how long a process
-// boots: it orders what will be demanded at a utilisation, from 0 to 1, at any
-// moment from now until an order of the next tick would serve. What it costs to
-// be as good as it is the least that can be paid for without foresight's limits;
-// run at several utilisations it draws the front of what is possible. A
-// utilization of 0 is the calibrated one.
+// Clairvoyant returns a Controller that knows the load and the boot time. It orders the
+// processes that will be demanded at a utilization, from 0 to 1, at any moment from now
+// until an order of the next tick would serve. No rule without this knowledge can be as good
+// at a lower cost. Run at several utilizations, it gives a [Front]. A utilization of 0 is
+// the calibrated one.
 func Clairvoyant(utilization float64) Controller { return &clairvoyant{utilization: utilization} }
 
-// PresentRate returns the Controller that knows the true rate of this moment, and orders
-// what that demands at a utilization. It lets processes go at once too. It has no noise
-// and no foresight: between it and a rule lies the noise of measuring and how slowly the
-// rule lets go, and between it and [Clairvoyant] lies what it is worth to know the
-// future. A utilization of 0 is the calibrated one.
+// PresentRate returns a Controller that knows the true rate of this moment, and orders what
+// that demands at a utilization, down as well as up. It has no noise and no foresight. The
+// difference between a rule and PresentRate is the cost of noise and of coming down slowly.
+// The difference between PresentRate and [Clairvoyant] is the value of knowing the future. A
+// utilization of 0 is the calibrated one.
 func PresentRate(utilization float64) Controller {
 	return &clairvoyant{utilization: utilization, knows: present}
 }
 
-// Foresight returns the Controller that knows the true rate of this moment and of one
-// boot time ahead, and orders what the higher of them demands at a utilization: a process
-// takes a boot to come, and none to go. Unlike [Clairvoyant] it does not know what comes
-// between the two, how much the boots differ, or that its next tick is later. A
-// utilization of 0 is the calibrated one.
+// Foresight returns a Controller that knows the true rate now and one boot time ahead, and
+// orders what the higher of them demands at a utilization. A process takes a boot time to
+// come, and none to go. Unlike [Clairvoyant], Foresight does not know the rates in between,
+// how much boot times differ, or that its next tick comes later. A utilization of 0 is the
+// calibrated one.
 func Foresight(utilization float64) Controller {
 	return &clairvoyant{utilization: utilization, knows: ahead}
 }
@@ -108,7 +107,7 @@ type clairvoyant struct {
 	service     Service
 }
 
-// clairvoyantEvery is how often it looks.
+// clairvoyantEvery is the interval of these Controllers.
 const clairvoyantEvery = 10 * time.Second
 
 func (c *clairvoyant) Interval() time.Duration { return clairvoyantEvery }
@@ -137,8 +136,8 @@ func (c *clairvoyant) Tick(_ context.Context, _ time.Time, v *View) (int, error)
 	return processes(c.load.most(from, to), c.service, c.utilization), nil
 }
 
-// most returns the highest rate between two times: that of an end, or of the
-// middle of a step.
+// most returns the highest rate between two times. It is at one of them, or in the middle of
+// a step.
 func (l Load) most(from, to float64) float64 {
 	rate := max(l.rate(from), l.rate(to))
 	step := l.step.Seconds()

@@ -2,18 +2,18 @@ package sim
 
 import "github.com/autoscalebot/autoscale/internal/count"
 
-// A Dependency is what all processes share and more of them do not make faster,
-// as a database. Part of the work on a request is done there, over one of its
-// connections; where none is free the request waits for one, in turn, and keeps
-// its slot in the process meanwhile. No Dependency can serve more than
-// Connections/(Share·Mean) requests per second, however many processes there are.
+// A Dependency is a resource that all processes use and that does not grow with them, such
+// as a database. Part of the work on a request is done there, over one of its connections.
+// If none is free, the request waits for one in turn, and keeps its slot in the process. A
+// Dependency serves at most Connections/(Share·Mean) requests per second, however many
+// processes there are.
 type Dependency struct {
 	Connections int     // 0: there is no dependency
-	Share       float64 // of the work that is done there, the last part of it, 0 to 1
+	Share       float64 // of the work that is done there, as its last part, 0 to 1
 }
 
-// depending is FIFO processes with a Dependency. Its queues feed each other, so
-// that it keeps a heap of events, unlike fifo.
+// depending is FIFO processes with a Dependency. Its queues feed each other, so it needs a
+// heap of events, unlike fifo.
 type depending struct {
 	rec     *recorder
 	slots   int
@@ -112,8 +112,8 @@ func (d *depending) connect(t float64, r *request) {
 	d.events.push(event{at: t + r.work*d.dep.Share, r: r, last: true})
 }
 
-// finish ends the work on a request, frees its connection and its slot, and
-// gives both to whom they are due.
+// finish ends the work on a request. The next requests in turn get its connection and its
+// slot.
 func (d *depending) finish(t float64, r *request) {
 	d.connected--
 	if d.waiting.len() > 0 {

@@ -147,7 +147,7 @@ func TestDeployedQueue(t *testing.T) {
 	}
 }
 
-// TestDeployedFailure: a heartbeat that fails is told beside what was counted.
+// TestDeployedFailure: a failed heartbeat is reported beside the counts.
 func TestDeployedFailure(t *testing.T) {
 	c, seen := watched(5*time.Second, sim.Signals{View: sim.DeployedView, Heartbeat: true, Timeout: 2 * time.Second}, nil, always(1))
 	run(t, sim.Options{Load: steady(t, 100, 10*time.Minute), Controller: c, Initial: 1, Utilization: .6, Service: sim.Service{Backlog: -1, QueueInFront: true}})
@@ -211,7 +211,7 @@ func TestDeployedLeader(t *testing.T) {
 	}
 }
 
-// TestDeployedNobody: where no process serves there is no tick.
+// TestDeployedNobody: there is no tick while no process serves.
 func TestDeployedNobody(t *testing.T) {
 	c, seen := watched(5*time.Second, sim.Signals{View: sim.DeployedView}, nil, func(at time.Duration) int {
 		if at > 10*time.Minute {
@@ -266,7 +266,7 @@ func TestDeployedBoard(t *testing.T) {
 	}
 }
 
-// TestDeployedScaledDown: the reports of processes that were told to stop are not
+// TestDeployedScaledDown: the reports of processes that stopped are not
 // added up, and the load is neither over- nor underestimated.
 func TestDeployedScaledDown(t *testing.T) {
 	c, seen := watched(5*time.Second, sim.Signals{View: sim.DeployedView, MetricsBoard: &sim.MetricsBoard{}}, nil, func(at time.Duration) int {

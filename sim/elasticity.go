@@ -10,16 +10,16 @@ import "math"
 // Future of Cloud Metrics" (2016) for θ, τ and υ; Ilyushkin et al., "An
 // Experimental Performance Evaluation of Autoscaling Policies for Complex
 // Workflows" (2017) for k; Herbst et al., BUNGEE (2015) for accuracy and jitter.
-// All depend on the sampling, and θO is large where the demand is small.
+// All depend on the sampling, and θO is large if the demand is small.
 type Elasticity struct {
 	ThetaU float64 `json:"theta_u"` // under-provisioning accuracy, percent: 100/T · Σ max(d−s, 0)/d
 	ThetaO float64 `json:"theta_o"` // over-provisioning accuracy, percent of the demand: 100/T · Σ max(s−d, 0)/d
 	TauU   float64 `json:"tau_u"`   // under-provisioning timeshare, percent: 100/T · Σ [d > s]
 	TauO   float64 `json:"tau_o"`   // over-provisioning timeshare, percent: 100/T · Σ [s > d]
 
-	// Instability, as shares of the T−1 steps between samples: K is of those in
-	// which the supply rises more than the demand does in sign, KPrime the
-	// converse, Upsilon, in percent, of those in which the signs differ.
+	// Instability counts the T−1 steps between samples. K is the share of steps in which
+	// the supply rises more than the demand, in sign. KPrime is the share in which the
+	// demand does. Upsilon is the percentage in which the signs differ.
 	K       float64 `json:"k"`       // 1/(T−1) · Σ min(1, max(0, sgn Δs − sgn Δd))
 	KPrime  float64 `json:"k_prime"` // 1/(T−1) · Σ min(1, max(0, sgn Δd − sgn Δs))
 	Upsilon float64 `json:"upsilon"` // 100/(T−1) · Σ min(1, |sgn Δs − sgn Δd|)
@@ -53,7 +53,7 @@ type tracker struct {
 
 func (t *tracker) add(d, s int) {
 	under, over := float64(max(d-s, 0)), float64(max(s-d, 0))
-	share := math.Max(1, float64(d)) // a demand of nothing is measured against one process
+	share := math.Max(1, float64(d)) // a demand of 0 counts as one process
 	t.sum.ThetaU += under / share
 	t.sum.ThetaO += over / share
 	t.sum.TauU += indicator(d > s)

@@ -21,8 +21,7 @@ const (
 	streamKills
 )
 
-// beatStep is how often a heartbeat is looked for whose answer cannot be
-// foreseen, in seconds.
+// beatStep is how often the engine checks for an answer that it cannot predict, in seconds.
 const beatStep = .01
 
 // engine is one simulation.
@@ -45,7 +44,7 @@ type engine struct {
 
 	now     float64
 	desired int
-	changed float64 // when the size was last ordered to be another; -1: never
+	changed float64 // when the ordered size last changed; -1: never
 
 	kill     float64 // when the next process is killed
 	tick     float64 // when the next one begins
@@ -98,9 +97,8 @@ func newPool(rec *recorder, s Service) pool {
 	return newFIFO(rec, s)
 }
 
-// run plays the load second by second, and within a second from one act of
-// control to the next. A second's bookkeeping is over before anything that
-// happens at its very end.
+// run plays the load second by second, and within a second from one action of control to
+// the next. The recorder closes a second before anything that happens at its very end.
 func (e *engine) run(ctx context.Context) (*Report, error) {
 	last := int64(e.o.Load.Duration().Seconds())
 	next := math.Inf(1) // arrival
@@ -142,7 +140,7 @@ func (e *engine) run(ctx context.Context) (*Report, error) {
 		e.pool.advance(end)
 		e.rec.roll()
 	}
-	// What arrived is answered for, without further ticks.
+	// The requests that arrived are answered, without further ticks.
 	e.sum.order(float64(last), e.desired, e.desired)
 	for range int(e.rec.timeout) + 2 {
 		e.pool.advance(e.rec.end)
@@ -155,7 +153,7 @@ func (e *engine) run(ctx context.Context) (*Report, error) {
 	return e.sum.report(), nil
 }
 
-// next returns when the next act of control is due.
+// next returns when the next action of control is due.
 func (e *engine) next() float64 {
 	t := e.tick
 	if e.waiting {
@@ -170,7 +168,7 @@ func (e *engine) next() float64 {
 	return min(t, e.kill)
 }
 
-// control does what is due at t.
+// control performs the actions that are due at t.
 func (e *engine) control(ctx context.Context, t float64) error {
 	e.now = t
 	for len(e.boots) > 0 && e.boots[0] <= t {
@@ -200,7 +198,7 @@ func (e *engine) control(ctx context.Context, t float64) error {
 	return nil
 }
 
-// await looks whether the heartbeat was answered.
+// await checks whether the heartbeat was answered.
 func (e *engine) await(ctx context.Context, t float64) error {
 	limit := e.started + e.timeout
 	end, refused, known := e.pool.answered(t)
@@ -219,7 +217,7 @@ func (e *engine) await(ctx context.Context, t float64) error {
 	return nil
 }
 
-// decide asks the controller, and orders what it wants.
+// decide calls the controller, and orders the size that it returns.
 func (e *engine) decide(ctx context.Context, beat *Heartbeat) error {
 	if e.tick <= e.now { // it took longer than the interval
 		e.tick = e.now + 1e-3
@@ -268,7 +266,7 @@ func (e *engine) resize(size int) {
 	}
 }
 
-// order has a process boot from t on.
+// order boots a process at t.
 func (e *engine) order(t float64) {
 	boot, jitter := max(0, e.o.Service.Boot).Seconds(), e.o.Service.BootJitter
 	at := t + boot
@@ -287,7 +285,7 @@ func (e *engine) crash(t float64) {
 	p := e.kills.IntN(len(e.members))
 	e.pool.remove(t, p)
 	if e.fleet != nil {
-		e.fleet.stop(t, e.members[p].tally, false)
+		e.fleet.stop(t, e.members[p].tally, true)
 	}
 	e.members = slices.Delete(e.members, p, p+1)
 	e.sum.r.Kills++
@@ -295,8 +293,8 @@ func (e *engine) crash(t float64) {
 	e.mortality(t)
 }
 
-// mortality draws when the next process is killed, of those that serve from t on.
-// What is left of a time between failures does not depend on what has passed of it.
+// mortality draws when the next of the processes that serve at t is killed. The rest of an
+// exponential time does not depend on how much of it has passed.
 func (e *engine) mortality(t float64) {
 	e.kill = math.Inf(1)
 	if mtbf := e.o.Service.MTBF.Seconds(); mtbf > 0 && len(e.members) > 0 {
@@ -317,7 +315,7 @@ func (e *engine) serve(t float64, n int) {
 	}
 	if e.fleet != nil {
 		for p := n; p < len(e.members); p++ {
-			e.fleet.stop(t, e.members[p].tally, true)
+			e.fleet.stop(t, e.members[p].tally, false)
 			e.members[p].tally = nil
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/autoscalebot/autoscale/sim"
 )
 
-// Two settings on the same hour, in which the load grows fivefold.
+// Two settings are compared on the same hour, in which the load grows fivefold.
 func Example() {
 	start := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	load, err := sim.NewLoad(start, 15*time.Minute, []float64{20, 50, 100, 100})
@@ -36,8 +36,8 @@ func Example() {
 	// eager     6.1% too slow or failed, 1.0 times the processes it takes
 }
 
-// A Controller can be any rule: here, one process for each two requests that
-// are in flight.
+// Any rule can be a Controller. This one orders one process for every two requests in
+// flight.
 func ExampleController() {
 	load, err := sim.NewLoad(time.Time{}, time.Hour, []float64{50})
 	if err != nil {
@@ -73,7 +73,7 @@ func ExampleReadCSV() {
 	fmt.Println(err)
 	// Output:
 	// 2m0s 25 30
-	// sim: read a trace: line 3: "lots" is no number of requests
+	// sim: read a trace: line 3: "lots" is not a number of requests
 }
 
 func ExampleReadSamples() {
@@ -100,8 +100,8 @@ func ExampleMeasure() {
 	// Output: θU 10 %, θO 20 %, τU 20 %, τO 20 %
 }
 
-// The distance from foresight: how many times the process-hours that one who
-// knew the load would need for as few bad requests.
+// The distance from foresight is how many times as many process-hours a rule takes as a
+// Clairvoyant does for as few bad requests.
 func ExampleNewFront() {
 	load, err := sim.FlashCrowd(50, 4, time.Hour, 3*time.Hour)
 	if err != nil {

@@ -8,12 +8,12 @@ import (
 // A pool is the processes that serve. Times are seconds since the start of the
 // load, and never go back.
 type pool interface {
-	// arrive has one of the processes that serve accept a request, or none.
+	// arrive gives a request to one of the processes that serve, if one accepts it.
 	arrive(t, work float64, route uint64)
 	// beat sends a heartbeat to one process.
 	beat(t, work float64, route uint64)
-	// answered returns when the heartbeat was answered. Before it is known it
-	// returns false; a heartbeat that was refused is answered at once, and bad.
+	// answered returns when the heartbeat was answered, and whether it was refused. It
+	// returns false if that is not known yet. A refused heartbeat is answered at once.
 	answered(t float64) (end float64, refused, ok bool)
 	// advance brings every process to t.
 	advance(t float64)
@@ -22,17 +22,16 @@ type pool interface {
 	resize(t float64, n int)
 	// remove makes one process stop as the newest would.
 	remove(t float64, process int)
-	// attach has a process count its requests. It is called for each process in
-	// turn when it begins to serve, or never.
+	// attach makes a process count its requests. It is called for each process when it
+	// begins to serve, or never.
 	attach(process int, c *tally)
 	// worked returns for how long slots of a process were busy until t.
 	worked(process int, t float64) float64
 }
 
-// fifo is processes that take up requests in the order in which they came, each
-// with the same number of slots. When a request arrives it is known which slot
-// of its process will be free first, so that no event needs to be kept: this is
-// the recursion of Kiefer and Wolfowitz.
+// fifo is processes that work on requests in their order of arrival, each with the same
+// number of slots. When a request arrives, the slot of its process that will be free first
+// is known, so it needs no events. This is the recursion of Kiefer and Wolfowitz.
 type fifo struct {
 	rec     *recorder
 	slots   int
@@ -49,9 +48,8 @@ type fifo struct {
 	beatRefused bool
 }
 
-// waits remembers when the last requests that had to wait in a process begin to
-// be worked on. As they begin in their order, the backlog is full if the oldest
-// of them waits still.
+// waits has the times at which the work on the last waiting requests of a process begins.
+// They begin in order, so the backlog is full if the oldest of them still waits.
 type waits struct {
 	starts []float64
 	next   int

@@ -11,8 +11,7 @@ import (
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
-// maxDeployed is the most processes of a [DeployedView] at once. Each counts in some
-// 70 KiB.
+// maxDeployed is the most processes of a [DeployedView] at once. Each takes some 70 KiB.
 const maxDeployed = 2000
 
 // A viewer is a [Controller] that has a view to name in the report.
@@ -21,8 +20,8 @@ type viewer interface {
 	seen() (name string, deployed *Signals)
 }
 
-// A fleet is the processes of a simulation that count their own requests, and which
-// of them leads.
+// A fleet is the processes of a simulation that count their own requests, one of which
+// leads.
 type fleet struct {
 	options traffic.Options
 	inFront bool    // requests wait in front of the handler
@@ -43,8 +42,8 @@ func newFleet(s Signals, inFront bool, random *rand.Rand) *fleet {
 	return f
 }
 
-// start returns what a process counts that serves from t on. It began to count up to
-// a second before, so that its seconds are its own.
+// start returns the tally of a process that serves from t on. It began to count up to a
+// second before, so that each process has seconds of its own.
 func (f *fleet) start(t float64) *tally {
 	c := newTally(t-f.random.Float64(), f.options.Longest)
 	c.inFront = f.inFront
@@ -58,11 +57,11 @@ func (f *fleet) start(t float64) *tally {
 	return c
 }
 
-// stop ends what a process counts. One that is told to stop removes its report,
-// and one that is killed does not.
-func (f *fleet) stop(t float64, c *tally, told bool) {
+// stop ends the tally of a process. A process that stops removes its report. A process that
+// is killed does not.
+func (f *fleet) stop(t float64, c *tally, killed bool) {
 	c.stopped = true
-	if f.board != nil && told {
+	if f.board != nil && !killed {
 		f.board.put(c, t, nil)
 	}
 }
@@ -75,9 +74,8 @@ func (f *fleet) next() float64 {
 	return f.board.due[0].at
 }
 
-// lead returns whether a process leads, after it has seen to it that one does: the
-// oldest, in the place of one that has stopped, and any other when it is time for a
-// change.
+// lead chooses the leader, and reports whether there is one. The oldest process replaces a
+// leader that has stopped. If it is time for a change, any other process leads.
 func (f *fleet) lead(t float64, members []member) bool {
 	if len(members) == 0 {
 		f.leader = nil
@@ -100,8 +98,8 @@ func (f *fleet) lead(t float64, members []member) bool {
 	return true
 }
 
-// sample is what the leader measures at t, as traffic.Traffic.Probe and
-// traffic.Shared.Probe make it.
+// sample returns what the leader measures at t, as traffic.Traffic.Probe and
+// traffic.Shared.Probe do.
 func (f *fleet) sample(t float64, now time.Time) (autoscale.Sample, error) {
 	window := f.options.Window
 	own, since, ok := f.leader.report(t, window)

@@ -7,23 +7,23 @@ import (
 	"slices"
 )
 
-// A Front is what the [Clairvoyant] reaches at several utilisations: how few
-// requests can be over the objective for how many process-hours. No rule that
-// must learn the load as it comes gets far beyond it.
+// A Front is what the [Clairvoyant] reaches at several utilizations: how few requests can be
+// over the objective for how many process-hours. No rule that must learn the load as it
+// comes gets far beyond it.
 type Front []FrontPoint
 
-// A FrontPoint is one utilisation of a [Front].
+// A FrontPoint is one utilization of a [Front].
 type FrontPoint struct {
 	Utilization  float64 `json:"utilization"`
 	BadShare     float64 `json:"bad_share"`
 	ProcessHours float64 `json:"process_hours"`
 }
 
-// frontShares are the utilisations of a Front, over the calibrated one.
+// frontShares are the utilizations of a Front, divided by the calibrated one.
 var frontShares = [...]float64{.4, .55, .7, .8, .9, 1, 1.1, 1.2}
 
-// NewFront simulates the Clairvoyant under o, whose Controller does not count,
-// at eight utilisations from two fifths of the calibrated one to a fifth above it.
+// NewFront simulates the Clairvoyant under o at eight utilizations, from two fifths of the
+// calibrated one to a fifth above it. It ignores o.Controller.
 func NewFront(ctx context.Context, o Options) (Front, error) {
 	o.Controller, o.Progress = Clairvoyant(0), nil
 	if err := o.Validate(); err != nil {
@@ -48,11 +48,10 @@ func NewFront(ctx context.Context, o Options) (Front, error) {
 	return f, nil
 }
 
-// Distance returns how many times the process-hours r took that the front takes
-// for as many requests over the objective, in a straight line between its
-// points: 1.2 means that a fifth more was paid than with foresight. A report
-// worse than the whole front is held against its cheapest point; for one that is
-// better than the whole front there is no such number, and it returns false.
+// Distance returns the process-hours of r, divided by those of the front for as many
+// requests over the objective. 1.2 means a fifth more than with foresight. Between its
+// points the front is a straight line. If r is worse than the whole front, Distance compares
+// it with the cheapest point. If r is better than the whole front, Distance returns false.
 func (f Front) Distance(r *Report) (float64, bool) {
 	points := slices.SortedFunc(slices.Values(f), func(a, b FrontPoint) int { return cmp.Compare(a.BadShare, b.BadShare) })
 	if len(points) == 0 || r.BadShare < points[0].BadShare {

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// The loads below begin on a Monday at midnight, UTC. Rates are in requests per
-// second; what they fail of is said by the error of [NewLoad].
+// The loads below begin on a Monday at midnight, UTC. Rates are in requests per second. The
+// functions fail as [NewLoad] does.
 
 var generatedStart = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
-// Steady returns a load that stays at a rate.
+// Steady returns a load with a constant rate, in requests per second.
 func Steady(rate float64, length time.Duration) (Load, error) {
 	return generate(length, func(float64) float64 { return rate })
 }
 
-// Step returns a load that is at one rate and, from a moment on, at another.
+// Step returns a load that changes from one rate to another at the time at after its start.
 func Step(from, to float64, at, length time.Duration) (Load, error) {
 	return generate(length, func(t float64) float64 {
 		if t < at.Seconds() {
@@ -32,15 +32,15 @@ func Ramp(from, to float64, length time.Duration) (Load, error) {
 	return generate(length, func(t float64) float64 { return from + (to-from)*t/length.Seconds() })
 }
 
-// Day returns the day of a site whose visitors sleep at night: the rate goes
-// from a fifth of peak before dawn to peak in the evening, with a lesser peak
-// before noon, and wanders about it by some percent, by the seed.
+// Day returns the day of a site whose visitors sleep at night. The rate rises from a fifth of
+// peak before dawn to peak in the evening, with a lower peak before noon. It varies at
+// random by some percent, by the seed.
 func Day(peak float64, seed uint64) (Load, error) {
 	noise := newNoise(seed)
 	return generate(24*time.Hour, func(t float64) float64 { return peak * day(t) * noise.next() })
 }
 
-// Week returns seven such days, of which the last two are quieter.
+// Week returns seven days like [Day], with a quieter Saturday and Sunday.
 func Week(peak float64, seed uint64) (Load, error) {
 	noise := newNoise(seed)
 	return generate(7*24*time.Hour, func(t float64) float64 {
@@ -52,9 +52,9 @@ func Week(peak float64, seed uint64) (Load, error) {
 	})
 }
 
-// FlashCrowd returns a load at a base rate to which, from a moment on, a crowd
-// comes: within two minutes the rate is factor times the base, and the crowd
-// goes by half every ten minutes.
+// FlashCrowd returns a load at a base rate to which a crowd comes at the time at after its
+// start. Within two minutes the rate is factor times the base. Half of the crowd leaves every
+// ten minutes.
 func FlashCrowd(base, factor float64, at, length time.Duration) (Load, error) {
 	return generate(length, func(t float64) float64 {
 		since := t - at.Seconds()
@@ -90,7 +90,7 @@ func day(t float64) float64 {
 	return .2 + .55*bump(11, 2.5) + .8*bump(19.5, 2.5)
 }
 
-// noise is a random walk about 1 that forgets what it was in half an hour.
+// noise is a random walk around 1. It forgets its value within half an hour.
 type noise struct {
 	random *rand.Rand
 	value  float64

@@ -1,7 +1,7 @@
 package sim
 
-// A heap keeps values with the least key on top. It is that of container/heap
-// without its interface, which would be half of the time of a simulation.
+// A heap keeps values with the least key on top. It works as container/heap does, without
+// its interface, which would take half of the time of a simulation.
 type heap[T interface{ key() float64 }] []T
 
 func (h *heap[T]) push(v T) {
@@ -37,7 +37,7 @@ func (h *heap[T]) pop() T {
 	return top
 }
 
-// A queue is first in, first out. It grows to the longest that it was.
+// A queue is first in, first out. It never shrinks.
 type queue[T any] struct {
 	ring []T
 	head int

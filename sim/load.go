@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// A Load is how many requests arrive, over time: a rate for each step of a
-// regular grid. Between the middles of two steps the rate goes in a straight
-// line; before the first and after the last middle it stays. Loads are values,
-// never change, and are safe for concurrent use.
+// A Load says how many requests arrive over time. It has one rate for each step of a regular
+// grid. Between the middles of two steps the rate changes in a straight line. Before the
+// first middle and after the last one it is constant. Loads are values, never change, and
+// are safe for concurrent use.
 type Load struct {
 	start time.Time
 	step  time.Duration
@@ -24,9 +24,9 @@ const (
 	maxRate  = 10_000_000
 )
 
-// NewLoad returns a Load that begins at start and has one rate, in requests per
-// second, for each step, of at least a second. It fails where there is no rate,
-// or one that is negative, no number or above ten million.
+// NewLoad returns a Load that begins at start. It has one rate, in requests per second, for
+// each step, which must be at least a second. NewLoad fails if there is no rate, or if a
+// rate is negative, NaN or above ten million.
 func NewLoad(start time.Time, step time.Duration, rates []float64) (Load, error) {
 	if step < time.Second {
 		return Load{}, fmt.Errorf("sim: the step of a load is %v: it must be 1s or more", step)
@@ -51,7 +51,7 @@ func (l Load) Start() time.Time { return l.start }
 // Step returns how long each of its steps is.
 func (l Load) Step() time.Duration { return l.step }
 
-// Duration returns how long it lasts.
+// Duration returns how long the load lasts.
 func (l Load) Duration() time.Duration { return time.Duration(len(l.rates)) * l.step }
 
 // Rate returns the requests per second at an offset from the start.
@@ -90,8 +90,8 @@ func (l Load) Peak() float64 {
 	return slices.Max(l.rates)
 }
 
-// Scale returns the load with every rate multiplied by factor. Scaling a sparse
-// trace up makes its noise larger too: see [Load.Smooth].
+// Scale returns the load with every rate multiplied by factor. Scaling a sparse trace up
+// also scales up its noise: see [Load.Smooth].
 func (l Load) Scale(factor float64) (Load, error) {
 	rates := slices.Clone(l.rates)
 	for i := range rates {
@@ -100,15 +100,15 @@ func (l Load) Scale(factor float64) (Load, error) {
 	return NewLoad(l.start, l.step, rates)
 }
 
-// Stretch returns the load made longer by factor, at the same rates: below 1 it
-// is made shorter. The step stays whole seconds.
+// Stretch returns the load made longer by factor, or shorter if factor is below 1. The rates
+// stay the same, and the step is rounded to whole seconds.
 func (l Load) Stretch(factor float64) (Load, error) {
 	step := time.Duration(float64(l.step) * factor).Round(time.Second)
 	return NewLoad(l.start, step, l.rates)
 }
 
-// StartingAt returns the load moved in time, as to where the schedules of a
-// Config are read.
+// StartingAt returns the load moved to another time, such as one at which the schedules of
+// a Config change.
 func (l Load) StartingAt(start time.Time) Load {
 	l.start = start
 	return l

@@ -21,13 +21,13 @@ type MetricsBoard struct {
 	// Delay is how long a report takes to reach the board, at most 1 min.
 	Delay time.Duration
 
-	// Outages are when the board fails. The process that leads then sees only its
-	// own counts, and reports that would arrive are lost.
+	// Outages are the times in which the board fails. The process that leads then sees only
+	// its own counts, and reports that would arrive are lost.
 	Outages []Outage
 }
 
-// An Outage is a time in which something fails: from From, and before To, since the
-// start of the load.
+// An Outage is a time in which something fails. It begins at From and ends before To, since
+// the start of the load.
 type Outage struct{ From, To time.Duration }
 
 // maxDelay bounds MetricsBoard.Delay.
@@ -88,13 +88,13 @@ type post struct {
 	data    []byte
 }
 
-// join has a process publish, for the first time at the given moment.
+// join makes a process publish, for the first time at the given moment.
 func (b *board) join(c *tally, at float64) {
 	b.members = append(b.members, c)
 	b.due.push(publication{at, c})
 }
 
-// publish does what is due at t.
+// publish publishes the reports that are due at t.
 func (b *board) publish(t float64) {
 	for len(b.due) > 0 && b.due[0].at <= t {
 		p := b.due.pop()
@@ -145,7 +145,7 @@ func (b *board) read(t float64, fresh time.Duration) ([]posted, bool) {
 			if p.data != nil && age < fresh {
 				reports = append(reports, posted{c, count.Posted{Data: p.data, Age: age}})
 			} else if c.stopped && len(c.posts) == 1 {
-				continue // nothing of it will be read again
+				continue // its report will never be read again
 			}
 		} else if c.stopped && len(c.posts) == 0 {
 			continue

@@ -11,9 +11,9 @@ import (
 //go:embed page.html
 var pageText string
 
-// HTML writes a page of its own, without scripts or anything from elsewhere,
-// that shows the reports: a table side by side, the load, and for each report
-// its sizes and response times over time, under the time zone of the load.
+// HTML writes an HTML page that shows the reports: a table side by side, the load, and the
+// sizes and response times of each report over time, in the time zone of the load. The page
+// has no scripts and loads nothing.
 func HTML(w io.Writer, reports ...*Report) error {
 	t, err := template.New("page").Parse(pageText)
 	if err != nil {
@@ -25,7 +25,7 @@ func HTML(w io.Writer, reports ...*Report) error {
 	return nil
 }
 
-// page is what the template shows.
+// page is the data of the template.
 type page struct {
 	Title, When string
 	Names       []string
@@ -78,7 +78,7 @@ func newPage(reports []*Report) page {
 	return p
 }
 
-// days writes a long duration as people do.
+// days writes a long duration in days.
 func days(d time.Duration) string {
 	if d < 48*time.Hour {
 		return d.String()

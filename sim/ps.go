@@ -2,13 +2,13 @@ package sim
 
 import "github.com/autoscalebot/autoscale/internal/count"
 
-// ps is processes that share themselves among all requests that they have, as a
-// server with a goroutine for each request does: with n requests in a process
-// of k slots each proceeds at the rate min(1, k/n).
+// ps is processes that work on all their requests at once, as a server with a goroutine for
+// each request does. With n requests in a process of k slots, each proceeds at the rate
+// min(1, k/n).
 //
-// Each process counts how much work every request in it has got since it was
-// last idle; a request is done when that count has grown by its work. Processes
-// are brought up to date one by one, when something happens to them.
+// Each process counts the work that every request in it has got since it was last idle. A
+// request is done when that count has grown by its work. A process is brought up to date
+// only when something happens to it.
 type ps struct {
 	rec     *recorder
 	slots   int

@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// A Report says how a simulation went. Times and rates are of the simulated
-// service; requests count by when they arrived.
+// A Report has the results of a simulation. Times and rates are of the simulated service.
+// Requests count at their time of arrival.
 type Report struct {
 	Name     string        `json:"name"`
 	View     string        `json:"view"` // what the Controller saw: "ideal", "heartbeat", "deployed: one process", "deployed: metrics board every 10s"
@@ -18,15 +18,15 @@ type Report struct {
 	BadShare float64 `json:"bad_share"` // Over of the Requests
 
 	Minutes    int `json:"minutes"`     // in which requests arrived
-	BadMinutes int `json:"bad_minutes"` // of these, with more over than the objective's share
+	BadMinutes int `json:"bad_minutes"` // of these, with more requests over than the objective's share
 
-	// Quantiles of the latency, within some three percent. A request that timed
-	// out counts with the timeout, one that was refused does not count.
+	// Percentiles of the latency, within some three percent. A request that timed out
+	// counts with the timeout. A request that was refused does not count.
 	P50 time.Duration `json:"p50_ns"`
 	P95 time.Duration `json:"p95_ns"`
 	P99 time.Duration `json:"p99_ns"`
 
-	ProcessHours float64 `json:"process_hours"` // ordered, which is what platforms charge for
+	ProcessHours float64 `json:"process_hours"` // ordered, as platforms charge them
 	DemandHours  float64 `json:"demand_hours"`  // of the fewest processes that meet the objective
 	CostRatio    float64 `json:"cost_ratio"`    // ProcessHours over DemandHours
 	Price        float64 `json:"price"`         // of a process-hour
@@ -44,8 +44,8 @@ type Report struct {
 	Series    Series    `json:"series"`
 }
 
-// A Series is a simulation over time. It has at most two thousand points,
-// however long the load is: where there would be more, two become one.
+// A Series is a simulation over time. It has at most two thousand points, however long the
+// load is. If there would be more, two points become one.
 type Series struct {
 	Step   time.Duration `json:"step_ns"` // from one point to the next
 	Points []Point       `json:"points"`
@@ -55,8 +55,8 @@ type Series struct {
 type Point struct {
 	Rate     float64       `json:"rate"`    // requests per second
 	Demand   float64       `json:"demand"`  // processes, mean of the minutes
-	Desired  float64       `json:"desired"` // processes ordered, likewise
-	Ready    float64       `json:"ready"`   // processes that serve, likewise
+	Desired  float64       `json:"desired"` // processes ordered, mean of the minutes
+	Ready    float64       `json:"ready"`   // processes that serve, mean of the minutes
 	Requests uint64        `json:"requests"`
 	Over     uint64        `json:"over"`
 	P50      time.Duration `json:"p50_ns"` // of the worst minute
@@ -71,7 +71,7 @@ type summary struct {
 	r       Report
 	tracker tracker
 	latency [bins]uint64
-	timeout time.Duration // above which no latency is
+	timeout time.Duration // the highest latency
 
 	pending [minuteRing]Point // by the minute, until it is closed
 	width   int               // minutes in a point
@@ -94,7 +94,7 @@ func (s *summary) sample(m int64, rate float64, demand, desired, ready int) {
 	s.pending[m%minuteRing] = Point{Rate: rate, Demand: float64(demand), Desired: float64(desired), Ready: float64(ready)}
 }
 
-// order notes that the size ordered is another from t on, or that the end has come.
+// order notes that the ordered size changes at t, or that the simulation ends.
 func (s *summary) order(t float64, from, to int) {
 	s.ordered += float64(from) * (t - s.since)
 	s.since = t
@@ -107,7 +107,7 @@ func (s *summary) order(t float64, from, to int) {
 	}
 }
 
-// close adds a minute of which all is known.
+// close adds a minute whose requests are all answered.
 func (s *summary) close(m int64, v *minute) {
 	r := &s.r
 	r.Requests += v.requests
@@ -147,7 +147,7 @@ func (s *summary) plot(p Point) {
 	s.filled++
 }
 
-// merge makes one point of two, of which the first stands for a minutes and the
+// merge makes one point of two. The first stands for a minutes and the
 // second for b.
 func merge(p, q Point, a, b float64) Point {
 	mean := func(x, y float64) float64 { return (x*a + y*b) / (a + b) }

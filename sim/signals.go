@@ -11,7 +11,7 @@ import (
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
-// A ViewKind is whose eyes Signals.Traffic is measured with.
+// A ViewKind says how exact the numbers of Signals.Traffic are.
 type ViewKind uint8
 
 const (
@@ -19,18 +19,17 @@ const (
 	// a *traffic.Shared, and else IdealView.
 	AutoView ViewKind = iota
 
-	// IdealView is the true numbers of the whole service, up to the last second.
+	// IdealView has the true numbers of the whole service, up to the last second.
 	IdealView
 
-	// DeployedView is what the process that leads measures in production: its own
-	// requests, as traffic.Traffic counts them, and those that the other processes
-	// publish on Signals.MetricsBoard. The Autoscaler works out the load of the whole
+	// DeployedView has what the process that leads measures in production: its own
+	// requests, as traffic.Traffic counts them, and the reports that the other processes
+	// publish on Signals.MetricsBoard. The Autoscaler computes the load of the whole
 	// service from them, as it does in production.
 	//
-	// The oldest process leads. When it is stopped or killed, the oldest that is left
-	// makes the next tick, with its own counts. While no process serves there is no
-	// tick. The Autoscaler's own state goes on, as it does with a Store that never
-	// fails.
+	// The oldest process leads. If it is stopped or killed, the oldest of the others runs
+	// the next tick, with its own counts. There is no tick while no process serves. The
+	// Autoscaler's own state goes on, as it does with a Store that never fails.
 	DeployedView
 )
 
@@ -40,11 +39,11 @@ const (
 type Signals struct {
 	// Heartbeat sends one request to one process at each tick, as
 	// probe.HTTP does: it measures Latency, and the failures Timeout
-	// and ServerError. It is on where nothing else is.
+	// and ServerError. It is on if nothing else is.
 	Heartbeat bool
 
-	// Timeout is how long the heartbeat waits. 0: that of the Config's Prober
-	// if it is an probe.HTTP, or probe.DefaultTimeout.
+	// Timeout is how long the heartbeat waits. 0: the Timeout of the Config's Prober if
+	// that is a probe.HTTP, or else probe.DefaultTimeout.
 	Timeout time.Duration
 
 	// Work is how long a process works on a heartbeat. 0: DefaultBeatWork.
@@ -55,34 +54,34 @@ type Signals struct {
 	// and in the IdealView Utilization. A DeployedView has it on.
 	Traffic bool
 
-	// View is whose eyes Traffic is measured with. 0: AutoView.
+	// View says how exact the numbers of Traffic are. 0: AutoView.
 	View ViewKind
 
-	// Window is over how long Traffic measures. 0: that of the Config's Prober, or
-	// DefaultWindow.
+	// Window is the time over which Traffic measures. 0: the Window of the Config's Prober,
+	// or DefaultWindow.
 	Window time.Duration
 
-	// Percentile is which percentile of the latencies Traffic measures, above 0 and
-	// below 100. 0: that of the Config's Prober, or DefaultPercentile.
+	// Percentile is the percentile of the latencies that Traffic measures, above 0 and
+	// below 100. 0: the Percentile of the Config's Prober, or DefaultPercentile.
 	Percentile float64
 
 	// Longest is how long a request may take to have a service time, in the
-	// DeployedView. 0: that of the Config's Prober, or traffic.DefaultLongest.
+	// DeployedView. 0: the Longest of the Config's Prober, or traffic.DefaultLongest.
 	Longest time.Duration
 
-	// MetricsBoard is where the processes of a DeployedView publish what they count. Nil:
-	// that of the Config's Prober if it is a *traffic.Shared, or none. Without a board,
-	// the process that leads sees only its own counts.
+	// MetricsBoard is where the processes of a DeployedView publish their reports. Nil: one
+	// like that of the Config's Prober if it is a *traffic.Shared, or else none. Without a
+	// board the process that leads sees only its own counts.
 	MetricsBoard *MetricsBoard
 
-	// LeaderEvery is after how long another process leads, in the DeployedView. It
-	// is any other, at random. 0: only when the one that leads stops.
+	// LeaderEvery is the time after which another process leads in the DeployedView, chosen
+	// at random. 0: the leader changes only if it stops.
 	LeaderEvery time.Duration
 
 	// Backlog measures the requests that wait, in the last second.
 	Backlog bool
 
-	// Outages are when nothing at all can be measured.
+	// Outages are the times in which nothing can be measured.
 	Outages []Outage
 }
 
@@ -93,7 +92,7 @@ const (
 	DefaultPercentile = traffic.DefaultPercentile
 )
 
-// of returns s with what a Prober says.
+// of returns s with the settings of a Prober.
 func (s Signals) of(p autoscale.Prober) Signals {
 	var counter *traffic.Traffic
 	switch p := p.(type) {
@@ -179,7 +178,7 @@ func (s Signals) Validate() error {
 	return errors.Join(errs...)
 }
 
-// name returns what a report calls the view.
+// name returns the name of the view in a report.
 func (s Signals) name() string {
 	switch {
 	case !s.Traffic && !s.Backlog:

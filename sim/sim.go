@@ -1,52 +1,49 @@
-// Package sim replays a load against an autoscaler on a simulated service, so
-// that settings can be tried before they go live.
+// Package sim replays a load against an autoscaler on a simulated service, so that you can
+// try settings before they go live.
 //
 //	report, err := sim.Run(ctx, sim.Options{
 //		Load:       load,
 //		Controller: sim.Autoscaler(cfg, sim.Signals{}),
 //	})
 //
-// [Autoscaler] makes a [Controller] of the very autoscale.Config that a host
-// runs, of which no real end is touched; any other rule is one that has the two
-// methods. All of them see the same requests: what a simulation does depends on
-// its [Options] alone, the Seed included, and not on the machine or the hour.
+// [Autoscaler] makes a [Controller] of the autoscale.Config that a host runs. It never
+// calls the Config's Prober, Scaler or Notifiers. Any other rule can be a Controller too.
+// All Controllers see the same requests. The result of a simulation depends on its
+// [Options] alone, which include the Seed, and not on the machine or the time of day.
 //
 // # The model
 //
-// Requests arrive at random and independently (a Poisson process) at the rate of
-// the [Load]. Each is given to one process that serves, at random as Heroku's
-// routers do it or to the one that is free first, and takes a random time of
-// work. A process has some slots and works first in, first out, or shares itself
-// among all its requests. A process that is ordered serves after a boot; of
-// those that go, the newest stop first, and finish what they have. A request
-// that takes longer than the timeout fails, and is worked on all the same; one
-// that meets no process, or a full backlog, fails at once.
+// Requests arrive at random and independently (a Poisson process) at the rate of the
+// [Load]. Each goes to one process that serves: to a random one, as with Heroku's routers,
+// or to the one that is free first. Its work takes a random time. A process has some slots.
+// It works first in, first out, or on all its requests at once. A process that is ordered
+// serves after its boot time. When the size falls, the newest processes stop first, and
+// finish the requests that they have. A request that takes longer than the timeout fails,
+// and the process works on it to the end. A request that finds no process, or a full
+// backlog, fails at once.
 //
-// A [Controller] is asked at its interval, and sees in its [View] the true numbers of
-// the whole service, of the seconds that are over. An [Autoscaler] is shown these in
-// an [IdealView]. In a [DeployedView] it is shown what production would show it: each
-// process counts its own requests with the code of package traffic, one of them leads,
-// and the Autoscaler works out from its counts what the whole service had. A [Report]
-// names its view.
+// A [Controller] is called at its interval. Its [View] has the true numbers of the whole
+// service, up to the last whole second. An [Autoscaler] sees these in an [IdealView]. In a
+// [DeployedView] it sees what it would see in production. Each process counts its own
+// requests with the code of package traffic, one process leads, and the Autoscaler computes
+// the load of the whole service from the leader's counts. A [Report] names its view.
 //
 // # Its limits
 //
-// A report is as true as the model, which is kinder than the world in this:
+// The model is simpler than the world, and mostly kinder:
 //
-//   - Requests are independent and alike. Real ones come in bursts that a trace
-//     of minutes does not show, have heavy and light kinds, and are sent again
-//     when they fail.
-//   - A process works as fast just after its boot as ever, and as fast beside
-//     many others as alone.
-//   - In an IdealView metrics are exact and at hand at the end of each second. In a
-//     DeployedView they are as noisy and as late as in production, but the process
-//     that leads reads the board in no time, and the saved state of the Autoscaler is
-//     never lost or late.
-//   - A process that is killed finishes what it has.
-//   - The platform takes every order at once and never fails.
+//   - Requests are independent and alike. Real ones come in bursts that a trace of minutes
+//     does not show, are light and heavy, and are repeated when they fail.
+//   - A process is as fast just after its boot as later, and as fast beside many others as
+//     alone.
+//   - In an IdealView metrics are exact, and known at the end of each second. In a
+//     DeployedView they are as noisy and as late as in production. But the process that
+//     leads reads the board in no time, and the saved state of the Autoscaler is never lost
+//     or late.
+//   - A process that is killed finishes the requests that it has.
+//   - The platform accepts every order at once and never fails.
 //
-// Compare settings by it, under several seeds and loads, rather than believe
-// one number.
+// Compare settings under several seeds and loads. Do not trust a single number.
 package sim
 
 import (
@@ -61,37 +58,36 @@ import (
 // ErrOptions is wrapped by every error that says what is wrong with [Options].
 var ErrOptions = errors.New("sim: bad options")
 
-// A Controller is what scales: [Autoscaler] makes one of a Config, and any other
-// rule can be one. A Controller serves one Run, from one goroutine.
+// A Controller decides the size. [Autoscaler] makes one of a Config, and any other rule can
+// be one. A Controller serves one Run, from one goroutine.
 type Controller interface {
 	// Interval is the time from the start of one tick to the start of the next.
 	Interval() time.Duration
 
-	// Tick returns how many processes are to be ordered now. An error ends the
-	// simulation.
+	// Tick returns how many processes to order now. An error ends the simulation.
 	Tick(ctx context.Context, now time.Time, v *View) (size int, err error)
 }
 
-// A Heartbeater is a [Controller] that has a heartbeat sent at the start of each
-// tick; the tick ends, and Tick is called, when it is answered.
+// A Heartbeater is a [Controller] that needs a heartbeat. The simulation sends one at the
+// start of each tick, and calls Tick when it is answered.
 type Heartbeater interface {
-	// Heartbeat returns how long an answer is awaited, and how long a process
-	// works on one. A timeout of 0 sends none.
+	// Heartbeat returns how long to wait for an answer, and how long a process works on a
+	// heartbeat. A timeout of 0 sends none.
 	Heartbeat() (timeout, work time.Duration)
 }
 
-// A planner is a [Controller] that knows more than others do.
+// A planner is a [Controller] that knows the options, the load included.
 type planner interface{ plan(o Options) error }
 
-// Discipline is in which order a process works on its requests.
+// Discipline is the order in which a process works on its requests.
 type Discipline uint8
 
 const (
-	// FIFO works on as many requests as there are slots, in the order in which
-	// they came; the others wait. So do Puma, Gunicorn and Unicorn.
+	// FIFO works on as many requests as there are slots, in their order of arrival. The
+	// others wait, as in Puma, Gunicorn and Unicorn.
 	FIFO Discipline = iota
-	// ProcessorSharing works on all requests at once, which share the slots. So
-	// does a server in Go, whose slots are its cores.
+	// ProcessorSharing works on all requests at once, as a server in Go does. They share
+	// the slots, which are its cores.
 	ProcessorSharing
 )
 
@@ -101,8 +97,8 @@ type Routing uint8
 const (
 	// Random picks any process that serves, as Heroku's routers do.
 	Random Routing = iota
-	// LeastBusy picks the one that is free first, or under ProcessorSharing has
-	// the fewest requests: the best that a load balancer can do.
+	// LeastBusy picks the process that is free first, or with ProcessorSharing the one that
+	// has the fewest requests. No load balancer can do better.
 	LeastBusy
 )
 
@@ -115,90 +111,88 @@ const (
 	DefaultBoot    = 30 * time.Second
 )
 
-// A Service is the model of what is scaled.
+// A Service is the model of the service that is scaled.
 type Service struct {
 	// Mean is how long a process works on a request, on average. 0: DefaultMean.
 	Mean time.Duration
 
-	// CV is the coefficient of variation of that: the standard deviation over
-	// the mean. 0 or 1: 1, an exponential distribution; negative: every request
-	// takes as long; otherwise a lognormal one.
+	// CV is the coefficient of variation of that time: the standard deviation divided by
+	// the mean. 0 or 1: an exponential distribution. Negative: every request takes the same
+	// time. Other values: a lognormal distribution.
 	CV float64
 
 	// Slots is how many requests a process works on at a time. 0: DefaultSlots.
 	Slots int
 
-	// Discipline is in which order. 0: FIFO.
+	// Discipline is the order of the work. 0: FIFO.
 	Discipline Discipline
 
 	// Routing is how a request finds its process. 0: Random.
 	Routing Routing
 
-	// QueueInFront says where requests wait for a slot, which matters to a
-	// DeployedView under FIFO. False: in the handler, as in a server in Go, which
-	// begins a handler for each request at once. A process then counts every
-	// arrival, and its service times have the wait in them. True: in front of the
-	// handler, as in Puma and Gunicorn. A process then counts a request when its
-	// work begins, with the wait as its queue time.
+	// QueueInFront says where requests wait for a slot. It matters in a DeployedView with
+	// FIFO. False: in the handler, as in a server in Go, which starts a handler for each
+	// request at once. A process then counts every arrival, and its service times include
+	// the wait. True: in front of the handler, as in Puma and Gunicorn. A process then
+	// counts a request when its work begins, with the wait as its queue time.
 	QueueInFront bool
 
-	// Backlog is how many requests may wait in a process; further ones are
-	// refused, and fail. 0: DefaultBacklog; negative: any number.
+	// Backlog is how many requests may wait in a process. It refuses more, and they fail.
+	// 0: DefaultBacklog. Negative: any number.
 	Backlog int
 
-	// Timeout is after how long a request fails. The process works on it all
-	// the same, as on Heroku (H12). 0: DefaultTimeout. At most five minutes.
+	// Timeout is the time after which a request fails, at most five minutes. The process
+	// goes on working on it, as on Heroku (H12). 0: DefaultTimeout.
 	Timeout time.Duration
 
-	// Boot is how long a process takes from being ordered to serving. 0:
-	// DefaultBoot; negative: none.
+	// Boot is the time from ordering a process to its serving. 0: DefaultBoot. Negative:
+	// none.
 	Boot time.Duration
 
-	// BootJitter is by which share of Boot a process may be earlier or later,
-	// at random, 0 to 1.
+	// BootJitter is how much earlier or later a process may serve, at random, as a share
+	// of Boot, 0 to 1.
 	BootJitter float64
 
-	// MTBF is for how long a process serves, on average, before it is killed at
-	// random. It then finishes what it has, and another boots in its place. 0:
-	// none is killed.
+	// MTBF is how long a process serves on average before it is killed at random. It then
+	// finishes its requests, and another process boots in its place. 0: none is killed.
 	MTBF time.Duration
 
-	// Dependency is what all processes share. Under FIFO only.
+	// Dependency is a resource that all processes use. With FIFO only.
 	Dependency Dependency
 }
 
-// An Objective is what makes a request a good one, and a minute.
+// An Objective says which requests are fast enough, and which minutes are good.
 type Objective struct {
 	Latency time.Duration `json:"latency_ns"` // a request that takes longer is over. 0: DefaultLatency
 	Share   float64       `json:"share"`      // of the requests that may be over or fail; a minute with more is bad. 0: DefaultShare
 }
 
-// Options are what a simulation is made of. Load and Controller are required.
+// Options describe a simulation. Load and Controller are required.
 type Options struct {
 	Load       Load
 	Controller Controller
 	Service    Service
 	Objective  Objective
 
-	// Initial is how many processes serve at the start. 0: as many as the load
-	// then demands.
+	// Initial is how many processes serve at the start. 0: as many as the first rate
+	// demands.
 	Initial int
 
-	// Utilization is the highest at which a process meets the Objective, from
-	// which the demand is worked out. 0: found by [Calibrate].
+	// Utilization is the highest utilization at which a process meets the Objective. The
+	// demand follows from it. 0: [Calibrate] finds it.
 	Utilization float64
 
 	// Price is what a process costs in an hour, in any currency.
 	Price float64
 
-	// Seed is where the random numbers come from: the same seed gives the same
-	// report, and the same requests to every Controller.
+	// Seed is the seed of the random numbers. The same seed gives the same report, and the
+	// same requests to every Controller.
 	Seed uint64
 
-	// Name is what the report is called.
+	// Name is the name of the report.
 	Name string
 
-	// Progress, if set, is told now and then which share is done, 0 to 1.
+	// Progress, if set, is called now and then with the share that is done, 0 to 1.
 	Progress func(done float64)
 }
 
@@ -309,9 +303,9 @@ func (o Options) Validate() error {
 	return fmt.Errorf("%w: %w", ErrOptions, errors.Join(errs...))
 }
 
-// Run replays o.Load against o.Controller, and reports how it went. It fails
-// where the options are bad (the error wraps [ErrOptions]), where the Controller
-// fails or orders an impossible size, and when ctx ends.
+// Run replays o.Load against o.Controller, and returns a report. It fails if the options
+// are bad (the error wraps [ErrOptions]), if the Controller fails or orders an impossible
+// size, or if ctx ends.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -340,7 +334,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	return newEngine(o).run(ctx)
 }
 
-// calibrate returns the utilisation of a service of which no process is killed.
+// calibrate returns the utilization for a service whose processes are never killed.
 func (o Options) calibrate(ctx context.Context) (float64, error) {
 	s := o.Service
 	s.MTBF = 0
@@ -369,7 +363,7 @@ func (o Options) demand(rate float64) int {
 	return processes(rate, o.Service, o.Utilization)
 }
 
-// processes returns how many processes it takes to serve a rate at a utilisation.
+// processes returns how many processes it takes to serve a rate at a utilization.
 func processes(rate float64, s Service, utilization float64) int {
 	return int(math.Max(1, math.Ceil(rate*s.Mean.Seconds()/(float64(s.Slots)*utilization)-1e-9)))
 }

@@ -78,7 +78,7 @@ func TestNoRealEnd(t *testing.T) {
 }
 
 // TestDeterministic: the same seed gives the same report, and another one does
-// not; the requests are the same whoever scales.
+// not. Every Controller gets the same requests.
 func TestDeterministic(t *testing.T) {
 	options := func(seed uint64, c sim.Controller) sim.Options {
 		return sim.Options{Load: steady(t, 60, time.Hour), Controller: c, Utilization: .6, Seed: seed}

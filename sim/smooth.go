@@ -2,19 +2,18 @@ package sim
 
 import "fmt"
 
-// Smooth returns the load with the noise of counting taken out, for a trace that is
-// scaled up: a bin of 40 requests is off by a sixth, and multiplied by 400 that sixth
-// looks like load. Each rate becomes the mean of the bins around it, as far to both
-// sides as it takes for the given number of requests, so that it is off by one over the
-// root of that number: 400 requests are 5 %.
+// Smooth returns the load without the noise of counting. Use it for a trace that is scaled
+// up: a bin of 40 requests is off by a sixth, and multiplied by 400 that sixth looks like
+// load. Each rate becomes the mean of the bins around it, as far to both sides as the given
+// number of requests reaches. Its relative error is then 1/√requests: 5 % for 400.
 //
-// Bins that hold as many stay exactly as they are, and nothing is averaged across them,
-// so that a burst is not spread over the quiet around it. Between two of them, or an end
-// of the load, the mean rate stays too, and so does that of the whole load. A stretch
-// with fewer requests than the given number becomes its mean. It fails unless requests
-// is at least 1.
+// Bins with at least so many requests stay exactly as they are. Nothing is averaged across
+// them, so that a burst does not spread over the quiet around it. Between two such bins, or
+// an end of the load, the mean rate stays the same, and so does the mean of the whole load.
+// A stretch with fewer requests than the given number becomes its mean. Smooth fails if
+// requests is below 1.
 //
-// What is shorter than that many requests is smoothed away, be it noise or load.
+// Changes of load within fewer requests than that are smoothed away too.
 func (l Load) Smooth(requests float64) (Load, error) {
 	if !(requests >= 1) {
 		return Load{}, fmt.Errorf("sim: smooth a load over %v requests: it must be 1 or more", requests)
@@ -42,8 +41,8 @@ func (l Load) Smooth(requests float64) (Load, error) {
 	return NewLoad(l.start, l.step, rates)
 }
 
-// spread returns for each count the mean of those around it, which together are the
-// given number or all that there are. The sum stays.
+// spread returns for each count the mean of the counts around it that together reach the
+// given number, or of all. The sum stays the same.
 func spread(counts []float64, number float64) []float64 {
 	sums := make([]float64, len(counts)+1)
 	for i, n := range counts {

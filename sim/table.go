@@ -12,7 +12,7 @@ type row struct {
 	value      func(r *Report) string
 }
 
-// rows returns what is compared: the price where there is one.
+// rows returns the lines of a comparison. The cost is one of them if there is a price.
 func rows(reports []*Report) []row {
 	percent := func(f func(r *Report) float64) func(*Report) string {
 		return func(r *Report) string { return fmt.Sprintf("%.2f %%", f(r)) }
@@ -30,7 +30,7 @@ func rows(reports []*Report) []row {
 		minutes = fmt.Sprintf("minutes with more than %.4g %% of these", 100*o.Share)
 	}
 	out := []row{
-		{"view", "what the rule is shown of the service", func(r *Report) string { return r.View }},
+		{"view", "what the rule sees of the service", func(r *Report) string { return r.View }},
 		{over, "", percent(func(r *Report) float64 { return 100 * r.BadShare })},
 		{"requests failed", "timed out, refused, or met no process", percent(func(r *Report) float64 { return 100 * float64(r.Failed) / max(1, float64(r.Requests)) })},
 		{minutes, "", number("%.0f", func(r *Report) float64 { return float64(r.BadMinutes) })},
@@ -60,7 +60,7 @@ func rows(reports []*Report) []row {
 	)
 }
 
-// round leaves three digits of a time, which is all that a histogram tells.
+// round leaves three digits of a time. A histogram is not more exact.
 func round(d time.Duration) time.Duration {
 	unit := time.Duration(1)
 	for d/unit >= 1000 {

@@ -7,8 +7,8 @@ import (
 	"github.com/autoscalebot/autoscale/internal/count"
 )
 
-// A tally is what one process counts of its own requests, with the code that
-// traffic.Traffic counts with. Without a tally a process counts nothing.
+// A tally is the counts of one process of its own requests. It uses the code of
+// traffic.Traffic. A process without a tally counts nothing.
 type tally struct {
 	counter *count.Counter
 	base    float64         // when the process began to count
@@ -58,8 +58,8 @@ func (c *tally) end(s *count.Shard, began int64, t float64) {
 	c.counter.End(s, began, now)
 }
 
-// plan takes a request that arrives now, of which it is known when its work will
-// begin and end.
+// plan takes a request that arrives now, with the times at which its work will begin and
+// end.
 func (c *tally) plan(arrived, start, end float64) {
 	c.play(arrived)
 	if c.inFront {
@@ -70,8 +70,8 @@ func (c *tally) plan(arrived, start, end float64) {
 	c.ends.push(running{end, began, shard})
 }
 
-// play counts what was planned up to t, in the order of time. A slot that is freed
-// is free for the request that begins at the same moment.
+// play counts the planned requests up to t, in the order of time. A slot that one request
+// leaves can be taken by another at the same moment.
 func (c *tally) play(t float64) {
 	for {
 		next := math.Inf(1)

@@ -8,11 +8,11 @@ import (
 // MaxWindow is how far back a [View] can look.
 const MaxWindow = pastSeconds * time.Second
 
-// A View is what a [Controller] can know at one moment: what metrics inside the
-// service show up to the end of the last whole second, and what the platform
-// says. It is valid until Tick returns.
+// A View has what a [Controller] can know at one moment: what metrics inside the service
+// show up to the end of the last whole second, and what the platform reports. It is valid
+// until Tick returns.
 type View struct {
-	Started time.Time // when the tick began; it is before Now where a heartbeat was sent and awaited
+	Started time.Time // when the tick began; before Now if a heartbeat was sent
 	Now     time.Time // the moment
 	Elapsed time.Duration
 
@@ -20,10 +20,10 @@ type View struct {
 	Desired int // processes ordered
 	Slots   int // requests that a process works on at a time
 
-	Changed time.Time // when the size was last ordered to be another; zero: never
+	Changed time.Time // when the ordered size last changed; zero: never
 
-	// Heartbeat is the answer to the one that was sent at Started. It is nil if
-	// the Controller is no [Heartbeater].
+	// Heartbeat is the answer to the heartbeat that was sent at Started. It is nil if the
+	// Controller is not a [Heartbeater].
 	Heartbeat *Heartbeat
 
 	e *engine
@@ -38,10 +38,10 @@ type Heartbeat struct {
 
 // A Window is what happened within the last whole seconds, in the whole service.
 type Window struct {
-	Duration time.Duration // of the window: shorter than asked for when less has passed
+	Duration time.Duration // of the window; shorter than requested if less has passed
 
 	Arrivals    float64 // requests per second
-	Completions float64 // requests per second that processes were done with
+	Completions float64 // requests per second that processes finished
 	Failures    float64 // requests per second that timed out or were refused
 
 	Busy     float64 // slots in use, mean
@@ -49,10 +49,9 @@ type Window struct {
 	Ready    float64 // processes that serve, mean
 
 	ServiceTime time.Duration // mean of the completions; 0 without any
-	QueueTime   time.Duration // mean of the completions; under ProcessorSharing what sharing added
+	QueueTime   time.Duration // mean of the completions; with ProcessorSharing the time that sharing added
 
-	// Utilization is the share of the slots of the processes that served that
-	// was in use, 0 to 1.
+	// Utilization is the share of slots in use, of the processes that served, 0 to 1.
 	Utilization float64
 }
 
@@ -94,7 +93,7 @@ func (v *View) Recent(d time.Duration) Window {
 	if w.Ready > 0 {
 		w.Utilization = min(1, max(0, w.Busy/(w.Ready*float64(v.Slots))))
 	}
-	// What is left of areas that cancel out is less than nothing.
+	// Rounding errors can make areas that cancel out negative.
 	w.Busy, w.InFlight, w.Ready = max(0, w.Busy/n), max(0, w.InFlight/n), w.Ready/n
 	return w
 }
@@ -121,7 +120,7 @@ func (v *View) Latency(d time.Duration, percentile float64) (time.Duration, bool
 	return bounded(sum[:], percentile/100, v.e.o.Service.Timeout), true
 }
 
-// A Process is one that serves.
+// A Process is a process that serves.
 type Process struct {
 	Age         time.Duration // for how long it has served
 	Utilization float64       // share of its slots in use within the window, or since it serves
@@ -134,11 +133,10 @@ const (
 	snapNumber = 12
 )
 
-// Processes returns what the metrics of the single processes show of the last
-// d, in steps of five seconds, of at least five seconds and at most a minute,
-// the oldest process first. Those that do not serve yet are not among them:
-// they are Desired less Ready. Under ProcessorSharing and with a Dependency it
-// is exact to the moment as well.
+// Processes returns the metrics of each process that serves, the oldest process first. They
+// are of the last d, in steps of five seconds, at least five seconds and at most a minute.
+// Processes that do not serve yet are not included; there are Desired − Ready of them. With
+// ProcessorSharing or a Dependency the metrics are exact to the moment too.
 func (v *View) Processes(d time.Duration) []Process {
 	e := v.e
 	steps := min(max(1, int(math.Round(d.Seconds()/snapEvery))), snapNumber)
@@ -159,7 +157,7 @@ func (v *View) Processes(d time.Duration) []Process {
 	return out
 }
 
-// member is what is known of a process that serves.
+// member is a process that serves.
 type member struct {
 	since  float64
 	tally  *tally // nil: it counts nothing

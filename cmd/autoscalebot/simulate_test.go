@@ -62,7 +62,7 @@ func TestSimulateFaults(t *testing.T) {
 		status int
 		want   string
 	}{
-		{[]string{"--trace=" + bad}, 2, `bad.csv: sim: read a trace: line 3: "x" is no number`},
+		{[]string{"--trace=" + bad}, 2, `bad.csv: sim: read a trace: line 3: "x" is not a number`},
 		{[]string{"--trace=" + filepath.Join(dir, "none.csv")}, 2, "none.csv"},
 		{[]string{"--settings=" + filepath.Join(dir, "none.env")}, 2, "none.env"},
 		{[]string{"--slots=-1"}, 2, "Service.Slots is -1"},
