@@ -15,7 +15,7 @@ import (
 	"github.com/autoscalebot/autoscale/sim"
 )
 
-// The families that the fronts are compared of.
+// The families whose fronts are compared.
 const (
 	ours        = "autoscale target tracking, board"
 	oneShare    = "autoscale target tracking, one share"
@@ -51,7 +51,7 @@ type candidate struct {
 
 func (c candidate) name() string { return c.family + " " + c.setting }
 
-// world is what a candidate may know of its surroundings when it is made.
+// world is what a candidate may know about the simulation when it is made.
 type world struct {
 	load        sim.Load
 	service     sim.Service
@@ -77,7 +77,7 @@ var (
 	share     = sim.Signals{View: sim.DeployedView}
 )
 
-// candidates lists all that is compared.
+// candidates lists all candidates.
 func candidates() (list []candidate) {
 	add := func(kind kind, family, setting string, make func(w world) sim.Controller) {
 		list = append(list, candidate{family: family, setting: setting, kind: kind, make: make})
@@ -157,7 +157,7 @@ func candidates() (list []candidate) {
 	return list
 }
 
-// variants are autoscale with something left out or added, at one target.
+// variants are autoscale with one thing left out or added, at one target.
 func variants() (list []candidate) {
 	const target = .6
 	add := func(setting string, signals sim.Signals, change func(*autoscale.Config)) {
@@ -195,7 +195,7 @@ func variants() (list []candidate) {
 	add("the highest of 1 min, not decaying", board, highest(time.Minute))
 	add("the highest of 5 min, not decaying", board, highest(5*time.Minute))
 	add("forecast of 80 %", board, func(cfg *autoscale.Config) { cfg.Limits.Forecast = limit.Forecast{Share: .8} })
-	// What keeps the size still, each without the tolerance of the rule.
+	// The settings that keep the size still, each without the tolerance of the rule.
 	eager := rule.TargetTracking{Concurrency: slots, Target: target, Tolerance: -1}
 	still := func(change func(*autoscale.Config)) func(*autoscale.Config) {
 		return func(cfg *autoscale.Config) {
@@ -260,7 +260,7 @@ func leaders() sim.Signals {
 	return s
 }
 
-// blind is a decider to which some signals are not shown.
+// blind is a decider that does not see some signals.
 type blind struct {
 	autoscale.Decider
 	signals autoscale.Signals

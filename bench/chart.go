@@ -19,7 +19,8 @@ const (
 	marginFoot  = 40
 )
 
-// style is how a family is drawn. They differ in form too, for who sees no colours.
+// style is how a family is drawn. Styles differ in form too, for readers who cannot see
+// colours.
 type style struct {
 	family, colour, dash string
 	mark                 byte
@@ -43,8 +44,7 @@ var styles = []style{
 	{"React", "#6e7781", "", 's', true},
 }
 
-// The scale of the panels: violations from 0.5 to 20 percent, in equal ratios,
-// and cost.
+// The scales of the panels: violations from 0.5 to 20 percent, logarithmic, and cost.
 const (
 	leftmost, rightmost = .5, 20.0
 	lowest, highest     = .9, 2.2

@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// point is a share of violations, and the cost that it was had at.
+// point is a share of violations and its cost.
 type point struct{ violations, cost float64 }
 
-// front is the points of a family that no other point of it beats in both, the
-// fewest violations first.
+// front has the points of a family that no other point beats in both violations and cost,
+// the fewest violations first.
 type front []point
 
 // newFront returns the front of some points.
@@ -27,9 +27,8 @@ func newFront(points []point) (f front) {
 	return f
 }
 
-// cost returns what a share of violations costs on the front: in a straight line
-// between its points, over the logarithm of the violations. Beyond its ends it
-// is not known.
+// cost returns the cost of a share of violations on the front. It interpolates over the
+// logarithm of the violations. Beyond the ends of the front the cost is not known.
 func (f front) cost(violations float64) (float64, bool) {
 	for i, p := range f {
 		switch {
@@ -65,8 +64,8 @@ func (r result) at(load int) outcome {
 	return r.loads[load]
 }
 
-// levels returns shares of violations in equal ratios, over all that the fronts
-// have in common; none where they have nothing.
+// levels returns shares of violations in equal ratios, over the range that the fronts have in
+// common. It returns none if there is no such range.
 func levels(n int, fronts ...front) (out []float64) {
 	low, high := 0.0, math.Inf(1)
 	for _, f := range fronts {
@@ -91,15 +90,15 @@ type standing struct {
 	mine, hpa, kpa, bound float64 // cost
 }
 
-// way returns how far mine is from the better of the other two to the
-// clairvoyant: 0 where it costs as much as the better one, 1 where it costs as
-// much as with foresight, below 0 where it costs more than the better one.
+// way returns how far mine is on the way from the better of the other two to the
+// clairvoyant. It is 0 if mine costs as much as the better one, 1 if mine costs as much as
+// the clairvoyant, and below 0 if mine costs more than the better one.
 func (s standing) way() float64 {
 	best := min(s.hpa, s.kpa)
 	return (best - s.mine) / (best - s.bound)
 }
 
-// behind returns by which share mine costs more than the better of the two.
+// behind returns how much more mine costs than the better of the two, as a share.
 func (s standing) behind() float64 { return s.mine/min(s.hpa, s.kpa) - 1 }
 
 // standings compares a family's front with those of the HPA, the KPA and the
@@ -120,10 +119,10 @@ func (r *results) standings(family string, load int) (out []standing) {
 	return out
 }
 
-// meanWay returns the way over all of the standings: the share of the cost between the
-// better of the two and the clairvoyant, added up over them, that mine saves. It adds up
-// first because a gap of next to nothing says nothing of the way. It is not known where
-// the better of the two costs no more than the clairvoyant does, by a hundredth or less.
+// meanWay returns the way over all standings. It adds up the gaps between the better of the
+// two and the clairvoyant, and returns the share of the sum that mine saves. It adds up
+// first, because a tiny gap says nothing about the way. It returns false if the better of
+// the two costs at most a hundredth more than the clairvoyant.
 func meanWay(list []standing) (float64, bool) {
 	var saved, gap, bound float64
 	for _, s := range list {
@@ -148,7 +147,7 @@ func worstBehind(list []standing) (worst, mean float64) {
 	return worst, mean
 }
 
-// violations returns what share of violations a cost buys: the inverse of cost.
+// violations returns the share of violations at a cost. It is the inverse of cost.
 func (f front) violations(cost float64) (float64, bool) {
 	for i, p := range f {
 		switch {

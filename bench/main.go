@@ -1,16 +1,16 @@
-// The command bench puts autoscale side by side with other autoscalers, on the
-// same simulated service under the same requests:
+// The command bench compares autoscale with other autoscalers, on the same simulated service
+// with the same requests:
 //
 //	go run . -traces DIR -seeds 5 -boot 30s -out .
 //
-// Kubernetes' HorizontalPodAutoscaler and Knative's autoscaler are their real
-// code, in the packages hpa and kpa. What was rewritten is in the package
-// rules. What is compared is listed in candidates.go.
+// Kubernetes' HorizontalPodAutoscaler and Knative's autoscaler run their real code, in the
+// packages hpa and kpa. Package rules has rewritten rules. File candidates.go lists all
+// candidates.
 //
-// It prints tables and writes, with -out, RESULTS.md and front.svg. A DIR holds
-// traces, a CSV file each with the header "time,requests"; it is also read from
-// the environment variable AUTOSCALE_TRACES. Without one, generated loads are
-// used. The results follow from the flags and the traces alone.
+// bench prints tables. With -out it also writes RESULTS.md and front.svg. DIR is a folder of
+// traces, which are CSV files with the header "time,requests". Its default is the
+// environment variable AUTOSCALE_TRACES. Without traces, bench generates loads. The results
+// depend on the flags and the traces alone.
 package main
 
 import (
@@ -87,8 +87,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	// Kubernetes' controller reads the real clock, which only testing/synctest
-	// can make another, and only within a test.
+	// Kubernetes' controller reads the real clock. Only testing/synctest can replace that,
+	// and only within a test.
 	command := commandLine(os.Args[1:])
 	os.Args = os.Args[:1]
 	testing.Main(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{Name: "bench", F: func(t *testing.T) {
@@ -100,7 +100,8 @@ func main() {
 	}}}, nil, nil)
 }
 
-// commandLine returns how to run this again. Where the traces lie is no part of it.
+// commandLine returns the command that gives these results again, without the path of the
+// traces.
 func commandLine(args []string) string {
 	out := []string{"go", "run", "."}
 	for i := 0; i < len(args); i++ {
@@ -116,7 +117,7 @@ func commandLine(args []string) string {
 	return strings.Join(out, " ")
 }
 
-// quoted returns an argument as a shell reads it.
+// quoted quotes an argument for a shell.
 func quoted(arg string) string {
 	if strings.ContainsAny(arg, " |()*^$") {
 		return "'" + arg + "'"

@@ -19,7 +19,7 @@ var (
 	objective = sim.Objective{Latency: 500 * time.Millisecond, Share: .05}
 )
 
-// scene is what all candidates are put in.
+// scene is the service and the loads of all candidates.
 type scene struct {
 	service     sim.Service
 	utilization float64
@@ -58,14 +58,14 @@ func newScene(ctx context.Context, s settings) (*scene, error) {
 	return sc, nil
 }
 
-// smoothing is how many requests of a trace each rate rests on at least. It takes the
-// noise of counting out of a sparse trace before that is scaled up: METHOD.md says what
-// that noise did to Knative's KPA.
+// smoothing is the fewest requests of a trace behind each rate. It removes the noise of
+// counting from a sparse trace before that is scaled up. METHOD.md says what that noise did
+// to Knative's KPA.
 const smoothing = 400
 
-// prepare cuts a load's busiest days out, of those that begin a whole number of days
-// after its start, smoothed, and scales them so that their peak demands the wanted number
-// of processes. Which days are the busiest is for the counts themselves to say.
+// prepare cuts out a load's busiest days, which begin a whole number of days after its start.
+// It smooths them, and scales them so that their peak demands the wanted number of
+// processes. It finds the busiest days before it smooths.
 func prepare(l load, s settings, utilization float64) (load, error) {
 	const day = 24 * time.Hour
 	length := time.Duration(s.days * float64(day))
@@ -129,7 +129,7 @@ func readTraces(dir string) ([]load, error) {
 	return out, nil
 }
 
-// generated returns loads for where there are no traces.
+// generated returns loads to use without traces.
 func generated() ([]load, error) {
 	week, err := sim.Week(100, 1)
 	if err != nil {

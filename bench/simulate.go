@@ -13,14 +13,14 @@ import (
 	"github.com/autoscalebot/autoscale/sim"
 )
 
-// result is how one candidate did.
+// result has the outcomes of one candidate.
 type result struct {
 	candidate
 	loads []outcome // of each load
 	mean  outcome   // of the loads
 }
 
-// outcome is the means over the seeds, and their standard deviations.
+// outcome has the means over the seeds, and their standard deviations.
 type outcome struct {
 	violations, cost   float64 // share of the requests; process-hours over demand-hours
 	violationsSD       float64
@@ -30,7 +30,7 @@ type outcome struct {
 	thetaU, badMinutes float64
 }
 
-// results are those of one boot time.
+// results are the results for one boot time.
 type results struct {
 	scene *scene
 	list  []result

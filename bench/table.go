@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// heading writes what all tables have in common.
+// heading writes the text above all tables.
 func heading(w *strings.Builder, sc *scene, s settings, command string) {
 	fmt.Fprintf(w, "# Side by side\n\nMade by `%s`, where DIR is a folder of traces.\n\n", command)
 	fmt.Fprintf(w, `All scale the same simulated service: processes with %d slots, work of %v on
@@ -82,8 +82,8 @@ func over(o outcome, f front) string {
 	return ""
 }
 
-// judged are the families that are put between the better of HPA and KPA and the
-// clairvoyant: all of ours that have several settings, and the reference lines.
+// judged are the families that are placed between the better of HPA and KPA and the
+// clairvoyant: ours that have several settings, and the reference lines.
 var judged = []string{ours, oneShare, idealView, heartbeat, presentRate, foresight}
 
 // ways writes how far each of these families is, on each load and in their mean.
@@ -144,7 +144,7 @@ func figure(w *strings.Builder, r *results, family string) {
 	w.WriteString("\n")
 }
 
-// against writes how a family's settings stand beside another's front.
+// against writes a comparison of a family's settings with another's front.
 func against(w *strings.Builder, r *results, family, other string) {
 	f := r.front(other, -1)
 	list := r.family(family)
@@ -161,7 +161,7 @@ func against(w *strings.Builder, r *results, family, other string) {
 	}
 }
 
-// parts writes what the variants cost beside the whole.
+// parts writes the cost of the variants beside the cost of the whole.
 func parts(w *strings.Builder, r *results) {
 	whole := r.front(ours, -1)
 	if list := r.family("variant"); len(list) == 0 || len(whole) == 0 {

@@ -122,7 +122,7 @@ func each(s autoscale.Sample) (one autoscale.Sample, reports int) {
 	return autoscale.Sample{Arrivals: one.Arrivals / n, Throughput: one.Throughput / n, Busy: one.Busy / n}, reports
 }
 
-// Whoever starts, stops, is killed, publishes late or is of another release: every
+// A process may start, stop, be killed, publish late or be of another release: every
 // second is divided by the processes that reported it.
 func TestShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestShared(t *testing.T) {
 
 		// What cannot be read is left out, and said.
 		b.Publish(t.Context(), "web.9/other", []byte{9, 1, 1})
-		check(one, 1, 15, 15, "1 of 2 reports on the metrics board were left out, for example a report of version 9, and not 2: is another release still running?")
+		check(one, 1, 15, 15, "1 of 2 reports on the metrics board were left out, for example a report of version 9 instead of 2: is another release still running?")
 		b.Publish(t.Context(), "web.9/other", nil)
 
 		// Without the board, this process is the only one that was measured.

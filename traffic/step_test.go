@@ -24,9 +24,9 @@ import (
 type service struct {
 	boot        time.Duration
 	silent      bool          // the platform does not say how many processes are pending
-	told        time.Duration // Config.BootTime
+	bootTime    time.Duration // Config.BootTime
 	shared      bool
-	concurrency float64                                // that the rule is told. 0: 2
+	concurrency float64                                // of the rule. 0: 2
 	headers     func(random *rand.Rand, h http.Header) // of each request. Nil: none
 
 	mu      sync.Mutex
@@ -116,7 +116,7 @@ func (s *service) run(t *testing.T, seed uint64, tick time.Duration, low, high f
 	}
 	a := autoscale.New(autoscale.Config{
 		Prober: prober, Scaler: s, Decider: rule.TargetTracking{Concurrency: cmp.Or(s.concurrency, 2)}, Interval: tick,
-		BootTime: s.told, Max: autoscale.Fixed(100), Logger: slog.New(slog.DiscardHandler),
+		BootTime: s.bootTime, Max: autoscale.Fixed(100), Logger: slog.New(slog.DiscardHandler),
 	})
 	done := make(chan struct{})
 	go func() { defer close(done); _ = a.Run(ctx) }()
@@ -203,19 +203,19 @@ func TestStepUp(t *testing.T) {
 // too high while they boot, whether BootTime is given or not.
 func TestStepUpOnASilentPlatform(t *testing.T) {
 	for _, shared := range []bool{false, true} {
-		for _, c := range []struct{ boot, told time.Duration }{
+		for _, c := range []struct{ boot, bootTime time.Duration }{
 			{30 * time.Second, 30 * time.Second}, {time.Minute, time.Minute}, {10 * time.Second, 0}, {30 * time.Second, 0}, {time.Minute, 0},
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				const needed = 9
-				s := &service{boot: c.boot, told: c.told, shared: shared, silent: true}
+				s := &service{boot: c.boot, bootTime: c.bootTime, shared: shared, silent: true}
 				orders := s.run(t, 5, 5*time.Second, 4, 100, 2*time.Minute, 10*time.Minute)
 				peak := 0
 				for _, o := range orders {
 					peak = max(peak, o.size)
 				}
 				if most := int(math.Ceil(1.2*needed + 1)); peak > most || peak < needed-1 {
-					t.Errorf("shared %v, boot %v, told %v: at most %d processes were ordered, want %d to %d: %v", shared, c.boot, c.told, peak, needed-1, most, orders)
+					t.Errorf("shared %v, boot %v, BootTime %v: at most %d processes were ordered, want %d to %d: %v", shared, c.boot, c.bootTime, peak, needed-1, most, orders)
 				}
 			})
 		}

@@ -1,6 +1,6 @@
-// Package count counts the requests of one process, second by second, and adds up
-// what several processes counted. Package traffic uses it by the real clock, and
-// package sim by a simulated one: every method takes the moment as an argument.
+// Package count counts the requests of one process, second by second, and adds up the
+// counts of several processes. Package traffic uses it with the real clock, and package sim
+// with a simulated one: every method takes the moment as an argument.
 package count
 
 import (
@@ -13,10 +13,10 @@ import (
 // Seconds is how far back a Counter remembers.
 const Seconds = 60
 
-// A Shard is a part of what was counted since the beginning. Requests on
-// different processors mostly count in different ones, so that they do not wait
-// for each other's memory. Nothing in it is ever reset: a window is the difference
-// between two moments. All arithmetic wraps around, which differences do not mind.
+// A Shard is a part of the counts since the beginning. Requests on different processors
+// mostly count in different shards, so that they do not wait for each other's memory. A
+// shard is never reset: a window is the difference between two moments. All arithmetic wraps
+// around, which leaves differences right.
 type Shard struct {
 	begun  atomic.Uint64 // requests
 	times  atomic.Int64  // the moments at which requests ended, less those at which they began, in ns
@@ -39,11 +39,10 @@ type totals struct {
 // A Counter counts events, by the second in which they happened. It is safe for
 // concurrent use. Moments are nanoseconds since it began.
 //
-// The first event of a second, or the first look at it, records the totals as they
-// were when it began, and all others of that second wait until this is done, for
-// about a microsecond. What happened before a boundary is therefore counted before
-// it. What was just being counted when the totals were taken is counted in the next
-// second, with its true times.
+// The first event of a second, or the first call of Report in it, records the totals at the
+// second's beginning. All other events of that second wait until this is done, for about a
+// microsecond. An event before a boundary is therefore counted before it. An event that was
+// being counted when the totals were taken counts in the next second, with its true times.
 type Counter struct {
 	longest  time.Duration // of a request that has a service time
 	shards   []Shard
@@ -90,13 +89,13 @@ func (c *Counter) Advance(now int64) bool {
 	return c.record(now)
 }
 
-// Begin counts a request that begins now, and returns where. waited is how long it
-// waited for this process; negative means that this is not known.
+// Begin counts a request that begins now, and returns its shard. waited is how long it
+// waited for this process, or negative if that is not known.
 func (c *Counter) Begin(now int64, waited time.Duration) *Shard {
 	s := &c.shards[0]
 	if len(c.shards) > 1 {
-		// The pool hands out the shard of this processor. Another goroutine may have
-		// it at the same time: it is only for the speed that few do.
+		// The pool hands out the shard of this processor. Another goroutine may use it at
+		// the same time, which is only slower.
 		s = c.pool.Get().(*Shard)
 		c.pool.Put(s)
 	}
@@ -125,8 +124,8 @@ func (c *Counter) End(s *Shard, began, now int64) {
 	s.slots[slot].Add(1)
 }
 
-// Leave takes back the arrival of a request that is a connection which waits. Until
-// now it was in progress, and it is not any more.
+// Leave takes back the arrival of a request that is a waiting connection. From now on it is
+// not in progress.
 func (c *Counter) Leave(s *Shard, now int64) {
 	c.progress.Add(-1)
 	s.times.Add(now)
@@ -151,8 +150,8 @@ func (c *Counter) record(now int64) bool {
 	if boundary <= c.last {
 		return false
 	}
-	// Nothing has happened since the first of these boundaries. What is older
-	// than the history need not be written.
+	// Nothing has happened since the first of these boundaries. Boundaries older than the
+	// history need not be written.
 	first := max(c.last+1, boundary-int64(len(c.history))+1)
 	var t totals
 	var times int64
@@ -175,8 +174,8 @@ func (c *Counter) record(now int64) bool {
 	for _, n := range t.slots {
 		ended += n
 	}
-	// What is in progress, which fits into 32 bits, has run for as long as the
-	// boundary is after its beginning.
+	// Requests in progress, whose number fits into 32 bits, have run from their beginnings
+	// to the boundary.
 	running := int64(uint32(t.begun) - ended)
 	inProgress := c.progress.Load()
 	t.peak = uint32(max(c.peak.Swap(inProgress), 0))

@@ -60,7 +60,7 @@ func appendSlots(b []byte, counts []uint64) []byte {
 	return b
 }
 
-// Nobody counts more than this in a second. Below it no sum overflows.
+// No process counts more than this in a second. Below it no sum overflows.
 const (
 	mostRequests = 1 << 32
 	mostBusy     = 1 << 24 // in progress at once
@@ -69,8 +69,8 @@ const (
 
 var errStrange = errors.New("a report that makes no sense")
 
-// Decode reads what Encode wrote, and trusts nothing: others write to a board too.
-// It returns how long before the encoding the last second had ended.
+// Decode reads what Encode wrote. It trusts nothing, because others can write to a board too.
+// age is how long before the encoding the last second had ended.
 func Decode(b []byte) (r Report, age time.Duration, err error) {
 	if len(b) == 0 || len(b) > MaxSize {
 		return r, 0, fmt.Errorf("a report of %d bytes", len(b))
@@ -83,7 +83,7 @@ func Decode(b []byte) (r Report, age time.Duration, err error) {
 	case versionTotal:
 		d.totals(&r)
 	default:
-		return r, 0, fmt.Errorf("a report of version %d, and not %d", b[0], version)
+		return r, 0, fmt.Errorf("a report of version %d instead of %d", b[0], version)
 	}
 	timed := uint64(0)
 	for _, n := range r.slots {

@@ -17,15 +17,14 @@ const (
 
 	// A histogram of waits has half as many slots, each twice as wide.
 	waitSlots = slots / 2
-	// MaxWait is beyond what any router waits: it is the clock of another day, or
-	// a number that means something else.
+	// MaxWait is longer than any router waits. A longer wait comes from a wrong clock, or
+	// from a number that means something else.
 	MaxWait = time.Minute
 )
 
 func waitSlotOf(d time.Duration) int { return slotOf(min(d, MaxWait)) / 2 }
 
-// slotOf returns the slot of d, which is 0 or more. What is beyond the last slot
-// is in it.
+// slotOf returns the slot of d, which is 0 or more. The last slot has all longer times too.
 func slotOf(d time.Duration) int {
 	units := uint64(d) >> unitBits
 	shift := max(bits.Len64(units)-4, 0)

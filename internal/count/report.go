@@ -12,8 +12,7 @@ type Second struct {
 	Peak  float64 // requests in progress, the most at once; 0: not known
 }
 
-// A Report is what one process counted: rates by the second, and times over one
-// window.
+// A Report has the counts of one process: rates by the second, and times over one window.
 type Report struct {
 	Ended   time.Duration // when its last second ended, since the Counter began
 	Seconds []Second      // oldest first, at most Seconds
@@ -27,12 +26,13 @@ type Report struct {
 // least is how many seconds a process counts before it reports.
 const least = 5
 
-// Report returns what was counted up to the last whole second before now. Its
-// times are of the given window. Rates reach back as far as the Counter remembers,
-// and not beyond the first request: before that the router may not have known of
-// this process. ok is false while too little was counted: a process reports from
-// five whole seconds after its first request, or one window if that is shorter. One
-// that had no request at all reports from a whole window after its start.
+// Report returns the counts up to the last whole second before now. Its times are of the
+// given window. Its rates reach back as far as the Counter remembers, but not beyond the
+// first request: before that the router may not have known of this process.
+//
+// ok is false while too little was counted. A process reports from five whole seconds after
+// its first request on, or from one window if that is shorter. A process without a request
+// reports from one window after its start on.
 func (c *Counter) Report(now int64, window time.Duration) (r Report, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,7 +63,7 @@ func (c *Counter) Report(now int64, window time.Duration) (r Report, ok bool) {
 	return r, true
 }
 
-// second returns what was counted between two boundaries, a second apart.
+// second returns the counts between two boundaries, a second apart.
 func (t *totals) second(later *totals) Second {
 	var ended uint32
 	for i, n := range later.slots {
@@ -73,7 +73,7 @@ func (t *totals) second(later *totals) Second {
 		// A connection that waits can leave in a later second than it came.
 		Begun: max(0, float64(int64(later.begun-t.begun))),
 		Ended: float64(ended),
-		// What was just being counted at a boundary can make this -1e-9 or so.
+		// A request that was being counted at a boundary can make this -1e-9 or so.
 		Busy: max(0, float64(later.busy-t.busy)/float64(time.Second)),
 		Peak: float64(later.peak),
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// A Sum is what several processes counted, second by second.
+// A Sum adds up the counts of several processes, second by second.
 type Sum struct {
 	Processes int // reports that were added
 
@@ -18,14 +18,14 @@ type Sum struct {
 	slots   [slots]uint64
 }
 
-// second is what the processes that reported a second counted in it.
+// second has the counts of the processes that reported this second.
 type second struct {
 	processes                int
 	begun, ended, busy, peak float64
 }
 
-// Add adds a report whose last second ended the given number of seconds before the
-// last one of the sum. Its times count too if timed is true.
+// Add adds a report whose last second ended ago seconds before the last second of the sum.
+// Its times count only if timed is true.
 func (s *Sum) Add(r *Report, ago int, timed bool) {
 	s.Processes++
 	for i, v := range r.Seconds {
@@ -54,9 +54,9 @@ func (s *Sum) Add(r *Report, ago int, timed bool) {
 	}
 }
 
-// Sample returns what was counted in the window that ended at the given moment, when
-// the last second of the sum was over. percentile is that of Latency. The rates are
-// those of the processes that reported, in the Breakdown by the second.
+// Sample returns the counts of the window that ended at ended, as the last second of the sum
+// did. percentile is the percentile of Latency. The rates are those of the processes that
+// reported; the Breakdown has them by the second.
 func (s *Sum) Sample(window time.Duration, percentile float64, ended time.Time) autoscale.Sample {
 	out := autoscale.Sample{
 		Time:    ended,
@@ -107,7 +107,7 @@ func Ages(interval, window time.Duration) (times, rates time.Duration) {
 	return times, max(times, window+interval)
 }
 
-// A Posted is what one process has on a board.
+// A Posted is the report of one process on a board.
 type Posted struct {
 	Data []byte        // as Encode made it
 	Age  time.Duration // since it was put there

@@ -8,8 +8,8 @@
 //     test ends;
 //   - else the test is skipped, or fails if AUTOSCALE_TEST_REQUIRE is 1.
 //
-// A private server starts anew with every call, so a test should call once and
-// share the server among its subtests.
+// Every call starts a new private server, so a test should call once and use the server in
+// all its subtests.
 package servers
 
 import (
