@@ -19,7 +19,7 @@ import (
 // -bench=Followers -benchtime=1x.
 func BenchmarkLeaderFollowers(b *testing.B) {
 	if os.Getenv(servers.EnvPostgres) != "" {
-		b.Skip("the processes of a server that others use cannot be told from theirs")
+		b.Skip("the processes of a server that others use cannot be distinguished from theirs")
 	}
 	postgres := servers.Postgres(b)
 	admin := openDB(b, "pgx", postgres)

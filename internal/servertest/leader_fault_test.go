@@ -180,7 +180,7 @@ func TestLeaderCreatesTheTable(t *testing.T) {
 	})
 }
 
-// A database of another kind is told from those that work.
+// An unsupported database is recognized.
 func TestLeaderOtherDatabase(t *testing.T) {
 	db := openDB(t, "mysql", servers.MySQL(t))
 	err := leader.SQL(db, ownLease(t)).Run(t.Context())
