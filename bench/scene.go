@@ -69,11 +69,13 @@ const smoothing = 400
 func prepare(l load, s settings, utilization float64) (load, error) {
 	const day = 24 * time.Hour
 	length := time.Duration(s.days * float64(day))
-	best, err := l.Load, error(nil)
+	best := l.Load
 	if s.smooth > 0 {
-		if best, err = l.Smooth(s.smooth); err != nil {
+		smooth, err := l.Smooth(s.smooth)
+		if err != nil {
 			return l, err
 		}
+		best = smooth
 	}
 	if l.Duration() > length {
 		var starts []time.Duration // the busiest first
@@ -90,9 +92,11 @@ func prepare(l load, s settings, utilization float64) (load, error) {
 			return l, fmt.Errorf("-rank is %d, and it has %d such parts", s.rank, len(starts))
 		}
 		at := starts[s.rank-1]
-		if best, err = best.Slice(at, at+length); err != nil {
+		part, err := best.Slice(at, at+length)
+		if err != nil {
 			return l, err
 		}
+		best = part
 	}
 	l.begin = best.Start()
 	l.factor = s.peak * slots * utilization / service.Mean.Seconds() / best.Peak()
