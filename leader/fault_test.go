@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,17 +103,17 @@ func TestPermanentFaultLater(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newFakeStore()
 			n := join(t, s, leader.Options{})
-			tries := 0
+			var tries atomic.Int64
 			n.link.disturb(func(context.Context, string) error {
-				tries++
+				tries.Add(1)
 				return leader.Permanent(errors.New("the table is gone"))
 			}, nil)
 			time.Sleep(30*time.Second + away)
 			if n.leads() {
 				t.Errorf("away for %v: it leads without a renewal", away)
 			}
-			if most := 12 + int(away/(30*time.Second)); tries == 0 || tries > most {
-				t.Errorf("away for %v: it asked %d times, want 1 to %d", away, tries, most)
+			if n, most := tries.Load(), 12+int64(away/(30*time.Second)); n == 0 || n > most {
+				t.Errorf("away for %v: it asked %d times, want 1 to %d", away, n, most)
 			}
 			n.link.disturb(nil, nil)
 			time.Sleep(2 * time.Minute)

@@ -2,6 +2,7 @@ package leader_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,9 +28,12 @@ func TestJitter(t *testing.T) {
 				join(t, s, leader.Options{Renew: renew})
 				n := join(t, s, leader.Options{Renew: renew})
 				time.Sleep(time.Minute)
+				var mu sync.Mutex
 				var last time.Time
 				pauses := make(map[time.Duration]int)
 				n.link.disturb(func(context.Context, string) error {
+					mu.Lock()
+					defer mu.Unlock()
 					if !last.IsZero() {
 						pauses[time.Since(last)]++
 					}
@@ -37,9 +41,13 @@ func TestJitter(t *testing.T) {
 					return tt.fails
 				}, nil)
 				time.Sleep(time.Minute)
+				mu.Lock()
 				clear(pauses) // a store that begins to fail is asked more often
+				mu.Unlock()
 				time.Sleep(30 * time.Minute)
 				n.link.disturb(nil, nil)
+				mu.Lock()
+				defer mu.Unlock()
 				if len(pauses) < 50 {
 					t.Errorf("%d different pauses in 30 minutes", len(pauses))
 				}
