@@ -38,8 +38,8 @@ func FuzzTimeoutHeader(f *testing.F) {
 		if left > own || left+lost < 10*time.Millisecond {
 			t.Errorf("%q left the checks %v of %v", value, left, own)
 		}
-		ms, err := strconv.Atoi(value)
-		if err == nil && ms >= 12 && ms < 1<<31 && !strings.HasPrefix(value, "+") && left >= time.Duration(ms)*time.Millisecond {
+		ms, err := strconv.Atoi(value) // below 500 a stranger gets as long as for 500
+		if err == nil && ms >= 500 && ms < 1<<31 && !strings.HasPrefix(value, "+") && left >= time.Duration(ms)*time.Millisecond {
 			t.Errorf("%q left the checks %v, too much for the answer to be in time", value, left)
 		}
 	})

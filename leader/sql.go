@@ -49,8 +49,8 @@ func SQL(db *sql.DB, opts *Options) *Elector {
 //
 // driver is the name of a database/sql driver that the program imports, and dsn its data
 // source name, as for [sql.Open]. It opens at most one connection, when Run first needs
-// it. Validate and Run report a driver that is not known and a dsn that the driver refuses,
-// and never show the dsn.
+// it. Validate reports a driver that is not known, and Run a dsn that the driver refuses as
+// well. Neither shows the dsn.
 func Open(driver, dsn string, opts *Options) *Elector {
 	var dialect Dialect
 	if opts != nil {
@@ -59,6 +59,9 @@ func Open(driver, dsn string, opts *Options) *Elector {
 	db, err := open(driver, dsn)
 	return New(&sqlLease{db: db, opened: err, dialect: dialect, speak: Dialect.statements}, opts)
 }
+
+// errRefused is what is said of a data source name that a driver cannot read.
+var errRefused = errors.New("the database driver refuses the data source name: check it against the driver's documentation")
 
 // ownIdle is after how long a connection of our own is closed that nobody uses.
 const ownIdle = 5 * time.Minute
@@ -70,7 +73,7 @@ func open(driver, dsn string) (*sql.DB, error) {
 	case err != nil && !slices.Contains(sql.Drivers(), driver):
 		return nil, fmt.Errorf("leader: the database driver %.40q is not known: import its package, and use one of the names %q", driver, sql.Drivers())
 	case err != nil: // its text may hold the password
-		return nil, fmt.Errorf("leader: the driver %.40q refuses the data source name: check it against the driver's documentation", driver)
+		return nil, fmt.Errorf("leader: the driver is %.40q: %w", driver, errRefused)
 	}
 	db.SetMaxOpenConns(1)
 	db.SetConnMaxIdleTime(ownIdle)
@@ -217,6 +220,10 @@ func (l *sqlLease) attempt(ctx context.Context, f func(*sql.Conn) error) (err er
 
 func (l *sqlLease) once(ctx context.Context, f func(*sql.Conn) error) error {
 	conn, err := l.db.Conn(ctx)
+	if err != nil && strings.HasPrefix(err.Error(), "cannot parse `") {
+		// pgx reads the data source name only now. Its text may hold the password.
+		return Permanent(errRefused)
+	}
 	if err != nil {
 		return err
 	}
