@@ -28,7 +28,7 @@ func (letter) Kind() string { return "letter" }
 // shows, for PostgreSQL and for SQLite.
 func riverQueries(t *testing.T) (postgres, sqlite string) {
 	t.Helper()
-	source, err := os.ReadFile("../../probe_sql.go")
+	source, err := os.ReadFile("../../probe/sql.go")
 	if err != nil {
 		t.Fatal(err)
 	}
