@@ -102,9 +102,10 @@ import (
 // concurrent use.
 type Autoscaler struct {
 	cfg      Config
-	store    Store    // nil: none
-	resigner Resigner // nil: none
-	nameErr  error    // what SetDefaultName of the Elector and the Store returned
+	store    Store        // nil: none
+	resigner Resigner     // nil: none
+	archive  HistoryStore // nil: none
+	nameErr  error        // what SetDefaultName of the Elector and the Store returned
 	mail     mailbox
 	chosen   bool // Config.Decider was nil
 
@@ -113,6 +114,7 @@ type Autoscaler struct {
 	fault     error
 	outbox    outbox
 	health    storeHealth
+	archived  archived
 	rules     []Recommendation // of the last tick, to be used again
 	composite Composite        // the Decider, if it is one
 
@@ -133,10 +135,12 @@ func New(cfg Config) *Autoscaler {
 			a.store, _ = part.As[Store](a.cfg.Elector)
 		}
 		a.resigner, _ = part.As[Resigner](a.cfg.Elector)
+		a.archive, _ = part.As[HistoryStore](a.store)
 		return nil
 	})
 	a.nameErr = a.setDefaultNames()
 	a.machine.cfg = &a.cfg
+	a.machine.fresh = a.archive != nil
 	return a
 }
 

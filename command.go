@@ -12,9 +12,9 @@ import (
 type command struct {
 	Kind  commandKind `json:"kind"`
 	Size  int         `json:"size,omitempty"` // of an override
-	Until time.Time   `json:"until,omitzero"` // of an override
+	Until time.Time   `json:"until,omitzero"` // when a pause or an override ends. Zero: Resume ends it
 	Given time.Time   `json:"given"`          // identifies the command, and says which of two is later
-	By    string      `json:"by,omitempty"`   // the process that took it
+	By    string      `json:"by,omitempty"`   // who gave it, or the process that took it
 }
 
 type commandKind string
@@ -38,7 +38,7 @@ func commandAt(at time.Time, given command, record Record) command {
 			c = stored
 		}
 	}
-	if c.Kind == overrideCommand && !at.Before(c.Until) {
+	if !c.Until.IsZero() && !at.Before(c.Until) {
 		c.Kind = noCommand
 	}
 	return c
@@ -48,12 +48,14 @@ func commandAt(at time.Time, given command, record Record) command {
 func (c command) String() string {
 	by := ""
 	if c.By != "" {
-		by = " (through " + c.By + ")"
+		by = " (by " + c.By + ")"
 	}
-	switch c.Kind {
-	case pauseCommand:
+	switch {
+	case c.Kind == pauseCommand && !c.Until.IsZero():
+		return "paused until " + c.Until.UTC().Format(time.RFC3339) + by
+	case c.Kind == pauseCommand:
 		return "paused since " + c.Given.UTC().Format(time.RFC3339) + by
-	case overrideCommand:
+	case c.Kind == overrideCommand:
 		return fmt.Sprintf("set to %d until %s%s", c.Size, c.Until.UTC().Format(time.RFC3339), by)
 	}
 	return ""

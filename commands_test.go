@@ -1,10 +1,12 @@
 package autoscale_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/limit"
@@ -66,4 +68,47 @@ func TestResumeInSimulatedTime(t *testing.T) {
 	if got := r.ticks(10); got == nil {
 		t.Errorf("Resume is ignored: %v", r.a.Status().Last.Limit)
 	}
+}
+
+// A pause with an end ends by itself. Status and events say who asked for it.
+func TestPauseUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, sa, _, _ := two(t, func(c *autoscale.Config) {
+			c.Decider = autoscale.Consecutive{UpAfter: 1}
+			c.NotifyOn = autoscale.Paused
+		})
+		sa.lead()
+		a.gauge.latency(slow)
+		end := time.Now().Add(time.Hour)
+		if err := b.a.PauseUntil(autoscale.WithActor(t.Context(), "Ada\x1b[31m L."), end); err != nil {
+			t.Fatal(err)
+		}
+		a.pass()
+		s := a.a.Status()
+		if orders := a.platform.takeOrders(); orders != nil || s.Last.Limit != limit.ByPause || !s.Last.Until.Equal(end) {
+			t.Errorf("paused: ordered %v, %v until %v", orders, s.Last.Limit, s.Last.Until)
+		}
+		want := "paused until " + end.UTC().Format(time.RFC3339)
+		if s.Command != want+" (by Ada[31m L.)" || !strings.Contains(s.String(), "the autoscaler is "+want) {
+			t.Errorf("command %q, sentence %q", s.Command, s)
+		}
+		if n := a.notified; len(n) != 1 || !strings.Contains(n[0].String(), "by Ada") {
+			t.Errorf("notified of %v", n)
+		}
+		time.Sleep(time.Hour)
+		a.pass()
+		if orders := a.platform.takeOrders(); !slices.Equal(orders, []int{2}) || a.a.Status().Command != "" {
+			t.Errorf("after its end: ordered %v, command %q", orders, a.a.Status().Command)
+		}
+		if err := a.a.PauseUntil(t.Context(), time.Now()); err == nil || !strings.Contains(err.Error(), "is past") {
+			t.Errorf("PauseUntil now = %v", err)
+		}
+		long := autoscale.WithActor(t.Context(), strings.Repeat("\u2028<é", 1000))
+		if err := a.a.PauseUntil(long, end.Add(time.Hour)); err != nil {
+			t.Errorf("with a long name: %v", err)
+		}
+		if by := a.a.Status().Command; len(by) > 200 || !utf8.ValidString(by) {
+			t.Errorf("the command is %q", by)
+		}
+	})
 }

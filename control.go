@@ -1,12 +1,16 @@
 package autoscale
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/autoscalebot/autoscale/internal/guard"
 	"github.com/autoscalebot/autoscale/internal/names"
@@ -14,11 +18,20 @@ import (
 
 // Pause holds the size, for any measurement, until Resume or Override is called. Every
 // process with the same [Store] obeys it, as soon as its Elector has read the Store.
-// Without a Store only this process obeys.
+// Without a Store only this process obeys. [WithActor] says who asks for it.
 //
 // It returns an error, and changes nothing, if the command could not be stored.
 func (a *Autoscaler) Pause(ctx context.Context) error {
 	return a.command(ctx, "pause", command{Kind: pauseCommand})
+}
+
+// PauseUntil is Pause with an end, for people who forget to call Resume. It compares until
+// with the real clock, and each tick compares it with its own time.
+func (a *Autoscaler) PauseUntil(ctx context.Context, until time.Time) error {
+	if err := checkEnd(until); err != nil {
+		return fmt.Errorf("autoscale: pause %s: %w", a.cfg.Name, err)
+	}
+	return a.command(ctx, "pause", command{Kind: pauseCommand, Until: until})
 }
 
 // Resume ends a Pause and an Override, and stops yielding to another autoscaler. See
@@ -36,8 +49,8 @@ func (a *Autoscaler) Override(ctx context.Context, size int, until time.Time) er
 	if size < 0 {
 		errs = append(errs, fmt.Errorf("the size is %d: it must be 0 or more", size))
 	}
-	if !until.After(time.Now()) {
-		errs = append(errs, fmt.Errorf("it would end at %s, which is past: give a later time", until.Format(time.RFC3339)))
+	if err := checkEnd(until); err != nil {
+		errs = append(errs, err)
 	}
 	if errs != nil {
 		return fmt.Errorf("autoscale: override %s: %w", a.cfg.Name, errors.Join(errs...))
@@ -45,10 +58,45 @@ func (a *Autoscaler) Override(ctx context.Context, size int, until time.Time) er
 	return a.command(ctx, "override", command{Kind: overrideCommand, Size: size, Until: until})
 }
 
+func checkEnd(until time.Time) error {
+	if until.After(time.Now()) {
+		return nil
+	}
+	return fmt.Errorf("it would end at %s, which is past: give a later time", until.Format(time.RFC3339))
+}
+
+// WithActor returns a context for Pause, PauseUntil, Override and Resume that says who
+// asks for it, as the name of a person or of a program. Status and events show the name, up to
+// 80 bytes of it. Without it they show the value of $DYNO.
+func WithActor(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, actorKey{}, name)
+}
+
+type actorKey struct{}
+
+// maxActor bounds the name of who gave a command, in bytes. A name is text from outside:
+// MaxCommand must hold it, however JSON writes it.
+const maxActor = 80
+
+func actor(ctx context.Context) string {
+	name, _ := ctx.Value(actorKey{}).(string)
+	name = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(cmp.Or(name, os.Getenv("DYNO")), ""))
+	for len(name) > maxActor {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	return name
+}
+
 // command stores c, and gives it to this process.
 func (a *Autoscaler) command(ctx context.Context, op string, c command) error {
 	c.Given = time.Now()
-	c.By = cut(os.Getenv("DYNO"))
+	c.By = actor(ctx)
 	switch {
 	case a.store != nil:
 		data, err := json.Marshal(c)

@@ -26,6 +26,8 @@ type Explanation struct {
 	Limit    limit.Kind // the limit that decided it
 	Until    time.Time  // until when that limit holds. Zero: not known
 
+	Spent float64 // the share of [limit.Budget] that is spent. 0: nothing, or there is no budget
+
 	// Before these times no processes are added, and none removed, whatever is
 	// recommended. Zero: the next tick may do it.
 	NextUp, NextDown time.Time
@@ -142,6 +144,9 @@ func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) stri
 			b.WriteString(", but the size was set to 0 by hand, which pauses")
 		} else {
 			b.WriteString(", but the autoscaler is paused")
+			if !until.IsZero() {
+				b.WriteString(" until " + until.UTC().Format(time.RFC3339))
+			}
 		}
 	case limit.ByMaintenance:
 		b.WriteString(", but the application is in maintenance")

@@ -85,6 +85,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		Until       time.Time          `json:"until,omitzero"`
 		NextUp      time.Time          `json:"next_up,omitzero"`
 		NextDown    time.Time          `json:"next_down,omitzero"`
+		Spent       float64            `json:"budget_spent,omitempty"`
 		Error       string             `json:"error,omitempty"`
 		Stalled     string             `json:"stalled,omitempty"`
 		Samples     []Sample           `json:"samples"`
@@ -96,7 +97,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		Leading: s.Leading, Holder: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Command: s.Command,
 		Ticked: s.Ticked.UTC(), Pending: s.Capacity.Pending, Changed: s.Changed.UTC(), Min: s.Min, Max: s.Max,
 		Boot: s.Last.Boot.Seconds(), Rules: s.Last.Rules, Adjustments: s.Last.Adjustments,
-		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(), Error: message(s.Last.Err), Stalled: s.Stalled,
+		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(), Spent: s.Last.Spent, Error: message(s.Last.Err), Stalled: s.Stalled,
 		Samples: s.Samples, Conditions: s.Conditions, Events: s.Events, Counters: s.Counters,
 	}
 	if s.Known {

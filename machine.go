@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/autoscalebot/autoscale/history"
 	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/limit"
 )
@@ -27,6 +28,8 @@ type machine struct {
 	state
 	events []Event // of the tick
 	tick   tick
+	past   history.Log
+	fresh  bool // past begins with each term, as the Store has what was before
 	buffer [limit.MaxSymptoms]limit.Symptom
 }
 
@@ -250,7 +253,7 @@ func (m *machine) plan(d Decision, rules []Recommendation, err error) plan {
 	until, yielding := m.Others.Yielding(t.at)
 	t.outcome = m.cfg.Limits.Apply(&m.Limits, limit.Input{
 		Now: t.at, Size: t.capacity.Desired, Min: t.min, Max: t.max,
-		Paused:   t.command.Kind == pauseCommand,
+		Paused: t.command.Kind == pauseCommand, PausedUntil: t.pausedUntil(),
 		Override: t.command.Kind == overrideCommand, OverrideSize: t.command.Size, OverrideUntil: t.command.Until,
 		SetToZero: m.setToZero(), Maintenance: t.capacity.Maintenance,
 		Yielding: yielding || t.capacity.ExternalAutoscaler != "", YieldingUntil: until,
@@ -262,6 +265,13 @@ func (m *machine) plan(d Decision, rules []Recommendation, err error) plan {
 	t.result = result{size: p.size}
 	p.order = p.size != p.from && !m.cfg.DryRun
 	return p
+}
+
+func (t *tick) pausedUntil() time.Time {
+	if t.command.Kind == pauseCommand {
+		return t.command.Until
+	}
+	return time.Time{}
 }
 
 // setToZero reports whether somebody set the size to 0 although Min is above 0. If Min
@@ -351,6 +361,9 @@ func (m *machine) follow() {
 	case t.leads == m.leading && t.term.Number == m.term.Number:
 	case t.leads:
 		m.forget()
+		if m.fresh {
+			m.past = history.Log{}
+		}
 		e.Detail = "this process leads now"
 		if e.Err = m.restore(t.record, m.cfg.Name); e.Err == nil {
 			e.From, e.To = m.Capacity.Desired, m.Capacity.Desired

@@ -138,7 +138,7 @@ func (m *machine) commit() done {
 
 	out := Explanation{
 		From: from, Boot: t.boot, Rules: t.rules, Recommendation: t.recommendation, Adjustments: t.outcome.Adjustments,
-		Limit: t.outcome.By, Until: t.outcome.Until, NextUp: t.outcome.NextUp, NextDown: t.outcome.NextDown,
+		Limit: t.outcome.By, Until: t.outcome.Until, NextUp: t.outcome.NextUp, NextDown: t.outcome.NextDown, Spent: t.outcome.Spent,
 		Err: joined(t.probeFault(), t.readErr, t.decideErr, t.err),
 	}
 	if t.probeErr == nil {
@@ -149,6 +149,7 @@ func (m *machine) commit() done {
 		out.Decision.Act, out.Decision.Size = true, t.size
 	}
 	m.outcome = out.clone(m.outcome)
+	m.past.Add(m.point())
 	return done{Decision: out.Decision, Err: out.Err, acted: t.acted}
 }
 

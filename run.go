@@ -74,6 +74,7 @@ func (a *Autoscaler) run(ctx context.Context) error {
 	var watchdog sync.WaitGroup
 	watchdog.Go(func() { a.watchdog(watching, send) })
 	a.loop(loop, send)
+	a.archiveAtEnd(ctx)
 	resign()
 	unwatch()
 	watchdog.Wait()
@@ -158,6 +159,7 @@ func (a *Autoscaler) tick(ctx context.Context, now time.Time, send func(Event)) 
 	a.outbox.put(ctx, events, came, recorded, send)
 	if came.leads {
 		a.logTick(ctx)
+		a.archiveHistory(ctx, now, came.term, archiveEvery)
 	}
 	if came.resign {
 		a.resign(ctx)

@@ -12,7 +12,7 @@ type state struct {
 	kept
 	ordering   Decision // why the last order was given
 	outcome    Explanation
-	samples    history
+	samples    sampleHistory
 	conditions conditions
 	recent     ring
 
@@ -54,7 +54,7 @@ type kept struct {
 func (s *state) forget() {
 	*s = state{
 		kept:     kept{Ticked: s.Ticked, Obeyed: s.Obeyed, Min: s.Min, Max: s.Max, Capacity: Capacity{Desired: s.Capacity.Desired}},
-		samples:  history{samples: s.samples.samples[:0], window: s.samples.window, number: s.samples.number},
+		samples:  sampleHistory{samples: s.samples.samples[:0], window: s.samples.window, number: s.samples.number},
 		counters: s.counters, recent: s.recent, leading: s.leading, term: s.term,
 	}
 }

@@ -190,6 +190,7 @@ type storedOutcome struct {
 	Until          time.Time              `json:"until,omitzero"`
 	NextUp         time.Time              `json:"next_up,omitzero"`
 	NextDown       time.Time              `json:"next_down,omitzero"`
+	Spent          float64                `json:"spent,omitempty"`
 	Err            string                 `json:"error,omitempty"`
 }
 
@@ -201,7 +202,7 @@ type storedRecommendation struct {
 func (e Explanation) stored() storedOutcome {
 	out := storedOutcome{
 		Sample: e.Sample, From: e.From, Boot: e.Boot, Recommendation: e.Recommendation.stored(), Adjustments: e.Adjustments,
-		Decision: e.Decision.stored(), Limit: e.Limit, Until: e.Until, NextUp: e.NextUp, NextDown: e.NextDown, Err: cut(message(e.Err)),
+		Decision: e.Decision.stored(), Limit: e.Limit, Until: e.Until, NextUp: e.NextUp, NextDown: e.NextDown, Spent: e.Spent, Err: cut(message(e.Err)),
 	}
 	out.Sample.Detail = cut(e.Sample.Detail)
 	for _, r := range e.Rules {
@@ -214,7 +215,7 @@ func (e storedOutcome) explanation() Explanation {
 	out := Explanation{
 		Sample: e.Sample, From: e.From, Boot: e.Boot, Recommendation: e.Recommendation.decision(),
 		Adjustments: e.Adjustments[:min(len(e.Adjustments), maxRules)],
-		Decision:    e.Decision.decision(), Limit: e.Limit, Until: e.Until, NextUp: e.NextUp, NextDown: e.NextDown, Err: textError(e.Err),
+		Decision:    e.Decision.decision(), Limit: e.Limit, Until: e.Until, NextUp: e.NextUp, NextDown: e.NextDown, Spent: e.Spent, Err: textError(e.Err),
 	}
 	for _, r := range e.Rules[:min(len(e.Rules), maxRules)] {
 		out.Rules = append(out.Rules, Recommendation{r.Rule, r.Decision.decision()})

@@ -27,7 +27,21 @@ type Store interface {
 const (
 	MaxState   = 64 << 10
 	MaxCommand = 1 << 10
+	MaxHistory = 48 << 10
 )
+
+// A HistoryStore is a [Store] that also keeps the history that a page shows, so that every
+// process has it and a deploy does not lose it. No decision depends on it. It is found
+// through a wrapper too, as a Store is. Its methods are safe for concurrent use.
+type HistoryStore interface {
+	// SaveHistory replaces the history, in one round trip, if this process leads in the
+	// term with that number. Otherwise the error wraps ErrNotLeader. The check need not be
+	// atomic. history has at most MaxHistory bytes.
+	SaveHistory(ctx context.Context, term int64, history []byte) error
+
+	// History returns what was last saved, in one round trip. Nil: never.
+	History(ctx context.Context) ([]byte, error)
+}
 
 // A Record is what a [Store] holds.
 type Record struct {

@@ -39,7 +39,7 @@ type ElectorOptions struct {
 	Bubble bool
 }
 
-// Elector tests an elector. If it is also an [autoscale.Store] or an [autoscale.Resigner],
+// Elector tests an elector. If it is also an [autoscale.Store], an [autoscale.HistoryStore] or an [autoscale.Resigner],
 // Elector tests that too. It calls begin at the start of each of its parts, which must
 // return a new Contest. It fails t if two processes lead at once, if a new term has no
 // greater number, if no process leads after the last fault, or if the store loses
@@ -67,6 +67,7 @@ func Elector(t *testing.T, o ElectorOptions, begin func(t *testing.T) Contest) {
 	part("Resign", testResign)
 	part("Store", testStore)
 	part("Bounds", testBounds)
+	part("History", testHistory)
 	part("Partition", testPartition)
 	part("PartitionOfAll", testPartitionOfAll)
 	part("ClockBack", testClockBack)

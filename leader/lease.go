@@ -48,7 +48,8 @@ type Lease interface {
 	Save(ctx context.Context, c Claim, state []byte, version int64) (bool, error)
 
 	// Command replaces the command, and makes a row that nobody holds if there
-	// is none.
+	// is none. The history of a lease is the command of a row of its own, whose name
+	// ends in U+001F and "history". It has up to [autoscale.MaxHistory] bytes.
 	Command(ctx context.Context, name string, command []byte) error
 }
 

@@ -172,7 +172,9 @@ func TestGroupWithoutNames(t *testing.T) {
 		}
 		var names []string
 		for name := range s.rows {
-			names = append(names, name)
+			if !strings.HasSuffix(name, "\x1fhistory") {
+				names = append(names, name)
+			}
 		}
 		if slices.Sort(names); !slices.Equal(names, []string{"shop/web", "shop/worker"}) {
 			t.Errorf("the leases are %q", names)

@@ -9,7 +9,8 @@ type Input struct {
 	Min, Max int
 
 	Paused        bool
-	Override      bool // a person set OverrideSize, until OverrideUntil
+	PausedUntil   time.Time // zero: not known
+	Override      bool      // a person set OverrideSize, until OverrideUntil
 	OverrideSize  int
 	OverrideUntil time.Time
 	SetToZero     bool // somebody set the size to 0 by hand
@@ -117,7 +118,7 @@ func (a *adjusting) override() bool {
 	size, permitted := a.Input.Size, a.memory.Permitted(a.Now)
 	switch {
 	case a.Paused:
-		a.hold(ByPause, time.Time{})
+		a.hold(ByPause, a.PausedUntil)
 	case a.Maintenance:
 		a.hold(ByMaintenance, time.Time{})
 	case a.Override:

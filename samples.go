@@ -6,8 +6,8 @@ import "time"
 // Decider. At one sample every ten seconds that is more than eleven hours.
 const MaxSamples = 4096
 
-// history keeps the samples for the Decider, oldest first.
-type history struct {
+// sampleHistory keeps the samples for the Decider, oldest first.
+type sampleHistory struct {
 	samples []Sample
 	offered []Sample      // with the sample of a tick that is not over. Nil: none
 	window  time.Duration // samples as recent as this are kept,
@@ -16,7 +16,7 @@ type history struct {
 
 // offer returns the samples with s at the end. take keeps s. If the clock was put back,
 // s may be older than the sample before it, and still comes last.
-func (h *history) offer(s Sample) []Sample {
+func (h *sampleHistory) offer(s Sample) []Sample {
 	drop := 0
 	for drop < len(h.samples) && h.stale(drop, s.Time) {
 		drop++
@@ -32,17 +32,17 @@ func (h *history) offer(s Sample) []Sample {
 }
 
 // take keeps the sample that was offered last.
-func (h *history) take() { h.samples, h.offered = h.offered, nil }
+func (h *sampleHistory) take() { h.samples, h.offered = h.offered, nil }
 
 // all returns the samples, with the one that is offered.
-func (h *history) all() []Sample {
+func (h *sampleHistory) all() []Sample {
 	if h.offered != nil {
 		return h.offered
 	}
 	return h.samples
 }
 
-func (h *history) stale(i int, now time.Time) bool {
+func (h *sampleHistory) stale(i int, now time.Time) bool {
 	left := len(h.samples) - i + 1 // with the one that is added
 	return left > MaxSamples || left > h.number && now.Sub(h.samples[i].Time) > h.window
 }

@@ -1,0 +1,371 @@
+// Package history keeps what an Autoscaler did: the last three hours tick by tick, and the
+// last seven days in half-hours. It is for pages, advice and charts. No decision depends on
+// it.
+//
+// A [Log] needs at most 64 KiB of memory, and [Log.MarshalBinary] writes at most
+// [MaxBytes]. Package history does no I/O.
+package history
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/autoscalebot/autoscale/limit"
+)
+
+// What a [Log] keeps at most.
+const (
+	Recent  = 3 * time.Hour      // of points
+	Past    = 7 * 24 * time.Hour // of spans
+	Width   = 30 * time.Minute   // of a span. Spans begin at whole half-hours in UTC
+	Spacing = 10 * time.Second   // of points, if ticks are closer
+
+	// Old points are dropped several at a time, as the others are moved then.
+	batch     = int(Recent / Spacing / 16)
+	maxPoints = int(Recent/Spacing) + batch
+	maxSpans  = int(Past / Width)
+)
+
+// A Point is one tick. Ticks that follow each other within [Spacing] share a point, which
+// has the sizes of the last of them.
+type Point struct {
+	Time        time.Time
+	Size        int  // the processes that the platform was asked for, after the tick
+	Ready       int  // of these, the ones that serve
+	Recommended int  // what the rule recommended. Not known if Recommends is false
+	Recommends  bool // false: nothing was measured, or the rule held the size
+	Min, Max    int
+
+	Signal string  // what Load measures, as "busy" or "backlog". Empty: nothing was measured
+	Load   float64 // in the unit of the signal. Times are in seconds
+	Delay  string  // what Wait measures: "latency" or "queue_time". Empty: neither was measured
+	Wait   float64 // seconds
+
+	Limit limit.Kind // the limit that decided
+	Flags Flags
+}
+
+// Flags say what happened in a tick.
+type Flags uint8
+
+// The flags. Those of several ticks are added up.
+const (
+	Ordered     Flags = 1 << iota // the size was ordered
+	Changed                       // somebody else changed the size
+	ProbeFailed                   // nothing was measured
+	ScaleFailed                   // the size could not be read or set
+	Failure                       // the service failed a probe under its load
+)
+
+// Has reports whether f contains every flag of other.
+func (f Flags) Has(other Flags) bool { return f&other == other }
+
+// A Span is what happened in a half-hour.
+type Span struct {
+	Start time.Time
+	Ticks int // in the half-hour
+
+	Size             float64 // the mean
+	MinSize, MaxSize int
+	MaxRecommended   int // 0: the rule never recommended a size
+	Min, Max         int // the bounds in the last tick
+	AtMax            int // ticks that were held down by Max, the budget or the platform
+	AtMin            int // ticks at Min
+
+	Signal        string  // of the last tick that measured something
+	Load, MaxLoad float64 // mean and greatest. 0: nothing was measured
+	Delay         string
+	Wait, MaxWait float64 // mean and greatest, seconds
+
+	Orders, Changes            int // how often the size was ordered, and changed by others
+	ProbeFailures, ScaleErrors int // ticks
+	Failures                   int // ticks in which the service failed a probe
+	Paused                     int // ticks in which the autoscaler was paused
+	Yielding                   int // ticks in which another autoscaler was at work
+}
+
+// A Log keeps points and spans. The zero Log is empty and ready to use. It is not safe for
+// concurrent use.
+type Log struct {
+	points []point // oldest first
+	spans  []span
+	names  []string // of signals, by number. 0: none
+}
+
+// point is a Point in little memory.
+type point struct {
+	at                               int64 // milliseconds since 1970
+	load, wait                       float32
+	size, ready, recommended, lo, hi uint16
+	limit, flags, signal, delay      uint8
+}
+
+// none is a recommendation that is not there.
+const none = math.MaxUint16
+
+// span is a Span in little memory. Means are kept as sums.
+type span struct {
+	start                                                                 int32 // of Width since 1970
+	sizes, loads, waits                                                   float32
+	maxLoad, maxWait                                                      float32
+	loaded, waited                                                        uint16 // how many ticks each sum has
+	ticks, atMax, atMin                                                   uint16
+	least, most, wish, lo, hi                                             uint16
+	orders, changes, probeFailures, scaleErrors, failed, paused, yielding uint16
+	signal, delay                                                         uint8
+}
+
+// Add appends a point. If the clock was set back, points from after p.Time are dropped.
+func (l *Log) Add(p Point) {
+	q := point{
+		at: p.Time.UnixMilli(), load: finite(p.Load), wait: finite(p.Wait),
+		size: small(p.Size), ready: small(p.Ready), recommended: none, lo: small(p.Min), hi: small(p.Max),
+		limit: uint8(p.Limit), flags: uint8(p.Flags), signal: l.number(p.Signal), delay: l.number(p.Delay),
+	}
+	if p.Recommends {
+		q.recommended = small(p.Recommended)
+	}
+	l.addSpan(q)
+	for len(l.points) > 0 && l.points[len(l.points)-1].at > q.at {
+		l.points = l.points[:len(l.points)-1]
+	}
+	if n := len(l.points); n > 1 && l.points[n-1].at-l.points[n-2].at < Spacing.Milliseconds() {
+		// The last point stands for several ticks until it is far enough from the one
+		// before it.
+		q.flags |= l.points[n-1].flags
+		l.points[n-1] = q
+		return
+	}
+	l.addPoint(q)
+}
+
+func (l *Log) addPoint(q point) {
+	n, drop := len(l.points), 0
+	if n == maxPoints {
+		drop = batch
+	}
+	if oldest := q.at - Recent.Milliseconds(); n > 0 && l.points[0].at < oldest-Recent.Milliseconds()/16 {
+		for drop < n && l.points[drop].at < oldest {
+			drop++
+		}
+	}
+	l.points = push(l.points, drop, q, maxPoints)
+}
+
+func (l *Log) addSpan(q point) {
+	start := int32(q.at / Width.Milliseconds())
+	for len(l.spans) > 0 && l.spans[len(l.spans)-1].start > start {
+		l.spans = l.spans[:len(l.spans)-1]
+	}
+	if n := len(l.spans); n == 0 || l.spans[n-1].start < start {
+		drop := 0
+		for drop < n && (int(l.spans[drop].start) <= int(start)-maxSpans || n-drop >= maxSpans) {
+			drop++
+		}
+		l.spans = push(l.spans, drop, span{start: start, least: q.size}, maxSpans)
+	}
+	l.spans[len(l.spans)-1].add(q)
+}
+
+func (s *span) add(q point) {
+	if s.ticks == math.MaxUint16 { // ticks of less than 30 ms
+		return
+	}
+	s.ticks++
+	s.sizes += float32(q.size)
+	s.least, s.most, s.lo, s.hi = min(s.least, q.size), max(s.most, q.size), q.lo, q.hi
+	if q.recommended != none {
+		s.wish = max(s.wish, q.recommended)
+	}
+	if q.signal != 0 {
+		if q.signal != s.signal {
+			s.signal, s.loaded, s.loads, s.maxLoad = q.signal, 0, 0, 0
+		}
+		s.loaded++
+		s.loads += q.load
+		s.maxLoad = max(s.maxLoad, q.load)
+	}
+	if q.delay != 0 {
+		if q.delay != s.delay {
+			s.delay, s.waited, s.waits, s.maxWait = q.delay, 0, 0, 0
+		}
+		s.waited++
+		s.waits += q.wait
+		s.maxWait = max(s.maxWait, q.wait)
+	}
+	kind, flags := limit.Kind(q.limit), Flags(q.flags)
+	count(&s.atMax, kind == limit.ByMax || kind == limit.ByBudget || kind == limit.ByPlatform)
+	count(&s.atMin, q.size == q.lo)
+	count(&s.paused, kind == limit.ByPause)
+	count(&s.yielding, kind == limit.ByYielding)
+	count(&s.orders, flags.Has(Ordered))
+	count(&s.changes, flags.Has(Changed))
+	count(&s.probeFailures, flags.Has(ProbeFailed))
+	count(&s.scaleErrors, flags.Has(ScaleFailed))
+	count(&s.failed, flags.Has(Failure))
+}
+
+// Points returns the points, oldest first.
+func (l *Log) Points() []Point {
+	out := make([]Point, len(l.points))
+	for i, q := range l.points {
+		out[i] = Point{
+			Time: time.UnixMilli(q.at), Size: int(q.size), Ready: int(q.ready), Min: int(q.lo), Max: int(q.hi),
+			Signal: l.name(q.signal), Load: float64(q.load), Delay: l.name(q.delay), Wait: float64(q.wait),
+			Limit: limit.Kind(q.limit), Flags: Flags(q.flags),
+		}
+		if q.recommended != none {
+			out[i].Recommends, out[i].Recommended = true, int(q.recommended)
+		}
+	}
+	return out
+}
+
+// Spans returns the half-hours in which there were ticks, oldest first.
+func (l *Log) Spans() []Span {
+	out := make([]Span, len(l.spans))
+	for i, s := range l.spans {
+		out[i] = Span{
+			Start: time.UnixMilli(int64(s.start) * Width.Milliseconds()), Ticks: int(s.ticks),
+			Size: mean(s.sizes, s.ticks), MinSize: int(s.least), MaxSize: int(s.most), MaxRecommended: int(s.wish),
+			Min: int(s.lo), Max: int(s.hi), AtMax: int(s.atMax), AtMin: int(s.atMin),
+			Signal: l.name(s.signal), Load: mean(s.loads, s.loaded), MaxLoad: float64(s.maxLoad),
+			Delay: l.name(s.delay), Wait: mean(s.waits, s.waited), MaxWait: float64(s.maxWait),
+			Orders: int(s.orders), Changes: int(s.changes), ProbeFailures: int(s.probeFailures), ScaleErrors: int(s.scaleErrors),
+			Failures: int(s.failed), Paused: int(s.paused), Yielding: int(s.yielding),
+		}
+	}
+	return out
+}
+
+// Follow puts what older has from before l in front of l. It is for a new leader, which
+// has begun a Log of its own when it reads what the last leader left. A half-hour that both
+// have a part of is added up.
+func (l *Log) Follow(older *Log) {
+	next := older.Clone()
+	for _, s := range l.spans {
+		s.signal, s.delay = next.number(l.name(s.signal)), next.number(l.name(s.delay))
+		for len(next.spans) > 0 && next.spans[len(next.spans)-1].start > s.start {
+			next.spans = next.spans[:len(next.spans)-1]
+		}
+		n := len(next.spans)
+		switch {
+		case n == 0 || next.spans[n-1].start < s.start:
+			drop := max(0, n-maxSpans+1)
+			next.spans = push(next.spans, drop, s, maxSpans)
+		default:
+			next.spans[n-1].join(s)
+		}
+	}
+	if len(l.points) > 0 {
+		first := l.points[0].at
+		for len(next.points) > 0 && next.points[len(next.points)-1].at >= first {
+			next.points = next.points[:len(next.points)-1]
+		}
+	}
+	for _, q := range l.points {
+		q.signal, q.delay = next.number(l.name(q.signal)), next.number(l.name(q.delay))
+		next.addPoint(q)
+	}
+	*l = *next
+}
+
+// join adds what another leader saw of the same half-hour, later.
+func (s *span) join(o span) {
+	s.sizes += o.sizes
+	s.least, s.most, s.wish, s.lo, s.hi = min(s.least, o.least), max(s.most, o.most), max(s.wish, o.wish), o.lo, o.hi
+	if o.signal == s.signal || o.signal == 0 {
+		s.loads, s.maxLoad, s.loaded = s.loads+o.loads, max(s.maxLoad, o.maxLoad), sum(s.loaded, o.loaded)
+	} else {
+		s.signal, s.loads, s.maxLoad, s.loaded = o.signal, o.loads, o.maxLoad, o.loaded
+	}
+	if o.delay == s.delay || o.delay == 0 {
+		s.waits, s.maxWait, s.waited = s.waits+o.waits, max(s.maxWait, o.maxWait), sum(s.waited, o.waited)
+	} else {
+		s.delay, s.waits, s.maxWait, s.waited = o.delay, o.waits, o.maxWait, o.waited
+	}
+	for _, p := range [...][2]*uint16{
+		{&s.ticks, &o.ticks},
+		{&s.atMax, &o.atMax},
+		{&s.atMin, &o.atMin},
+		{&s.orders, &o.orders},
+		{&s.changes, &o.changes},
+		{&s.probeFailures, &o.probeFailures},
+		{&s.scaleErrors, &o.scaleErrors},
+		{&s.failed, &o.failed},
+		{&s.paused, &o.paused},
+		{&s.yielding, &o.yielding},
+	} {
+		*p[0] = sum(*p[0], *p[1])
+	}
+}
+
+// Clone returns a copy that shares nothing with l.
+func (l *Log) Clone() *Log {
+	return &Log{points: slices.Clone(l.points), spans: slices.Clone(l.spans), names: slices.Clone(l.names)}
+}
+
+// push drops the oldest elements of list and appends x, in an array of at most most elements.
+func push[E any](list []E, drop int, x E, most int) []E {
+	if drop > 0 {
+		list = list[:copy(list, list[drop:])]
+	}
+	if n := len(list); n == cap(list) {
+		list = append(make([]E, 0, min(max(8, 2*n), most)), list...)
+	}
+	return append(list, x)
+}
+
+// number returns the number of a signal's name. There are few names: those that find no
+// room are not kept.
+func (l *Log) number(name string) uint8 {
+	if name == "" {
+		return 0
+	}
+	if i := slices.Index(l.names, name); i >= 0 {
+		return uint8(i + 1)
+	}
+	if len(l.names) >= maxNames || len(name) > maxName {
+		return 0
+	}
+	l.names = append(l.names, name)
+	return uint8(len(l.names))
+}
+
+// The bounds of the names of signals.
+const (
+	maxNames = 16
+	maxName  = 40 // bytes
+)
+
+func (l *Log) name(number uint8) string {
+	if number == 0 || int(number) > len(l.names) {
+		return ""
+	}
+	return l.names[number-1]
+}
+
+func count(n *uint16, yes bool) {
+	if yes {
+		*n = sum(*n, 1)
+	}
+}
+
+func sum(a, b uint16) uint16 { return uint16(min(int(a)+int(b), math.MaxUint16)) }
+
+func small(n int) uint16 { return uint16(max(0, min(n, none-1))) }
+
+func mean(total float32, n uint16) float64 {
+	if n == 0 {
+		return 0
+	}
+	return float64(total) / float64(n)
+}
+
+func finite(v float64) float32 {
+	if f := float32(v); f-f == 0 {
+		return f
+	}
+	return 0
+}
