@@ -163,8 +163,9 @@ func (a *Autoscaler) setDefaultNames() error {
 	return nil
 }
 
-// validate reports what is wrong with the Config, or with the name of the Elector.
-func (a *Autoscaler) validate() error {
+// Validate reports what is wrong with the Config, as [Config.Validate] does, or with the
+// name of the Elector. The error wraps [ErrConfig]. Validate does no I/O.
+func (a *Autoscaler) Validate() error {
 	if err := a.cfg.Validate(); err != nil {
 		return err
 	}

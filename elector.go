@@ -27,7 +27,8 @@ type Term struct {
 type Elector interface {
 	// Run campaigns for the term, and renews it, until ctx ends. It then gives the
 	// term up and returns nil. It retries transient errors. It returns an error only
-	// for a fault that is permanent before its first success. That ends [Autoscaler.Run] too.
+	// for a fault that is permanent before its first success. [Autoscaler.Run] then scales
+	// nothing more.
 	Run(ctx context.Context) error
 
 	// Current returns the term in which this process leads. It returns false if this

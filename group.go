@@ -60,17 +60,18 @@ func NewGroup(cfgs ...Config) *Group {
 func (g *Group) Validate() error {
 	errs := []error{g.fault}
 	for _, a := range g.members {
-		if err := a.validate(); err != nil {
+		if err := a.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", a.cfg.Name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Run runs all Autoscalers until ctx ends, and returns when all have ended. If one ends
-// earlier, it logs its error, and the others continue. The error of Run joins the errors
+// Run runs all Autoscalers until ctx ends, and returns when all have ended. If one fails
+// for good, it logs its error, and the others continue. The error of Run joins the errors
 // of those that failed, and is nil if none did. If the Group itself is bad, Run starts
-// nothing, and logs and returns an error that wraps [ErrConfig].
+// nothing, logs an error that wraps [ErrConfig], and returns it when ctx ends. See
+// [Autoscaler.Run] for why it waits.
 func (g *Group) Run(ctx context.Context) error {
 	if g.fault != nil {
 		// go g.Run(ctx) drops the error.
@@ -78,7 +79,8 @@ func (g *Group) Run(ctx context.Context) error {
 		if len(g.members) > 0 {
 			logger = g.members[0].cfg.Logger
 		}
-		_ = guard.Do(func() error { logger.ErrorContext(ctx, g.fault.Error()); return nil })
+		_ = guard.Do(func() error { logger.ErrorContext(ctx, g.fault.Error()+notScaled); return nil })
+		<-ctx.Done()
 		return g.fault
 	}
 	errs := make([]error, len(g.members))

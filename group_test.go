@@ -66,9 +66,11 @@ func TestGroupIsChecked(t *testing.T) {
 				t.Errorf("error %v does not say %q", err, want)
 			}
 		}
-		if err := tt.group.Run(t.Context()); !errors.Is(err, autoscale.ErrConfig) {
-			t.Errorf("Run = %v", err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			if err := runFor(t, tt.group.Run); !errors.Is(err, autoscale.ErrConfig) {
+				t.Errorf("Run = %v", err)
+			}
+		})
 	}
 }
 

@@ -22,23 +22,29 @@ var ErrBusy = errors.New("autoscale: another Run or Tick of this Autoscaler is u
 // every goroutine that it started has ended, except that of a notifier which ignores its
 // context. Notifications that are queued get eight seconds.
 //
-// Before ctx ends, Run returns an error only if the Config is bad (it wraps [ErrConfig]),
-// if another Run is under way ([ErrBusy]), or if the Elector failed for good. The error
-// is also logged, so that go a.Run(ctx) is the way to start it. An errgroup that gets the
-// error would end the service because its autoscaler is misconfigured.
+// A service must not end because its autoscaler cannot work. If the Config is bad (the
+// error wraps [ErrConfig]), or the Elector fails for good, Run logs the error once, scales
+// nothing, and waits until ctx ends. Only then it returns the error, so that an errgroup
+// does not end the service either. A program that only scales calls [Autoscaler.Validate]
+// first. If another Run or Tick is under way, Run returns [ErrBusy] at once.
 func (a *Autoscaler) Run(ctx context.Context) error {
+	if !a.busy.TryLock() {
+		a.log(ctx, slog.LevelError, ErrBusy.Error(), slog.String("name", a.cfg.Name))
+		return ErrBusy
+	}
+	defer a.busy.Unlock()
 	err := a.run(ctx)
 	if err != nil {
-		a.log(ctx, slog.LevelError, err.Error(), slog.String("name", a.cfg.Name))
+		a.log(ctx, slog.LevelError, err.Error()+notScaled, slog.String("name", a.cfg.Name))
+		<-ctx.Done()
 	}
 	return err
 }
 
+// notScaled is what the log adds to a fault for which nothing is scaled.
+const notScaled = "; the service goes on, and nothing scales it until it is restarted"
+
 func (a *Autoscaler) run(ctx context.Context) error {
-	if !a.busy.TryLock() {
-		return ErrBusy
-	}
-	defer a.busy.Unlock()
 	if err := a.check(); err != nil {
 		return err
 	}
@@ -82,10 +88,14 @@ func (a *Autoscaler) run(ctx context.Context) error {
 	electing.Wait()
 	closeIdle(a.cfg.Prober)
 	closeIdle(a.cfg.Scaler)
-	if electorErr != nil {
-		return fmt.Errorf("autoscale: %s: the elector failed for good: %w", a.cfg.Name, electorErr)
+	if electorErr == nil {
+		return nil
 	}
-	return nil
+	err := fmt.Errorf("autoscale: %s: the elector failed for good: %w", a.cfg.Name, electorErr)
+	a.mu.Lock()
+	a.machine.outcome.Err = err
+	a.mu.Unlock()
+	return err
 }
 
 // loop ticks until ctx ends.
@@ -172,7 +182,7 @@ func (a *Autoscaler) check() error {
 	if a.checked {
 		return a.fault
 	}
-	a.checked, a.fault = true, a.validate()
+	a.checked, a.fault = true, a.Validate()
 	if a.fault == nil {
 		// The host's own methods are asked once. A panic there is a fault of the Config.
 		var window time.Duration

@@ -93,12 +93,32 @@ func TestRunAndTickNeverOverlap(t *testing.T) {
 	})
 }
 
+// runFor runs f with a context that ends after an hour of the bubble, fails if f returns
+// earlier, and returns what f returns.
+func runFor(t *testing.T, f func(context.Context) error) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	err := f(ctx)
+	if ctx.Err() == nil {
+		t.Error("Run returned before its context ended, which ends a service that runs it in an errgroup")
+	}
+	return err
+}
+
 func TestRunReportsABadConfig(t *testing.T) {
+	synctest.Test(t, testRunReportsABadConfig)
+}
+
+func testRunReportsABadConfig(t *testing.T) {
 	var log bytes.Buffer
 	a := autoscale.New(autoscale.Config{Interval: -1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	err := a.Run(t.Context())
-	if !errors.Is(err, autoscale.ErrConfig) {
-		t.Fatalf("Run = %v, want ErrConfig", err)
+	err := runFor(t, a.Run)
+	if !errors.Is(err, autoscale.ErrConfig) || !errors.Is(a.Validate(), autoscale.ErrConfig) {
+		t.Fatalf("Run = %v, Validate = %v, want ErrConfig", err, a.Validate())
+	}
+	if n := strings.Count(log.String(), "Prober is nil"); n != 1 {
+		t.Errorf("the fault was logged %d times", n)
 	}
 	for _, field := range []string{"Prober", "Scaler", "Interval"} {
 		if !strings.Contains(err.Error(), field) || !strings.Contains(log.String(), field) {
@@ -396,9 +416,13 @@ func TestElector(t *testing.T) {
 		o = &office{fault: make(chan error)}
 		a = autoscale.New(autoscale.Config{Prober: g, Scaler: p, Logger: silent, Elector: o})
 		done := make(chan error, 1)
-		go func() { done <- a.Run(t.Context()) }()
+		go func() { done <- runFor(t, a.Run) }()
 		gone := errors.New("the table is of the wrong shape")
 		o.fault <- gone
+		synctest.Wait()
+		if s := a.Status(); s.Running || !errors.Is(s.Last.Err, gone) {
+			t.Errorf("Status after the elector's permanent fault: running %t, %v", s.Running, s.Last.Err)
+		}
 		if err := <-done; !errors.Is(err, gone) {
 			t.Errorf("Run = %v, want the elector's permanent fault", err)
 		}

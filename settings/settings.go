@@ -2,6 +2,9 @@
 // are names with values, from a file, from the environment, or from both.
 //
 //	s, err := settings.Load(settings.Options{File: "autoscale.env", Environ: os.Environ()})
+//	if err == nil {
+//		err = s.Config.Validate()
+//	}
 //	if err != nil {
 //		log.Fatal(err)
 //	}

@@ -124,11 +124,13 @@ func (s *Shared) name() string {
 // Run publishes what Traffic measures until ctx ends: as soon as there is something, and
 // then every Interval. At the end it removes its report, which may take some seconds, and
 // returns nil. If the board fails, Run retries for ever. It logs once that the board
-// fails, and once that it works again. Run returns an error only if a field is bad, which
-// it also logs, or if another Run is under way.
+// fails, and once that it works again. If a field is bad, Run logs the error, publishes nothing, and returns the
+// error when ctx ends, as [autoscale.Autoscaler.Run] does. If another Run is under way, it
+// returns an error at once.
 func (s *Shared) Run(ctx context.Context) error {
 	if err := s.Validate(); err != nil {
 		s.log(ctx, slog.LevelError, err.Error())
+		<-ctx.Done()
 		return err
 	}
 	if !s.running.CompareAndSwap(false, true) {

@@ -275,7 +275,9 @@ func TestSharedRun(t *testing.T) {
 func TestSharedFields(t *testing.T) {
 	var log bytes.Buffer
 	s := &traffic.Shared{Interval: 10, Member: strings.Repeat("x", 201), Logger: slog.New(slog.NewTextHandler(&log, nil))}
-	err := s.Run(t.Context())
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := s.Run(ended)
 	for _, want := range []string{"Shared.Traffic is nil", "Shared.MetricsBoard is nil", "Shared.Interval is 10ns", "Shared.Member has 201 bytes"} {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(log.String(), want) {
 			t.Errorf("%v, logged %s; want %q", err, &log, want)
@@ -288,6 +290,18 @@ func TestSharedFields(t *testing.T) {
 	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "Window is 1ns") || !strings.Contains(err.Error(), "a bad board") {
 		t.Errorf("%v", err)
 	}
+}
+
+// A field that is bad must not end a service that runs Shared in an errgroup.
+func TestSharedWaitsIfAFieldIsBad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &traffic.Shared{Logger: slog.New(slog.DiscardHandler)}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := s.Run(ctx); err == nil || ctx.Err() == nil {
+			t.Errorf("Run returned %v before its context ended", err)
+		}
+	})
 }
 
 type invalid struct{ *board }

@@ -22,7 +22,12 @@ func (c *command) run(ctx context.Context) int {
 	logger.Info("autoscalebot: started", slog.String("version", version()),
 		slog.String("app", s.App), slog.String("process_type", s.Config.Name),
 		slog.String("time_zone", zone(s, time.Now())), slog.Bool("dry_run", s.Config.DryRun))
-	if err := autoscale.New(s.Config).Run(ctx); err != nil {
+	a := autoscale.New(s.Config)
+	if err := a.Validate(); err != nil { // Run would wait
+		logger.Error(err.Error())
+		return exitFailed
+	}
+	if err := a.Run(ctx); err != nil {
 		return exitFailed // Run has logged it
 	}
 	logger.Info("autoscalebot: stopped")

@@ -31,7 +31,7 @@ func TestGroupsShareAServer(t *testing.T) {
 		var cfgs []autoscale.Config
 		for _, name := range []string{"web", "worker"} {
 			key := redis.DefaultPrefix + app + "/" + name
-			t.Cleanup(func() { client.Del(context.Background(), key) })
+			t.Cleanup(func() { client.Del(context.Background(), key, key+"\x1fhistory") })
 			cfgs = append(cfgs, autoscale.Config{
 				Name: name, Scaler: one{}, Interval: 50 * time.Millisecond, Logger: quiet,
 				Prober: autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {

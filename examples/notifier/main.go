@@ -25,7 +25,12 @@ func main() {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	cfg := configure(os.Stdout, new(service))
-	if err := autoscale.New(cfg).Run(ctx); err != nil {
+	a := autoscale.New(cfg)
+	err := a.Validate() // Run would wait: a service goes on without its autoscaler
+	if err == nil {
+		err = a.Run(ctx)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

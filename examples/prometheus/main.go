@@ -34,6 +34,9 @@ func main() {
 	defer stop()
 	cfg, err := configure(os.Stdout, os.Getenv)
 	if err == nil {
+		err = cfg.Validate() // Run would wait: a service goes on without its autoscaler
+	}
+	if err == nil {
 		err = autoscale.New(cfg).Run(ctx)
 	}
 	if err != nil {

@@ -160,7 +160,9 @@ func (pager) Notify(context.Context, autoscale.Event) error { return nil }
 func (pager) Kinds() autoscale.EventKind                    { return autoscale.NeedsAboveMax }
 
 func TestHost(t *testing.T) {
-	err := host(t.Context(), http.NewServeMux(), autoscale.Config{})
+	ended, cancel := context.WithCancel(t.Context()) // until then the service goes on
+	cancel()
+	err := host(ended, http.NewServeMux(), autoscale.Config{})
 	if err == nil || !strings.Contains(err.Error(), "Prober is nil") || !strings.Contains(err.Error(), "Scaler is nil") {
 		t.Errorf("error %v, want one that names what is missing", err)
 	}
