@@ -256,9 +256,9 @@ func (x *trial) settle() {
 			x.check(fmt.Errorf("%v after somebody led again the size is %d and should be %d; what holds it is %q", time.Duration(x.clock.Now()-leads), x.app.Quantity("web"), want, limit))
 			return
 		}
-		// A person who sees that it stood down, for a write of an earlier term
+		// A person who sees that it yields, as a write of an earlier term
 		// that came late looks like somebody else's, tells it to go on.
-		if (limit == "stood_down" || limit == "paused") && time.Since(helped) > ttl {
+		if (limit == "yielding" || limit == "paused") && time.Since(helped) > ttl {
 			x.count("resumed as it was " + limit)
 			x.resume()
 			helped = time.Now()

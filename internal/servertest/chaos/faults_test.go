@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,6 +42,9 @@ var cards = []card{
 	{"platform in a black hole", 1, partition(thePlatform, blackHole)},
 	{"platform slow", 1, partition(thePlatform, slow)},
 	{"answer of the platform lost", 1, lose},
+	{"platform answers nonsense", 1, answers(nonsense...)},
+	{"platform is busy", 1, answers(busy...)},
+	{"header flood on a service", 1, flood},
 	{"database crashed", 1, restart(syscall.SIGQUIT)},
 	{"database restarted", 1, restart(syscall.SIGINT)},
 	{"database's clock stepped", 1, stepDatabase},
@@ -218,6 +223,58 @@ func lose(x *trial, r *rand.Rand) func(context.Context) {
 		x.server.Inject(herokutest.Fault{Method: "PATCH", Apply: true, Reset: true, Times: n})
 		pause(ctx, ttl)
 		x.server.ClearFaults()
+	}
+}
+
+// nonsense are answers that mean nothing, or ask for what nobody can want.
+var nonsense = []herokutest.Fault{
+	{Status: 200, Body: "<html>maintenance</html>"},
+	{Status: 200, Body: `{"quantity":-7}`},
+	{Status: 404, Body: `{"id":"not_found"}`},
+	{Status: 500, Body: strings.Repeat("x", 1<<20)},
+	{Status: 429, Header: http.Header{"Retry-After": {"86400000"}}, Body: `{"id":"rate_limit"}`},
+	{Truncate: true},
+}
+
+// busy are answers of a platform that has something else to do for a moment.
+var busy = []herokutest.Fault{
+	{Method: "PATCH", Status: 503, Header: http.Header{"Retry-After": {"1"}}, Body: `{"id":"service_unavailable"}`},
+	{Method: "PATCH", Status: 409, Body: `{"id":"conflict","message":"a release is running"}`},
+	{Method: "PATCH", Status: 422, Body: `{"id":"release_in_progress","message":"A release is in progress"}`},
+}
+
+// answers has the platform give one of the answers for a while.
+func answers(faults ...herokutest.Fault) fault {
+	return func(x *trial, r *rand.Rand) func(context.Context) {
+		f, long := faults[r.IntN(len(faults))], between(r, ttl/4, 2*ttl)
+		f.Times = -1
+		return func(ctx context.Context) {
+			x.server.Inject(f)
+			pause(ctx, long)
+			x.server.ClearFaults()
+		}
+	}
+}
+
+// flood sends requests with many and long headers, as strangers do.
+func flood(x *trial, r *rand.Rand) func(context.Context) {
+	who, n := victim(r), 50+r.IntN(200)
+	return func(ctx context.Context) {
+		_, url := who(x).now()
+		client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+		for range n {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/", nil)
+			if err != nil {
+				return // it has no address now
+			}
+			for i := range 200 {
+				req.Header.Add("X-Request-Start", fmt.Sprint(i, strings.Repeat("9", 400)))
+				req.Header.Add("Autoscale-Timeout-Ms", fmt.Sprint(i))
+			}
+			if res, err := client.Do(req); err == nil {
+				res.Body.Close()
+			}
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
 	"github.com/autoscalebot/autoscale/leader"
+	"github.com/autoscalebot/autoscale/traffic"
 
 	"github.com/autoscalebot/autoscale/internal/servertest/chaos/journal"
 )
@@ -107,7 +108,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	s := &http.Server{Handler: routes(a, t), ReadHeaderTimeout: 5 * time.Second}
+	s := &http.Server{Handler: traffic.New(nil).Handler(routes(a, t)), ReadHeaderTimeout: 5 * time.Second}
 	go s.Serve(l)
 	defer s.Close()
 	j.Add(journal.Line{What: journal.Started})
