@@ -93,9 +93,9 @@ func (t *transport) explain(e *Error, body []byte) {
 		return oneLine(t.scrub(s), most)
 	}
 	e.ID = text("id", 64)
-	e.Message = text("message", 500)
+	e.Message = text("message", 200)
 	if e.Message == "" {
-		e.Message = text("error", 500) // of before version 3
+		e.Message = text("error", 200) // of before version 3
 	}
 	if e.Status == http.StatusUnprocessableEntity {
 		limit, limited := limitOf(e.ID, e.Message, fields["limit"])

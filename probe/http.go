@@ -38,7 +38,7 @@ const maxProbeBody = 1 << 20
 //
 //   - the name did not resolve, or TLS failed,
 //   - the status was below 200, 3xx (redirects are not followed) or 4xx,
-//   - the answer's wire.HeaderHeartbeat was "shed" or "fail",
+//   - the answer's header Autoscale-Heartbeat was "shed" or "fail",
 //   - the answer came from a cache, by its Age (RFC 9111, section 5.1) or its X-Cache,
 //     although the request asked for none (Cache-Control: no-cache),
 //   - or what came was not HTTP, or its headers had more than 64 KiB.

@@ -96,19 +96,19 @@ func (p *HTTP) split(s autoscale.Sample, header http.Header, t *tracer) (autosca
 		roundTrip = p.roundTrip.Load()
 	}
 	known = known && roundTrip != nil
-	handler, told := handlerTime(header)
+	handler, reported := handlerTime(header)
 	if handler > s.Latency {
-		handler, told = 0, false
+		handler, reported = 0, false
 	}
 	var queue time.Duration
 	if known {
 		queue = max(wait-*roundTrip-handler, 0)
 	}
-	if told && p.Split {
+	if reported && p.Split {
 		s.Signals |= autoscale.SignalServiceTime
 		s.ServiceTime = handler
 	}
-	if told && known && p.Split {
+	if reported && known && p.Split {
 		s.Signals |= autoscale.SignalQueueTime
 		s.QueueTime = queue
 	}

@@ -31,14 +31,14 @@ import (
 //
 // Nothing was measured, and Probe returns an error that says what was there
 // instead, when nothing is found at Path (an empty result, a missing key, null),
-// when what is there is no number, not finite or, for any signal but
+// when what is there is not a number, not finite or, for any signal but
 // [autoscale.SignalValue], negative, and when the status is not 2xx (redirects are not followed),
 // the answer is not JSON, is larger than 1 MiB, came from a cache, or does not come
 // whole in time. A JSON reports no [autoscale.Failure]: that a monitoring system is down does not say
 // that the service is.
 //
 // Connections are kept open between probes. A request has the header
-// [wire.HeaderTimeout], as that of an [HTTP] has.
+// Autoscale-Timeout-Ms, as that of an [HTTP] has.
 type JSON struct {
 	// URL is what is requested: absolute, or a path that is resolved against
 	// Base. Its query may be a secret, and is never in an error.

@@ -11,6 +11,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/sim"
+	"github.com/autoscalebot/autoscale/traffic"
 )
 
 // shown is what an Autoscaler shows its rule.
@@ -334,6 +335,31 @@ func TestDeployedFaults(t *testing.T) {
 		tt.options.Load, tt.options.Utilization = steady(t, 1, time.Minute), .6
 		if _, err := sim.Run(t.Context(), tt.options); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("the error is %v, want %q", err, tt.want)
+		}
+	}
+}
+
+// A wrapped Prober is simulated like the one within.
+func TestWrappedProber(t *testing.T) {
+	type wrapped struct{ autoscale.Prober }
+	counter := traffic.New(&traffic.Options{Window: 10 * time.Second})
+	load, err := sim.Steady(20, 10*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, prober := range map[string]autoscale.Prober{
+		"deployed: one process":   wrapped{counter},
+		"deployed: metrics board": wrapped{wrapped{&traffic.Shared{Traffic: counter}}},
+	} {
+		report, err := sim.Run(sim.Options{
+			Load:       load,
+			Controller: sim.Autoscaler(autoscale.Config{Prober: prober, Max: autoscale.Fixed(20)}, sim.Signals{}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(report.View, want) {
+			t.Errorf("the view is %q, want %q", report.View, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/part"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/traffic"
 )
@@ -94,20 +95,17 @@ const (
 
 // of returns s with the settings of a Prober.
 func (s Signals) of(p autoscale.Prober) Signals {
-	var counter *traffic.Traffic
-	switch p := p.(type) {
-	case *probe.HTTP:
-		if p != nil {
-			s.Timeout = cmp.Or(s.Timeout, p.Timeout)
-		}
-	case *traffic.Traffic:
-		counter = p
-	case *traffic.Shared:
-		if p != nil && p.Traffic != nil {
-			counter = p.Traffic
-			if s.MetricsBoard == nil && s.View != IdealView {
-				s.MetricsBoard = &MetricsBoard{Interval: p.Interval}
-			}
+	if p == nil {
+		return s
+	}
+	if h, ok := part.As[*probe.HTTP](p); ok && h != nil {
+		s.Timeout = cmp.Or(s.Timeout, h.Timeout)
+	}
+	counter, _ := part.As[*traffic.Traffic](p)
+	if shared, ok := part.As[*traffic.Shared](p); ok && shared != nil && shared.Traffic != nil {
+		counter = shared.Traffic
+		if s.MetricsBoard == nil && s.View != IdealView {
+			s.MetricsBoard = &MetricsBoard{Interval: shared.Interval}
 		}
 	}
 	if counter == nil || s.View == IdealView {

@@ -97,6 +97,7 @@ var subcommands = map[string]func(*command, context.Context) int{
 
 // main returns the exit status.
 func (c *command) main(ctx context.Context, args []string) int {
+	c.stderr = scrubber{c.stderr}
 	name, err := c.parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(c.stdout, help(name))
