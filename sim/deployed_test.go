@@ -351,7 +351,7 @@ func TestWrappedProber(t *testing.T) {
 		"deployed: one process":   wrapped{counter},
 		"deployed: metrics board": wrapped{wrapped{&traffic.Shared{Traffic: counter}}},
 	} {
-		report, err := sim.Run(sim.Options{
+		report, err := sim.Run(t.Context(), sim.Options{
 			Load:       load,
 			Controller: sim.Autoscaler(autoscale.Config{Prober: prober, Max: autoscale.Fixed(20)}, sim.Signals{}),
 		})
