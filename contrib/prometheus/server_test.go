@@ -33,7 +33,6 @@ func program(t testing.TB, name, env string) string {
 	return path
 }
 
-
 func promtool(t testing.TB) string { return program(t, "promtool", "AUTOSCALE_TEST_PROMTOOL") }
 
 // server is a private Prometheus.

@@ -58,8 +58,15 @@ func following() fixed {
 
 func gather(t testing.TB, sources ...fixed) map[string]*dto.MetricFamily {
 	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(autoscaleprom.NewCollector(sources...))
+	collector := autoscaleprom.NewCollector(sources...)
+	strict := prometheus.NewPedanticRegistry()
+	strict.MustRegister(collector)
+	if _, err := strict.Gather(); err != nil {
+		t.Fatal(err)
+	}
+	// The strict one sorts labels, which hides that they were not sorted.
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector)
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
