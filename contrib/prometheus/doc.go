@@ -38,5 +38,6 @@
 //
 // A value that is not known is absent. It is never 0.
 //
-// This module requires client_golang, which links 9 modules. github.com/autoscalebot/autoscale itself does not require it.
+// This module requires client_golang, which links 10 modules. The root module does not
+// require it.
 package autoscaleprom
