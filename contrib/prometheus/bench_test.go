@@ -92,3 +92,25 @@ func BenchmarkStatusFollower(b *testing.B) {
 		a.Status()
 	}
 }
+
+// A scrape makes garbage for each series, and must not make much. Times depend on the
+// machine: see the benchmarks.
+func TestCollectAllocatesLittle(t *testing.T) {
+	a, _ := ticked(t)
+	c := autoscaleprom.NewCollector(a)
+	ch := make(chan prometheus.Metric, 256)
+	series := 0
+	collect := func() {
+		c.Collect(ch)
+		series = len(ch)
+		for range series {
+			<-ch
+		}
+	}
+	status := testing.AllocsPerRun(10, func() { a.Status() })
+	if n := testing.AllocsPerRun(10, collect) - status; n > 3*float64(series) {
+		t.Errorf("%v allocations besides the %v of Status for %d series, want at most 3 each", n, status, series)
+	} else {
+		t.Logf("%v allocations besides the %v of Status for %d series", n, status, series)
+	}
+}

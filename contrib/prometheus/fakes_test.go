@@ -38,14 +38,12 @@ func (p *platform) Scale(_ context.Context, size int) error {
 // lead is called.
 type lease struct {
 	mu      sync.Mutex
-	leader  int // a process, or nobody
+	leader  int // a process
 	term    int64
 	state   []byte
 	saved   time.Time
 	command []byte
 }
-
-const nobody = -1
 
 func (l *lease) lead(process int) {
 	l.mu.Lock()
