@@ -21,6 +21,7 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/status"
@@ -281,11 +282,15 @@ func TestKeyboard(t *testing.T) {
 	ctx := browser(t)
 	do(t, ctx, chromedp.EmulateViewport(1440, 900), chromedp.Navigate(url))
 	until(t, ctx, "the page is live", `document.getElementById("live").textContent === "Live."`)
-	do(t, ctx, chromedp.KeyEvent("\t"))
+	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	do(t, ctx, chromedp.KeyEvent(kb.Tab))
 	until(t, ctx, "the first stop is the summary", `document.activeElement.tagName === "SUMMARY"`)
-	do(t, ctx, chromedp.KeyEvent(" "), chromedp.KeyEvent("\t"))
+	until(t, ctx, "it keeps the focus after a tick", `(window.first = window.first || document.activeElement) !== document.activeElement && document.activeElement.tagName === "SUMMARY"`)
+	do(t, ctx, chromedp.KeyEvent(" "), chromedp.KeyEvent(kb.Tab))
 	until(t, ctx, "then comes the length of a pause", `document.activeElement.name === "for"`)
-	do(t, ctx, chromedp.KeyEvent("\t"), chromedp.KeyEvent("\r"))
+	do(t, ctx, chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
 	until(t, ctx, "the pause is shown", `document.querySelector(".alert") !== null && document.querySelector(".alert").textContent.includes("paused until")`)
 	if c := a.Status().Command; !strings.Contains(c, "paused until") {
 		t.Errorf("the command is %q", c)
