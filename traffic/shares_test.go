@@ -42,6 +42,7 @@ func TestShares(t *testing.T) {
 		}
 		stopFirst()
 		stopSecond()
+		time.Sleep(time.Second) // for the requests that are under way
 		b.breaks(func() error { return errors.New("the board is away") })
 		a := autoscale.New(autoscale.Config{Prober: first, Logger: quiet})
 		if _, err := a.Shares(t.Context()); err == nil || !strings.Contains(err.Error(), "the board is away") {
