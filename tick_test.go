@@ -639,7 +639,7 @@ func TestStatus(t *testing.T) {
 	if diff := cmp.Diff(want, s.Counters); diff != "" {
 		t.Errorf("counters (-want +got):\n%s", diff)
 	}
-	if got, want := s.String(), "web: stay at 3: latency 2s is above 1s, 40 times in a row (3 needed); 4 recommended, but that is above Max"; got != want {
+	if got, want := s.String(), "web: stay at 3: latency 2s is above 1s, 40 times in a row (3 needed); 4 recommended, but that is above the maximum"; got != want {
 		t.Errorf("explanation %q, want %q", got, want)
 	}
 }
