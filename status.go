@@ -10,7 +10,8 @@ import (
 const maxStatusSamples = 60
 
 // A Status is what an [Autoscaler] knows at one moment. It is a copy, and bounded: it has
-// up to 60 samples and 32 events.
+// up to 60 samples and 32 events, and the texts of the host's parts and of other services
+// are cut. As JSON it has less than 1 MiB.
 //
 // In a process that does not lead, it is what the leader last saved, with its Age, if
 // there is a [Store]. Name, Running, DryRun, Rule, Leading and Counters are this process's own.

@@ -36,7 +36,8 @@ type Options struct {
 	// 200 bytes.
 	//
 	// Empty: App and the Name of the Config, as in "quiet-river/web", or the Name
-	// of the Config alone if App is not known. [autoscale.New] supplies it.
+	// of the Config alone if App is not known. [autoscale.New] supplies it. "/" and "%"
+	// within either are written as %2F and %25, so that no two pairs have the same lease.
 	Name string
 
 	// App is the name of the application, for the default of Name. At most 200
