@@ -91,21 +91,36 @@ func (m Message) Text() string {
 	return b.String()
 }
 
-// Colour returns the colour of an event as 0xRRGGBB: red for a broken part, amber for
-// what somebody should look at, green for a condition that has ended, and grey or blue for
-// the rest.
-func Colour(e autoscale.Event) int {
+// A Tone is how a notice looks.
+type Tone uint8
+
+// The tones.
+const (
+	Quiet   Tone = iota // what happens in every tick
+	Info                // a change
+	Good                // a condition has ended
+	Warning             // what somebody should look at
+	Broken              // a broken part of the host
+)
+
+// ToneOf returns the tone of an event.
+func ToneOf(e autoscale.Event) Tone {
 	switch level := e.Level(); {
 	case e.Phase == autoscale.Ended:
-		return 0x2E7D32
+		return Good
 	case level >= slog.LevelError:
-		return 0xC62828
+		return Broken
 	case level >= slog.LevelWarn:
-		return 0xF2A100
+		return Warning
 	case level >= slog.LevelInfo:
-		return 0x1E6FD9
+		return Info
 	}
-	return 0x808A94
+	return Quiet
+}
+
+// Colour returns the tone's colour as 0xRRGGBB.
+func (t Tone) Colour() int {
+	return [...]int{Quiet: 0x808A94, Info: 0x1E6FD9, Good: 0x2E7D32, Warning: 0xF2A100, Broken: 0xC62828}[t]
 }
 
 // facts are the numbers of an event, for the small print.

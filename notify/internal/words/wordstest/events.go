@@ -111,7 +111,9 @@ func Events() []Event {
 		unmeasured(e)
 		e.Detail, e.Min, e.Max = "this process no longer leads", 0, 0
 	})
-	add("", autoscale.NotifyFailed, func(e *autoscale.Event) { e.Count, e.Err = 3, errors.New("Notifiers[0]: notify: webhook to hooks.example.com: status 503") })
+	add("", autoscale.NotifyFailed, func(e *autoscale.Event) {
+		e.Count, e.Err = 3, errors.New("Notifiers[0]: notify: webhook to hooks.example.com: status 503")
+	})
 	add("", autoscale.Panicked, func(e *autoscale.Event) {
 		unmeasured(e)
 		e.Detail, e.Err = "Prober", errors.New("panic: runtime error: invalid memory address or nil pointer dereference")
@@ -134,7 +136,9 @@ func Events() []Event {
 		e.Detail = "50.0 of 50 process-hours of day are spent; no more than Min, which is 1, is ordered until the period ends"
 	})
 	add("", autoscale.WarmingUp, func(e *autoscale.Event) { unmeasured(e); e.Detail = "traffic: the first requests are being measured" })
-	add("", autoscale.Stalled, func(e *autoscale.Event) { e.Detail = "Prober has not returned for 45s: it must return when its context ends" })
+	add("", autoscale.Stalled, func(e *autoscale.Event) {
+		e.Detail = "Prober has not returned for 45s: it must return when its context ends"
+	})
 	return all
 }
 
