@@ -60,7 +60,11 @@ func (h happening) line(name string, now time.Time, zone *time.Location) string 
 
 // show reads once, and prints as JSON or as text.
 func (c *command) show(ctx context.Context, subcommand string, text func(*described, string, time.Time, *time.Location)) int {
-	from, zone, err := c.source()
+	zone, err := c.zone()
+	var from source
+	if err == nil {
+		from, err = c.source()
+	}
 	if err != nil {
 		return c.usage(subcommand, err)
 	}
@@ -113,9 +117,13 @@ func (c *command) override(ctx context.Context) int {
 
 // order gives o, whose end the words say.
 func (c *command) order(ctx context.Context, o order, words []string) int {
-	from, zone, err := c.source()
+	zone, err := c.zone()
 	if err == nil {
 		o.Until, err = end(words, time.Now(), zone)
+	}
+	var from source
+	if err == nil {
+		from, err = c.source()
 	}
 	if err != nil {
 		return c.usage(o.Action, err)

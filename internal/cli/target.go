@@ -90,33 +90,35 @@ func (c *command) getenv(names ...string) string {
 	return ""
 }
 
-// source returns what the flags and the environment name, and the time zone in which
-// times are read and shown.
-func (c *command) source() (source, *time.Location, error) {
-	t := &c.target
-	zone := time.Local
-	if name := cmp.Or(t.zone, c.getenv("AUTOSCALE_TIME_ZONE", "TIME_ZONE")); name != "" {
-		loaded, err := time.LoadLocation(name)
-		if err != nil {
-			return nil, nil, fmt.Errorf("--time-zone is %q, and there is no such time zone: write one like --time-zone=Europe/Berlin", name)
-		}
-		zone = loaded
+// zone returns the time zone in which times are read and shown.
+func (c *command) zone() (*time.Location, error) {
+	name := cmp.Or(c.target.zone, c.getenv("AUTOSCALE_TIME_ZONE", "TIME_ZONE"))
+	if name == "" {
+		return time.Local, nil
 	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("--time-zone is %q, and there is no such time zone: write one like --time-zone=Europe/Berlin", name)
+	}
+	return zone, nil
+}
+
+// source returns what the flags and the environment name.
+func (c *command) source() (source, error) {
+	t := &c.target
 	if t.by == "" {
 		t.by = c.getenv("USER", "USERNAME", "LOGNAME")
 		if u, err := user.Current(); t.by == "" && err == nil {
 			t.by = u.Username
 		}
 	}
-	if t.page != "" {
-		if t.store != "" {
-			return nil, nil, errors.New("--url and --store are both given: give one of them")
-		}
-		page, err := c.openPage()
-		return page, zone, err
+	switch {
+	case t.page == "":
+		return c.openStore()
+	case t.store != "":
+		return nil, errors.New("--url and --store are both given: give one of them")
 	}
-	store, err := c.openStore()
-	return store, zone, err
+	return c.openPage()
 }
 
 // openStore opens the store that --store or the environment names.

@@ -18,7 +18,7 @@ const (
 	topBegins = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 	topEnds   = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 	topHome   = "\x1b[H"
-	endOfLine = "\x1b[K\r\n"
+	endOfLine = "\x1b[K\n"
 	clearRest = "\x1b[J"
 )
 
@@ -40,7 +40,11 @@ func (c *command) top(ctx context.Context) int {
 	case !isTerminal(c.stdout):
 		return c.usage("top", errors.New("standard output is not a terminal: use status, and events"))
 	}
-	from, zone, err := c.source()
+	zone, err := c.zone()
+	var from source
+	if err == nil {
+		from, err = c.source()
+	}
 	if err != nil {
 		return c.usage("top", err)
 	}
