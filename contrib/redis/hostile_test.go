@@ -64,7 +64,6 @@ var acts = []hostiletest.Act{
 	hostiletest.Once("an array of strangers", "*9\r\n:1\r\n+x\r\n$-1\r\n*0\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n"),
 	hostiletest.Endless("endless OK", "+OK\r\n"),
 	hostiletest.Endless("endless pushes", ">2\r\n+message\r\n+x\r\n"),
-	hostiletest.Endless("endless arrays", "*1\r\n"),
 	hostiletest.Slow("a slow answer", "*9\r\n$4\r\nslow\r\n$1\r\n1\r\n$1\r\n1\r\n"),
 	hostiletest.Endless("MOVED in a circle", "-MOVED 1 127.0.0.1:1\r\n"),
 	hostiletest.Endless("LOADING", "-LOADING Redis is loading the dataset in memory\r\n"),
