@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // DefaultTTL is how long a lease lasts unless Options say otherwise.
@@ -309,7 +310,7 @@ func (e *Elector) Resign(rest time.Duration) {
 }
 
 // call makes one call to the lease, when no other is under way, within the time
-// that a call may take.
+// that a call may take. A panic of the lease is an error, and is tried again.
 func (e *Elector) call(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout())
 	defer cancel()
@@ -319,7 +320,7 @@ func (e *Elector) call(ctx context.Context, f func(context.Context) error) error
 	case <-ctx.Done():
 		return fmt.Errorf("waited for another call to the store: %w", ctx.Err())
 	}
-	return f(ctx)
+	return guard.Do(func() error { return f(ctx) })
 }
 
 // timeout bounds a call: a renewal that hangs leaves the time for another.

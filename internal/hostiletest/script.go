@@ -19,13 +19,43 @@ type Stage struct {
 // First is the Until of a stage in which the server speaks first.
 const First = "\x00first"
 
+// An Act is what a server does instead of a reply, until the client leaves or ctx ends.
+type Act struct {
+	Name string
+	Do   func(ctx context.Context, conn net.Conn)
+}
+
+// Once returns the act of sending text and then nothing.
+func Once(name, text string) Act { return Act{name, sendAndHang(text)} }
+
+// Endless returns the act of sending text again and again.
+func Endless(name, text string) Act { return Act{name, repeat("", text, 0)} }
+
+// Slow returns the act of sending text byte by byte, and then nothing.
+func Slow(name, text string) Act {
+	return Act{name, func(ctx context.Context, conn net.Conn) {
+		for i := range len(text) {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+				return
+			}
+			if _, err := io.WriteString(conn, text[i:i+1]); err != nil {
+				return
+			}
+		}
+		<-ctx.Done()
+	}}
+}
+
 // Scripts returns the behaviors of a server of any protocol that goes wrong at each stage
-// of a conversation, in each way. The replies of the stages before are right.
-func Scripts(stages []Stage) []Behavior {
+// of a conversation, in each way that is wrong in all protocols, and in more. The replies
+// of the stages before are right.
+func Scripts(stages []Stage, more ...Act) []Behavior {
 	var all []Behavior
 	for i, stage := range stages {
-		for _, w := range wrong {
-			all = append(all, Behavior{Name: stage.Name + ": " + w.name, Raw: true, Do: func(ctx context.Context, conn net.Conn) {
+		for _, w := range append(more, wrong...) {
+			all = append(all, Behavior{Name: stage.Name + ": " + w.Name, Raw: true, Do: func(ctx context.Context, conn net.Conn) {
 				for _, s := range stages[:i] {
 					if !read(conn, s.Until) {
 						return
@@ -41,7 +71,7 @@ func Scripts(stages []Stage) []Behavior {
 					conn = secured
 				}
 				if read(conn, stage.Until) {
-					w.do(ctx, conn)
+					w.Do(ctx, conn)
 				}
 			}})
 		}
@@ -49,11 +79,8 @@ func Scripts(stages []Stage) []Behavior {
 	return all
 }
 
-// wrong is what a server does instead of a reply.
-var wrong = []struct {
-	name string
-	do   func(context.Context, net.Conn)
-}{
+// wrong is wrong in all protocols.
+var wrong = []Act{
 	{"silence", sendAndHang("")},
 	{"close", send("")},
 	{"reset", reset},
