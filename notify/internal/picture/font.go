@@ -3,7 +3,7 @@ package picture
 // Each glyph is 5 by 7 dots, a row a number whose bits are the dots, and a dot is pixel by
 // pixel large.
 const (
-	pixel       = 3
+	pixel       = 4
 	glyphHeight = 7 * pixel
 	advance     = 6 * pixel
 )

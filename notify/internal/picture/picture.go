@@ -206,9 +206,9 @@ func abs(n int) int { return max(n, -n) }
 
 // The panels, in pixels.
 const (
-	left, right           = 100, 2*Width - 20
+	left, right           = 150, 2*Width - 20
 	top, middle           = 24, 270 // of the sizes
-	lower, bottom         = 310, 2*Height - 50
+	lower, bottom         = 310, 2*Height - 56
 	dotted, dashed, solid = 4, 14, 0
 )
 
