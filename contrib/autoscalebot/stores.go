@@ -58,8 +58,26 @@ func openSQL(driver, dsn string, dialect leader.Dialect, opts *leader.Options) (
 	o.Dialect = dialect
 	return cli.Store{
 		Elector: leader.Open(driver, dsn, &o),
+		Check:   func(ctx context.Context) error { return check(ctx, driver, dsn) },
 		Names:   func(ctx context.Context) ([]string, error) { return names(ctx, driver, dsn) },
 	}, nil
+}
+
+// check reports a database that has no table of leases: the Elector would create it. What
+// is wrong with a database that does not answer, the Elector says, without the dsn.
+func check(ctx context.Context, driver, dsn string) (err error) {
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		return errors.New("the driver refuses the URL")
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if db.PingContext(ctx) != nil {
+		return nil
+	}
+	if _, err := db.ExecContext(ctx, "SELECT name FROM autoscale_lease LIMIT 0"); err != nil {
+		return fmt.Errorf("the database answers, but its table autoscale_lease cannot be read (%w): give the database that the service uses, with a user that may read the table", err)
+	}
+	return nil
 }
 
 // names lists leases. Its errors do not show the dsn.

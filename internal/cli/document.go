@@ -174,7 +174,12 @@ func (d *described) starting() string {
 	return fmt.Sprintf(", %d of them not ready", *d.Size-*d.Ready)
 }
 
-func (d *described) why() string { return strings.TrimPrefix(d.Text, d.Name+": ") }
+func (d *described) why() string {
+	if d.Size == nil && d.Reason == "" && d.Error == "" {
+		return "its first tick is under way, or has not begun"
+	}
+	return strings.TrimPrefix(d.Text, d.Name+": ")
+}
 
 func (d *described) numbers() string {
 	var all []string

@@ -18,19 +18,27 @@ type storeSource struct {
 	store            Store
 	name, app, lease string
 	autoscaler       *autoscale.Autoscaler // it is not run
+	checked          bool
 }
 
 func newStoreSource(s Store, name, app, lease string) (*storeSource, error) {
 	if err := s.Elector.Validate(); err != nil {
 		return nil, err
 	}
-	return &storeSource{s, name, app, lease, autoscale.New(autoscale.Config{Name: name, Elector: s.Elector, Logger: discard, Timeout: callTimeout})}, nil
+	a := autoscale.New(autoscale.Config{Name: name, Elector: s.Elector, Logger: discard, Timeout: callTimeout})
+	return &storeSource{store: s, name: name, app: app, lease: lease, autoscaler: a}, nil
 }
 
 // refresh reads the store. It is an error if no autoscaler ever led there.
 func (s *storeSource) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if s.store.Check != nil && !s.checked {
+		if err := s.store.Check(ctx); err != nil {
+			return err
+		}
+		s.checked = true
+	}
 	if err := s.store.Elector.Refresh(ctx); err != nil {
 		return fmt.Errorf("the store cannot be read: %w", err)
 	}

@@ -24,6 +24,10 @@ type Opener func(storeURL string, opts *leader.Options) (Store, error)
 type Store struct {
 	Elector *leader.Elector
 
+	// Check reports a store that answers and has no leases, which reading one would prepare
+	// for them. Nil: reading changes nothing.
+	Check func(ctx context.Context) error
+
 	// Names lists up to a hundred leases of the store. Nil: that is not possible.
 	Names func(ctx context.Context) ([]string, error)
 }
