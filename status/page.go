@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/advice"
 	"github.com/autoscalebot/autoscale/internal/chart"
 	"github.com/autoscalebot/autoscale/internal/names"
 )
@@ -43,6 +44,7 @@ type panel struct {
 	Why      []step
 	Charts   []chart.Chart
 	NoPast   string // why there are no charts
+	Advice   []advice.Advice
 	Shares   []autoscale.Share
 	NoShares string // why they are not known
 	Recent   []autoscale.Event
@@ -101,6 +103,7 @@ func (p *Page) panel(ctx context.Context, a *autoscale.Autoscaler, now time.Time
 	out.Why = why(s.Last)
 	c := p.read(ctx, a, now)
 	out.Charts, out.NoPast, out.Shares, out.NoShares = c.charts, c.noPast, c.shares, c.noShares
+	out.Advice = c.advice
 	return out
 }
 
@@ -174,6 +177,7 @@ type cached struct {
 type held struct {
 	charts   []chart.Chart
 	noPast   string
+	advice   []advice.Advice
 	shares   []autoscale.Share
 	noShares string
 }
@@ -206,6 +210,8 @@ func (p *Page) read(ctx context.Context, a *autoscale.Autoscaler, now time.Time)
 		c.noPast = "The history cannot be shown: " + err.Error()
 	} else if c.charts = charts(past, now); c.charts == nil {
 		c.noPast = "There is no history yet."
+	} else {
+		c.advice = advice.From(a.Status(), past, now)
 	}
 	shares, err := a.Shares(ctx)
 	if err != nil {
