@@ -15,7 +15,7 @@ import (
 	"github.com/autoscalebot/autoscale/heroku"
 )
 
-// logged collects what is told from any goroutine.
+// logged collects what any goroutine writes.
 type logged struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

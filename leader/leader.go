@@ -142,7 +142,7 @@ func New(lease Lease, opts *Options) *Elector {
 	e := &Elector{
 		opts:  o,
 		lease: lease,
-		// The process is told apart from others on its host, and from itself
+		// The suffix tells the process from others on its host, and from itself
 		// before a restart, which may have had the same number.
 		holder: fmt.Sprintf("%s/%d/%s", o.Holder, os.Getpid(), rand.Text()[:12]),
 		line:   make(chan struct{}, 1),
