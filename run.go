@@ -88,13 +88,18 @@ func (a *Autoscaler) run(ctx context.Context) error {
 	electing.Wait()
 	closeIdle(a.cfg.Prober)
 	closeIdle(a.cfg.Scaler)
-	if electorErr == nil {
-		return nil
+	var err error
+	if electorErr != nil {
+		err = fmt.Errorf("autoscale: %s: the elector failed for good: %w", a.cfg.Name, electorErr)
 	}
-	err := fmt.Errorf("autoscale: %s: the elector failed for good: %w", a.cfg.Name, electorErr)
 	a.mu.Lock()
-	a.machine.outcome.Err = err
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	if a.cfg.Elector != nil {
+		a.machine.leading = false // the term was given up
+	}
+	if err != nil {
+		a.machine.outcome.Err = err
+	}
 	return err
 }
 

@@ -5,11 +5,24 @@ go 1.25.0
 require (
 	github.com/autoscalebot/autoscale v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/prometheus/client_golang v1.23.2
 	golang.org/x/term v0.45.0
 	modernc.org/sqlite v1.59.0
 )
 
 require (
+	github.com/beorn7/perks v1.0.1 // indirect
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/prometheus/client_model v0.6.2 // indirect
+	github.com/prometheus/common v0.66.1 // indirect
+	github.com/prometheus/procfs v0.16.1 // indirect
+	go.yaml.in/yaml/v2 v2.4.2 // indirect
+	google.golang.org/protobuf v1.36.8 // indirect
+)
+
+require (
+	github.com/autoscalebot/autoscale/contrib/prometheus v0.0.0
 	github.com/cenkalti/backoff v2.1.1+incompatible // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
 	github.com/google/go-querystring v1.0.0 // indirect
@@ -32,3 +45,5 @@ require (
 )
 
 replace github.com/autoscalebot/autoscale => ..
+
+replace github.com/autoscalebot/autoscale/contrib/prometheus => ../contrib/prometheus

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	api "github.com/heroku/heroku-go/v5"
@@ -109,8 +110,9 @@ type Client struct {
 	base      string
 	scrub     func(string) string
 	tokenName string
-	own       *http.Transport // nil where the host supplied one
-	fault     error           // what is wrong with the token and the options
+	own       *http.Transport           // nil where the host supplied one
+	fault     error                     // what is wrong with the token and the options
+	scopes    *atomic.Pointer[[]string] // of the token, as the API says it
 }
 
 // NewClient returns a client that presents token, whose surrounding white space is
@@ -129,6 +131,7 @@ func NewClient(token string, opts *Options) *Client {
 		timeout: o.AttemptTimeout,
 		budget:  newBudget(o.CallsPerHour),
 		scrub:   scrubber(token),
+		scopes:  new(atomic.Pointer[[]string]),
 	}
 	c.tokenName = c.scrub(o.TokenName)
 	faults := []error{faultOfToken(token, c.tokenName), faultOfBase(o), faultOfMetrics(o)}
@@ -158,6 +161,7 @@ func NewClient(token string, opts *Options) *Client {
 					authorize: func(h http.Header) { h.Set("Authorization", "Bearer "+token) },
 					scrub:     c.scrub,
 					budget:    b,
+					scopes:    c.scopes,
 				},
 			},
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -90,6 +91,17 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	}
 	c.ExternalAutoscaler = s.rival(ctx, &f)
 	return c, nil
+}
+
+// Scopes returns the scopes of the token, as the last answer of the API said them: global,
+// write and write-protected permit an order of a size. Whether the account has that right in
+// the app, only an order shows. Nil: there was no answer yet, or it did not say. Scopes does
+// no I/O.
+func (s *Scaler) Scopes() []string {
+	if scopes := s.client.scopes.Load(); scopes != nil {
+		return slices.Clone(*scopes)
+	}
+	return nil
 }
 
 // Scale orders size dynos. Their kind stays as it is.

@@ -78,7 +78,7 @@ func TestPage(t *testing.T) {
 	}
 	for _, want := range []string{
 		`<html lang="en">`, "<h2 id=\"type-web\">web</h2>", "four_each", "&lt;b&gt;four&lt;/b&gt; requests in flight", "1 to 8", "limit max",
-		"requests in flight", "latency", "of the last seven days", "This process acts.", `value="override"`, "Run is not under way",
+		"requests in flight", "latency", "of the last seven days", "This process acts.", "web.2&lt;i&gt;</th><td>12.5</td><td>3</td><td>0.24 s</td><td>4 s", `value="override"`, "Run is not under way",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not contain %q", want)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -307,6 +309,53 @@ func TestCheck(t *testing.T) {
 				t.Errorf("it ordered %d times", n)
 			}
 		})
+	}
+}
+
+// TestCheckToken: check says whether the token may order, and orders nothing to find out.
+func TestCheckToken(t *testing.T) {
+	const reader, writer = "a-token-that-reads", "a-token-that-writes"
+	w := newWorld(t, 2, ok)
+	w.platform.AddToken(reader, "read")
+	w.platform.AddToken(writer, "identity", "write")
+	target, err := url.Parse(w.platform.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := httputil.NewSingleHostReverseProxy(target)
+	silent.ModifyResponse = func(r *http.Response) error { r.Header.Del("Oauth-Scope"); return nil }
+	proxy := httptest.NewServer(silent)
+	defer proxy.Close()
+	for _, tt := range []struct {
+		token, api string
+		status     int
+		want       string
+	}{
+		{herokutest.Token, w.platform.URL, 0, "token      has the scope global, which permits orders"},
+		{writer, w.platform.URL, 0, "token      has the scope identity write, which permits orders"},
+		{reader, w.platform.URL, 1, "token      has the scope read, which permits no order: make one with heroku authorizations:create --scope write"},
+		{reader, proxy.URL, 0, "token      whether it may order is not known"},
+	} {
+		r := run(t, append(w.environ, "HEROKU_API_KEY="+tt.token, "HEROKU_API_URL="+tt.api), "check")
+		if r.status != tt.status || !strings.Contains(r.stdout, tt.want) || strings.Contains(r.stdout, tt.token) {
+			t.Errorf("%s: status %d, want %d, and %q in\n%s%s", tt.token, r.status, tt.status, tt.want, r.stdout, r.stderr)
+		}
+	}
+	if n := len(w.platform.Writes()); n > 0 {
+		t.Errorf("it ordered %d times", n)
+	}
+}
+
+// A refused connection is not shown as a measurement.
+func TestCheckRefused(t *testing.T) {
+	w := newWorld(t, 2, ok)
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	r := run(t, append(w.environ, "AUTOSCALE_HEARTBEAT_URL="+closed.URL+"/"), "check")
+	for _, want := range []string{"/: no response, so nothing says how slow the app is: connection refused", "failed     nothing answers at the address of the heartbeat: check that the app is up"} {
+		if r.status != 1 || !strings.Contains(r.stdout, want) {
+			t.Errorf("status %d, want 1, and %q in\n%s%s", r.status, want, r.stdout, r.stderr)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ func draw(sc scene, width, height int) *canvas {
 
 	c.text(1, 0, bold, "autoscale")
 	c.text(11, 0, normal, fmt.Sprintf("%s, %d to %d dynos, measured every %v", appName, s.min, s.max, s.interval.Round(time.Millisecond)))
+	c.text(11, 1, normal, sc.page)
 	at := fmt.Sprintf("%s of %s", clock(sc.elapsed), clock(d.axis))
 	c.text(width-1-len(at), 0, normal, at)
 

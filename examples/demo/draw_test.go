@@ -32,7 +32,7 @@ func sample(heartbeat bool) scene {
 	}
 	sc.measurements[3].failure = autoscale.Timeout
 	sc.entries = []entry{{0, byPlatform, "web.1 boots"}, {9 * time.Second, byAutoscaler, "from 1 to 2: " + strings.Repeat("words ", 30)}}
-	sc.status = status{Leader: "web.1", Text: processType + ": " + strings.Repeat("explanation ", 30)}
+	sc.status = standing{Leader: "web.1", Text: processType + ": " + strings.Repeat("explanation ", 30)}
 	return sc
 }
 

@@ -29,7 +29,7 @@ func play(ctx context.Context, s script, v view) (err error) {
 	crowd := newPeople(s, p.app.WebURL())
 	look := func() scene { return st.scene(p, crowd) }
 
-	v.begin(s)
+	v.begin(look())
 	if err := watch(ctx, p, look, v, scene.serves); err != nil {
 		return err
 	}

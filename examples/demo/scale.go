@@ -17,6 +17,7 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/rule"
+	"github.com/autoscalebot/autoscale/status"
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
@@ -24,6 +25,7 @@ import (
 type scaling struct {
 	shared     *traffic.Shared
 	autoscaler *autoscale.Autoscaler
+	page       *status.Page
 	reports    *reporter
 }
 
@@ -65,7 +67,9 @@ func newScaling(s script, dyno, api string, db *sql.DB, reports *reporter) *scal
 		cfg.Decider = autoscale.Consecutive{Low: s.low, High: s.high, UpAfter: 3, DownAfter: 7}
 		cfg.Limits = limit.Limits{}
 	}
-	return &scaling{shared, autoscale.New(cfg), reports}
+	a := autoscale.New(cfg)
+	page := status.Handler(a, &status.Options{Public: true, Control: true, Title: appName, Logger: quiet})
+	return &scaling{shared, a, page, reports}
 }
 
 const (
@@ -76,8 +80,17 @@ const (
 	leaseTime = 3 * time.Second
 )
 
-// handler returns a handler that counts the requests that it passes on to next.
-func (sc *scaling) handler(next http.Handler) http.Handler { return sc.shared.Traffic.Handler(next) }
+// pagePath is where the status page is.
+const pagePath = "/autoscale/"
+
+// handler returns a handler that counts the requests that it passes on to next, and
+// serves the status page, which does not count as load. Everybody on this machine may use the page.
+func (sc *scaling) handler(next http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(pagePath, sc.page)
+	mux.Handle("/", sc.shared.Traffic.Handler(next))
+	return mux
+}
 
 // run scales the service, and reports the status while this dyno leads, until ctx ends.
 func (sc *scaling) run(ctx context.Context) {
@@ -94,7 +107,7 @@ func (sc *scaling) run(ctx context.Context) {
 		case <-frames.C:
 		}
 		if s := sc.autoscaler.Status(); s.Leading {
-			sc.reports.write(message{Status: &status{
+			sc.reports.write(message{Status: &standing{
 				Leader: sc.shared.Member, Text: s.String(), Desired: s.Capacity.Desired, Acted: s.Last.Decision.Act,
 			}})
 		}
@@ -106,11 +119,11 @@ type message struct {
 	Addr     string              `json:"addr,omitempty"` // where it listens: the first message
 	Event    *observed           `json:"event,omitempty"`
 	Notified autoscale.EventKind `json:"notified,omitempty"`
-	Status   *status             `json:"status,omitempty"`
+	Status   *standing           `json:"status,omitempty"`
 }
 
-// A status is what can be seen of the autoscaler that leads.
-type status struct {
+// A standing is what can be seen of the autoscaler that leads.
+type standing struct {
 	Leader  string // its dyno. Empty: nothing is known yet
 	Text    string
 	Desired int // how many dynos it wants

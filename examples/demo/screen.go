@@ -28,7 +28,7 @@ const (
 	clearBelow  = "\x1b[J"
 )
 
-func (s *screen) begin(script) {
+func (s *screen) begin(scene) {
 	s.began = true
 	s.write(enterScreen)
 }

@@ -74,6 +74,7 @@ func serve(args []string) error {
 	server := &http.Server{Handler: scaling.handler(newService(p, *dir)), ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
+	server.RegisterOnShutdown(func() { _ = scaling.page.Close() })
 	reports.write(message{Addr: listener.Addr().String()})
 
 	ctx, cancel := context.WithCancel(context.Background())

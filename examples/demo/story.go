@@ -21,7 +21,7 @@ type story struct {
 
 	measurements []measurement
 	notified     map[autoscale.EventKind]int
-	status       status
+	status       standing
 }
 
 // An entry is something that happened, in words.
@@ -116,11 +116,12 @@ func (st *story) measure(m measurement) {
 // A scene is all that a view needs in order to show a moment.
 type scene struct {
 	script  script
+	page    string // the URL of the status page
 	elapsed time.Duration
 	load    float64 // as it should be now
 	lately  served
 	dynos   []dynoView
-	status  status
+	status  standing
 
 	entries      []entry
 	measurements []measurement
@@ -147,7 +148,7 @@ func (st *story) scene(p *platform, crowd *people) scene {
 	load := st.script.load(now)
 	st.points = append(st.points, point{now, load, dynos})
 	return scene{
-		script: st.script, elapsed: now, load: load, lately: crowd.lately(now),
+		script: st.script, page: p.app.WebURL() + pagePath[1:], elapsed: now, load: load, lately: crowd.lately(now),
 		dynos: dynos, status: st.status,
 		entries: slices.Clip(st.entries), measurements: slices.Clip(st.measurements), points: slices.Clip(st.points),
 	}

@@ -12,7 +12,7 @@ import (
 
 // A view shows a run. Its methods are called by one goroutine.
 type view interface {
-	begin(s script)
+	begin(sc scene)
 	show(sc scene)
 	end(last scene, r report)
 	close() // also where there was no end
@@ -49,8 +49,10 @@ type lines struct {
 	next  time.Duration // when to write the next line
 }
 
-func (l *lines) begin(s script) {
+func (l *lines) begin(sc scene) {
+	s := sc.script
 	fmt.Fprintf(l.w, "%s: %d to %d %s dynos on a local platform; %s\n", appName, s.min, s.max, processType, s.rule())
+	fmt.Fprintf(l.w, "what it does and why, meanwhile: %s\n", sc.page)
 }
 
 func (l *lines) show(sc scene) {
