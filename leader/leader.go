@@ -106,7 +106,7 @@ func (o Options) withDefaults() Options {
 
 // An Elector lets one process lead for as long as it can renew a [Lease]. It is
 // an [autoscale.Elector], an [autoscale.Store] and an [autoscale.Resigner]. Make
-// one with [New] or [SQL], for one Autoscaler; its methods are safe for
+// one with [Open], [SQL] or [New], for one Autoscaler. Its methods are safe for
 // concurrent use.
 type Elector struct {
 	opts   Options
