@@ -21,6 +21,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/internal/safebuffer"
 )
 
 // Every answer that is not what it must be is an *Error with its status, its
@@ -289,7 +290,7 @@ func TestLoopOfFaults(t *testing.T) {
 		{Header: http.Header{"Ratelimit-Remaining": {"-1"}}},
 		{Header: http.Header{"Ratelimit-Remaining": {"0"}}},
 	}
-	var output logged
+	var output safebuffer.Buffer
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(&output)
 	logger := slog.New(slog.NewTextHandler(&output, &slog.HandlerOptions{Level: slog.LevelDebug}))

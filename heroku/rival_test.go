@@ -19,6 +19,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/internal/safebuffer"
 )
 
 const native = "Heroku's own autoscaling, which `heroku ps:autoscale:disable` switches off"
@@ -327,7 +328,7 @@ func TestRivalPanic(t *testing.T) {
 // An autoscaler leaves the size to Heroku's own, says so once, and goes on when that
 // is switched off. The token is written nowhere, whatever the host of the metrics says.
 func TestRivalStandsDown(t *testing.T) {
-	var output logged
+	var output safebuffer.Buffer
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(&output)
 	bubble(t, performance, func(t *testing.T, s *herokutest.Server, app *herokutest.App, c *heroku.Client) {
