@@ -11,8 +11,8 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// An Explanation is what one tick found, recommended and did, and why. Its String is one
-// sentence for a person. Logged at debug it is a group of attributes.
+// An Explanation is what one tick found, recommended and did, and why. [Status.String] is
+// it in one sentence. Logged at debug it is a group of attributes.
 type Explanation struct {
 	Sample Sample        // what was measured. No Signals and no Failure: nothing
 	From   int           // the size before

@@ -11,7 +11,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-func TestTold(t *testing.T) {
+func TestNotified(t *testing.T) {
 	t.Run("needs above max: begin, repeat, end", func(t *testing.T) {
 		r := newRig(t, nil)
 		r.platform.set(3)

@@ -136,7 +136,7 @@ func (d *dying) Save(ctx context.Context, term int64, state []byte) error {
 	return d.seat.Save(ctx, term, state)
 }
 
-func TestNothingIsToldBeforeItIsRecorded(t *testing.T) {
+func TestNothingIsSentBeforeItIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, sa, _, reg := two(t, func(c *autoscale.Config) { c.NotifyOn = autoscale.Changed | autoscale.Scaled })
 		sa.lead()

@@ -21,6 +21,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/internal/safebuffer"
 )
 
 // Every answer that is not what it must be is an *Error with its status, its
@@ -289,11 +290,11 @@ func TestLoopOfFaults(t *testing.T) {
 		{Header: http.Header{"Ratelimit-Remaining": {"-1"}}},
 		{Header: http.Header{"Ratelimit-Remaining": {"0"}}},
 	}
-	var told logged
+	var output safebuffer.Buffer
 	defer log.SetOutput(log.Writer())
-	log.SetOutput(&told)
-	logger := slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	plain := slog.New(slog.NewJSONHandler(&told, nil))
+	log.SetOutput(&output)
+	logger := slog.New(slog.NewTextHandler(&output, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	plain := slog.New(slog.NewJSONHandler(&output, nil))
 
 	for _, method := range []string{"", "GET", "PATCH"} {
 		for i, fault := range faults {
@@ -312,7 +313,7 @@ func TestLoopOfFaults(t *testing.T) {
 						Max:     autoscale.Fixed(5),
 						Logger:  logger,
 						Observe: func(e autoscale.Event) {
-							fmt.Fprintf(&told, "%v %+v %#v\n", e, e, e.Err)
+							fmt.Fprintf(&output, "%v %+v %#v\n", e, e, e.Err)
 							plain.Info("event", "event", e, "scaler", scaler, "client", c)
 						},
 					})
@@ -321,7 +322,7 @@ func TestLoopOfFaults(t *testing.T) {
 						start := time.Now()
 						_, err := a.Tick(t.Context(), start)
 						if err != nil {
-							fmt.Fprintf(&told, "%v %+v %#v\n", err, err, err)
+							fmt.Fprintf(&output, "%v %+v %#v\n", err, err, err)
 						}
 						if took := time.Since(start); took > 2*time.Minute {
 							t.Errorf("a tick took %v", took)
@@ -348,10 +349,10 @@ func TestLoopOfFaults(t *testing.T) {
 			})
 		}
 	}
-	if text := told.String(); len(text) < 100_000 {
-		t.Errorf("only %d bytes were told", len(text))
+	if text := output.String(); len(text) < 100_000 {
+		t.Errorf("only %d bytes were written", len(text))
 	} else if i := strings.Index(text, "HRKU-"); i >= 0 {
-		t.Errorf("a token was told: %.200q", text[max(0, i-100):])
+		t.Errorf("a token was written: %.200q", text[max(0, i-100):])
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/internal/safebuffer"
 )
 
 const native = "Heroku's own autoscaling, which `heroku ps:autoscale:disable` switches off"
@@ -325,11 +326,11 @@ func TestRivalPanic(t *testing.T) {
 }
 
 // An autoscaler leaves the size to Heroku's own, says so once, and goes on when that
-// is switched off. The token is told nowhere, whatever the host of the metrics says.
+// is switched off. The token is written nowhere, whatever the host of the metrics says.
 func TestRivalStandsDown(t *testing.T) {
-	var told logged
+	var output safebuffer.Buffer
 	defer log.SetOutput(log.Writer())
-	log.SetOutput(&told)
+	log.SetOutput(&output)
 	bubble(t, performance, func(t *testing.T, s *herokutest.Server, app *herokutest.App, c *heroku.Client) {
 		app.SetMonitors("web", scaling)
 		var stood []string
@@ -345,8 +346,8 @@ func TestRivalStandsDown(t *testing.T) {
 				stood = append(stood, e.String())
 				return nil
 			})},
-			Logger:  slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			Observe: func(e autoscale.Event) { fmt.Fprintf(&told, "%v %+v\n", e, e) },
+			Logger:  slog.New(slog.NewTextHandler(&output, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Observe: func(e autoscale.Event) { fmt.Fprintf(&output, "%v %+v\n", e, e) },
 		})
 		ticks := func(n int) {
 			t.Helper()
@@ -359,7 +360,7 @@ func TestRivalStandsDown(t *testing.T) {
 		}
 		ticks(25)
 		if n := len(s.Writes()); n != 0 || len(stood) != 1 || !strings.Contains(stood[0], native) {
-			t.Errorf("%d orders; told %q", n, stood)
+			t.Errorf("%d orders; the events are %q", n, stood)
 		}
 		// Its host is in trouble for a while, and talks too much.
 		warning := http.Header{"X-Heroku-Warning": {"beware of " + herokutest.Token}, "Request-Id": {herokutest.Token}}
@@ -377,13 +378,13 @@ func TestRivalStandsDown(t *testing.T) {
 			t.Errorf("when it is off, the quantity is %d", got)
 		}
 	})
-	text := told.String()
+	text := output.String()
 	if !strings.Contains(text, native) {
-		t.Error("nothing was told")
+		t.Error("nothing was written")
 	}
 	for _, no := range []string{"HRKU-", "monitor", "unauthorized", "beware"} {
 		if i := strings.Index(text, no); i >= 0 {
-			t.Errorf("%q was told: %q", no, text[max(0, i-100):min(len(text), i+20)])
+			t.Errorf("%q was written: %q", no, text[max(0, i-100):min(len(text), i+20)])
 		}
 	}
 }

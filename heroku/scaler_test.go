@@ -314,7 +314,7 @@ func TestValidate(t *testing.T) {
 			if strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "p4ss") {
 				t.Errorf("a secret is in %v", err)
 			}
-			// Who did not ask is told by each call, and nothing is sent.
+			// A caller that did not ask gets the error from each call, and nothing is sent.
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			_, err1 := tt.scaler.Capacity(ctx)

@@ -1,37 +1,17 @@
 package heroku_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 
 	"github.com/autoscalebot/autoscale/heroku"
 )
-
-// logged collects what is told from any goroutine.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
 
 // No value that this package exports gives the token away, however it is formatted.
 func TestTokenIsNeverPrinted(t *testing.T) {

@@ -62,13 +62,13 @@
 // without prefix counts only where neither AUTOSCALE_HEROKU_APP_NAME nor the file
 // names an app.
 //
-// # What notifiers are told
+// # What notifiers get
 //
 // The settings NOTIFY_IF_… and NOTIFY_ON_… add kinds of event or take them away.
-// Beyond these, all notifiers are told, whatever the settings, of that the autoscaler
+// Whatever the settings, all notifiers get the events which say that the autoscaler
 // cannot do its work: [autoscale.ProbeFailing], [autoscale.ScaleFailing],
 // [autoscale.LimitReached], [autoscale.Panicked] and [autoscale.Yielding]. A backend
-// that names kinds itself, as email:scaled|panicked, is told of those and no others.
+// that names kinds itself, as email:scaled|panicked, gets those and no others.
 package settings
 
 import (

@@ -78,7 +78,7 @@ func whole(least int, to func(*values) *int) reader {
 	}
 }
 
-// streak reads a number of samples in a row, of which a negative one is never reached.
+// streak reads a number of samples in a row. A negative number is never reached.
 func streak(to func(*values) *int) reader {
 	return func(v *values, s string) error {
 		n, err := strconv.Atoi(s)

@@ -121,7 +121,7 @@ func TestBadSettings(t *testing.T) {
 }
 
 // The service is broken: the program adds processes up to the maximum of three,
-// says so to the console, and ends with status 0 when it is told to.
+// says so to the console, and ends with status 0 when it is asked to.
 func TestRun(t *testing.T) {
 	signals(t)
 	for _, s := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
@@ -149,12 +149,12 @@ func TestRun(t *testing.T) {
 		}
 		// The second order may have been cut short by the signal; the first one was not.
 		if !strings.Contains(r.stdout, "scaled from 1 to 2") {
-			t.Errorf("the console was not told the change:\n%s", r.stdout)
+			t.Errorf("the console does not show the change:\n%s", r.stdout)
 		}
 	}
 }
 
-// The program ends while what it waits for hangs, however often it is told to.
+// The program ends while what it waits for hangs, however often it is asked to.
 func TestStopWhileHanging(t *testing.T) {
 	signals(t)
 	asked := make(chan struct{}, 100)
@@ -187,12 +187,12 @@ func TestStopWhileHanging(t *testing.T) {
 
 func TestDryRun(t *testing.T) {
 	signals(t)
-	told := make(chan struct{}, 100)
+	notified := make(chan struct{}, 100)
 	w := newWorld(t, 9, ok)
-	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { told <- struct{}{} }))
+	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { notified <- struct{}{} }))
 	defer hook.Close()
 	p := start(t, append(w.environ, "AUTOSCALE_DRY_RUN=true", "AUTOSCALE_NOTIFICATION_BACKENDS=webhook:scaled", "AUTOSCALE_WEBHOOK_URL="+hook.URL), "--log-level=warn")
-	await(t, "the event of a change", told)
+	await(t, "the event of a change", notified)
 	p.signal(t, syscall.SIGTERM)
 	r := p.wait(t)
 	if r.status != 0 || len(w.platform.Writes()) > 0 {
@@ -290,7 +290,7 @@ func TestCheck(t *testing.T) {
 				tt.fault.Times = -1
 				w.platform.Inject(tt.fault)
 			}
-			hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody was told") }))
+			hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody was notified") }))
 			defer hook.Close()
 			environ := append(w.environ, "NOTIFICATION_BACKENDS=webhook:"+"scaled|probed|probe_failed|scale_failed", "WEBHOOK_URL="+hook.URL)
 			for _, variable := range tt.environ {

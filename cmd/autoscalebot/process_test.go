@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -9,11 +8,11 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/internal/safebuffer"
 )
 
 // world is a platform with the app quiet-river, and what its web dynos answer.
@@ -60,14 +59,14 @@ func run(t *testing.T, environ []string, args ...string) result {
 // process is the program while it runs.
 type process struct {
 	cmd            *exec.Cmd
-	stdout, stderr *buffer
+	stdout, stderr *safebuffer.Buffer
 }
 
 func start(t *testing.T, environ []string, args ...string) *process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	p := &process{cmd: exec.CommandContext(ctx, binary, args...), stdout: new(buffer), stderr: new(buffer)}
+	p := &process{cmd: exec.CommandContext(ctx, binary, args...), stdout: new(safebuffer.Buffer), stderr: new(safebuffer.Buffer)}
 	p.cmd.Env = append([]string{"SYSTEMROOT=" + os.Getenv("SYSTEMROOT")}, environ...)
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
@@ -93,24 +92,6 @@ func (p *process) wait(t *testing.T) result {
 		t.Errorf("the token is shown:\n%s%s", r.stdout, r.stderr)
 	}
 	return r
-}
-
-// buffer can be written by one goroutine and read by another.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func await[T any](t *testing.T, what string, c <-chan T) (v T) {

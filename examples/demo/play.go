@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// frameTime is how often the view is told.
+// frameTime is how often the view is redrawn.
 const frameTime = 100 * time.Millisecond
 
 // play runs the script and shows it to v. It leaves no process and no file.

@@ -18,7 +18,7 @@ type screen struct {
 	began bool
 }
 
-// What terminals are told: the alternate screen is put aside when it is left,
+// Escape sequences: the alternate screen is put aside when it is left,
 // so that the shell's own lines are back.
 const (
 	enterScreen = "\x1b[?1049h\x1b[?25l"

@@ -41,7 +41,7 @@ func TestRun(t *testing.T) {
 		}
 		for _, want := range []string{"chat:  web: scaled from 1 to 2", "chat:  web: scaled from 2 to 3", "pager: wake up (1), web: at the maximum of 3"} {
 			if n := strings.Count(out.String(), want); n != 1 {
-				t.Errorf("%q was told %d times:\n%s", want, n, out.String())
+				t.Errorf("%q was written %d times:\n%s", want, n, out.String())
 			}
 		}
 		if n := strings.Count(out.String(), "\n"); n != 3 {

@@ -61,10 +61,10 @@ func TestCloseWaitsForHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := herokutest.NewPipeServer()
 		quietRiver(s)
-		told := false
+		called := false
 		s.OnScale(func(string, string, int, int) {
 			time.Sleep(time.Minute)
-			told = true
+			called = true
 		})
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -74,7 +74,7 @@ func TestCloseWaitsForHandlers(t *testing.T) {
 		})
 		synctest.Wait()
 		s.Close()
-		if !told {
+		if !called {
 			t.Error("Close returned before OnScale's function did")
 		}
 		wg.Wait()

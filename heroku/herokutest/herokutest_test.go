@@ -316,7 +316,7 @@ func TestDynosBoot(t *testing.T) {
 	})
 }
 
-// Many clients at once: nothing is lost, and OnScale is told of each change, in order.
+// Many clients at once: nothing is lost, and OnScale gets each change, in order.
 func TestConcurrentUse(t *testing.T) {
 	const clients, each = 8, 20
 	s := herokutest.NewServer()
@@ -326,17 +326,17 @@ func TestConcurrentUse(t *testing.T) {
 		Formation: []herokutest.Process{{Type: "web", Quantity: 0}, {Type: "shadow"}},
 	})
 	var mu sync.Mutex
-	told := 0
+	last := 0
 	s.OnScale(func(name, typ string, from, to int) {
 		if typ == "shadow" {
 			return
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if name != "quiet-river" || from != told || to != told+1 {
-			t.Errorf("told of %s %s from %d to %d, want from %d", name, typ, from, to, told)
+		if name != "quiet-river" || from != last || to != last+1 {
+			t.Errorf("OnScale got %s %s from %d to %d, want from %d", name, typ, from, to, last)
 		}
-		told = to
+		last = to
 		app.Scale("shadow", to) // it may call back
 	})
 
@@ -359,8 +359,8 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 	s.Close()
-	if n := app.Quantity("web"); n != clients*each || told != n || app.Quantity("shadow") != n {
-		t.Errorf("web has %d dynos, told of %d, shadow has %d; want %d", n, told, app.Quantity("shadow"), clients*each)
+	if n := app.Quantity("web"); n != clients*each || last != n || app.Quantity("shadow") != n {
+		t.Errorf("web has %d dynos, OnScale got %d, shadow has %d; want %d", n, last, app.Quantity("shadow"), clients*each)
 	}
 	for i, w := range s.Writes() {
 		if w.From != i || w.To != i+1 {
