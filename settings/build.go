@@ -63,9 +63,12 @@ func (l *loader) check(v *values, chosen map[string]given) {
 
 // backendNeeds are the settings that are of use to one backend alone.
 var backendNeeds = map[string]struct{ required, optional []string }{
-	"email":   {[]string{"SMTP_URL", "ADMINS"}, []string{"EMAIL_FROM"}},
-	"webhook": {[]string{"WEBHOOK_URL"}, []string{"WEBHOOK_SECRET"}},
-	"slack":   {[]string{"SLACK_WEBHOOK_URL"}, nil},
+	"email":    {[]string{"SMTP_URL", "ADMINS"}, []string{"EMAIL_FROM"}},
+	"webhook":  {[]string{"WEBHOOK_URL"}, []string{"WEBHOOK_SECRET"}},
+	"slack":    {[]string{"SLACK_WEBHOOK_URL"}, nil},
+	"slackbot": {[]string{"SLACK_BOT_TOKEN", "SLACK_CHANNEL"}, nil},
+	"discord":  {[]string{"DISCORD_WEBHOOK_URL"}, nil},
+	"teams":    {[]string{"TEAMS_WEBHOOK_URL"}, nil},
 }
 
 // together reports that the first was given without the second.

@@ -54,9 +54,10 @@ type values struct {
 	diffThreshold             int
 	diffPeriod, repeatAfter   time.Duration
 
-	smtpURL, emailFrom                  string
-	admins                              []string
-	webhookURL, webhookSecret, slackURL string
+	smtpURL, emailFrom                             string
+	admins                                         []string
+	webhookURL, webhookSecret, slackURL            string
+	slackToken, slackChannel, discordURL, teamsURL string
 
 	logLevel slog.Level
 }
@@ -149,7 +150,7 @@ var notifyKeys = []key{
 		heading: "Notifications",
 		name:    "NOTIFICATION_BACKENDS",
 		field:   "Notifiers",
-		doc:     "Who is notified: any of console, log, email, webhook, slack, with commas between them. All are always notified if the autoscaler cannot do its work. To notify one of other events, name them: email:needs_above_max|scaled.",
+		doc:     "Who is notified: any of console, log, email, webhook, slack, slackbot, discord, teams, with commas between them. All are always notified if the autoscaler cannot do its work. To notify one of other events, name them: email:needs_above_max|scaled.",
 		read:    backends,
 	},
 	{
@@ -236,6 +237,30 @@ var notifyKeys = []key{
 		field: "notify.Slack",
 		doc:   "The incoming webhook that slack writes to. A secret.",
 		read:  hookURL(func(v *values) *string { return &v.slackURL }),
+	},
+	{
+		name: "SLACK_BOT_TOKEN", secret: true,
+		field: "notify.SlackBot",
+		doc:   "The token of the Slack app that slackbot posts as, with a thread for each condition. A secret.",
+		read:  token(func(v *values) *string { return &v.slackToken }),
+	},
+	{
+		name:  "SLACK_CHANNEL",
+		field: "notify.SlackBot",
+		doc:   "The channel that slackbot posts to, as C0123456789 or #ops.",
+		read:  slackChannel,
+	},
+	{
+		name: "DISCORD_WEBHOOK_URL", secret: true,
+		field: "notify.Discord",
+		doc:   "The webhook that discord writes to. A secret.",
+		read:  hookURL(func(v *values) *string { return &v.discordURL }),
+	},
+	{
+		name: "TEAMS_WEBHOOK_URL", secret: true,
+		field: "notify.Teams",
+		doc:   "The webhook of the workflow that teams writes to. A secret.",
+		read:  hookURL(func(v *values) *string { return &v.teamsURL }),
 	},
 	{
 		heading: "The log",

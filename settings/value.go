@@ -237,6 +237,14 @@ func smtpURL(v *values, s string) error {
 	return nil
 }
 
+func slackChannel(v *values, s string) error {
+	if refused(notify.SlackBot("xoxb", s)) != nil {
+		return errors.New("it must be the ID of a channel, as C0123456789, or its name, as #ops")
+	}
+	v.slackChannel = s
+	return nil
+}
+
 // hookURL reads the URL of a webhook.
 func hookURL(to func(*values) *string) reader {
 	return func(v *values, s string) error {

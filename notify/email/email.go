@@ -1,4 +1,5 @@
-// Package email sends events by mail, over SMTP.
+// Package email sends events by mail, over SMTP: what happened, why, what to do and what is
+// next, with a picture of the last hour if [Config.History] is set.
 //
 //	cfg.Notifiers = []autoscale.Notifier{email.New(email.Config{
 //		URL:  os.Getenv("SMTP_URL"), // smtp://user:password@smtp.example.com:587

@@ -153,7 +153,11 @@ func describe(points []history.Point, l load) string {
 				low, last = min(low, v), v
 			}
 		}
-		if !math.IsNaN(last) {
+		switch {
+		case math.IsNaN(last):
+		case l.number(low) == l.number(l.max):
+			fmt.Fprintf(&b, " The %s was always %s.", l.name, l.number(last))
+		default:
 			fmt.Fprintf(&b, " The %s was %s to %s, and is %s now.", l.name, l.number(low), l.number(l.max), l.number(last))
 		}
 	}
