@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // DefaultTTL is how long a lease lasts unless Options say otherwise.
@@ -36,7 +37,8 @@ type Options struct {
 	// 200 bytes.
 	//
 	// Empty: App and the Name of the Config, as in "quiet-river/web", or the Name
-	// of the Config alone if App is not known. [autoscale.New] supplies it.
+	// of the Config alone if App is not known. [autoscale.New] supplies it. "/" and "%"
+	// within either are written as %2F and %25, so that no two pairs have the same lease.
 	Name string
 
 	// App is the name of the application, for the default of Name. At most 200
@@ -308,7 +310,7 @@ func (e *Elector) Resign(rest time.Duration) {
 }
 
 // call makes one call to the lease, when no other is under way, within the time
-// that a call may take.
+// that a call may take. A panic of the lease is an error, and is tried again.
 func (e *Elector) call(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout())
 	defer cancel()
@@ -318,7 +320,7 @@ func (e *Elector) call(ctx context.Context, f func(context.Context) error) error
 	case <-ctx.Done():
 		return fmt.Errorf("waited for another call to the store: %w", ctx.Err())
 	}
-	return f(ctx)
+	return guard.Do(func() error { return f(ctx) })
 }
 
 // timeout bounds a call: a renewal that hangs leaves the time for another.

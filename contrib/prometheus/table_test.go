@@ -38,7 +38,7 @@ func leading() fixed {
 			},
 			Recommendation: autoscale.Decision{Act: true, Size: 9},
 			Decision:       autoscale.Decision{Act: true, Size: 8, Reason: autoscale.Reason{Code: autoscale.ReasonTooHigh}},
-			Limit:          limit.ByMax, Boot: 40 * time.Second, NextUp: noon.Add(time.Minute), NextDown: noon.Add(time.Hour),
+			Limit:          limit.ByMax, Boot: 40 * time.Second, Spent: 0.25, NextUp: noon.Add(time.Minute), NextDown: noon.Add(time.Hour),
 		},
 		Conditions: []autoscale.Event{{Kind: autoscale.NeedsAboveMax}, {Kind: autoscale.Paused}},
 		Counters: autoscale.Counters{

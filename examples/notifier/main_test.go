@@ -28,7 +28,7 @@ func Example() {
 	// chat:  web: scaled from 1 to 2 (bounds 1 to 3): latency 1.5s is above 1s, 3 times in a row (3 needed)
 	// chat:  web: scaled from 2 to 3 (bounds 1 to 3): latency 1.5s is above 1s, 3 times in a row (3 needed)
 	// pager: wake up (1), web: at the maximum of 3 processes, but more are needed: latency 1.5s is above 1s, 3 times in a row (3 needed)
-	// pager: sleep on, web: resolved: more processes were needed than Max permits (it began 5m30s ago)
+	// pager: sleep on, web: resolved: more processes were needed than the maximum permits (it began 5m30s ago)
 }
 
 func TestRun(t *testing.T) {

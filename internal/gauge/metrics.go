@@ -78,6 +78,11 @@ var Metrics = [...]Metric{
 		read: func(s *autoscale.Status, emit func(string, float64)) { known(emit, s.Last.Boot.Seconds()) },
 	},
 	{
+		Name: "autoscale.budget.spent", Unit: "1", Who: Leader,
+		Help: "The share of the budget of process-hours that is spent, 0 to 1. Absent if nothing is spent, or there is no budget.",
+		read: func(s *autoscale.Status, emit func(string, float64)) { known(emit, s.Last.Spent) },
+	},
+	{
 		Name: "autoscale.reason", Unit: "{decision}", Type: Sum, Whole: true, Who: Leader, Label: "reason",
 		Help: "1 for the code of the reason for the last decision. The other codes are absent.",
 		read: func(s *autoscale.Status, emit func(string, float64)) {
