@@ -45,6 +45,14 @@ func process(v *values, s string) error {
 	return nil
 }
 
+func store(v *values, s string) error {
+	if scheme, rest, ok := strings.Cut(s, ":"); !ok || scheme == "" || rest == "" {
+		return errors.New("it must be a URL, as postgres://user:password@host/database or sqlite:FILE")
+	}
+	v.store = s
+	return nil
+}
+
 func apiURL(v *values, s string) error {
 	if heroku.NewClient("t", &heroku.Options{BaseURL: s}).Scaler("app", autoscale.DefaultName).Validate() != nil {
 		return errors.New("it must be an https URL without user or query, as " + heroku.DefaultBaseURL + " (http only on this machine)")

@@ -238,8 +238,8 @@ func TestCompletion(t *testing.T) {
 	for line, want := range map[string]string{
 		"autoscalebot pau":              "pause",
 		"autoscalebot s":                "sample simulate status",
-		"autoscalebot pause ":           "for until --store= --url= --name= --app= --lease= --time-zone= --json --help --by=",
-		"autoscalebot pause --s":        "--store=",
+		"autoscalebot pause ":           "for until --store= --url= --name= --app= --lease= --settings= --time-zone= --json --help --by=",
+		"autoscalebot pause --s":        "--store= --settings=",
 		"autoscalebot pause for 2h --j": "--json",
 		"autoscalebot simulate --tr":    "--trace=",
 		"autoscalebot completion z":     "zsh",

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"strings"
@@ -22,7 +23,7 @@ import (
 const historyMark = "\x1f"
 
 // openPostgres opens a PostgreSQL database by its URL.
-func openPostgres(text string, opts *leader.Options) (cli.Store, error) {
+func openPostgres(text string, _ bool, opts *leader.Options) (cli.Store, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return cli.Store{}, errors.New("the URL cannot be read: write it as postgres://user:password@host:5432/database, and %-encode what is special in the password")
@@ -36,20 +37,24 @@ func openPostgres(text string, opts *leader.Options) (cli.Store, error) {
 	return openSQL("pgx", u.String(), leader.Postgres, opts)
 }
 
-// openSQLite opens a SQLite database that exists, by sqlite:FILE.
-func openSQLite(text string, opts *leader.Options) (cli.Store, error) {
+// openSQLite opens a SQLite database, by sqlite:FILE.
+func openSQLite(text string, create bool, opts *leader.Options) (cli.Store, error) {
 	file := strings.TrimPrefix(text[len("sqlite:"):], "//")
 	file, query, _ := strings.Cut(file, "?")
 	switch info, err := os.Stat(file); {
 	case file == "":
 		return cli.Store{}, errors.New("the URL names no file: write sqlite:FILE, as sqlite:/var/lib/app/data.db")
-	case err != nil:
+	case err != nil && !(create && errors.Is(err, fs.ErrNotExist)):
 		return cli.Store{}, fmt.Errorf("the database cannot be used: %w: give the file that the service uses", err)
-	case info.IsDir():
+	case err == nil && info.IsDir():
 		return cli.Store{}, fmt.Errorf("%s is a folder: give the file that the service uses", file)
 	}
-	// A database that was mistyped must not be created.
-	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: strings.TrimPrefix(query+"&mode=rw&_pragma=busy_timeout(5000)", "&")}
+	// A database that was mistyped must not be created to look at it.
+	mode := "rw"
+	if create {
+		mode = "rwc"
+	}
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: strings.TrimPrefix(query+"&mode="+mode+"&_pragma=busy_timeout(5000)", "&")}
 	return openSQL("sqlite", dsn.String(), leader.SQLite, opts)
 }
 
@@ -105,7 +110,7 @@ func names(ctx context.Context, driver, dsn string) (all []string, err error) {
 }
 
 // openRedis opens a Redis server by its URL.
-func openRedis(text string, opts *leader.Options) (cli.Store, error) {
+func openRedis(text string, _ bool, opts *leader.Options) (cli.Store, error) {
 	o, err := goredis.ParseURL(text)
 	if err != nil {
 		return cli.Store{}, errors.New("the URL cannot be read: write it as redis://user:password@host:6379/0, or rediss:// with TLS")

@@ -54,8 +54,8 @@ const exitStatus = `Exit status: 0 done; 1 something failed; 2 wrong arguments o
 const targetFlags = `Which autoscaler:
 
 	--store=URL          the store that the service uses, as postgres://user@host/database, sqlite:FILE or
-	                     redis://host:port/0. Without it: AUTOSCALE_STORE, and then DATABASE_URL, of the
-	                     environment. Set one of these if the URL has a password: ps shows arguments
+	                     redis://host:port/0. Without it: STORE of --settings, and of the environment
+	                     AUTOSCALE_STORE, and then DATABASE_URL. Set one of these if the URL has a password: ps shows arguments
 	--url=URL            instead of a store: the status page of the service, as https://host/autoscale/.
 	                     Its token is read from AUTOSCALE_TOKEN of the environment
 	--name=NAME          the process type, as Config.Name; PROCESS_TYPE or web
@@ -65,6 +65,7 @@ const targetFlags = `Which autoscaler:
 
 Flags:
 
+	--settings=FILE      the settings file of a stand-alone autoscalebot, for STORE, PROCESS_TYPE and HEROKU_APP_NAME
 	--time-zone=ZONE     of times, as Europe/Berlin; TIME_ZONE or that of this machine
 	--json               print JSON, as the status.json of a page
 	--help               print this

@@ -177,7 +177,7 @@ func version() string {
 func (c *command) load() (*settings.Settings, *slog.Logger, bool) {
 	var level slog.LevelVar
 	logger := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: &level}))
-	s, err := settings.Load(settings.Options{File: c.settings, Environ: c.environ, Console: c.stdout, Logger: logger})
+	s, err := settings.Load(settings.Options{File: c.settings, Environ: c.settingsEnviron(), Console: c.stdout, Logger: logger})
 	if err != nil {
 		var faults *settings.Error
 		if !errors.As(err, &faults) {
@@ -194,6 +194,11 @@ func (c *command) load() (*settings.Settings, *slog.Logger, bool) {
 		level.Set(c.level.Level)
 	}
 	return s, logger, true
+}
+
+// settingsEnviron returns the environment without what has the prefix of settings, and is none.
+func (c *command) settingsEnviron() []string {
+	return slices.DeleteFunc(slices.Clone(c.environ), func(v string) bool { return strings.HasPrefix(v, envToken+"=") })
 }
 
 // sample prints a settings file.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"os/user"
@@ -13,12 +14,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/leader"
+	"github.com/autoscalebot/autoscale/settings"
 )
 
-// An Opener opens the store at a URL, for an autoscaler whose lease opts name. Its error, and those of
-// the Store, must not show the URL's password. It makes no connection.
-type Opener func(storeURL string, opts *leader.Options) (Store, error)
+// An Opener opens the store at a URL, for the lease that opts name. If create is true and
+// the store is a file that is missing, the file is created when it is used. Its error, and
+// those of the Store, must not show the URL's password. It makes no connection.
+type Opener func(storeURL string, create bool, opts *leader.Options) (Store, error)
 
 // A Store is what an [Opener] opens.
 type Store struct {
@@ -125,46 +129,73 @@ func (c *command) source() (source, error) {
 	return c.openPage()
 }
 
-// openStore opens the store that --store or the environment names.
+// openStore opens the store that --store, --settings or the environment names.
 func (c *command) openStore() (source, error) {
 	t := &c.target
+	name := cmp.Or(t.name, c.getenv("AUTOSCALE_PROCESS_TYPE", "PROCESS_TYPE"), autoscale.DefaultName)
+	app := cmp.Or(t.app, c.getenv("AUTOSCALE_HEROKU_APP_NAME", "HEROKU_APP_NAME", "FLY_APP_NAME"))
 	text, from := t.store, "--store"
-	if text == "" {
-		text, from = c.getenv(envStore), envStore
+	if c.settings != "" {
+		s, err := c.read()
+		if err != nil {
+			return nil, err
+		}
+		name, app = cmp.Or(t.name, s.Config.Name), cmp.Or(t.app, s.App)
+		if text == "" {
+			text, from = s.Store(), "the setting STORE"
+		}
 	}
-	if text == "" {
-		text, from = c.getenv(envDatabase), envDatabase
+	for _, variable := range []string{envStore, envDatabase} {
+		if text == "" {
+			text, from = c.getenv(variable), variable
+		}
 	}
 	if text == "" {
 		return nil, fmt.Errorf("which store does the service use? Set %s to its URL, as postgres://… or sqlite:FILE, or give --store; or give --url, the address of its status page", envStore)
 	}
+	if from == "--store" && showsPassword(text) {
+		fmt.Fprintf(c.stderr, "autoscalebot: every user of this machine can see the password in --store, with ps: set %s instead\n", envStore)
+	}
+	lease := cmp.Or(t.lease, name)
+	if app != "" && t.lease == "" {
+		lease = app + "/" + name
+	}
+	s, err := c.open(text, from, false, &leader.Options{Name: lease, Logger: discard})
+	if err != nil {
+		return nil, err
+	}
+	return newStoreSource(s, name, app, lease)
+}
+
+// read reads the settings file, for which autoscaler it is about.
+func (c *command) read() (*settings.Settings, error) {
+	environ := c.settingsEnviron()
+	if c.getenv("AUTOSCALE_HEROKU_API_KEY", "HEROKU_API_KEY") == "" {
+		environ = append(environ, "AUTOSCALE_HEROKU_API_KEY=none-needed")
+	}
+	return settings.Load(settings.Options{File: c.settings, Environ: environ, Console: io.Discard, Logger: discard})
+}
+
+// open opens a store by its URL.
+func (c *command) open(text, from string, create bool, opts *leader.Options) (Store, error) {
 	scheme, _, ok := strings.Cut(text, ":")
 	if !ok || scheme == "" {
-		return nil, fmt.Errorf("%s is not a URL: write it as postgres://user:password@host/database or sqlite:FILE", from)
+		return Store{}, fmt.Errorf("%s is not a URL: write it as postgres://user:password@host/database or sqlite:FILE", from)
 	}
 	open, ok := c.stores[strings.ToLower(scheme)]
 	switch {
 	case ok:
 	case len(c.stores) == 0:
-		return nil, errors.New("this build of autoscalebot has no drivers of databases: build the one in contrib/autoscalebot, which has, with go -C contrib/autoscalebot install . in the source of autoscale; or give --url, the address of the status page of the service")
+		return Store{}, fmt.Errorf("%s names a store, and this build of autoscalebot has no drivers of databases: build the one in contrib/autoscalebot, which has, with go -C contrib/autoscalebot install . in the source of autoscale. Status and commands work without a store too: give --url, the address of the status page of the service", from)
 	default:
 		known := slices.Sorted(maps.Keys(c.stores))
-		return nil, fmt.Errorf("%s begins with %.20q: this build opens stores whose URL begins with one of %s%s", from, scheme+":", strings.Join(known, ", "), meant(scheme, known, ""))
+		return Store{}, fmt.Errorf("%s begins with %.20q: this build opens stores whose URL begins with one of %s%s", from, scheme+":", strings.Join(known, ", "), meant(scheme, known, ""))
 	}
-	if from == "--store" && showsPassword(text) {
-		fmt.Fprintf(c.stderr, "autoscalebot: every user of this machine can see the password in --store, with ps: set %s instead\n", envStore)
-	}
-	name := cmp.Or(t.name, c.getenv("AUTOSCALE_PROCESS_TYPE", "PROCESS_TYPE"), "web")
-	app := cmp.Or(t.app, c.getenv("HEROKU_APP_NAME", "FLY_APP_NAME"))
-	lease := cmp.Or(t.lease, name)
-	if app != "" && t.lease == "" {
-		lease = app + "/" + name
-	}
-	s, err := open(text, &leader.Options{Name: lease, Logger: discard})
+	s, err := open(text, create, opts)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", from, err)
+		return Store{}, fmt.Errorf("%s: %w", from, err)
 	}
-	return newStoreSource(s, name, app, lease)
+	return s, nil
 }
 
 // showsPassword reports whether a URL holds a password, or may.

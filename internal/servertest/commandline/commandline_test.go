@@ -63,7 +63,7 @@ func run(t *testing.T, environ []string, args ...string) result {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Env, cmd.Dir = environ, t.TempDir()
+	cmd.Env, cmd.Dir = append([]string{"SYSTEMROOT=" + os.Getenv("SYSTEMROOT")}, environ...), t.TempDir()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	_ = cmd.Run() // the status is looked at
