@@ -116,7 +116,7 @@ func TestPaths(t *testing.T) {
 			t.Errorf("GET %s = %d, want %d", path, w.Code, want)
 		}
 	}
-	if to := get(t, mux, "/bare").Header().Get("Location"); to != "bare/" {
+	if to := get(t, mux, "/bare").Header().Get("Location"); to != "./bare/" {
 		t.Errorf("Location %q", to)
 	}
 	for _, method := range []string{"POST", "PUT", "DELETE"} {
