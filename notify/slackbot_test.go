@@ -186,9 +186,15 @@ func TestSlackBotValidates(t *testing.T) {
 		token, channel, base string
 		want                 string // empty: right
 	}{
-		{botToken, "C1", "", ""}, {botToken, "#ops", "https://slack-gov.com/api/", ""}, {botToken, "#ops", "http://127.0.0.1:1", ""},
-		{"", "C1", "", "empty token"}, {"xoxb a", "C1", "", "with a space"}, {"xoxb\na", "C1", "", "with a space"},
-		{botToken, "", "", "no usable channel"}, {botToken, "a b", "", "no usable channel"}, {botToken, "C1", "http://slack.com/api", "BaseURL"},
+		{botToken, "C1", "", ""},
+		{botToken, "#ops", "https://slack-gov.com/api/", ""},
+		{botToken, "#ops", "http://127.0.0.1:1", ""},
+		{"", "C1", "", "empty token"},
+		{"xoxb a", "C1", "", "with a space"},
+		{"xoxb\na", "C1", "", "with a space"},
+		{botToken, "", "", "no usable channel"},
+		{botToken, "a b", "", "no usable channel"},
+		{botToken, "C1", "http://slack.com/api", "BaseURL"},
 	} {
 		n := notify.SlackBot(tc.token, tc.channel, notify.ChatOptions{BaseURL: tc.base})
 		err := validate(t, n)
