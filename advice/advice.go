@@ -73,7 +73,7 @@ func (p period) share(spans []history.Span, of func(history.Span) int) (held, se
 // atMax: an hour or more of the last 24 at Max, of 6 or more that were seen.
 func atMax(p period) *Advice {
 	held, seen := p.share(p.today, func(s history.Span) int { return s.AtMax })
-	if seen < 6*time.Hour || held < time.Hour {
+	if seen < 6*time.Hour || held < time.Hour || bottleneck(p) != nil { // more would not help
 		return nil
 	}
 	last := p.today[len(p.today)-1]
@@ -129,7 +129,7 @@ func neverBelow(p period) *Advice {
 		}
 	}
 	seen := time.Duration(len(p.spans)) * history.Width
-	if seen < 2*day || least <= p.status.Min {
+	if seen < 2*day || least <= p.status.Min || least > p.status.Max {
 		return nil
 	}
 	return &Advice{

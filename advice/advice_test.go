@@ -69,11 +69,11 @@ func TestFrom(t *testing.T) {
 	size := func(n int) func(time.Duration, *history.Point) {
 		return func(_ time.Duration, p *history.Point) { p.Size = n }
 	}
-	ineffective := autoscale.Status{Min: 4, Events: []autoscale.Event{{Kind: autoscale.Ineffective, Phase: autoscale.Began, Time: now.Add(-time.Hour)}}}
+	ineffective := autoscale.Status{Min: 4, Max: 8, Events: []autoscale.Event{{Kind: autoscale.Ineffective, Phase: autoscale.Began, Time: now.Add(-time.Hour)}}}
 	booting := func(d time.Duration) autoscale.Status {
-		return autoscale.Status{Min: 4, Last: autoscale.Explanation{Boot: d}}
+		return autoscale.Status{Min: 4, Max: 8, Last: autoscale.Explanation{Boot: d}}
 	}
-	plain := autoscale.Status{Min: 4}
+	plain := autoscale.Status{Min: 4, Max: 8}
 	for _, tt := range []struct {
 		name string
 		s    autoscale.Status
@@ -86,6 +86,9 @@ func TestFrom(t *testing.T) {
 		{"two hours at Max", plain, past(2*day, time.Minute, limited(limit.ByMax, 2*time.Hour)), "at_max", "which is 8, or the platform permits, for 2.0 of the last 24 hours"},
 		{"under an hour at Max", plain, past(2*day, time.Minute, limited(limit.ByMax, 50*time.Minute)), "", ""},
 		{"at Max, but only five hours were seen", plain, past(5*time.Hour, time.Minute, limited(limit.ByMax, 5*time.Hour)), "", ""},
+		{"at Max, and more did not help", ineffective, past(2*day, time.Minute, limited(limit.ByMax, 2*time.Hour)), "bottleneck", ""},
+		{"the budget is spent", plain, past(2*day, time.Minute, limited(limit.ByBudget, 2*time.Hour)), "", ""},
+		{"never below 9, with a Max of 8 now", plain, past(3*day, time.Minute, size(9)), "", ""},
 		{"the platform permits no more", plain, past(day, time.Minute, limited(limit.ByPlatform, 3*time.Hour)), "at_max", ""},
 		{"one probe in fifty fails the service", plain, past(day, time.Minute, flagged(history.Failure, 50)), "failing", "failed 29 of 1441"},
 		{"one probe in two hundred does", plain, past(day, time.Minute, flagged(history.Failure, 200)), "", ""},
@@ -148,7 +151,7 @@ func ExampleFrom() {
 			p.Size, p.Limit = 8, limit.ByMax
 		}
 	})
-	for _, a := range advice.From(autoscale.Status{Name: "web", Min: 4}, l, now) {
+	for _, a := range advice.From(autoscale.Status{Name: "web", Min: 4, Max: 8}, l, now) {
 		fmt.Println(a.Evidence)
 		fmt.Println(a.Do)
 	}

@@ -70,7 +70,7 @@ type Span struct {
 	MinSize, MaxSize int
 	MaxRecommended   int // 0: the rule never recommended a size
 	Min, Max         int // the bounds in the last tick
-	AtMax            int // ticks that were held down by Max, the budget or the platform
+	AtMax            int // ticks that were held down by Max or the platform
 	AtMin            int // ticks at Min
 
 	Signal        string  // of the last tick that measured something
@@ -195,7 +195,7 @@ func (s *span) add(q point) {
 		s.maxWait = max(s.maxWait, q.wait)
 	}
 	kind, flags := limit.Kind(q.limit), Flags(q.flags)
-	count(&s.atMax, kind == limit.ByMax || kind == limit.ByBudget || kind == limit.ByPlatform)
+	count(&s.atMax, kind == limit.ByMax || kind == limit.ByPlatform)
 	count(&s.atMin, q.size == q.lo)
 	count(&s.paused, kind == limit.ByPause)
 	count(&s.yielding, kind == limit.ByYielding)

@@ -81,7 +81,7 @@ func TestSpan(t *testing.T) {
 	var l history.Log
 	for i, p := range []history.Point{
 		{Size: 2, Recommends: true, Recommended: 9, Signal: "busy", Load: 4, Delay: "latency", Wait: 1, Limit: limit.ByMax, Flags: history.Ordered},
-		{Size: 4, Signal: "busy", Load: 8, Limit: limit.ByBudget, Flags: history.Changed | history.Failure},
+		{Size: 4, Signal: "busy", Load: 8, Limit: limit.ByPlatform, Flags: history.Changed | history.Failure},
 		{Size: 3, Limit: limit.ByPause, Flags: history.ProbeFailed},
 		{Size: 3, Delay: "latency", Wait: 3, Limit: limit.ByYielding, Flags: history.ScaleFailed, Load: math.NaN()},
 	} {
