@@ -83,7 +83,7 @@ var made = map[string]func() any{
 	},
 	"leader.SQL": func() any { return leader.SQL(database(), nil) },
 	"traffic.Shared": func() any {
-		return &traffic.Shared{Traffic: traffic.New(nil), Board: leader.MetricsBoard(database(), nil), Member: "web.1"}
+		return &traffic.Shared{Traffic: traffic.New(nil), MetricsBoard: leader.MetricsBoard(database(), nil), Member: "web.1"}
 	},
 	"leader.MetricsBoard":     func() any { return leader.MetricsBoard(database(), nil) },
 	"status.Page":             func() any { return status.Handler(nil, full[status.Options]()) },
