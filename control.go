@@ -93,7 +93,7 @@ func actor(ctx context.Context) string {
 	return name
 }
 
-// All returns a alone, so that a page can show an Autoscaler or a [Group].
+// All returns a slice of a alone. With [Group.All], a page can show either.
 func (a *Autoscaler) All() []*Autoscaler { return []*Autoscaler{a} }
 
 // command stores c, and gives it to this process.

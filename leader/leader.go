@@ -106,7 +106,7 @@ func (o Options) withDefaults() Options {
 
 // An Elector lets one process lead for as long as it can renew a [Lease]. It is
 // an [autoscale.Elector], an [autoscale.Store] and an [autoscale.Resigner]. Make
-// one with [New] or [SQL], for one Autoscaler; its methods are safe for
+// one with [Open], [SQL] or [New], for one Autoscaler. Its methods are safe for
 // concurrent use.
 type Elector struct {
 	opts   Options
@@ -144,7 +144,7 @@ func New(lease Lease, opts *Options) *Elector {
 	e := &Elector{
 		opts:  o,
 		lease: lease,
-		// The process is told apart from others on its host, and from itself
+		// The suffix tells the process from others on its host, and from itself
 		// before a restart, which may have had the same number.
 		holder: fmt.Sprintf("%s/%d/%s", o.Holder, os.Getpid(), rand.Text()[:12]),
 		line:   make(chan struct{}, 1),

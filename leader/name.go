@@ -36,12 +36,12 @@ type naming struct {
 // name returns the name of the lease, or "" if it is not known yet.
 func (e *Elector) name() string { return e.naming.Load().lease }
 
-// SetDefaultName tells e the Name of the Config that it serves; see
+// SetDefaultName gives e the Name of the Config that it serves. See
 // [autoscale.DefaultNamer]. Without Options.Name, the lease is then called app/name,
 // or name if the application is not known. "/" and "%" within a part are written as %2F
 // and %25. SetDefaultName does no I/O. It returns an error if e is not valid, if the
-// resulting name is not, or if e has been told another name before: an Elector serves one
-// Autoscaler.
+// resulting name is not, or if e was given another name before, because an Elector serves
+// one Autoscaler.
 func (e *Elector) SetDefaultName(name string) error {
 	if err := e.Validate(); err != nil {
 		return err

@@ -3,6 +3,7 @@ package notify_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
@@ -121,8 +123,9 @@ func ExampleWebhook() {
 	// {"kind":"scaled","phase":"occurred","level":"info","time":"2026-11-23T09:00:00Z","name":"web","text":"web: scaled from 1 to 2 (bounds 1 to 3): the queue is long","from":1,"to":2,"min":1,"max":3,"recommended":2,"reason":"the queue is long"}
 }
 
-// Discord takes at most 2,000 characters, and would notify everybody of an
-// @everyone in a text.
+// A message of your own for Discord, instead of that of notify.Discord.
+// Discord takes at most 2,000 characters, and would notify everybody of an @everyone in a
+// text.
 func ExampleWebhook_discord() {
 	s := receive()
 	defer s.Close()
@@ -135,7 +138,8 @@ func ExampleWebhook_discord() {
 	// {"content":"web: scaled from 1 to 2 (bounds 1 to 3): the queue is long","allowed_mentions":{"parse":[]}}
 }
 
-// Microsoft Teams takes an adaptive card, at the URL of a workflow.
+// A message of your own for Microsoft Teams, instead of that of notify.Teams. It takes an
+// adaptive card, at the URL of a workflow.
 func ExampleWebhook_teams() {
 	s := receive()
 	defer s.Close()
@@ -153,10 +157,57 @@ func ExampleSlack() {
 	s := receive()
 	defer s.Close()
 
-	n := notify.Slack(s.URL)
+	n := notify.Slack(s.URL, notify.ChatOptions{Page: "https://www.example.com/autoscale/"})
 	n.Notify(context.Background(), event)
 	// Output:
-	// {"text":"web: scaled from 1 to 2 (bounds 1 to 3): the queue is long"}
+	// {"text":"web: scaled up from 1 to 2\nweb goes up from 1 to 2 processes.\nWhy: The queue is long.\nWhat to do: Nothing.\nSize 2 · bounds 1 to 3 · 23 Nov 2026, 09:00 UTC","mrkdwn":false,"blocks":[{"type":"header","text":{"type":"plain_text","text":"web: scaled up from 1 to 2","emoji":false}}],"attachments":[{"color":"#1E6FD9","fallback":"web: scaled up from 1 to 2","blocks":[{"type":"section","text":{"type":"plain_text","text":"web goes up from 1 to 2 processes.","emoji":false}},{"type":"section","text":{"type":"plain_text","text":"Why: The queue is long.","emoji":false}},{"type":"section","text":{"type":"plain_text","text":"What to do: Nothing.","emoji":false}},{"type":"context","elements":[{"type":"plain_text","text":"Size 2 · bounds 1 to 3 · 23 Nov 2026, 09:00 UTC","emoji":false},{"type":"mrkdwn","text":"<https://www.example.com/autoscale/|Status page>"}]}]}],"unfurl_links":false,"unfurl_media":false}
+}
+
+// The notices of a condition are one thread.
+func ExampleSlackBot() {
+	messages := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var m struct {
+			Channel string `json:"channel"`
+			Thread  string `json:"thread_ts"`
+			Text    string `json:"text"`
+		}
+		json.NewDecoder(r.Body).Decode(&m)
+		title, _, _ := strings.Cut(m.Text, "\n")
+		fmt.Printf("%s %s thread=%q %q\n", r.URL.Path, m.Channel, m.Thread, title)
+		messages++
+		fmt.Fprintf(w, `{"ok":true,"ts":"1764147600.%06d"}`, messages)
+	}))
+	defer s.Close()
+
+	n := notify.SlackBot("xoxb-from-the-environment", "#ops", notify.ChatOptions{BaseURL: s.URL})
+	e := autoscale.Event{Kind: autoscale.NeedsAboveMax, Phase: autoscale.Began, Name: "web", Time: event.Time, Since: event.Time, From: 3, To: 3, Min: 1, Max: 3}
+	n.Notify(context.Background(), e)
+	e.Phase, e.Time = autoscale.Ended, e.Time.Add(time.Hour)
+	n.Notify(context.Background(), e)
+	// Output:
+	// /chat.postMessage #ops thread="" "web: more than 3 processes are needed"
+	// /chat.postMessage #ops thread="1764147600.000001" "web: the maximum is enough again"
+}
+
+func ExampleDiscord() {
+	s := receive()
+	defer s.Close()
+
+	n := notify.Discord(s.URL, notify.ChatOptions{Page: "https://www.example.com/autoscale/"})
+	n.Notify(context.Background(), event)
+	// Output:
+	// {"embeds":[{"title":"web\\: scaled up from 1 to 2","url":"https://www.example.com/autoscale/","description":"web goes up from 1 to 2 processes.","color":1994713,"fields":[{"name":"Why","value":"The queue is long."},{"name":"What to do","value":"Nothing."}],"footer":{"text":"Size 2 · bounds 1 to 3 · 23 Nov 2026, 09:00 UTC"},"timestamp":"2026-11-23T09:00:00Z"}],"allowed_mentions":{"parse":[]}}
+}
+
+func ExampleTeams() {
+	s := receive()
+	defer s.Close()
+
+	n := notify.Teams(s.URL, notify.ChatOptions{Page: "https://www.example.com/autoscale/"})
+	n.Notify(context.Background(), event)
+	// Output:
+	// {"type":"message","attachments":[{"contentType":"application/vnd.microsoft.card.adaptive","contentUrl":null,"content":{"$schema":"http://adaptivecards.io/schemas/adaptive-card.json","type":"AdaptiveCard","version":"1.4","msteams":{"width":"Full"},"body":[{"type":"Container","style":"accent","bleed":true,"items":[{"type":"RichTextBlock","inlines":[{"type":"TextRun","text":"web: scaled up from 1 to 2","weight":"Bolder","size":"Medium"}]}]},{"type":"RichTextBlock","spacing":"Small","inlines":[{"type":"TextRun","text":"web goes up from 1 to 2 processes."}]},{"type":"RichTextBlock","spacing":"Small","inlines":[{"type":"TextRun","text":"Why: ","weight":"Bolder"},{"type":"TextRun","text":"The queue is long."}]},{"type":"RichTextBlock","spacing":"Small","inlines":[{"type":"TextRun","text":"What to do: ","weight":"Bolder"},{"type":"TextRun","text":"Nothing."}]},{"type":"RichTextBlock","spacing":"Medium","inlines":[{"type":"TextRun","text":"Size 2 · bounds 1 to 3 · 23 Nov 2026, 09:00 UTC","size":"Small","isSubtle":true}]}],"actions":[{"type":"Action.OpenUrl","title":"Status page","url":"https://www.example.com/autoscale/"}]}}]}
 }
 
 // A receiver reads the body, and verifies it before it believes a word of it.

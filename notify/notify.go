@@ -1,6 +1,7 @@
 // Package notify holds what an [autoscale.Autoscaler] tells its events to: a
-// terminal ([Console]), a log ([Log]), any URL ([Webhook]), Slack ([Slack]), and
-// a test ([Recorder]). Mail is in the package notify/email.
+// terminal ([Console]), a log ([Log]), any URL ([Webhook]), Slack ([Slack] and
+// [SlackBot]), [Discord], Microsoft Teams ([Teams]), and a test ([Recorder]). Mail is in
+// the package notify/email.
 //
 //	cfg.Notifiers = []autoscale.Notifier{
 //		notify.Slack(os.Getenv("SLACK_URL")),
@@ -20,8 +21,8 @@
 //
 // # Secrets
 //
-// The URL of a webhook is a password. It is in no error and no formatted value;
-// they name its host alone.
+// The URL of a webhook is a password, as is the token of a [SlackBot]. They are in no
+// error and no formatted value; those name the host alone.
 package notify
 
 import (
@@ -48,7 +49,7 @@ type only struct {
 	kinds    autoscale.EventKind
 }
 
-// Kinds returns what the notifier is told of.
+// Kinds returns the kinds of event that the notifier gets.
 func (o *only) Kinds() autoscale.EventKind { return o.kinds }
 
 func (o *only) Notify(ctx context.Context, e autoscale.Event) error {

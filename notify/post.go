@@ -23,7 +23,7 @@ const (
 	firstPause = 500 * time.Millisecond
 	// maxAnswer bounds what is read of an answer.
 	maxAnswer = 4 << 10
-	// maxRetryAfter is the longest Retry-After that is told from a longer one.
+	// maxRetryAfter is the longest Retry-After. A longer one counts as this.
 	maxRetryAfter = 24 * time.Hour
 )
 
@@ -49,10 +49,10 @@ type againError struct {
 func (e *againError) Unwrap() error { return e.error }
 
 // deliver posts body until it is taken, is refused for good, or there is no time
-// for another try.
-func (w *webhook) deliver(ctx context.Context, body []byte, key string) error {
+// for another try. accept judges an answer of success; nil takes each.
+func (w *webhook) deliver(ctx context.Context, body []byte, key string, accept func(*http.Response) error) error {
 	for try := 1; ; try++ {
-		err := w.post(ctx, body, key)
+		err := w.post(ctx, body, key, accept)
 		var again *againError
 		if err == nil || !errors.As(err, &again) {
 			return err
@@ -77,7 +77,7 @@ func (w *webhook) deliver(ctx context.Context, body []byte, key string) error {
 }
 
 // post tries once.
-func (w *webhook) post(ctx context.Context, body []byte, key string) error {
+func (w *webhook) post(ctx context.Context, body []byte, key string, accept func(*http.Response) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url.String(), bytes.NewReader(body))
 	if err != nil {
 		return w.withoutSecrets(err)
@@ -99,6 +99,9 @@ func (w *webhook) post(ctx context.Context, body []byte, key string) error {
 		return &againError{error: err}
 	}
 	defer res.Body.Close()
+	if accept != nil && res.StatusCode >= 200 && res.StatusCode <= 299 {
+		return accept(res)
+	}
 	return w.judge(res)
 }
 
@@ -121,11 +124,17 @@ func (w *webhook) judge(res *http.Response) error {
 	return fmt.Errorf("status %d%s", status, w.word(res.Body))
 }
 
-// retryAfter reads a Retry-After, in seconds or as a date. What is neither, or
-// over, is 0.
+// retryAfter reads a Retry-After, in seconds, which Discord gives with decimals, or
+// as a date. What is neither, or over, is 0.
 func retryAfter(value string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {
 		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
+	}
+	// ParseFloat also reads 1e9, 0x1p4 and NaN, which no server means.
+	if decimals := strings.Trim(value, "0123456789"); decimals == "." {
+		if seconds, err := strconv.ParseFloat(value, 64); err == nil {
+			return time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))
+		}
 	}
 	if t, err := http.ParseTime(value); err == nil {
 		return min(max(t.Sub(now), 0), maxRetryAfter)

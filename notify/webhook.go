@@ -25,7 +25,7 @@ const HeaderIdempotencyKey = "Idempotency-Key"
 // maxTime bounds a call of Notify whose context has no deadline.
 const maxTime = 30 * time.Second
 
-// WebhookOptions are what a [Webhook] may be told. Zero: every field's default.
+// WebhookOptions are the settings of a [Webhook]. The zero value has every default.
 // Formatted and encoded as JSON, they show no secret.
 type WebhookOptions struct {
 	// Secret is the key that bodies are signed with, in the header
@@ -73,7 +73,9 @@ func (o WebhookOptions) Format(f fmt.State, _ rune) {
 //
 // target must begin with https://, save for this machine or with AllowHTTP. It
 // is a secret, see the package's doc.
-func Webhook(target string, o WebhookOptions) autoscale.Notifier {
+func Webhook(target string, o WebhookOptions) autoscale.Notifier { return newWebhook(target, o) }
+
+func newWebhook(target string, o WebhookOptions) *webhook {
 	header := o.Header.Clone()
 	if header == nil {
 		header = make(http.Header)
@@ -85,7 +87,7 @@ func Webhook(target string, o WebhookOptions) autoscale.Notifier {
 	if header.Get("User-Agent") == "" {
 		header.Set("User-Agent", "autoscale")
 	}
-	w := &webhook{client: newClient(o.Client), own: o.Client == nil, secret: &secret{key: []byte(o.Secret), header: header}}
+	w := &webhook{name: "Webhook", client: newClient(o.Client), own: o.Client == nil, secret: &secret{key: []byte(o.Secret), header: header}}
 	var urlErr, templateErr error
 	w.url, urlErr = parseTarget(target, o.AllowHTTP)
 	w.render, templateErr = newRenderer(o.Template, plainJSON)
@@ -97,6 +99,7 @@ func Webhook(target string, o WebhookOptions) autoscale.Notifier {
 }
 
 type webhook struct {
+	name   string // of its constructor
 	url    *url.URL
 	secret *secret
 	client *http.Client
@@ -124,14 +127,19 @@ func (w *webhook) Notify(ctx context.Context, e autoscale.Event) error {
 	if err != nil {
 		return fmt.Errorf("notify: webhook to %s: write the body: %w", w.url.Hostname(), err)
 	}
+	return w.send(ctx, body, nil)
+}
+
+// send delivers body within maxTime.
+func (w *webhook) send(ctx context.Context, body []byte, accept func(*http.Response) error) error {
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
 	if w.own {
 		// A connection that was still being made when the context ended goes on
-		// being made, for a next request, unless it is told that there is none.
+		// being made for a next request, unless idle connections are closed.
 		defer w.client.CloseIdleConnections()
 	}
-	if err := w.deliver(ctx, body, rand.Text()); err != nil {
+	if err := w.deliver(ctx, body, rand.Text(), accept); err != nil {
 		return fmt.Errorf("notify: webhook to %s: %w", w.url.Hostname(), err)
 	}
 	return nil
@@ -143,7 +151,7 @@ func (w *webhook) Format(f fmt.State, _ rune) {
 	if w.url != nil {
 		host = w.url.Hostname()
 	}
-	fmt.Fprintf(f, "notify.Webhook(%s)", host)
+	fmt.Fprintf(f, "notify.%s(%s)", w.name, host)
 }
 
 // parseTarget never repeats the URL, or a part of one that may have been read

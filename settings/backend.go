@@ -20,7 +20,7 @@ type backend struct {
 	kinds autoscale.EventKind // 0: those of the NOTIFY settings
 }
 
-var backendNames = []string{"console", "log", "email", "webhook", "slack"}
+var backendNames = []string{"console", "log", "email", "webhook", "slack", "slackbot", "discord", "teams"}
 
 // oldBackends are the classes that autoscalebot came with, which were named by
 // their dotted paths.
@@ -31,7 +31,7 @@ var oldBackends = map[string]string{
 	"EmailBackend":       "email",
 }
 
-// backends reads the list of those who are told, as "log, email:panicked|scaled".
+// backends reads the list of those who are notified, as "log, email:panicked|scaled".
 func backends(v *values, s string) error {
 	items, err := list(s)
 	if err != nil {
@@ -103,6 +103,12 @@ func (v *values) notifier(b backend, o Options) autoscale.Notifier {
 		n = notify.Webhook(v.webhookURL, notify.WebhookOptions{Secret: v.webhookSecret})
 	case "slack":
 		n = notify.Slack(v.slackURL)
+	case "slackbot":
+		n = notify.SlackBot(v.slackToken, v.slackChannel)
+	case "discord":
+		n = notify.Discord(v.discordURL)
+	case "teams":
+		n = notify.Teams(v.teamsURL)
 	}
 	if b.kinds != 0 {
 		n = notify.Only(n, b.kinds)

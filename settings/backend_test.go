@@ -46,8 +46,10 @@ func (r *receiver) take() []string {
 func (r *receiver) ServeHTTP(_ http.ResponseWriter, req *http.Request) {
 	body, _ := io.ReadAll(req.Body)
 	form := "json"
-	if strings.HasPrefix(string(body), `{"text":`) {
-		form = "slack"
+	for begin, service := range map[string]string{`{"text":`: "slack", `{"embeds":`: "discord", `{"type":"message",`: "teams"} {
+		if strings.HasPrefix(string(body), begin) {
+			form = service
+		}
 	}
 	signed := ""
 	for name := range req.Header {
@@ -133,6 +135,10 @@ func TestBackends(t *testing.T) {
 		{"NOTIFICATION_BACKENDS=webhook" + hook, []string{"/hook json"}},
 		{"NOTIFICATION_BACKENDS=webhook\nWEBHOOK_SECRET=0123456789abcdef" + hook, []string{"/hook json signed"}},
 		{"NOTIFICATION_BACKENDS=slack" + chat, []string{"/chat slack"}},
+		{
+			"NOTIFICATION_BACKENDS=discord, teams\nDISCORD_WEBHOOK_URL=" + web.URL + "/d\nTEAMS_WEBHOOK_URL=" + web.URL + "/t",
+			[]string{"/d discord", "/t teams"},
+		},
 		{"NOTIFICATION_BACKENDS=email" + post, []string{"mail FROM:<jane@example.com> TO:<jane@example.com>", "mail FROM:<jane@example.com> TO:<joe@example.com>"}},
 		{
 			"NOTIFICATION_BACKENDS=('autoscalebot.backends.notification.DjangoEmailBackend',)\nEMAIL_FROM=bot@example.com" + post,
@@ -198,7 +204,7 @@ func TestBackendKinds(t *testing.T) {
 }
 
 // What the NOTIFY settings turn on is told when it happens, and otherwise not.
-func TestTold(t *testing.T) {
+func TestNotified(t *testing.T) {
 	slow := autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
 		return autoscale.Sample{Signals: autoscale.SignalLatency, Latency: 2 * time.Second}, nil
 	})
@@ -277,4 +283,12 @@ func (n *number) Scale(_ context.Context, size int) error {
 	}
 	n.size = size
 	return nil
+}
+
+// Slack is not asked in a test, so that the notifier of slackbot is only named.
+func TestSlackBotBackend(t *testing.T) {
+	s := load(t, "NOTIFICATION_BACKENDS=slackbot\nSLACK_BOT_TOKEN=xoxb-0123456789\nSLACK_CHANNEL=#ops")
+	if got := fmt.Sprint(s.Config.Notifiers); got != "[notify.SlackBot(slack.com)]" {
+		t.Errorf("the notifiers are %s", got)
+	}
 }

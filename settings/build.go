@@ -63,9 +63,12 @@ func (l *loader) check(v *values, chosen map[string]given) {
 
 // backendNeeds are the settings that are of use to one backend alone.
 var backendNeeds = map[string]struct{ required, optional []string }{
-	"email":   {[]string{"SMTP_URL", "ADMINS"}, []string{"EMAIL_FROM"}},
-	"webhook": {[]string{"WEBHOOK_URL"}, []string{"WEBHOOK_SECRET"}},
-	"slack":   {[]string{"SLACK_WEBHOOK_URL"}, nil},
+	"email":    {[]string{"SMTP_URL", "ADMINS"}, []string{"EMAIL_FROM"}},
+	"webhook":  {[]string{"WEBHOOK_URL"}, []string{"WEBHOOK_SECRET"}},
+	"slack":    {[]string{"SLACK_WEBHOOK_URL"}, nil},
+	"slackbot": {[]string{"SLACK_BOT_TOKEN", "SLACK_CHANNEL"}, nil},
+	"discord":  {[]string{"DISCORD_WEBHOOK_URL"}, nil},
+	"teams":    {[]string{"TEAMS_WEBHOOK_URL"}, nil},
 }
 
 // together reports that the first was given without the second.
@@ -132,8 +135,8 @@ func moments(loc *time.Location, a, b autoscale.Schedule) []time.Time {
 // patience is how many times MAX_RESPONSE_TIME_IN_MS a response is waited for.
 // What is slower than once is too high whether it comes or not. But the package
 // heartbeat ends its checks a little before the prober gives up, and says then
-// that something is down, which adds no process: waiting once only, a database
-// that is merely slow could never be told from one that hangs.
+// that something is down, which adds no process: with once alone, a database
+// that is merely slow would look like one that hangs.
 const patience = 2
 
 // spareTime is what a tick has beside the heartbeat, for the calls of Heroku's API.

@@ -34,7 +34,7 @@ NOTIFICATION_BACKENDS=console, pager, myapp.backends.PagerBackend, autoscalebot.
 		`autoscale.env:8: WHATEVER is no setting: the sample file names them all`,
 		`autoscale.env:9: HEARTBEAT_INTERVAL_IN_SECONDS is "30s": it must be a number of seconds alone, 0.1 or more and at most 2678400`,
 		`autoscale.env:10: TIME_ZONE is "Berlin": it must be a name of the time zone database, as Europe/Berlin, America/Vancouver or UTC`,
-		`autoscale.env:11: NOTIFICATION_BACKENDS is "console, pager, myapp.backends.PagerBackend, autoscalebot.backends.notification.TestBackend": "pager" is no backend: it is one of console, log, email, webhook, slack; "myapp.backends.PagerBackend" is a class of Python: a notifier of your own is an autoscale.Notifier in a Go program; those to be had here are console, log, email, webhook, slack; TestBackend kept messages for tests, which here notify.Recorder does, in a Go program: take it out of the list`,
+		`autoscale.env:11: NOTIFICATION_BACKENDS is "console, pager, myapp.backends.PagerBackend, autoscalebot.backends.notification.TestBackend": "pager" is no backend: it is one of console, log, email, webhook, slack, slackbot, discord, teams; "myapp.backends.PagerBackend" is a class of Python: a notifier of your own is an autoscale.Notifier in a Go program; those to be had here are console, log, email, webhook, slack, slackbot, discord, teams; TestBackend kept messages for tests, which here notify.Recorder does, in a Go program: take it out of the list`,
 		`environment: AUTOSCALE_EMAIL_HOST is no setting here: Django's mail settings are not read; give the server as SMTP_URL`,
 		`environment: AUTOSCALE_MIN_DYNOS is "-1": -1 processes: a size must be 0 or more`,
 	}
@@ -115,6 +115,10 @@ func TestFaults(t *testing.T) {
 		{"NOTIFICATION_BACKENDS=email\nSMTP_URL=smtp://smtp.example.com", "NOTIFICATION_BACKENDS names email, which needs ADMINS"},
 		{"NOTIFICATION_BACKENDS=webhook", "NOTIFICATION_BACKENDS names webhook, which needs WEBHOOK_URL"},
 		{"NOTIFICATION_BACKENDS=slack", "NOTIFICATION_BACKENDS names slack, which needs SLACK_WEBHOOK_URL"},
+		{"NOTIFICATION_BACKENDS=discord", "NOTIFICATION_BACKENDS names discord, which needs DISCORD_WEBHOOK_URL"},
+		{"NOTIFICATION_BACKENDS=teams", "NOTIFICATION_BACKENDS names teams, which needs TEAMS_WEBHOOK_URL"},
+		{"NOTIFICATION_BACKENDS=slackbot\nSLACK_BOT_TOKEN=xoxb-0123456789", "NOTIFICATION_BACKENDS names slackbot, which needs SLACK_CHANNEL"},
+		{"SLACK_CHANNEL=a b", "SLACK_CHANNEL is \"a b\": it must be the ID of a channel"},
 		{"NOTIFICATION_BACKENDS=log, console, log", "log is given twice"},
 		{"NOTIFICATION_BACKENDS=log:scald", `"scald" are no kinds of event for log`},
 		{"NOTIFICATION_BACKENDS=log:", `"" are no kinds of event for log`},
@@ -270,6 +274,7 @@ func TestSecrets(t *testing.T) {
 	const secret = "S3CRETVALUE"
 	values := map[string]string{
 		"HEROKU_API_KEY":    secret,
+		"STORE":             "postgres://user:" + secret + "@db.example.com/app",
 		"HEARTBEAT_URL":     "https://user:" + secret + "@www.example.com/?token=" + secret,
 		"HEARTBEAT_TOKEN":   secret,
 		"SMTP_URL":          "smtp://user:" + secret + "@smtp.example.com",
@@ -279,6 +284,9 @@ func TestSecrets(t *testing.T) {
 		"WEBHOOK_URL":       "https://www.example.com/" + secret,
 		"WEBHOOK_SECRET":    secret + secret,
 		"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/" + secret,
+
+		"SLACK_BOT_TOKEN": "xoxb-" + secret, "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/" + secret,
+		"TEAMS_WEBHOOK_URL": "https://www.example.com/workflows/1?sig=" + secret,
 	}
 	var all, broken string
 	for _, name := range settings.Secrets() {
@@ -291,11 +299,11 @@ func TestSecrets(t *testing.T) {
 		}
 		broken += name + "='" + value + "\x01 \" #'\n"
 	}
-	all += "NOTIFICATION_BACKENDS=webhook, slack, email:scaled\nADMINS=jane@example.com\n"
+	all += "NOTIFICATION_BACKENDS=webhook, slack, slackbot, discord, teams, email:scaled\nSLACK_CHANNEL=#ops\nADMINS=jane@example.com\n"
 	o := options(all)
 	o.FS = nil
 	o.File = ""
-	o.Environ = append([]string{"HEROKU_APP_NAME=quiet-river", "HEROKU_API_KEY=" + secret}, strings.Split(strings.TrimSpace(all), "\n")...)
+	o.Environ = append([]string{"HEROKU_APP_NAME=quiet-river", "HEROKU_API_KEY=" + secret, "AUTOSCALE_STORE=" + values["STORE"]}, strings.Split(strings.TrimSpace(all), "\n")...)
 	s, err := settings.Load(o)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 // values are the settings, read.
 type values struct {
 	app, apiKey, process, apiURL string
+	store                        string
 
 	heartbeatURL, heartbeatToken string
 	interval                     time.Duration
@@ -54,9 +55,10 @@ type values struct {
 	diffThreshold             int
 	diffPeriod, repeatAfter   time.Duration
 
-	smtpURL, emailFrom                  string
-	admins                              []string
-	webhookURL, webhookSecret, slackURL string
+	smtpURL, emailFrom                             string
+	admins                                         []string
+	webhookURL, webhookSecret, slackURL            string
+	slackToken, slackChannel, discordURL, teamsURL string
 
 	logLevel slog.Level
 }
@@ -74,6 +76,7 @@ type key struct {
 
 	required string // what to do where it is missing; "": it need not be given
 	secret   bool   // no message shows the value
+	prefixed bool   // in the environment it counts only with the prefix: its name is a common word
 	ambient  bool   // Heroku itself sets a variable of that name, see [Load]
 	heading  string // of the section that begins here, in the sample file
 	sample   string // what the sample sets, other than the default. "": nothing
@@ -114,6 +117,12 @@ var appKeys = []key{
 		doc:   "Where Heroku's Platform API is.",
 		read:  apiURL,
 	},
+	{
+		name: "STORE", secret: true, prefixed: true,
+		field: "Elector",
+		doc:   "Where the state is kept, as postgres://…, sqlite:FILE or redis://…: a restart loses nothing then, and autoscalebot pause works. In the environment it is AUTOSCALE_STORE. It needs the build contrib/autoscalebot. A secret.",
+		read:  store,
+	},
 }
 
 var sizeKeys = []key{
@@ -149,7 +158,7 @@ var notifyKeys = []key{
 		heading: "Notifications",
 		name:    "NOTIFICATION_BACKENDS",
 		field:   "Notifiers",
-		doc:     "Who is notified: any of console, log, email, webhook, slack, with commas between them. All are always notified if the autoscaler cannot do its work. To notify one of other events, name them: email:needs_above_max|scaled.",
+		doc:     "Who is notified: any of console, log, email, webhook, slack, slackbot, discord, teams, with commas between them. All are always notified if the autoscaler cannot do its work. To notify one of other events, name them: email:needs_above_max|scaled.",
 		read:    backends,
 	},
 	{
@@ -236,6 +245,30 @@ var notifyKeys = []key{
 		field: "notify.Slack",
 		doc:   "The incoming webhook that slack writes to. A secret.",
 		read:  hookURL(func(v *values) *string { return &v.slackURL }),
+	},
+	{
+		name: "SLACK_BOT_TOKEN", secret: true,
+		field: "notify.SlackBot",
+		doc:   "The token of the Slack app that slackbot posts as, with a thread for each condition. A secret.",
+		read:  token(func(v *values) *string { return &v.slackToken }),
+	},
+	{
+		name:  "SLACK_CHANNEL",
+		field: "notify.SlackBot",
+		doc:   "The channel that slackbot posts to, as C0123456789 or #ops.",
+		read:  slackChannel,
+	},
+	{
+		name: "DISCORD_WEBHOOK_URL", secret: true,
+		field: "notify.Discord",
+		doc:   "The webhook that discord writes to. A secret.",
+		read:  hookURL(func(v *values) *string { return &v.discordURL }),
+	},
+	{
+		name: "TEAMS_WEBHOOK_URL", secret: true,
+		field: "notify.Teams",
+		doc:   "The webhook of the workflow that teams writes to. A secret.",
+		read:  hookURL(func(v *values) *string { return &v.teamsURL }),
 	},
 	{
 		heading: "The log",

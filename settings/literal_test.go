@@ -12,7 +12,8 @@ import (
 func TestLiteralSecrets(t *testing.T) {
 	usual := map[string]string{
 		"SMTP_URL": "smtp://user:pass@smtp.example.com", "WEBHOOK_URL": "https://www.example.com/hook",
-		"SLACK_WEBHOOK_URL": "https://hooks.slack.com/x", "HEARTBEAT_URL": "https://www.example.com/up", "JSON_URL": "https://www.example.com/m",
+		"SLACK_WEBHOOK_URL": "https://hooks.slack.com/x", "DISCORD_WEBHOOK_URL": "https://discord.com/x", "TEAMS_WEBHOOK_URL": "https://www.example.com/x",
+		"HEARTBEAT_URL": "https://www.example.com/up", "JSON_URL": "https://www.example.com/m",
 		"HEARTBEAT_HEADERS": `{"X": "abcdefgh"}`, "JSON_HEADERS": `{"X": "abcdefgh"}`,
 	}
 	for _, name := range settings.Secrets() {

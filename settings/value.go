@@ -45,6 +45,14 @@ func process(v *values, s string) error {
 	return nil
 }
 
+func store(v *values, s string) error {
+	if scheme, rest, ok := strings.Cut(s, ":"); !ok || scheme == "" || rest == "" {
+		return errors.New("it must be a URL, as postgres://user:password@host/database or sqlite:FILE")
+	}
+	v.store = s
+	return nil
+}
+
 func apiURL(v *values, s string) error {
 	if heroku.NewClient("t", &heroku.Options{BaseURL: s}).Scaler("app", autoscale.DefaultName).Validate() != nil {
 		return errors.New("it must be an https URL without user or query, as " + heroku.DefaultBaseURL + " (http only on this machine)")
@@ -78,7 +86,7 @@ func whole(least int, to func(*values) *int) reader {
 	}
 }
 
-// streak reads a number of samples in a row, of which a negative one is never reached.
+// streak reads a number of samples in a row. A negative number is never reached.
 func streak(to func(*values) *int) reader {
 	return func(v *values, s string) error {
 		n, err := strconv.Atoi(s)
@@ -234,6 +242,14 @@ func smtpURL(v *values, s string) error {
 		return errors.New(strings.ReplaceAll(err.Error(), "email.Config.URL", "it"))
 	}
 	v.smtpURL = s
+	return nil
+}
+
+func slackChannel(v *values, s string) error {
+	if refused(notify.SlackBot("xoxb", s)) != nil {
+		return errors.New("it must be the ID of a channel, as C0123456789, or its name, as #ops")
+	}
+	v.slackChannel = s
 	return nil
 }
 

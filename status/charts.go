@@ -40,7 +40,7 @@ func charts(past *history.Log, now time.Time) []chart.Chart {
 
 func recent(points []history.Point, start time.Time, length time.Duration) []chart.Chart {
 	last := points[len(points)-1]
-	most := 1.0
+	most := 2.0
 	for _, p := range points {
 		most = max(most, float64(p.Size), float64(p.Recommended))
 	}
@@ -75,7 +75,7 @@ func recent(points []history.Point, start time.Time, length time.Duration) []cha
 func days(spans []history.Span, now time.Time) []chart.Chart {
 	start := spans[0].Start.UTC()
 	length := max(now.Sub(start), history.Width)
-	most, load := 1.0, 0.0
+	most, load := 2.0, 0.0
 	for _, s := range spans {
 		most, load = max(most, float64(s.MaxSize)), max(load, s.MaxLoad)
 	}

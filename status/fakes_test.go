@@ -51,6 +51,10 @@ func (s *service) Probe(context.Context) (autoscale.Sample, error) {
 	}, nil
 }
 
+func (s *service) Shares(context.Context) ([]autoscale.Share, error) {
+	return []autoscale.Share{{Process: "web.2<i>", Arrivals: 12.5, Busy: 3, Latency: 240 * time.Millisecond, Age: 4 * time.Second}}, nil
+}
+
 // rule takes one process for every four requests in flight.
 type rule struct{}
 

@@ -58,6 +58,14 @@ type Autoscaler struct {
 	Measured   map[string]float64 `json:"measured,omitempty"` // by signal
 	Conditions []Event            `json:"conditions"`         // that hold
 	Events     []Event            `json:"events"`             // the last ones, oldest first
+	Advice     []Advice           `json:"advice"`             // that the history gives; see package advice
+}
+
+// Advice is what a [Document] says of one piece of advice.
+type Advice struct {
+	Code     string `json:"code"`
+	Evidence string `json:"evidence"`
+	Do       string `json:"do"`
 }
 
 // An Event is what a [Document] says of an event.
@@ -82,11 +90,16 @@ type Wish struct {
 	Error   string    `json:"error,omitempty"`
 }
 
-func (p *Page) serveJSON(w http.ResponseWriter, _ *http.Request, _ string) {
+func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 	now := time.Now()
 	d := Document{Version: version, Time: now.UTC(), Autoscalers: []Autoscaler{}}
 	for _, a := range p.source.All() {
-		d.Autoscalers = append(d.Autoscalers, p.describe(a.Status(), now))
+		out := p.describe(a.Status(), now)
+		out.Advice = []Advice{}
+		for _, each := range p.read(r.Context(), a, now).advice {
+			out.Advice = append(out.Advice, Advice(each))
+		}
+		d.Autoscalers = append(d.Autoscalers, out)
 	}
 	writeJSON(w, http.StatusOK, d)
 }

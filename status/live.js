@@ -23,6 +23,11 @@
     return d !== null;
   }
 
+  // stops are where the Tab key stops in the part of the page that is replaced.
+  function stops() {
+    return Array.prototype.slice.call(main.querySelectorAll("summary,button,input,select,[tabindex]"));
+  }
+
   function update() {
     if (busy) return;
     if (editing()) {
@@ -35,8 +40,11 @@
       return r.text();
     }).then(function (text) {
       if (editing()) return;
+      // What has the focus keeps it.
+      var at = stops().indexOf(document.activeElement);
       main.innerHTML = text;
       localize();
+      if (at >= 0 && stops()[at]) stops()[at].focus({ preventScroll: true });
       live.textContent = source ? "Live." : "Updated every 5 seconds.";
     }).catch(function () {
       live.textContent = "The service does not answer. What you see is old.";

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/advice"
 	"github.com/autoscalebot/autoscale/internal/chart"
 	"github.com/autoscalebot/autoscale/internal/names"
 )
@@ -43,6 +44,9 @@ type panel struct {
 	Why      []step
 	Charts   []chart.Chart
 	NoPast   string // why there are no charts
+	Advice   []advice.Advice
+	Shares   []autoscale.Share
+	NoShares string // why they are not known
 	Recent   []autoscale.Event
 }
 
@@ -97,7 +101,9 @@ func (p *Page) panel(ctx context.Context, a *autoscale.Autoscaler, now time.Time
 	}
 	out.Figures = figures(s)
 	out.Why = why(s.Last)
-	out.Charts, out.NoPast = p.past(ctx, a, now)
+	c := p.read(ctx, a, now)
+	out.Charts, out.NoPast, out.Shares, out.NoShares = c.charts, c.noPast, c.shares, c.noShares
+	out.Advice = c.advice
 	return out
 }
 
@@ -161,19 +167,30 @@ func why(e autoscale.Explanation) []step {
 	return append(out, step{"decision", fmt.Sprint(e.Decision.Size), came})
 }
 
-// cached is what is drawn of a history, and when that was read.
+// cached is what the Store and the metrics board hold, and when that was read.
 type cached struct {
-	mu     sync.Mutex
-	at     time.Time
-	charts []chart.Chart
-	none   string // why there are no charts
+	mu sync.Mutex
+	at time.Time
+	held
 }
 
-// pastFor is how long a history is shown without being read again from the Store and drawn.
-const pastFor = 5 * time.Second
+type held struct {
+	charts   []chart.Chart
+	noPast   string
+	advice   []advice.Advice
+	shares   []autoscale.Share
+	noShares string
+}
 
-// past returns the charts of the history of a, or why there are none.
-func (p *Page) past(ctx context.Context, a *autoscale.Autoscaler, now time.Time) ([]chart.Chart, string) {
+const (
+	// readEvery is how long what was read from the Store and the metrics board is shown.
+	readEvery = 5 * time.Second
+	// maxShares bounds the processes that are listed.
+	maxShares = 100
+)
+
+// read returns what the Store and the metrics board hold about a.
+func (p *Page) read(ctx context.Context, a *autoscale.Autoscaler, now time.Time) held {
 	p.mu.Lock()
 	c := p.pasts[a]
 	if c == nil {
@@ -183,16 +200,24 @@ func (p *Page) past(ctx context.Context, a *autoscale.Autoscaler, now time.Time)
 	p.mu.Unlock()
 	c.mu.Lock() // one reader for all
 	defer c.mu.Unlock()
-	if !c.at.IsZero() && now.Sub(c.at) < pastFor {
-		return c.charts, c.none
+	if !c.at.IsZero() && now.Sub(c.at) < readEvery {
+		return c.held
 	}
 	// A browser that leaves must not be the reason that the next one sees nothing.
-	past, err := a.History(context.WithoutCancel(ctx))
-	c.at, c.charts, c.none = time.Now(), nil, ""
-	if err != nil {
-		c.none = "The history cannot be shown: " + err.Error()
+	ctx = context.WithoutCancel(ctx)
+	c.held = held{}
+	if past, err := a.History(ctx); err != nil {
+		c.noPast = "The history cannot be shown: " + err.Error()
 	} else if c.charts = charts(past, now); c.charts == nil {
-		c.none = "There is no history yet."
+		c.noPast = "There is no history yet."
+	} else {
+		c.advice = advice.From(a.Status(), past, now)
 	}
-	return c.charts, c.none
+	shares, err := a.Shares(ctx)
+	if err != nil {
+		c.noShares = "What each process measured cannot be shown: " + err.Error()
+	}
+	c.shares = shares[:min(len(shares), maxShares)]
+	c.at = time.Now()
+	return c.held
 }

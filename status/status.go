@@ -33,7 +33,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"sync"
@@ -129,6 +131,7 @@ func Handler(source Source, o *Options) *Page {
 	}
 	if o != nil {
 		p.opts = *o
+		p.opts.Users = maps.Clone(o.Users)
 	}
 	p.opts.Title = cmp.Or(p.opts.Title, "autoscale")
 	if p.opts.Logger == nil {
@@ -158,7 +161,9 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	// With no-referrer a browser would send "Origin: null" with a form, and without HTTPS
+	// nothing else tells where the form comes from.
+	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Content-Security-Policy", policy)
 	if p.fault != nil {
 		http.Error(w, p.fault.Error(), http.StatusServiceUnavailable)
@@ -170,9 +175,12 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "status: send the token as a bearer token or as the password", http.StatusUnauthorized)
 		return
 	}
+	where := r.URL.Path
+	if u, err := url.ParseRequestURI(r.RequestURI); where == "" && err == nil { // StripPrefix may leave nothing
+		where = u.Path
+	}
 	name := "."
-	if where := cmp.Or(r.URL.Path, r.RequestURI); !strings.HasSuffix(where, "/") { // StripPrefix may leave nothing
-		where, _, _ = strings.Cut(where, "?")
+	if !strings.HasSuffix(where, "/") {
 		name = path.Base(where)
 	}
 	serve, method := p.route(name)
@@ -180,7 +188,8 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case serve == nil && strings.Contains(name, "."):
 		http.NotFound(w, r)
 	case serve == nil: // mounted without its slash, so that relative links would not work
-		h.Set("Location", name+"/")
+		// Without "./" and the escapes, "https:1" or "\\\\1" would lead to another host.
+		h.Set("Location", "./"+url.PathEscape(name)+"/")
 		w.WriteHeader(http.StatusSeeOther)
 	case r.Method != method && (r.Method != http.MethodHead || method != http.MethodGet):
 		h.Set("Allow", method)

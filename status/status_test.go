@@ -78,7 +78,7 @@ func TestPage(t *testing.T) {
 	}
 	for _, want := range []string{
 		`<html lang="en">`, "<h2 id=\"type-web\">web</h2>", "four_each", "&lt;b&gt;four&lt;/b&gt; requests in flight", "1 to 8", "limit max",
-		"requests in flight", "latency", "of the last seven days", "This process acts.", `value="override"`, "Run is not under way",
+		"requests in flight", "latency", "of the last seven days", "This process acts.", "More processes were needed than Max, which is 8", "web.2&lt;i&gt;</th><td>12.5</td><td>3</td><td>0.24 s</td><td>4 s", `value="override"`, "Run is not under way",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page does not contain %q", want)
@@ -116,7 +116,7 @@ func TestPaths(t *testing.T) {
 			t.Errorf("GET %s = %d, want %d", path, w.Code, want)
 		}
 	}
-	if to := get(t, mux, "/bare").Header().Get("Location"); to != "bare/" {
+	if to := get(t, mux, "/bare").Header().Get("Location"); to != "./bare/" {
 		t.Errorf("Location %q", to)
 	}
 	for _, method := range []string{"POST", "PUT", "DELETE"} {
@@ -139,6 +139,9 @@ func TestStatusJSON(t *testing.T) {
 	a := d.Autoscalers[0]
 	if a.Name != "web" || *a.Size != s.size || *a.Wish != s.size || a.Rule != "four_each" || a.Max != 8 || a.Measured["busy"] == 0 || a.Measured["latency"] == 0 || !a.Leading {
 		t.Errorf("%s", w.Body)
+	}
+	if len(a.Advice) == 0 || a.Advice[0].Code != "at_max" {
+		t.Errorf("the advice is %+v", a.Advice)
 	}
 	if len(a.Events) == 0 || a.Events[0].Kind != "scaled" || a.Events[0].Text == "" {
 		t.Errorf("the events are %+v", a.Events)

@@ -81,7 +81,12 @@ var doors = []door{
 	{"notify.Webhook with a Client", notifier(func(url string) autoscale.Notifier {
 		return notify.Webhook(url, notify.WebhookOptions{Client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}})
 	})},
-	{"notify.Slack", notifier(notify.Slack)},
+	{"notify.Slack", notifier(func(url string) autoscale.Notifier { return notify.Slack(url) })},
+	{"notify.SlackBot", notifier(func(url string) autoscale.Notifier {
+		return notify.SlackBot(token, "C1", notify.ChatOptions{BaseURL: url})
+	})},
+	{"notify.Discord", notifier(func(url string) autoscale.Notifier { return notify.Discord(url) })},
+	{"notify.Teams", notifier(func(url string) autoscale.Notifier { return notify.Teams(url) })},
 	{"heroku Capacity", platform(func(ctx context.Context, c *heroku.Client) error {
 		_, err := c.Scaler("shop", "web").Capacity(ctx)
 		return err

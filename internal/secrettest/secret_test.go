@@ -53,6 +53,7 @@ var structs = []func() any{
 	func() any { return new(probe.JSON) },
 	func() any { return &probe.SQLBacklog{DB: database()} },
 	func() any { return new(notify.WebhookOptions) },
+	func() any { return new(notify.ChatOptions) },
 	func() any { return new(heroku.Options) },
 	func() any { return new(leader.Options) },
 	func() any { return new(email.Config) },
@@ -74,7 +75,17 @@ var made = map[string]func() any{
 	"notify.Webhook, bad":  func() any { return notify.Webhook(":"+secretURL, *full[notify.WebhookOptions]()) },
 	"notify.Webhook, http": func() any { return notify.Webhook("http://"+sentinel+"@example.com", notify.WebhookOptions{}) },
 	"notify.Slack":         func() any { return notify.Slack("https://hooks.example.com/services/" + sentinel) },
-	"notify.Only":          func() any { return notify.Only(notify.Slack("https://hooks.example.com/"+sentinel), autoscale.Scaled) },
+	"notify.Slack, full": func() any {
+		return notify.Slack("https://hooks.example.com/services/"+sentinel, *full[notify.ChatOptions]())
+	},
+	"notify.SlackBot":       func() any { return notify.SlackBot(sentinel, "C1", notify.ChatOptions{BaseURL: "http://127.0.0.1:1"}) },
+	"notify.SlackBot, bad":  func() any { return notify.SlackBot(sentinel+"\n", "C1", *full[notify.ChatOptions]()) },
+	"notify.SlackBot, full": func() any { return notify.SlackBot(sentinel, "C1", *full[notify.ChatOptions]()) },
+	"notify.Discord":        func() any { return notify.Discord(secretURL) },
+	"notify.Discord, full":  func() any { return notify.Discord(secretURL, *full[notify.ChatOptions]()) },
+	"notify.Teams":          func() any { return notify.Teams(secretURL) },
+	"notify.Teams, bad":     func() any { return notify.Teams(":" + secretURL) },
+	"notify.Only":           func() any { return notify.Only(notify.Slack("https://hooks.example.com/"+sentinel), autoscale.Scaled) },
 	"email.New": func() any {
 		return email.New(email.Config{URL: "smtp://u:" + sentinel + "@127.0.0.1:1", From: "a@example.com", To: []string{"b@example.com"}})
 	},

@@ -1,4 +1,5 @@
-// Package email sends events by mail, over SMTP.
+// Package email sends events by mail, over SMTP: what happened, why, what to do and what is
+// next, with a picture of the last hour if [Config.History] is set.
 //
 //	cfg.Notifiers = []autoscale.Notifier{email.New(email.Config{
 //		URL:  os.Getenv("SMTP_URL"), // smtp://user:password@smtp.example.com:587
@@ -13,12 +14,15 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
+	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/history"
 )
 
 const (
@@ -26,6 +30,8 @@ const (
 	DefaultSubject = "[autoscale] "
 	// MaxRecipients is how many addresses a Config may name.
 	MaxRecipients = 50
+	// maxPage is how long the URL of the status page may be.
+	maxPage = 1000
 	// maxTime bounds a call of Notify whose context has no deadline.
 	maxTime = 30 * time.Second
 )
@@ -59,6 +65,16 @@ type Config struct {
 	// name.
 	HELO string
 
+	// History returns what happened, as [autoscale.Autoscaler.History] does. Each mail then
+	// shows a picture of the last hour: the size, what the rule recommended, and the load.
+	// The picture never keeps a mail back: without an answer within a second, or with an
+	// error or a panic, the mail is sent without it. Nil: no picture.
+	History func(ctx context.Context) (*history.Log, error) `json:"-"`
+
+	// Page is the URL of the status page, beginning with https:// or http://. Each mail links
+	// to it. It must not hold a password. Empty: no link.
+	Page string `json:"-"`
+
 	// TLS configures TLS. Nil: TLS 1.2 at least, with the certificate checked against the
 	// server's name and the system's authorities. An empty ServerName is the URL's host.
 	TLS *tls.Config `json:"-"`
@@ -73,7 +89,8 @@ func (c Config) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "email.Config(%d recipients by %s)", len(c.To), server)
 }
 
-// New returns a notifier that sends a mail to each recipient for each event. Each event has
+// New returns a notifier that sends a mail to each recipient for each event: what happened,
+// why, what to do and what is next, as HTML and as plain text. Each event has
 // a connection of its own, which is closed when its context ends.
 //
 // The notifier tries a second time, a second or two later, if the server says that the
@@ -86,7 +103,7 @@ func (c Config) Format(f fmt.State, _ rune) {
 // [autoscale.Config.Validate] and Notify report what is wrong with c. The notifier is safe
 // for concurrent use.
 func New(c Config) autoscale.Notifier {
-	n := &notifier{subject: c.Subject, helo: c.HELO}
+	n := &notifier{subject: c.Subject, helo: c.HELO, history: c.History, page: c.Page}
 	if n.subject == "" {
 		n.subject = DefaultSubject
 	}
@@ -102,7 +119,7 @@ func New(c Config) autoscale.Notifier {
 	if n.tls.ServerName == "" {
 		n.tls.ServerName = n.server.host
 	}
-	n.fault = errors.Join(serverErr, fromErr, toErr, checkHELO(c.HELO))
+	n.fault = errors.Join(serverErr, fromErr, toErr, checkHELO(c.HELO), checkPage(c.Page))
 	return n
 }
 
@@ -113,6 +130,9 @@ type notifier struct {
 	from    *mail.Address
 	to      []*mail.Address
 	subject string
+	history func(ctx context.Context) (*history.Log, error)
+	asking  atomic.Bool // whether a call of history has not returned
+	page    string
 	fault   error // of the settings
 }
 
@@ -125,7 +145,7 @@ func (n *notifier) Notify(ctx context.Context, e autoscale.Event) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
-	if err := n.deliver(ctx, n.messages(e)); err != nil {
+	if err := n.deliver(ctx, n.messages(e, n.picture(ctx, e))); err != nil {
 		return fmt.Errorf("notify: email by %s: %w", n.server.addr(), err)
 	}
 	return nil
@@ -178,6 +198,23 @@ func parseAddresses(texts []string) ([]*mail.Address, error) {
 func checkHELO(name string) error {
 	if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return fmt.Errorf("email.Config.HELO is %q: it must be a host name, without spaces", name)
+	}
+	return nil
+}
+
+// checkPage never repeats the URL: somebody may have put a password into it.
+func checkPage(page string) error {
+	if page == "" {
+		return nil
+	}
+	u, err := url.Parse(page)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		return errors.New("email.Config.Page is not a URL: it must begin with https:// or http:// and a host")
+	case u.User != nil:
+		return errors.New("email.Config.Page has a user or a password, which every recipient could read: remove it")
+	case len(page) > maxPage:
+		return fmt.Errorf("email.Config.Page has %d characters: it may have %d", len(page), maxPage)
 	}
 	return nil
 }

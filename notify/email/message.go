@@ -1,6 +1,7 @@
 package email
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
 	"strings"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/limit"
+	"github.com/autoscalebot/autoscale/notify/internal/picture"
 	"github.com/autoscalebot/autoscale/notify/internal/plain"
+	"github.com/autoscalebot/autoscale/notify/internal/words"
 )
 
 const (
@@ -21,11 +24,14 @@ const (
 	maxSentence = 4000
 )
 
-// messages writes a mail of e to each recipient.
-func (n *notifier) messages(e autoscale.Event) []*gomail.Msg {
-	subject, body := subject(n.subject, e), body(e)
+// messages writes a mail of e to each recipient. hour is nil if there is no picture.
+func (n *notifier) messages(e autoscale.Event, hour *picture.Picture) []*gomail.Msg {
+	m := words.Of(e)
+	subject, text := subject(n.subject, m), n.text(e, m, hour)
 	now := time.Now()
 	domain := n.from.Address[strings.LastIndexByte(n.from.Address, '@')+1:]
+	cid := rand.Text() + "@" + domain
+	html, err := n.html(e, m, hour, cid)
 	msgs := make([]*gomail.Msg, len(n.to))
 	for i, to := range n.to {
 		m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
@@ -36,15 +42,22 @@ func (n *notifier) messages(e autoscale.Event) []*gomail.Msg {
 		m.SetMessageIDWithValue(rand.Text() + "@" + domain)
 		m.SetGenHeader("Auto-Submitted", "auto-generated") // so that no absence notice answers
 		m.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
-		m.SetBodyString(gomail.TypeTextPlain, body)
+		m.SetBodyString(gomail.TypeTextPlain, text)
+		if err == nil {
+			m.AddAlternativeString(gomail.TypeTextHTML, html)
+			if hour != nil {
+				m.EmbedReadSeeker("last-hour.png", bytes.NewReader(hour.PNG),
+					gomail.WithFileContentID(cid), gomail.WithFileContentType("image/png"), gomail.WithFileDescription("The last hour"))
+			}
+		}
 		msgs[i] = m
 	}
 	return msgs
 }
 
-// subject returns the first words of the event.
-func subject(prefix string, e autoscale.Event) string {
-	line := plain.Line(prefix+e.String(), 4*maxSubject)
+// subject returns the title of the message, cut between words.
+func subject(prefix string, m words.Message) string {
+	line := plain.Line(prefix+m.Title, 4*maxSubject)
 	short := plain.Cut(line, maxSubject)
 	if short == line {
 		return line
@@ -55,13 +68,35 @@ func subject(prefix string, e autoscale.Event) string {
 	return short
 }
 
-// body returns the event in words, and below it the numbers.
-func body(e autoscale.Event) string {
+// text returns the message as plain text, and below it the numbers.
+func (n *notifier) text(e autoscale.Event, m words.Message, hour *picture.Picture) string {
 	var b strings.Builder
-	b.WriteString(plain.Line(e.String(), maxSentence))
-	b.WriteString("\n\n")
+	for _, p := range m.Parts() {
+		if p.Label != "" {
+			b.WriteString(p.Label + ": ")
+		}
+		b.WriteString(p.Text + "\n\n")
+	}
+	if hour != nil {
+		b.WriteString(hour.Text + "\n\n")
+	}
+	if n.page != "" {
+		b.WriteString("Status page: " + n.page + "\n\n")
+	}
+	for _, r := range rows(e) {
+		fmt.Fprintf(&b, "%-12s %s\n", r.Name+":", r.Value)
+	}
+	return b.String()
+}
+
+// A row is a number of the event, or another detail.
+type row struct{ Name, Value string }
+
+// rows returns the details of an event.
+func rows(e autoscale.Event) []row {
+	var all []row
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-12s %s\n", name+":", plain.Line(fmt.Sprintf(format, args...), maxSentence))
+		all = append(all, row{name, plain.Line(fmt.Sprintf(format, args...), maxSentence)})
 	}
 	row("process", "%s", e.Name)
 	if e.Phase == autoscale.Occurred {
@@ -103,5 +138,5 @@ func body(e autoscale.Event) string {
 	if e.DryRun {
 		row("dry run", "nothing was ordered")
 	}
-	return b.String()
+	return all
 }
