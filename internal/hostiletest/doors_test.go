@@ -37,7 +37,7 @@ var tested = map[string]string{
 	"leader.New": own, "leader.Static": own, "leader.Dyno": own,
 	"redis.New": byRedis, "redis.Lease": byRedis, "redis.MetricsBoard": byRedis,
 
-	"status.Page": "status/status_test.go",
+	"status.Page": own, // TestAdmission and TestPaths of package status send it requests
 
 	"heartbeat.Handler": "heartbeat/stranger_test.go", "heartbeat.Live": "heartbeat/stranger_test.go",
 	"heartbeat.SQL": bySQL, "heartbeat.CreateTable": bySQL,

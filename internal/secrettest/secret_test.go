@@ -24,6 +24,8 @@ import (
 	"github.com/autoscalebot/autoscale/notify/email"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/settings"
+	"github.com/autoscalebot/autoscale/status"
+	"github.com/autoscalebot/autoscale/traffic"
 )
 
 // sentinel is in every field that can hold a secret. It looks like nothing else.
@@ -41,6 +43,7 @@ var public = []string{
 	"email.Config.From", "email.Config.To", "email.Config.Subject", "email.Config.HELO",
 	"settings.Options.File",
 	"heroku.Options.TokenName",
+	"status.Options.Title",
 }
 
 // structs are the exported types with fields that can hold a secret, each made anew.
@@ -55,6 +58,8 @@ var structs = []func() any{
 	func() any { return new(leader.Options) },
 	func() any { return new(email.Config) },
 	func() any { return new(settings.Options) },
+	func() any { return new(status.Options) },
+	func() any { return new(traffic.Options) },
 }
 
 // made are values that were made with secrets.
@@ -87,8 +92,12 @@ var made = map[string]func() any{
 	"email.New, bad": func() any {
 		return email.New(email.Config{URL: "smtp://u:" + sentinel + "@[", From: "a@example.com", To: []string{"b@example.com"}})
 	},
-	"leader.SQL":              func() any { return leader.SQL(database(), nil) },
+	"leader.SQL": func() any { return leader.SQL(database(), nil) },
+	"traffic.Shared": func() any {
+		return &traffic.Shared{Traffic: traffic.New(nil), MetricsBoard: leader.MetricsBoard(database(), nil), Member: "web.1"}
+	},
 	"leader.MetricsBoard":     func() any { return leader.MetricsBoard(database(), nil) },
+	"status.Page":             func() any { return status.Handler(nil, full[status.Options]()) },
 	"autoscale.Config":        func() any { return config() },
 	"autoscale.Config, a ptr": func() any { c := config(); return &c },
 	"autoscale.Autoscaler":    func() any { return autoscale.New(config()) },
@@ -209,6 +218,9 @@ func fill(v reflect.Value, name string) {
 			continue
 		case *http.RoundTripper:
 			*at = tripper{sentinel}
+			continue
+		case *map[string]string:
+			*at = map[string]string{"user": sentinel}
 			continue
 		case **http.Client:
 			*at = &http.Client{Transport: tripper{sentinel}}
