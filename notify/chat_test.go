@@ -104,14 +104,26 @@ var limits = map[string][]struct {
 	most int
 }{
 	"slack": { // docs.slack.dev: blocks, text objects, messages
-		{"text", 4000}, {"blocks", 50}, {"blocks.*.text.text", 150}, // of a header
-		{"attachments", 20}, {"attachments.*.blocks", 50}, {"attachments.*.blocks.*.text.text", 3000},
-		{"attachments.*.blocks.*.elements", 10}, {"attachments.*.blocks.*.elements.*.text", 3000},
+		{"text", 4000},
+		{"blocks", 50},
+		{"blocks.*.text.text", 150}, // of a header
+		{"attachments", 20},
+		{"attachments.*.blocks", 50},
+		{"attachments.*.blocks.*.text.text", 3000},
+		{"attachments.*.blocks.*.elements", 10},
+		{"attachments.*.blocks.*.elements.*.text", 3000},
 		{"characters", 13000}, // not documented, see slackapi/bolt-js#2509
 	},
 	"discord": { // discord.com/developers: execute webhook, embed limits
-		{"content", 2000}, {"embeds", 10}, {"embeds.*.title", 256}, {"embeds.*.description", 4096}, {"embeds.*.fields", 25}, {"embeds.*.url", 2048},
-		{"embeds.*.fields.*.name", 256}, {"embeds.*.fields.*.value", 1024}, {"embeds.*.footer.text", 2048},
+		{"content", 2000},
+		{"embeds", 10},
+		{"embeds.*.title", 256},
+		{"embeds.*.description", 4096},
+		{"embeds.*.fields", 25},
+		{"embeds.*.url", 2048},
+		{"embeds.*.fields.*.name", 256},
+		{"embeds.*.fields.*.value", 1024},
+		{"embeds.*.footer.text", 2048},
 	},
 	"teams": {{"", 28 << 10}}, // learn.microsoft.com: the size of a message
 }
@@ -260,9 +272,14 @@ func TestChatTextIsNotMarkup(t *testing.T) {
 
 func TestChatValidates(t *testing.T) {
 	for _, tc := range []struct{ page, want string }{
-		{"", ""}, {"https://example.com/x", ""}, {"http://10.0.0.1:8080/", ""},
-		{"example.com/x", "must begin with https://"}, {"javascript:alert(1)", "must begin with https://"}, {"https://", "must begin"},
-		{"https://u:secretsecret@example.com", "has a user or a password"}, {"https://example.com/" + strings.Repeat("x", 1000), "1020 characters"},
+		{"", ""},
+		{"https://example.com/x", ""},
+		{"http://10.0.0.1:8080/", ""},
+		{"example.com/x", "must begin with https://"},
+		{"javascript:alert(1)", "must begin with https://"},
+		{"https://", "must begin"},
+		{"https://u:secretsecret@example.com", "has a user or a password"},
+		{"https://example.com/" + strings.Repeat("x", 1000), "1020 characters"},
 	} {
 		for _, s := range services {
 			err := validate(t, s.new(notify.ChatOptions{Page: tc.page}))

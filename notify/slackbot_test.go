@@ -181,14 +181,30 @@ func TestSlackBotAnswers(t *testing.T) {
 	}
 }
 
+// A token of letters alone looks like one of Slack's words.
+func TestSlackBotDoesNotRepeatItsToken(t *testing.T) {
+	n := notify.SlackBot("hiddenhidden", "C1", notify.ChatOptions{Client: client(func(*http.Request) (*http.Response, error) {
+		return answer(200, `{"ok":false,"error":"bad_hiddenhidden"}`), nil
+	})})
+	if err := n.Notify(t.Context(), scaled()); err == nil || strings.Contains(err.Error(), "hiddenhidden") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSlackBotValidates(t *testing.T) {
 	for _, tc := range []struct {
 		token, channel, base string
 		want                 string // empty: right
 	}{
-		{botToken, "C1", "", ""}, {botToken, "#ops", "https://slack-gov.com/api/", ""}, {botToken, "#ops", "http://127.0.0.1:1", ""},
-		{"", "C1", "", "empty token"}, {"xoxb a", "C1", "", "with a space"}, {"xoxb\na", "C1", "", "with a space"},
-		{botToken, "", "", "no usable channel"}, {botToken, "a b", "", "no usable channel"}, {botToken, "C1", "http://slack.com/api", "BaseURL"},
+		{botToken, "C1", "", ""},
+		{botToken, "#ops", "https://slack-gov.com/api/", ""},
+		{botToken, "#ops", "http://127.0.0.1:1", ""},
+		{"", "C1", "", "empty token"},
+		{"xoxb a", "C1", "", "with a space"},
+		{"xoxb\na", "C1", "", "with a space"},
+		{botToken, "", "", "no usable channel"},
+		{botToken, "a b", "", "no usable channel"},
+		{botToken, "C1", "http://slack.com/api", "BaseURL"},
 	} {
 		n := notify.SlackBot(tc.token, tc.channel, notify.ChatOptions{BaseURL: tc.base})
 		err := validate(t, n)
