@@ -1,6 +1,7 @@
 package autoscale_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -111,4 +112,101 @@ func TestPauseUntil(t *testing.T) {
 			t.Errorf("the command is %q", by)
 		}
 	})
+}
+
+func TestCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, sa, sb, reg := two(t, func(c *autoscale.Config) {
+			c.Max = autoscale.Fixed(6)
+			c.Limits.Up.Cooldown, c.Limits.Down.Cooldown = time.Hour, time.Hour
+			c.Limits.Up.Step, c.Limits.Down.Step = 1, 1
+			c.Decider = autoscale.Consecutive{UpAfter: 1}
+			c.NotifyOn = autoscale.Paused
+		})
+		sa.lead()
+		orders := func(r *rig) []int {
+			time.Sleep(time.Second)
+			r.pass()
+			return a.platform.takeOrders()
+		}
+		// A follower takes the command, and the leader obeys.
+		if err := b.a.Override(t.Context(), 4, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if got := orders(a); !slices.Equal(got, []int{4}) {
+			t.Errorf("override to 4: ordered %v, want [4], past cooldown and step", got)
+		}
+		if s := a.a.Status(); s.Last.Limit != limit.ByOverride || !strings.Contains(s.Command, "set to 4 until") {
+			t.Errorf("status %v %q", s.Last.Limit, s.Command)
+		}
+		a.platform.set(2)
+		if got := orders(a); !slices.Equal(got, []int{4}) {
+			t.Errorf("changed by hand meanwhile: ordered %v, want [4]", got)
+		}
+		time.Sleep(time.Second)
+		b.a.Override(t.Context(), 99, time.Now().Add(time.Hour))
+		if got := orders(a); !slices.Equal(got, []int{6}) {
+			t.Errorf("override to 99: ordered %v, want [6], which is Max", got)
+		}
+		// The next leader obeys too.
+		sb.lead()
+		a.platform.set(3)
+		if got := orders(b); !slices.Equal(got, []int{6}) {
+			t.Errorf("the next leader: ordered %v, want [6]", got)
+		}
+		time.Sleep(2 * time.Hour)
+		b.gauge.latency(fine)
+		a.platform.set(3)
+		if got := orders(b); got != nil || b.a.Status().Command != "" {
+			t.Errorf("after its end: ordered %v, command %q", got, b.a.Status().Command)
+		}
+
+		a.a.Pause(t.Context())
+		a.platform.set(20)
+		if got := orders(b); got != nil {
+			t.Errorf("paused: ordered %v", got)
+		}
+		if got := b.take(); !slices.Equal(got, []string{"paused began"}) {
+			t.Errorf("notified of %v", got)
+		}
+		time.Sleep(time.Second)
+		a.a.Resume(t.Context())
+		if got := orders(b); !slices.Equal(got, []int{6}) {
+			t.Errorf("resumed: ordered %v, want [6]", got)
+		}
+
+		err := a.a.Override(t.Context(), -1, time.Now().Add(-time.Hour))
+		for _, want := range []string{"the size is -1", "which is past"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v does not say %q", err, want)
+			}
+		}
+		reg.broken = errors.New("connection refused")
+		if err := a.a.Pause(t.Context()); !errors.Is(err, reg.broken) || !strings.Contains(err.Error(), "nothing was changed") {
+			t.Errorf("Pause without the store = %v", err)
+		}
+		if a.a.Status().Command != "" {
+			t.Error("a command that failed is obeyed here")
+		}
+	})
+}
+
+func TestCommandWithoutAStore(t *testing.T) {
+	r := newRig(t, nil)
+	r.platform.set(9)
+	if err := r.a.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.ticks(3); got != nil {
+		t.Errorf("paused: ordered %v", got)
+	}
+	r.a.Resume(t.Context())
+	if got := r.ticks(1); !slices.Equal(got, []int{3}) {
+		t.Errorf("resumed: ordered %v, want [3]", got)
+	}
+	o := &office{}
+	r = newRig(t, func(c *autoscale.Config) { c.Elector = o })
+	if err := r.a.Pause(t.Context()); !errors.Is(err, autoscale.ErrNotLeader) {
+		t.Errorf("Pause of a follower without a store = %v: it would be obeyed by nobody", err)
+	}
 }

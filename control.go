@@ -93,6 +93,9 @@ func actor(ctx context.Context) string {
 	return name
 }
 
+// All returns a slice of a alone. With [Group.All], a page can show either.
+func (a *Autoscaler) All() []*Autoscaler { return []*Autoscaler{a} }
+
 // command stores c, and gives it to this process.
 func (a *Autoscaler) command(ctx context.Context, op string, c command) error {
 	c.Given = time.Now()

@@ -216,7 +216,7 @@ func (e Event) Level() slog.Level {
 	case e.Phase == Ongoing, e.Kind&(Probed|Decided) != 0,
 		e.Kind&(ProbeFailed|ScaleFailed) != 0 && e.Count >= failingAfter: // the condition says it
 		return slog.LevelDebug
-	case e.Phase == Ended, e.Kind&(Scaled|Changed|NeedsBelowMin|LeaderChanged|Paused) != 0:
+	case e.Phase == Ended, e.Kind&(Scaled|Changed|NeedsBelowMin|LeaderChanged|Paused|WarmingUp) != 0:
 		return slog.LevelInfo
 	case e.Kind&(Panicked|StoreFailing|Stalled) != 0:
 		return slog.LevelError
@@ -256,9 +256,9 @@ func (k EventKind) phrase() string {
 	case ScaleFailing:
 		return "the size could not be read or set"
 	case NeedsAboveMax:
-		return "more processes were needed than Max permits"
+		return "more processes were needed than the maximum permits"
 	case NeedsBelowMin:
-		return "fewer processes than Min were enough"
+		return "fewer processes than the minimum were enough"
 	case DiffExceeded:
 		return "the size moved by more than the threshold"
 	case Paused:

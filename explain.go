@@ -11,8 +11,8 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// An Explanation is what one tick found, recommended and did, and why. Its String is one
-// sentence for a person. Logged at debug it is a group of attributes.
+// An Explanation is what one tick found, recommended and did, and why. [Status.String] is
+// it in one sentence. Logged at debug it is a group of attributes.
 type Explanation struct {
 	Sample Sample        // what was measured. No Signals and no Failure: nothing
 	From   int           // the size before
@@ -130,7 +130,7 @@ func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) stri
 		return b.String()
 	}
 	if by == limit.ByMin && from == to {
-		b.WriteString("; the size is at Min already")
+		b.WriteString("; the size is at the minimum already")
 		return b.String()
 	}
 	if d.Act {
@@ -172,9 +172,9 @@ func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) stri
 	case limit.ByStep:
 		b.WriteString(", as much as the step permits")
 	case limit.ByMax:
-		b.WriteString(", but that is above Max")
+		b.WriteString(", but that is above the maximum")
 	case limit.ByMin:
-		b.WriteString(", but that is below Min")
+		b.WriteString(", but that is below the minimum")
 	case limit.ByPlatform:
 		b.WriteString(", but the platform permits no more")
 	}

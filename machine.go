@@ -26,11 +26,12 @@ type machine struct {
 	cfg  *Config // with its defaults
 	rule string  // the Decider's name
 	state
-	events []Event // of the tick
-	tick   tick
-	past   history.Log
-	fresh  bool // past begins with each term, as the Store has what was before
-	buffer [limit.MaxSymptoms]limit.Symptom
+	events  []Event // of the tick
+	tick    tick
+	past    history.Log
+	reading reading
+	fresh   bool // past begins with each term, as the Store has what was before
+	buffer  [limit.MaxSymptoms]limit.Symptom
 }
 
 // resignAfter is how many ticks in a row may fail to read or set the size before a

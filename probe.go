@@ -102,7 +102,7 @@ type Sample struct {
 	Time        time.Time     // when the measurement ended. Zero: when the tick began
 	Signals     Signals       // which of the fields below were measured
 	Latency     time.Duration // how long a response took, or the prober's percentile of many
-	QueueTime   time.Duration // mean time that work waited before a process began it
+	QueueTime   time.Duration // how long work waited before a process began it, by the prober's mean or median
 	ServiceTime time.Duration // mean time that the work itself took
 	Throughput  float64       // work done per second, by the whole service
 	Arrivals    float64       // work begun or queued per second, in the whole service. Under overload it exceeds Throughput

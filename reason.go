@@ -3,6 +3,8 @@ package autoscale
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // A ReasonCode names a [Reason] for machines. It does not depend on the numbers.
@@ -46,11 +48,11 @@ func (t ReasonText) String() string { return string(t) }
 // type of Detail cannot be compared.
 func (r Reason) IsZero() bool { return r.Code == "" && r.Detail == nil }
 
-// String returns the sentence of Detail, or one for the Code. If Detail panics, the text
-// says so.
+// String returns the sentence of Detail, at most 500 bytes of it, or one for the Code. If
+// Detail panics, the text says so.
 func (r Reason) String() string {
 	if r.Detail != nil {
-		return fmt.Sprint(r.Detail) // recovers
+		return guard.Cut(fmt.Sprint(r.Detail), maxDetail) // Sprint recovers
 	}
 	switch r.Code {
 	case "":

@@ -88,13 +88,18 @@ func (a *Autoscaler) run(ctx context.Context) error {
 	electing.Wait()
 	closeIdle(a.cfg.Prober)
 	closeIdle(a.cfg.Scaler)
-	if electorErr == nil {
-		return nil
+	var err error
+	if electorErr != nil {
+		err = fmt.Errorf("autoscale: %s: the elector failed for good: %w", a.cfg.Name, electorErr)
 	}
-	err := fmt.Errorf("autoscale: %s: the elector failed for good: %w", a.cfg.Name, electorErr)
 	a.mu.Lock()
-	a.machine.outcome.Err = err
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	if a.cfg.Elector != nil {
+		a.machine.leading = false // the term was given up
+	}
+	if err != nil {
+		a.machine.outcome.Err = err
+	}
 	return err
 }
 
@@ -220,7 +225,11 @@ func (a *Autoscaler) logStart(ctx context.Context) {
 		slog.String("min", a.cfg.Min.String()), slog.String("max", a.cfg.Max.String()),
 		slog.Duration("interval", a.cfg.Interval), slog.Bool("dry_run", a.cfg.DryRun))
 	if a.chosen {
-		a.log(ctx, slog.LevelInfo, fmt.Sprintf("autoscale: %s: Config.Decider is nil: the rule is %s, which suits what the Prober measures, or is autoscalebot's if the Prober names none", a.cfg.Name, a.machine.rule))
+		why := "which the Prober names"
+		if _, ok := a.cfg.Decider.(Consecutive); ok {
+			why = "autoscalebot's, because the Prober names none"
+		}
+		a.log(ctx, slog.LevelInfo, fmt.Sprintf("autoscale: %s: Config.Decider is nil: the rule is %s, %s", a.cfg.Name, a.machine.rule, why))
 	}
 	if a.cfg.Elector == nil && oneOfMany(os.Getenv("DYNO"), a.cfg.Name) {
 		a.log(ctx, slog.LevelWarn, fmt.Sprintf("autoscale: %[1]s: this runs on the dyno %[2]s, which is itself of the process type that is scaled, and Config.Elector is nil: "+

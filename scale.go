@@ -114,9 +114,10 @@ func (e *BusyError) Unwrap() error { return e.Err }
 
 // An IdleCloser is a [Prober] or a [Scaler] that keeps connections open. Run calls
 // CloseIdleConnections when it ends. It is found through a wrapper too: one that embeds
-// the Prober or the Scaler, or that has a method
+// the Prober or the Scaler, or that has one of the methods
 //
 //	Unwrap() autoscale.Prober
+//	Unwrap() autoscale.Scaler
 type IdleCloser interface {
 	CloseIdleConnections()
 }

@@ -70,6 +70,13 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 	}
 }
 
+// reading is what was last decoded of a leader's record, for Status.
+type reading struct {
+	data []byte
+	term int64
+	led  *state // nil: it cannot be read
+}
+
 // decode reads what encode wrote into a new state.
 func decode(r Record, name string) (*state, error) {
 	if r.State == nil {

@@ -1,6 +1,7 @@
 package autoscale
 
 import (
+	"bytes"
 	"slices"
 	"time"
 )
@@ -9,7 +10,8 @@ import (
 const maxStatusSamples = 60
 
 // A Status is what an [Autoscaler] knows at one moment. It is a copy, and bounded: it has
-// up to 60 samples and 32 events.
+// up to 60 samples and 32 events, and the texts of the host's parts and of other services
+// are cut. As JSON it has less than 1 MiB.
 //
 // In a process that does not lead, it is what the leader last saved, with its Age, if
 // there is a [Store]. Name, Running, DryRun, Rule, Leading and Counters are this process's own.
@@ -51,6 +53,19 @@ type Status struct {
 // String says in one sentence what the last tick decided and why.
 func (s Status) String() string { return s.Name + ": " + s.Last.sentence(s.Ticked) }
 
+// read returns what the leader saved, or nil. It decodes a record once, as a page and a
+// scrape ask again and again.
+func (m *machine) read(record Record) *state {
+	if r := &m.reading; r.data == nil || r.term != record.Term || !bytes.Equal(r.data, record.State) {
+		led, err := decode(record, m.cfg.Name)
+		if err != nil {
+			led = nil
+		}
+		*r = reading{record.State, record.Term, led}
+	}
+	return m.reading.led
+}
+
 // status returns what Status shows, without what only the Autoscaler knows.
 func (m *machine) status(now time.Time, record Record) Status {
 	s, term := &m.state, m.term
@@ -59,7 +74,7 @@ func (m *machine) status(now time.Time, record Record) Status {
 	if !m.leading && record.Term > 0 {
 		term = Term{Holder: record.Holder, Number: record.Term}
 		// An error means that there is nothing to show but what is known here.
-		if led, err := decode(record, m.cfg.Name); err == nil {
+		if led := m.read(record); led != nil {
 			s, age = led, record.Age+now.Sub(record.Read)
 			conditions = append(s.conditions.all(), conditions...) // its own are of the Store
 		}

@@ -151,3 +151,36 @@ func TestResignIfOrderNotRecorded(t *testing.T) {
 		}
 	})
 }
+
+// TestTerms leads, does not, and leads again: what happened in between was
+// somebody else's doing.
+func TestTerms(t *testing.T) {
+	o := &office{}
+	o.leads.Store(true)
+	r := newRig(t, func(c *autoscale.Config) { c.Elector, c.Timeout = o, time.Hour })
+	r.gauge.latency(slow)
+	r.ticks(3)
+	if left := time.Until(r.platform.until); left > time.Minute {
+		t.Errorf("an order had %v, which is longer than the term", left)
+	}
+	r.ticks(2)
+	o.leads.Store(false)
+	r.tick()
+	r.platform.set(3)
+	o.leads.Store(true)
+	r.platform.set(2)
+	if got := r.ticks(2); got != nil {
+		t.Errorf("samples of an earlier term counted: ordered %v", got)
+	}
+	r.platform.set(1)
+	o.leads.Store(false)
+	r.tick()
+	o.leads.Store(true)
+	r.ticks(1)
+	if got := r.has(autoscale.Changed); got != 0 {
+		t.Errorf("notified of %d changes by others, which happened while another process led", got)
+	}
+	if got := r.a.Status().Counters.ScaleFailures; got != 0 {
+		t.Errorf("counted %d failures to scale", got)
+	}
+}

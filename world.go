@@ -46,6 +46,7 @@ func (a *Autoscaler) record() (record Record) {
 		a.mail.fault("Store", err)
 		return Record{}
 	}
+	record.Holder = guard.Cut(record.Holder, maxDetail)
 	return record
 }
 
@@ -59,6 +60,7 @@ func (a *Autoscaler) lead() (term Term, leads bool) {
 		a.mail.fault("Elector", err)
 		return Term{}, false
 	}
+	term.Holder = guard.Cut(term.Holder, maxDetail)
 	return term, true
 }
 
@@ -89,6 +91,7 @@ func (a *Autoscaler) probe(ctx context.Context) (s Sample, err error) {
 	a.calling.part.Store(&callProbe)
 	defer guard.Catch(&err)
 	s, err = a.cfg.Prober.Probe(ctx)
+	s.Detail = guard.Cut(s.Detail, maxDetail)
 	return s, guard.Check(err)
 }
 
@@ -103,16 +106,25 @@ func (a *Autoscaler) read(ctx context.Context) (c Capacity, err error) {
 func (a *Autoscaler) decide(o Observation) (d Decision, rules []Recommendation, err error) {
 	a.calling.part.Store(&callDecide)
 	defer guard.Catch(&err)
-	d = a.cfg.Decider.Decide(o)
+	d = short(a.cfg.Decider.Decide(o))
 	if a.composite != nil {
 		a.rules = a.rules[:0]
 		a.composite.Each(o, func(rule string, d Decision) {
 			if len(a.rules) < maxRules {
-				a.rules = append(a.rules, Recommendation{rule, d})
+				a.rules = append(a.rules, Recommendation{guard.Cut(rule, maxNote), short(d)})
 			}
 		})
 	}
 	return d, a.rules, nil
+}
+
+// short returns d with its texts cut. Those that are made when they are read are cut then.
+func short(d Decision) Decision {
+	d.Reason.Code = ReasonCode(guard.Cut(string(d.Reason.Code), maxNote))
+	if text, ok := d.Reason.Detail.(ReasonText); ok && len(text) > maxDetail {
+		d.Reason.Detail = ReasonText(guard.Cut(string(text), maxDetail))
+	}
+	return d
 }
 
 // save records the state under the term. A tick costs one round trip for it, and one

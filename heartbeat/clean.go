@@ -1,6 +1,10 @@
 package heartbeat
 
-import "regexp"
+import (
+	"regexp"
+
+	"github.com/autoscalebot/autoscale/internal/outbound"
+)
 
 // The places where the errors of drivers and clients hold secrets.
 var secrets = []struct {
@@ -19,12 +23,20 @@ var secrets = []struct {
 	{regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`), "${1} ***"},
 }
 
-// clean returns text without what looks like a secret.
+// The bounds of what others say. More than maxRead bytes are not even looked at.
+const (
+	maxRead = 64 << 10
+	maxText = 500
+)
+
+// clean returns text on one line of at most maxText bytes, without what looks like a
+// secret.
 func clean(text string) string {
+	text = text[:min(len(text), maxRead)]
 	for _, s := range secrets {
 		text = s.pattern.ReplaceAllString(text, s.without)
 	}
-	return text
+	return outbound.Line(text, maxText)
 }
 
 // cleanError is an error whose text is clean.

@@ -1,7 +1,6 @@
 package heartbeat_test
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -11,9 +10,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/safebuffer"
 )
 
 // get requests h once; each header is "Name: value".
@@ -45,22 +45,7 @@ func wantAnswer(t *testing.T, w *httptest.ResponseRecorder, status int, mark str
 func succeed(context.Context) error { return nil }
 
 // log is what a logger wrote.
-type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
+type log struct{ safebuffer.Buffer }
 
 func (l *log) lines() int { return strings.Count(l.String(), "\n") }
 

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // DefaultTable is the table that [SQL] reads.
@@ -89,14 +91,17 @@ func CreateTable(ctx context.Context, db *sql.DB, table string) error {
 			case <-ctx.Done():
 			}
 		}
-		if complete(ctx, db, table) {
+		// A driver may panic over an answer that it does not understand.
+		there := false
+		_ = guard.Do(func() error { there = complete(ctx, db, table); return nil })
+		if there {
 			return nil
 		}
 		if ctx.Err() != nil {
 			err = errors.Join(err, context.Cause(ctx))
 			break
 		}
-		if err = fill(ctx, db, table); err == nil {
+		if err = guard.Do(func() error { return fill(ctx, db, table) }); err == nil {
 			return nil
 		}
 	}

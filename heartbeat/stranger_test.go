@@ -34,6 +34,13 @@ var hostile = []struct {
 	{name: "long", headers: []string{"Autoscale-Timeout-Ms: " + strings.Repeat("9", 1<<16)}},
 	{name: "an answer's header", headers: []string{"Autoscale-Heartbeat: fail"}},
 	{name: "a guessed token", headers: []string{"Authorization: Bearer admin"}},
+	{name: "DELETE", method: http.MethodDelete},
+	{name: "a method of its own", method: "PURGE"},
+	{name: "a flood of headers", headers: []string{"X-A: " + strings.Repeat("a", 1<<20)}},
+	{name: "a long token", headers: []string{"Authorization: Bearer " + strings.Repeat("a", 1<<20)}},
+	{name: "a cache's headers", headers: []string{"If-None-Match: *", "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT", "Cache-Control: only-if-cached"}},
+	{name: "a range", headers: []string{"Range: bytes=0-0"}},
+	{name: "an upgrade", headers: []string{"Connection: Upgrade", "Upgrade: websocket"}},
 	{name: "gone at once", patient: time.Nanosecond},
 	{name: "gone after 1 ms", patient: time.Millisecond},
 	{name: "1 ms and gone", headers: []string{"Autoscale-Timeout-Ms: 1"}, patient: time.Millisecond},
@@ -154,4 +161,43 @@ func TestCallsOfGoneClientsAreBounded(t *testing.T) {
 			t.Errorf("%d calls were under way at once, want 5 at most", most)
 		}
 	})
+}
+
+// A stranger's request is answered without a cache, never by 304 or a part, and exercises
+// nothing if there is a token. The page without checks does no work for it either.
+func TestAnswersToStrangers(t *testing.T) {
+	for _, tt := range hostile {
+		method := tt.method
+		if method == "" {
+			method = http.MethodGet
+		}
+		reads := method == http.MethodGet || method == http.MethodHead
+		for name, setup := range map[string]struct {
+			parts []heartbeat.Part
+			calls int
+			want  int
+		}{
+			"with a token":    {[]heartbeat.Part{heartbeat.Token("secret")}, 0, http.StatusNotFound},
+			"without a token": {nil, 1, http.StatusOK},
+		} {
+			calls := 0
+			h := heartbeat.Handler(append(setup.parts, heartbeat.NoDefaults(), heartbeat.Logger(quiet),
+				heartbeat.Check("counting", func(context.Context) error { calls++; return nil }))...)
+			want := setup
+			if !reads && want.calls > 0 {
+				want.calls, want.want = 0, http.StatusMethodNotAllowed
+			}
+			w := do(h, httptest.NewRequest(method, "/a/b?c=d", nil), tt.headers...)
+			if w.Code != want.want || calls != want.calls || w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("%s, %s: status %d after %d calls, %s; want %d after %d", name, tt.name, w.Code, calls, w.Header(), want.want, want.calls)
+			}
+		}
+		want := http.StatusNoContent
+		if !reads {
+			want = http.StatusMethodNotAllowed
+		}
+		if w := do(heartbeat.Live(), httptest.NewRequest(method, "/", nil), tt.headers...); w.Code != want || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("Live, %s: status %d, %s", tt.name, w.Code, w.Header())
+		}
+	}
 }

@@ -219,8 +219,8 @@ func TestRemainingNonsense(t *testing.T) {
 	}
 }
 
-// An order does not queue behind reads that wait, and a read that would come
-// too late behind the others is told so at once.
+// An order does not queue behind reads that wait. A read that would come too late
+// behind the others fails at once.
 func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &platform{answer: func(req *http.Request, _ int) (*http.Response, error) { return healthy(req), nil }}

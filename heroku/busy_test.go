@@ -59,13 +59,13 @@ func TestBusyHolds(t *testing.T) {
 		app := s.AddApp(herokutest.AppConfig{Name: "shop", Formation: []herokutest.Process{{Type: "web", Quantity: 1}}})
 		s.Inject(herokutest.Busy())
 		c := heroku.NewClient(herokutest.Token, &heroku.Options{BaseURL: s.URL, Transport: s.Client().Transport})
-		told := make(map[autoscale.EventKind]int)
+		events := make(map[autoscale.EventKind]int)
 		a := autoscale.New(autoscale.Config{
 			Prober: autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
 				return autoscale.Sample{Signals: autoscale.SignalLatency, Latency: 5 * time.Second}, nil
 			}),
 			Scaler:  c.Scaler("shop", "web"),
-			Observe: func(e autoscale.Event) { told[e.Kind]++ },
+			Observe: func(e autoscale.Event) { events[e.Kind]++ },
 			Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
 		})
 		tick := func(n int) {
@@ -76,12 +76,12 @@ func TestBusyHolds(t *testing.T) {
 		}
 		tick(15) // the third tick orders
 		last := a.Status().Last
-		if told[autoscale.ScaleFailing] != 0 || told[autoscale.ScaleFailed] != 1 || last.Until.Before(time.Now()) {
-			t.Errorf("after 7 minutes: %v, until %v", told, last.Until)
+		if events[autoscale.ScaleFailing] != 0 || events[autoscale.ScaleFailed] != 1 || last.Until.Before(time.Now()) {
+			t.Errorf("after 7 minutes: %v, until %v", events, last.Until)
 		}
 		tick(15)
-		if told[autoscale.ScaleFailing] == 0 {
-			t.Errorf("after 15 minutes: %v", told)
+		if events[autoscale.ScaleFailing] == 0 {
+			t.Errorf("after 15 minutes: %v", events)
 		}
 		s.ClearFaults()
 		tick(2)
@@ -118,7 +118,7 @@ func TestLimitWithoutANumber(t *testing.T) {
 		})
 		a.Tick(t.Context(), time.Now())
 		if n := app.Quantity("web"); n < 5 || n > 10 || above != 1 || failing != 0 {
-			t.Errorf("the quantity is %d of 10, told %d times of the limit, %d failures", n, above, failing)
+			t.Errorf("the quantity is %d of 10, %d events of the limit, %d failures", n, above, failing)
 		}
 	})
 }

@@ -27,7 +27,7 @@ func (c call) invalid(fault error) error {
 }
 
 // do calls send until it succeeds, at most so often as call permits, each time
-// with a deadline of its own. send must make one request, and build it anew each
+// with a deadline of its own. send must make one request, and build it each
 // time: heroku-go's own repetition sends an empty body the second time, and sleeps past
 // the end of its context.
 func (c *Client) do(ctx context.Context, call call, send func(context.Context) error) error {

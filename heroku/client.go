@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	api "github.com/heroku/heroku-go/v5"
@@ -109,8 +110,9 @@ type Client struct {
 	base      string
 	scrub     func(string) string
 	tokenName string
-	own       *http.Transport // nil where the host supplied one
-	fault     error           // what is wrong with the token and the options
+	own       *http.Transport           // nil where the host supplied one
+	fault     error                     // what is wrong with the token and the options
+	scopes    *atomic.Pointer[[]string] // of the token, as the API says it
 }
 
 // NewClient returns a client that presents token, whose surrounding white space is
@@ -129,6 +131,7 @@ func NewClient(token string, opts *Options) *Client {
 		timeout: o.AttemptTimeout,
 		budget:  newBudget(o.CallsPerHour),
 		scrub:   scrubber(token),
+		scopes:  new(atomic.Pointer[[]string]),
 	}
 	c.tokenName = c.scrub(o.TokenName)
 	faults := []error{faultOfToken(token, c.tokenName), faultOfBase(o), faultOfMetrics(o)}
@@ -148,7 +151,7 @@ func NewClient(token string, opts *Options) *Client {
 		next = c.own
 	}
 	// heroku-go's transport negotiates the version and sets the request's id. It
-	// is not told the token, which is added further in, so that it cannot print it.
+	// does not get the token, which is added further in, so that it cannot print it.
 	service := func(url string, b *budget) *api.Service {
 		s := api.NewService(&http.Client{
 			Transport: &api.Transport{
@@ -158,6 +161,7 @@ func NewClient(token string, opts *Options) *Client {
 					authorize: func(h http.Header) { h.Set("Authorization", "Bearer "+token) },
 					scrub:     c.scrub,
 					budget:    b,
+					scopes:    c.scopes,
 				},
 			},
 		})
@@ -179,10 +183,10 @@ func (c *Client) Scaler(app, typ string) *Scaler {
 	return s
 }
 
-// WebURL returns a function that asks for the URL at which an app, given by its
-// name or id, is served: for the Base of an [probe.HTTP]. That URL cannot be told
-// from the app's name. An app that has none is an error. Each call of the function is one call of
-// the API; it is safe for concurrent use.
+// WebURL returns a function for the Base of a [probe.HTTP]. It asks Heroku for the URL of
+// an app, given by its name or id, because the name alone does not say it. If the app has
+// no URL, it returns an error. Each call of the function is one call of the API. It is
+// safe for concurrent use.
 func (c *Client) WebURL(app string) func(ctx context.Context) (string, error) {
 	app = c.cleaned(app)
 	fault := errors.Join(c.fault, faultOfApp(app))

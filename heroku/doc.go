@@ -71,6 +71,8 @@
 // traces that users published. In particular it is not verified:
 //
 //   - that the scope write suffices to order a size, which the documentation implies;
+//   - that each answer names the scopes of the token, as answers that users published
+//     do; where it does not, [Scaler.Scopes] says nothing;
 //   - whether the API ever sends Retry-After; it is honoured, and not relied upon;
 //   - all the words of the refusals above a dyno limit: where neither the id cannot_run_above_limit
 //     nor the known sentences are found, the refusal is an [Error] and no autoscale.LimitError;

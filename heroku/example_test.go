@@ -68,7 +68,7 @@ func ExampleNewClient() {
 	// worker 1 0 <nil>
 }
 
-// What is wrong is told before anything is sent.
+// Validate says what is wrong before anything is sent.
 func ExampleScaler_Validate() {
 	scaler := heroku.NewClient("", &heroku.Options{TokenName: "HEROKU_API_KEY"}).Scaler("Quiet River", "web")
 	fmt.Println(scaler.Validate())
@@ -102,7 +102,7 @@ func ExampleScaler_Scale() {
 	// 422 invalid_params Cannot update to more than 1 Basic size dynos per process type.
 }
 
-// The URL of an app cannot be told from its name.
+// The name of an app does not say its URL, so Heroku is asked.
 func ExampleClient_WebURL() {
 	platform := herokutest.NewServer()
 	defer platform.Close()

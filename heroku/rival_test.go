@@ -3,7 +3,6 @@ package heroku_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +19,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/internal/safebuffer"
 )
 
 const native = "Heroku's own autoscaling, which `heroku ps:autoscale:disable` switches off"
@@ -31,19 +30,6 @@ var (
 	idle        = herokutest.Monitor{Name: "LATENCY_SCALE", ActionType: "scale"}
 	alerting    = herokutest.Monitor{Name: "ERROR_RATE", ActionType: "alert", IsActive: true}
 )
-
-// looks returns how often Heroku's own autoscaling was looked at, and how many other
-// requests there were.
-func looks(s *herokutest.Server) (looks, others int) {
-	for _, r := range s.Requests() {
-		if strings.HasSuffix(r.Path, "/monitors") {
-			looks++
-		} else {
-			others++
-		}
-	}
-	return looks, others
-}
 
 func TestRival(t *testing.T) {
 	tests := []struct {
@@ -223,67 +209,6 @@ func TestRivalUnreadable(t *testing.T) {
 	}
 }
 
-// What the package's documentation says that it costs.
-func TestRivalCost(t *testing.T) {
-	for size, want := range map[string]int{"Standard-1X": 0, "Performance-M": 6} {
-		cfg := herokutest.AppConfig{Formation: []herokutest.Process{{Type: "web", Quantity: 1, Size: size}}}
-		bubble(t, cfg, func(t *testing.T, s *herokutest.Server, app *herokutest.App, c *heroku.Client) {
-			scaler := c.Scaler("shop", "web")
-			hour := func() {
-				for tick := range 120 {
-					if _, err := scaler.Capacity(within(t, 30*time.Second)); err != nil {
-						t.Fatal(err)
-					}
-					time.Sleep(30*time.Second + time.Duration(tick%3-1)*time.Second)
-				}
-			}
-			hour() // its first tick looks at the dynos
-			looked, others := looks(s)
-			hour()
-			looked2, others2 := looks(s)
-			if looked2-looked != want || others2-others != 180 {
-				t.Errorf("%s: %d looks and %d calls an hour, want %d and 180", size, looked2-looked, others2-others, want)
-			}
-			var last time.Time
-			for _, r := range s.Requests() {
-				if !strings.HasSuffix(r.Path, "/monitors") {
-					continue
-				}
-				if gap := r.Time.Sub(last); !last.IsZero() && gap > 10*time.Minute+2*time.Second {
-					t.Errorf("%s: no look for %v: later than the twentieth tick", size, gap)
-				}
-				last = r.Time
-			}
-		})
-	}
-}
-
-// The look is no call of the API: it needs no room in the budget, and what its host says of
-// limits is not believed of the API's.
-func TestRivalBudget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := dedicated(func() *http.Response {
-			return reply(429, `{"id":"rate_limit"}`, "RateLimit-Remaining", "0", "Retry-After", "86400")
-		})
-		scaler := client(p, heroku.Options{CallsPerHour: 1}).Scaler("shop", "web") // 20 at once
-		if _, err := scaler.Capacity(within(t, time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		if calls := p.calls(); len(calls) != 4 || calls[3] != "GET /apps/"+shopID+"/formation/web/monitors" {
-			t.Errorf("calls %q, want three and a look", calls)
-		}
-		for i := range 17 {
-			if err := scaler.Scale(within(t, time.Second), 3); err != nil {
-				t.Errorf("order %d: %v", i, err)
-			}
-		}
-		var room *heroku.CallBudgetError
-		if err := scaler.Scale(within(t, time.Second), 3); !errors.As(err, &room) {
-			t.Errorf("after 20 calls: %v", err)
-		}
-	})
-}
-
 const shopID = "01234567-89ab-4def-8123-456789abcdef"
 
 // dedicated returns a platform of three Performance dynos, whose monitors are answered by f.
@@ -383,29 +308,6 @@ func TestRivalBadID(t *testing.T) {
 	}
 }
 
-// However many read at once, one of them looks.
-func TestRivalAtOnce(t *testing.T) {
-	bubble(t, performance, func(t *testing.T, s *herokutest.Server, app *herokutest.App, c *heroku.Client) {
-		app.SetMonitors("web", scaling)
-		scaler := c.Scaler("shop", "web")
-		var wg sync.WaitGroup
-		for range 8 {
-			wg.Go(func() {
-				if _, err := scaler.Capacity(within(t, 30*time.Second)); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		if n, _ := looks(s); n != 1 {
-			t.Errorf("%d looks, want 1", n)
-		}
-		if got, err := scaler.Capacity(within(t, 30*time.Second)); err != nil || got.ExternalAutoscaler != native {
-			t.Errorf("got %+v, %v", got, err)
-		}
-	})
-}
-
 // A transport that panics, which is the host's, leaves no lock behind.
 func TestRivalPanic(t *testing.T) {
 	p := dedicated(func() *http.Response { panic("the host's") })
@@ -424,11 +326,11 @@ func TestRivalPanic(t *testing.T) {
 }
 
 // An autoscaler leaves the size to Heroku's own, says so once, and goes on when that
-// is switched off. The token is told nowhere, whatever the host of the metrics says.
+// is switched off. The token is written nowhere, whatever the host of the metrics says.
 func TestRivalStandsDown(t *testing.T) {
-	var told logged
+	var output safebuffer.Buffer
 	defer log.SetOutput(log.Writer())
-	log.SetOutput(&told)
+	log.SetOutput(&output)
 	bubble(t, performance, func(t *testing.T, s *herokutest.Server, app *herokutest.App, c *heroku.Client) {
 		app.SetMonitors("web", scaling)
 		var stood []string
@@ -444,8 +346,8 @@ func TestRivalStandsDown(t *testing.T) {
 				stood = append(stood, e.String())
 				return nil
 			})},
-			Logger:  slog.New(slog.NewTextHandler(&told, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			Observe: func(e autoscale.Event) { fmt.Fprintf(&told, "%v %+v\n", e, e) },
+			Logger:  slog.New(slog.NewTextHandler(&output, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Observe: func(e autoscale.Event) { fmt.Fprintf(&output, "%v %+v\n", e, e) },
 		})
 		ticks := func(n int) {
 			t.Helper()
@@ -458,7 +360,7 @@ func TestRivalStandsDown(t *testing.T) {
 		}
 		ticks(25)
 		if n := len(s.Writes()); n != 0 || len(stood) != 1 || !strings.Contains(stood[0], native) {
-			t.Errorf("%d orders; told %q", n, stood)
+			t.Errorf("%d orders; the events are %q", n, stood)
 		}
 		// Its host is in trouble for a while, and talks too much.
 		warning := http.Header{"X-Heroku-Warning": {"beware of " + herokutest.Token}, "Request-Id": {herokutest.Token}}
@@ -476,13 +378,13 @@ func TestRivalStandsDown(t *testing.T) {
 			t.Errorf("when it is off, the quantity is %d", got)
 		}
 	})
-	text := told.String()
+	text := output.String()
 	if !strings.Contains(text, native) {
-		t.Error("nothing was told")
+		t.Error("nothing was written")
 	}
 	for _, no := range []string{"HRKU-", "monitor", "unauthorized", "beware"} {
 		if i := strings.Index(text, no); i >= 0 {
-			t.Errorf("%q was told: %q", no, text[max(0, i-100):min(len(text), i+20)])
+			t.Errorf("%q was written: %q", no, text[max(0, i-100):min(len(text), i+20)])
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,12 +69,13 @@ func (s *Scaler) Validate() error {
 // read, PendingKnown is false. Dynos that crashed or sleep are not counted: they
 // may stay so.
 //
-// Rival is Heroku's own autoscaling where that is switched on. It is looked at in the first
-// Capacity and then every ten minutes, at [Options.MetricsURL] and for no call of the
-// API, if it can be on at all: for web on Performance, Private or Shield dynos. Being
-// unable to see it is no error: its last known state stands for half an hour, and
-// after that, or if it was never known, Rival is empty. A look takes a quarter of
-// the time that the context leaves at most, and never more than five seconds.
+// ExternalAutoscaler is Heroku's own autoscaling if that is switched on. Capacity looks it
+// up in the first call and then every ten minutes, if it can be on at all: for web on
+// Performance, Private or Shield dynos. The lookup goes to [Options.MetricsURL], and is
+// not a call of the API. A failed lookup is not an error: the last known state counts for
+// half an hour. After that, or if none was ever known, ExternalAutoscaler is empty. A
+// lookup takes at most a quarter of the time that the context leaves, and never more than
+// five seconds.
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	f, err := s.read(ctx)
 	if err != nil {
@@ -90,6 +92,17 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	}
 	c.ExternalAutoscaler = s.rival(ctx, &f)
 	return c, nil
+}
+
+// Scopes returns the scopes of the token, as the last answer of the API said them: global,
+// write and write-protected permit an order of a size. Whether the account has that right in
+// the app, only an order shows. Nil: there was no answer yet, or it did not say. Scopes does
+// no I/O.
+func (s *Scaler) Scopes() []string {
+	if scopes := s.client.scopes.Load(); scopes != nil {
+		return slices.Clone(*scopes)
+	}
+	return nil
 }
 
 // Scale orders size dynos. Their kind stays as it is.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +28,8 @@ type transport struct {
 	next      http.RoundTripper
 	authorize func(http.Header) // a func, so that no formatting reaches the token
 	scrub     func(string) string
-	budget    *budget // nil: what the host says of its limits does not concern the API
+	budget    *budget                   // nil: what the host says of its limits does not concern the API
+	scopes    *atomic.Pointer[[]string] // of the token, as the API says it
 }
 
 // RoundTrip returns an answer of 2xx whose body is in memory and JSON, or an error: an
@@ -51,6 +53,10 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if t.budget != nil {
 		t.budget.heard(res.StatusCode, res.Header, e.RetryAfter)
+		if text := res.Header.Get("Oauth-Scope"); text != "" {
+			scopes := strings.Fields(oneLine(t.scrub(text), 200))
+			t.scopes.Store(&scopes)
+		}
 	}
 
 	limit := maxErrorBody

@@ -14,8 +14,8 @@ const (
 // table is where leases are.
 const table = "autoscale_lease"
 
-// Schema returns the statement that creates the table of [SQL], for those who
-// keep their schema in migrations. It is empty for an unknown dialect.
+// Schema returns the statement that creates the table of [SQL], for services
+// that keep their schema in migrations. It is empty for an unknown dialect.
 func (d Dialect) Schema() string {
 	if s := d.statements(); s != nil {
 		return s.create

@@ -1,11 +1,12 @@
 // Package leader has the electors for [autoscale.Config.Elector]. They let only one of
 // the processes that run the same autoscaler act.
 //
-//	Elector: leader.SQL(db, nil), // db is the *sql.DB that the service has anyway
+//	Elector: leader.Open("pgx", os.Getenv("DATABASE_URL"), nil),
 //
-// [SQL] keeps a lease in a table of PostgreSQL or SQLite. [New] does the same
-// with any other store that can be a [Lease]. [Static] and [Dyno] need no store,
-// and promise less.
+// [Open] keeps a lease in a table of PostgreSQL or SQLite, through a connection of its
+// own. [SQL] does the same on a *sql.DB that the service has anyway. [New] does the same
+// with any other store that can be a [Lease]. [Static] and [Dyno] need no store, and
+// promise less.
 //
 // # The lease
 //
@@ -56,7 +57,7 @@
 // A process makes one round trip in Renew, ten seconds by default, and the leader
 // one more for each Save and Command. A leader that saves twice a minute and a
 // hundred followers took half a percent of one processor of a PostgreSQL 15, or
-// less, of which a part is that pgx pings a connection that was idle for a second
+// less. A part of that is that pgx pings a connection that was idle for a second
 // (BenchmarkLeaderFollowers in internal/servertest). Current takes ten nanoseconds
 // more than the machine's clock does.
 package leader

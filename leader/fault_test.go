@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/autoscalebot/autoscale/internal/safebuffer"
 	"github.com/autoscalebot/autoscale/leader"
 )
 
@@ -46,7 +46,7 @@ func TestStoreFails(t *testing.T) {
 // ways not all the time.
 func TestStoreFailsOtherwise(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log safeBuffer
+		var log safebuffer.Buffer
 		n := join(t, newFakeStore(), leader.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		n.link.disturb(cut, nil)
 		time.Sleep(20 * time.Second)
@@ -58,24 +58,6 @@ func TestStoreFailsOtherwise(t *testing.T) {
 			t.Errorf("in an hour: %d lines", n)
 		}
 	})
-}
-
-// safeBuffer is a buffer that may be read while it is written to.
-type safeBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // A permanent fault ends Run if the store never answered.

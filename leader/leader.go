@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // DefaultTTL is how long a lease lasts unless Options say otherwise.
@@ -36,7 +37,8 @@ type Options struct {
 	// 200 bytes.
 	//
 	// Empty: App and the Name of the Config, as in "quiet-river/web", or the Name
-	// of the Config alone if App is not known. [autoscale.New] supplies it.
+	// of the Config alone if App is not known. [autoscale.New] supplies it. "/" and "%"
+	// within either are written as %2F and %25, so that no two pairs have the same lease.
 	Name string
 
 	// App is the name of the application, for the default of Name. At most 200
@@ -104,7 +106,7 @@ func (o Options) withDefaults() Options {
 
 // An Elector lets one process lead for as long as it can renew a [Lease]. It is
 // an [autoscale.Elector], an [autoscale.Store] and an [autoscale.Resigner]. Make
-// one with [New] or [SQL], for one Autoscaler; its methods are safe for
+// one with [Open], [SQL] or [New], for one Autoscaler. Its methods are safe for
 // concurrent use.
 type Elector struct {
 	opts   Options
@@ -142,7 +144,7 @@ func New(lease Lease, opts *Options) *Elector {
 	e := &Elector{
 		opts:  o,
 		lease: lease,
-		// The process is told apart from others on its host, and from itself
+		// The suffix tells the process from others on its host, and from itself
 		// before a restart, which may have had the same number.
 		holder: fmt.Sprintf("%s/%d/%s", o.Holder, os.Getpid(), rand.Text()[:12]),
 		line:   make(chan struct{}, 1),
@@ -308,7 +310,7 @@ func (e *Elector) Resign(rest time.Duration) {
 }
 
 // call makes one call to the lease, when no other is under way, within the time
-// that a call may take.
+// that a call may take. A panic of the lease is an error, and is tried again.
 func (e *Elector) call(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout())
 	defer cancel()
@@ -318,7 +320,7 @@ func (e *Elector) call(ctx context.Context, f func(context.Context) error) error
 	case <-ctx.Done():
 		return fmt.Errorf("waited for another call to the store: %w", ctx.Err())
 	}
-	return f(ctx)
+	return guard.Do(func() error { return f(ctx) })
 }
 
 // timeout bounds a call: a renewal that hangs leaves the time for another.

@@ -37,7 +37,7 @@ type Lease interface {
 	Renew(ctx context.Context, c Claim, seen int64) (Row, bool, error)
 
 	// Release lets the lease expire now, if c.Holder holds it in the term
-	// c.Term. Otherwise it changes nothing, which is no error.
+	// c.Term. Otherwise it changes nothing, and returns nil.
 	Release(ctx context.Context, c Claim) error
 
 	// Save replaces the state and its version, if c.Holder holds the lease in

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/autoscalebot/autoscale"
@@ -15,6 +16,10 @@ var _ autoscale.DefaultNamer = (*Elector)(nil)
 
 // errNoName is the error of what needs the name of a lease that has none yet.
 var errNoName = errors.New("leader: the lease has no name yet: give the Elector to autoscale.New, or give Options.Name")
+
+// escape makes the parts of a lease's name unambiguous: the app "a/b" with "c" has another
+// lease than the app "a" with "b/c".
+var escape = strings.NewReplacer("%", "%25", "/", "%2F")
 
 // appFromEnv returns the name of the application that this process belongs to, as the
 // platform says it, or "".
@@ -31,11 +36,12 @@ type naming struct {
 // name returns the name of the lease, or "" if it is not known yet.
 func (e *Elector) name() string { return e.naming.Load().lease }
 
-// SetDefaultName tells e the Name of the Config that it serves; see
+// SetDefaultName gives e the Name of the Config that it serves. See
 // [autoscale.DefaultNamer]. Without Options.Name, the lease is then called app/name,
-// or name if the application is not known. SetDefaultName does no I/O. It returns an
-// error if e is not valid, if the resulting name is not, or if e has been told another
-// name before: an Elector serves one Autoscaler.
+// or name if the application is not known. "/" and "%" within a part are written as %2F
+// and %25. SetDefaultName does no I/O. It returns an error if e is not valid, if the
+// resulting name is not, or if e was given another name before, because an Elector serves
+// one Autoscaler.
 func (e *Elector) SetDefaultName(name string) error {
 	if err := e.Validate(); err != nil {
 		return err
@@ -50,9 +56,9 @@ func (e *Elector) SetDefaultName(name string) error {
 		}
 		next := naming{lease: old.lease, autoscaler: name}
 		if next.lease == "" {
-			next.lease = name
+			next.lease = escape.Replace(name)
 			if e.opts.App != "" {
-				next.lease = e.opts.App + "/" + name
+				next.lease = escape.Replace(e.opts.App) + "/" + next.lease
 			}
 			if !isName(next.lease) {
 				return fmt.Errorf("leader: the lease would be called %.80q, after the application and the Autoscaler: give Options.Name, at most %d bytes of printable UTF-8", next.lease, maxName)

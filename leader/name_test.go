@@ -72,6 +72,32 @@ func TestNameOfTheLease(t *testing.T) {
 	}
 }
 
+// Applications and process types whose names together look alike have leases of their own.
+func TestNoTwoHaveOneLease(t *testing.T) {
+	t.Setenv("HEROKU_APP_NAME", "")
+	t.Setenv("FLY_APP_NAME", "")
+	s := newFakeStore()
+	want := 0
+	for _, pair := range [][2]string{
+		{"a/b", "c"}, {"a", "b/c"}, {"a%2Fb", "c"}, {"a", "b%2Fc"}, {"", "a/b/c"}, {"", "a%2Fb%2Fc"}, {"a", "b"}, {"", "a/b"}, {"", "a%2Fb"},
+		{"a/", "b"}, {"a", "/b"}, {"a//", "b"}, {"A", "b"}, {"a", "B"}, {"a ", "b"}, {"a", " b"}, {"a", "b "}, {"é", "b"}, {"e\u0301", "b"},
+		{"%", "b"}, {"%25", "b"}, {"a\\", "b"}, {"a'", "b"}, {"a\"", "b"}, {"a:b", "c"}, {"a", "b:c"}, {"{a}", "b"}, {"*", "b"}, {"a", "b?"},
+		{strings.Repeat("a", 100), strings.Repeat("b", 99)}, {strings.Repeat("a", 99), strings.Repeat("b", 99)},
+	} {
+		e := leader.New(&fakeLink{fakeStore: s}, &leader.Options{App: pair[0], Logger: quiet})
+		if err := e.SetDefaultName(pair[1]); err != nil {
+			t.Fatalf("%q: %v", pair, err)
+		}
+		if err := e.Command(t.Context(), []byte(pair[0]+"\n"+pair[1])); err != nil {
+			t.Fatalf("%q: %v", pair, err)
+		}
+		if want++; len(s.rows) != want {
+			t.Errorf("%q has the lease of another", pair)
+			want = len(s.rows)
+		}
+	}
+}
+
 // Before its name is known an Elector leads nothing and writes nothing.
 func TestNoName(t *testing.T) {
 	s := newFakeStore()

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // SQL returns an Elector that keeps its term in the table autoscale_lease of a
@@ -228,8 +230,9 @@ func (l *sqlLease) once(ctx context.Context, f func(*sql.Conn) error) error {
 		return err
 	}
 	defer conn.Close()
-	err = f(conn)
-	if l.fault(err) == faultReadOnly {
+	// A driver may panic over an answer that it does not understand.
+	err = guard.Do(func() error { return f(conn) })
+	if l.fault(err) == faultReadOnly || guard.Of(err) != nil {
 		// Else the pool would give out the connection for ever, and with it a
 		// server that was the primary once.
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })

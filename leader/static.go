@@ -18,7 +18,7 @@ func Static(leads bool) autoscale.Elector {
 }
 
 // Dyno returns an elector for Heroku that needs no store: of the dynos of a
-// process type the first acts, web.1 as $DYNO says. Use it in one process type
+// process type, the first acts, which is web.1 by $DYNO. Use it in one process type
 // alone. Names without a number, as on Heroku's Fir generation, and an empty
 // $DYNO are a configuration error.
 //

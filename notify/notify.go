@@ -49,7 +49,7 @@ type only struct {
 	kinds    autoscale.EventKind
 }
 
-// Kinds returns what the notifier is told of.
+// Kinds returns the kinds of event that the notifier gets.
 func (o *only) Kinds() autoscale.EventKind { return o.kinds }
 
 func (o *only) Notify(ctx context.Context, e autoscale.Event) error {

@@ -340,7 +340,7 @@ func TestOnlyTellsItsKinds(t *testing.T) {
 		}
 	}
 	if got := r.Events(); len(got) != 2 || got[0].Kind != autoscale.Scaled || got[1].Kind != autoscale.Changed {
-		t.Errorf("told %v", got)
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -23,7 +23,7 @@ const (
 	firstPause = 500 * time.Millisecond
 	// maxAnswer bounds what is read of an answer.
 	maxAnswer = 4 << 10
-	// maxRetryAfter is the longest Retry-After that is told from a longer one.
+	// maxRetryAfter is the longest Retry-After. A longer one counts as this.
 	maxRetryAfter = 24 * time.Hour
 )
 

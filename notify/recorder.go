@@ -12,13 +12,13 @@ import (
 // maxRecorded is how many events a Recorder keeps.
 const maxRecorded = 1000
 
-// A Recorder is a notifier for tests, which remembers what it was told. Its zero
+// A Recorder is a notifier for tests, which remembers the events that it got. Its zero
 // value is ready to be used. It keeps the last 1,000 events. It must not be
 // copied after it was first used.
 type Recorder struct {
 	mu     sync.Mutex
 	events []autoscale.Event
-	told   int           // events recorded, those no longer kept included
+	total  int           // events recorded, those no longer kept included
 	fail   []error       // of the next calls of Notify
 	more   chan struct{} // closed with the next event; nil: nobody waits
 }
@@ -36,7 +36,7 @@ func (r *Recorder) Notify(_ context.Context, e autoscale.Event) error {
 		r.events = slices.Delete(r.events, 0, 1)
 	}
 	r.events = append(r.events, e)
-	r.told++
+	r.total++
 	if r.more != nil {
 		close(r.more)
 		r.more = nil
@@ -67,19 +67,19 @@ func (r *Recorder) Events() []autoscale.Event {
 func (r *Recorder) Wait(ctx context.Context, n int) error {
 	for {
 		r.mu.Lock()
-		told := r.told
-		if told < n && r.more == nil {
+		total := r.total
+		if total < n && r.more == nil {
 			r.more = make(chan struct{})
 		}
 		more := r.more
 		r.mu.Unlock()
-		if told >= n {
+		if total >= n {
 			return nil
 		}
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return fmt.Errorf("notify: waited for %d events, and %d came: %w", n, told, context.Cause(ctx))
+			return fmt.Errorf("notify: waited for %d events, and %d came: %w", n, total, context.Cause(ctx))
 		}
 	}
 }
@@ -88,5 +88,5 @@ func (r *Recorder) Wait(ctx context.Context, n int) error {
 func (r *Recorder) Format(f fmt.State, _ rune) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fmt.Fprintf(f, "notify.Recorder(%d events)", r.told)
+	fmt.Fprintf(f, "notify.Recorder(%d events)", r.total)
 }

@@ -16,7 +16,7 @@ import (
 // of the t, a full stop and the body. See [Verify].
 const HeaderSignature = "X-Autoscale-Signature"
 
-// DefaultMaxAge is how old a signature [Verify] accepts unless told otherwise.
+// DefaultMaxAge is how old a signature [Verify] accepts if its maxAge is 0.
 const DefaultMaxAge = 5 * time.Minute
 
 // maxSignature bounds the header that Verify reads: room for a few signatures.

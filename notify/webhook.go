@@ -25,7 +25,7 @@ const HeaderIdempotencyKey = "Idempotency-Key"
 // maxTime bounds a call of Notify whose context has no deadline.
 const maxTime = 30 * time.Second
 
-// WebhookOptions are what a [Webhook] may be told. Zero: every field's default.
+// WebhookOptions are the settings of a [Webhook]. The zero value has every default.
 // Formatted and encoded as JSON, they show no secret.
 type WebhookOptions struct {
 	// Secret is the key that bodies are signed with, in the header
@@ -136,7 +136,7 @@ func (w *webhook) send(ctx context.Context, body []byte, accept func(*http.Respo
 	defer cancel()
 	if w.own {
 		// A connection that was still being made when the context ended goes on
-		// being made, for a next request, unless it is told that there is none.
+		// being made for a next request, unless idle connections are closed.
 		defer w.client.CloseIdleConnections()
 	}
 	if err := w.deliver(ctx, body, rand.Text(), accept); err != nil {

@@ -182,8 +182,8 @@ func TestWebhookValidates(t *testing.T) {
 					t.Errorf("%q is not in %q", want, err)
 				}
 			}
-			if told := n.Notify(t.Context(), scaled()); (told != nil) != (tc.want != nil) {
-				t.Errorf("Notify returned %v", told)
+			if err := n.Notify(t.Context(), scaled()); (err != nil) != (tc.want != nil) {
+				t.Errorf("Notify returned %v", err)
 			}
 		})
 	}

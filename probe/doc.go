@@ -8,7 +8,7 @@
 //   - [JSON] measures one number that another program knows. Its rule depends on which
 //     signal the number is.
 //
-// A [autoscale.Config] without a Decider uses that rule. [autoscale.Merge] makes one Prober
+// An [autoscale.Config] without a Decider uses that rule. [autoscale.Merge] makes one Prober
 // of several.
 //
 // Inside a web service in Go, package traffic is the better choice. It sees every request,

@@ -29,11 +29,11 @@ const DefaultTimeout = 2 * autoscale.DefaultHigh
 const maxProbeBody = 1 << 20
 
 // HTTP measures the latency of one or several GET requests, each from its
-// start to the end of the answer's body, of which it reads at most 1 MiB. It is
+// start to the end of the answer's body. It reads at most 1 MiB of the body. It is
 // safe for concurrent use once its fields are set.
 //
 // A timeout, a refused or broken connection, and a status of 500 or above are
-// samples with a [autoscale.Failure], by HTTP/1.1 and by HTTP/2. Nothing was measured,
+// samples with an [autoscale.Failure], by HTTP/1.1 and by HTTP/2. Nothing was measured,
 // and Probe returns an error, if
 //
 //   - the name did not resolve, or TLS failed,

@@ -87,7 +87,7 @@ func TestHTTPRequests(t *testing.T) {
 			want: autoscale.Sample{Signals: whole, Latency: network + 25*ms, QueueTime: 50 * ms, ServiceTime: 10 * ms},
 		},
 		{
-			name: "failures below the percentile are told", answers: "90 error hang 20 900", percentile: 60,
+			name: "failures below the percentile are reported", answers: "90 error hang 20 900", percentile: 60,
 			want: autoscale.Sample{Signals: whole, Latency: network + 910*ms, QueueTime: 1010 * ms / 3, ServiceTime: 10 * ms, Detail: "2 of 5 requests failed, as by: status 502"},
 		},
 		{

@@ -345,11 +345,11 @@ func FuzzServerTiming(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header string) {
 		synctest.Test(t, func(t *testing.T) {
 			s, err := timed(t, []string{header})
-			told := s.Signals.Has(autoscale.SignalServiceTime)
-			if err != nil || s.Latency != time.Second || s.ServiceTime < 0 || s.ServiceTime > s.Latency || !told && s.ServiceTime != 0 {
+			split := s.Signals.Has(autoscale.SignalServiceTime)
+			if err != nil || s.Latency != time.Second || s.ServiceTime < 0 || s.ServiceTime > s.Latency || !split && s.ServiceTime != 0 {
 				t.Errorf("%+v, %v", s, err)
 			}
-			if told && !strings.Contains(header, "total") {
+			if split && !strings.Contains(header, "total") {
 				t.Errorf("a time is made up: %+v", s)
 			}
 		})

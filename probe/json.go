@@ -29,13 +29,17 @@ import (
 // The query must return one series, as sum(...) does: if an index would pick one of
 // several objects, Probe returns an error, unless Ordered is set.
 //
-// Nothing was measured, and Probe returns an error that says what was there
-// instead, when nothing is found at Path (an empty result, a missing key, null),
-// when what is there is not a number, not finite or, for any signal but
-// [autoscale.SignalValue], negative, and when the status is not 2xx (redirects are not followed),
-// the answer is not JSON, is larger than 1 MiB, came from a cache, or does not come
-// whole in time. A JSON reports no [autoscale.Failure]: that a monitoring system is down does not say
-// that the service is.
+// Nothing was measured, and Probe returns an error that says what was there instead, if
+//
+//   - nothing is found at Path: an empty result, a missing key, null,
+//   - what is there is not a number, not finite or, for any signal but
+//     [autoscale.SignalValue], negative,
+//   - the status is not 2xx (redirects are not followed),
+//   - or the answer is not JSON, is larger than 1 MiB, came from a cache, or does not
+//     come whole in time.
+//
+// A JSON reports no [autoscale.Failure], because the service may be well while a monitoring
+// system is down.
 //
 // Connections are kept open between probes. A request has the header
 // Autoscale-Timeout-Ms, as that of an [HTTP] has.
@@ -61,7 +65,7 @@ type JSON struct {
 	// Signal is the one signal that the number is. It must be that of the whole
 	// service, in the unit of the field of [autoscale.Sample]; for [autoscale.SignalLatency],
 	// [autoscale.SignalQueueTime] and [autoscale.SignalServiceTime] in seconds. 0: autoscale.SignalValue, which
-	// no rule of this package reads, but a [autoscale.Decider] of the host's own can.
+	// no rule of this package reads, but an [autoscale.Decider] of the host's own can.
 	Signal autoscale.Signals
 
 	// Base returns the URL against which a relative URL is resolved. It is

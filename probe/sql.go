@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/outbound"
 	"github.com/autoscalebot/autoscale/rule"
 )
 
@@ -79,12 +81,22 @@ func (b *SQLBacklog) Validate() error {
 
 // Probe asks the database once.
 func (b *SQLBacklog) Probe(ctx context.Context) (autoscale.Sample, error) {
-	s, err := b.measure(ctx)
+	var s autoscale.Sample
+	err := guard.Do(func() (err error) { s, err = b.measure(ctx); return err }) // drivers panic over odd answers
 	if err != nil {
 		return autoscale.Sample{}, fmt.Errorf("autoscale: probe SQL backlog: nothing was measured: %w", err)
 	}
 	return s, nil
 }
+
+// maxDriverText is how many bytes are shown of what a driver says.
+const maxDriverText = 500
+
+// driverError is an error of a driver, whose text is on one short line.
+type driverError struct{ err error }
+
+func (e driverError) Error() string { return outbound.Line(e.err.Error(), maxDriverText) }
+func (e driverError) Unwrap() error { return e.err }
 
 func (b *SQLBacklog) measure(ctx context.Context) (autoscale.Sample, error) {
 	if err := b.Validate(); err != nil {
@@ -119,12 +131,12 @@ func (b *SQLBacklog) measure(ctx context.Context) (autoscale.Sample, error) {
 func (b *SQLBacklog) ask(ctx context.Context) (jobs, age, busy sql.Null[float64], err error) {
 	rows, err := b.DB.QueryContext(ctx, b.Query, b.Args...)
 	if err != nil {
-		return jobs, age, busy, fmt.Errorf("run probe.SQLBacklog.Query: %w", err)
+		return jobs, age, busy, fmt.Errorf("run probe.SQLBacklog.Query: %w", driverError{err})
 	}
 	defer rows.Close()
 	columns, err := rows.Columns()
 	if err != nil {
-		return jobs, age, busy, fmt.Errorf("read the columns of probe.SQLBacklog.Query: %w", err)
+		return jobs, age, busy, fmt.Errorf("read the columns of probe.SQLBacklog.Query: %w", driverError{err})
 	}
 	into := []any{&jobs, &age, &busy}
 	if len(columns) < 1 || len(columns) > len(into) {
@@ -132,7 +144,7 @@ func (b *SQLBacklog) ask(ctx context.Context) (jobs, age, busy sql.Null[float64]
 	}
 	if rows.Next() {
 		if err := rows.Scan(into[:len(columns)]...); err != nil {
-			return jobs, age, busy, fmt.Errorf("read the row of probe.SQLBacklog.Query, of numbers: %w", err)
+			return jobs, age, busy, fmt.Errorf("read the row of probe.SQLBacklog.Query, of numbers: %w", driverError{err})
 		}
 		if rows.Next() {
 			return jobs, age, busy, errors.New("probe.SQLBacklog.Query returns more than one row: count all jobs in one, without GROUP BY")
@@ -141,7 +153,7 @@ func (b *SQLBacklog) ask(ctx context.Context) (jobs, age, busy sql.Null[float64]
 		return jobs, age, busy, errors.New("probe.SQLBacklog.Query returns no row: count the jobs, which returns 0 where there are none")
 	}
 	if err := rows.Err(); err != nil {
-		return jobs, age, busy, fmt.Errorf("read the row of probe.SQLBacklog.Query: %w", err)
+		return jobs, age, busy, fmt.Errorf("read the row of probe.SQLBacklog.Query: %w", driverError{err})
 	}
 	return jobs, age, busy, nil
 }

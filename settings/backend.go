@@ -31,7 +31,7 @@ var oldBackends = map[string]string{
 	"EmailBackend":       "email",
 }
 
-// backends reads the list of those who are told, as "log, email:panicked|scaled".
+// backends reads the list of those who are notified, as "log, email:panicked|scaled".
 func backends(v *values, s string) error {
 	items, err := list(s)
 	if err != nil {

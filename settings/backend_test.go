@@ -204,7 +204,7 @@ func TestBackendKinds(t *testing.T) {
 }
 
 // What the NOTIFY settings turn on is told when it happens, and otherwise not.
-func TestTold(t *testing.T) {
+func TestNotified(t *testing.T) {
 	slow := autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
 		return autoscale.Sample{Signals: autoscale.SignalLatency, Latency: 2 * time.Second}, nil
 	})

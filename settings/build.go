@@ -135,8 +135,8 @@ func moments(loc *time.Location, a, b autoscale.Schedule) []time.Time {
 // patience is how many times MAX_RESPONSE_TIME_IN_MS a response is waited for.
 // What is slower than once is too high whether it comes or not. But the package
 // heartbeat ends its checks a little before the prober gives up, and says then
-// that something is down, which adds no process: waiting once only, a database
-// that is merely slow could never be told from one that hangs.
+// that something is down, which adds no process: with once alone, a database
+// that is merely slow would look like one that hangs.
 const patience = 2
 
 // spareTime is what a tick has beside the heartbeat, for the calls of Heroku's API.

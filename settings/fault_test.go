@@ -274,6 +274,7 @@ func TestSecrets(t *testing.T) {
 	const secret = "S3CRETVALUE"
 	values := map[string]string{
 		"HEROKU_API_KEY":    secret,
+		"STORE":             "postgres://user:" + secret + "@db.example.com/app",
 		"HEARTBEAT_URL":     "https://user:" + secret + "@www.example.com/?token=" + secret,
 		"HEARTBEAT_TOKEN":   secret,
 		"SMTP_URL":          "smtp://user:" + secret + "@smtp.example.com",
@@ -302,7 +303,7 @@ func TestSecrets(t *testing.T) {
 	o := options(all)
 	o.FS = nil
 	o.File = ""
-	o.Environ = append([]string{"HEROKU_APP_NAME=quiet-river", "HEROKU_API_KEY=" + secret}, strings.Split(strings.TrimSpace(all), "\n")...)
+	o.Environ = append([]string{"HEROKU_APP_NAME=quiet-river", "HEROKU_API_KEY=" + secret, "AUTOSCALE_STORE=" + values["STORE"]}, strings.Split(strings.TrimSpace(all), "\n")...)
 	s, err := settings.Load(o)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 // values are the settings, read.
 type values struct {
 	app, apiKey, process, apiURL string
+	store                        string
 
 	heartbeatURL, heartbeatToken string
 	interval                     time.Duration
@@ -75,6 +76,7 @@ type key struct {
 
 	required string // what to do where it is missing; "": it need not be given
 	secret   bool   // no message shows the value
+	prefixed bool   // in the environment it counts only with the prefix: its name is a common word
 	ambient  bool   // Heroku itself sets a variable of that name, see [Load]
 	heading  string // of the section that begins here, in the sample file
 	sample   string // what the sample sets, other than the default. "": nothing
@@ -114,6 +116,12 @@ var appKeys = []key{
 		field: "heroku.Options.BaseURL",
 		doc:   "Where Heroku's Platform API is.",
 		read:  apiURL,
+	},
+	{
+		name: "STORE", secret: true, prefixed: true,
+		field: "Elector",
+		doc:   "Where the state is kept, as postgres://…, sqlite:FILE or redis://…: a restart loses nothing then, and autoscalebot pause works. In the environment it is AUTOSCALE_STORE. It needs the build contrib/autoscalebot. A secret.",
+		read:  store,
 	},
 }
 

@@ -8,7 +8,7 @@ var retired = map[string]string{
 	"MEASUREMENT":                     "choose what is measured with MEASUREMENT_BACKEND",
 	"DECISION":                        "choose the rule with DECISION_BACKEND",
 	"SCALING":                         "what scales is always Heroku; other scalers are for a Go program",
-	"NOTIFICATION":                    "name who is told in NOTIFICATION_BACKENDS",
+	"NOTIFICATION":                    "name who is notified in NOTIFICATION_BACKENDS",
 	"MEASUREMENT_URL":                 "write HEARTBEAT_URL",
 	"MEASUREMENT_INTERVAL_IN_SECONDS": "write HEARTBEAT_INTERVAL_IN_SECONDS",
 	"MAX_TIME_MS":                     "write MAX_RESPONSE_TIME_IN_MS",

@@ -62,13 +62,13 @@
 // without prefix counts only where neither AUTOSCALE_HEROKU_APP_NAME nor the file
 // names an app.
 //
-// # What notifiers are told
+// # What notifiers get
 //
 // The settings NOTIFY_IF_… and NOTIFY_ON_… add kinds of event or take them away.
-// Beyond these, all notifiers are told, whatever the settings, of that the autoscaler
+// Whatever the settings, all notifiers get the events which say that the autoscaler
 // cannot do its work: [autoscale.ProbeFailing], [autoscale.ScaleFailing],
 // [autoscale.LimitReached], [autoscale.Panicked] and [autoscale.Yielding]. A backend
-// that names kinds itself, as email:scaled|panicked, is told of those and no others.
+// that names kinds itself, as email:scaled|panicked, gets those and no others.
 package settings
 
 import (
@@ -135,9 +135,20 @@ type Settings struct {
 	// LogLevel is LOG_LEVEL. It is for whoever makes Options.Logger.
 	LogLevel slog.Level
 
+	store func() string // so that no formatting shows it
+
 	// Warnings are what is odd about the settings and can be lived with, a line
 	// each, without secrets.
 	Warnings []string
+}
+
+// Store returns STORE, the URL of the store in which the state is kept. It may hold a
+// password. Empty: none. Load opens no store: the program that does sets Config.Elector.
+func (s *Settings) Store() string {
+	if s.store == nil {
+		return ""
+	}
+	return s.store()
 }
 
 // Load reads the settings. Everything that is wrong with them is in the one
@@ -183,6 +194,7 @@ func Load(o Options) (*Settings, error) {
 	return &Settings{
 		Config: cfg, App: v.app, Heartbeat: withoutSecrets(measured),
 		Zone: v.zone, LogLevel: v.logLevel, Warnings: l.warnings,
+		store: func() string { return v.store },
 	}, nil
 }
 
@@ -193,7 +205,7 @@ func environment(environ []string) []given {
 	for _, variable := range environ {
 		name, value, ok := strings.Cut(variable, "=")
 		g := given{name: name, value: strings.TrimSpace(value), where: fromEnviron}
-		if !ok || g.bare() == name && find(name) == nil {
+		if k := find(name); !ok || g.bare() == name && (k == nil || k.prefixed) {
 			continue
 		}
 		if i, again := at[name]; again {

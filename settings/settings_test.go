@@ -383,3 +383,27 @@ func TestWhole(t *testing.T) {
 		}
 	}
 }
+
+// The store is named in the file, or in the environment with the prefix: STORE alone is
+// a word that may be another program's.
+func TestStore(t *testing.T) {
+	const url = "postgres://u:p@db.example.com/app"
+	for _, tt := range []struct{ file, environ, want string }{
+		{"", "HOME=/", ""},
+		{"", "AUTOSCALE_STORE=" + url, url},
+		{"", "STORE=" + url, ""},
+		{"", "STORE=nonsense", ""},
+		{"STORE=" + url, "HOME=/", url},
+		{"STORE=sqlite:app.db", "AUTOSCALE_STORE=" + url, url},
+	} {
+		if got := load(t, tt.file, tt.environ).Store(); got != tt.want {
+			t.Errorf("file %q, environment %q: the store is %q, want %q", tt.file, tt.environ, got, tt.want)
+		}
+	}
+	if got := faults(t, options("STORE=app.db")); len(got) != 1 || !strings.Contains(got[0], "it must be a URL") {
+		t.Errorf("STORE=app.db: %q", got)
+	}
+	if got := new(settings.Settings).Store(); got != "" {
+		t.Errorf("the zero Settings have the store %q", got)
+	}
+}

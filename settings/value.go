@@ -45,6 +45,14 @@ func process(v *values, s string) error {
 	return nil
 }
 
+func store(v *values, s string) error {
+	if scheme, rest, ok := strings.Cut(s, ":"); !ok || scheme == "" || rest == "" {
+		return errors.New("it must be a URL, as postgres://user:password@host/database or sqlite:FILE")
+	}
+	v.store = s
+	return nil
+}
+
 func apiURL(v *values, s string) error {
 	if heroku.NewClient("t", &heroku.Options{BaseURL: s}).Scaler("app", autoscale.DefaultName).Validate() != nil {
 		return errors.New("it must be an https URL without user or query, as " + heroku.DefaultBaseURL + " (http only on this machine)")
@@ -78,7 +86,7 @@ func whole(least int, to func(*values) *int) reader {
 	}
 }
 
-// streak reads a number of samples in a row, of which a negative one is never reached.
+// streak reads a number of samples in a row. A negative number is never reached.
 func streak(to func(*values) *int) reader {
 	return func(v *values, s string) error {
 		n, err := strconv.Atoi(s)

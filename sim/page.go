@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"iter"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/chart"
 )
 
 //go:embed page.html
@@ -15,7 +18,7 @@ var pageText string
 // sizes and response times of each report over time, in the time zone of the load. The page
 // has no scripts and loads nothing.
 func HTML(w io.Writer, reports ...*Report) error {
-	t, err := template.New("page").Parse(pageText)
+	t, err := template.New("page").Parse(pageText + chart.Template)
 	if err != nil {
 		return fmt.Errorf("sim: the page: %w", err)
 	}
@@ -30,7 +33,7 @@ type page struct {
 	Title, When string
 	Names       []string
 	Rows        []pageRow
-	Load        chart
+	Load        chart.Chart
 	Reports     []pageReport
 }
 
@@ -41,7 +44,7 @@ type pageRow struct {
 
 type pageReport struct {
 	Name        string
-	Size, Times chart
+	Size, Times chart.Chart
 }
 
 func newPage(reports []*Report) page {
@@ -60,22 +63,54 @@ func newPage(reports []*Report) page {
 		p.Rows = append(p.Rows, line)
 	}
 	p.Load = newChart(first, "requests per second", top(reports, func(q Point) float64 { return q.Rate }))
-	p.Load.add("load", "load", first, func(q Point) float64 { return q.Rate })
+	p.Load.Add("load", "load", steps(first, func(q Point) float64 { return q.Rate }))
 
 	most := top(reports, func(q Point) float64 { return max(q.Demand, q.Desired, q.Ready) })
 	for _, r := range reports {
 		p.Names = append(p.Names, r.Name)
 		size := newChart(r, "processes", most)
-		size.add("ready", "serving", r, func(q Point) float64 { return q.Ready })
-		size.add("desired", "ordered", r, func(q Point) float64 { return q.Desired })
-		size.add("demand", "demanded", r, func(q Point) float64 { return q.Demand })
+		size.Add("ready", "serving", steps(r, func(q Point) float64 { return q.Ready }))
+		size.Add("desired", "ordered", steps(r, func(q Point) float64 { return q.Desired }))
+		size.Add("demand", "demanded", steps(r, func(q Point) float64 { return q.Demand }))
 		times := newLogChart(r, "response time")
-		times.add("p95", "95th percentile", r, func(q Point) float64 { return q.P95.Seconds() })
-		times.add("p50", "median", r, func(q Point) float64 { return q.P50.Seconds() })
-		times.mark("objective", "objective", r.Objective.Latency.Seconds())
+		times.Add("p95", "95th percentile", steps(r, func(q Point) float64 { return q.P95.Seconds() }))
+		times.Add("p50", "median", steps(r, func(q Point) float64 { return q.P50.Seconds() }))
+		times.Mark("objective", "objective", r.Objective.Latency.Seconds())
 		p.Reports = append(p.Reports, pageReport{r.Name, size, times})
 	}
 	return p
+}
+
+// newChart returns a chart as long as the report.
+func newChart(r *Report, unit string, most float64) chart.Chart {
+	return chart.New(unit, r.Start, length(r), most)
+}
+
+// newLogChart returns a chart of response times.
+func newLogChart(r *Report, unit string) chart.Chart {
+	low, high := r.Objective.Latency.Seconds(), r.Objective.Latency.Seconds()
+	for _, q := range r.Series.Points {
+		if q.P50 > 0 {
+			low, high = min(low, q.P50.Seconds()), max(high, q.P95.Seconds())
+		}
+	}
+	return chart.NewLog(unit, r.Start, length(r), low, high)
+}
+
+func length(r *Report) time.Duration {
+	return time.Duration(len(r.Series.Points)) * r.Series.Step
+}
+
+// steps returns a value of each point.
+func steps(r *Report, f func(Point) float64) iter.Seq[chart.Step] {
+	return func(yield func(chart.Step) bool) {
+		step := r.Series.Step.Seconds()
+		for i, q := range r.Series.Points {
+			if !yield(chart.Step{From: float64(i) * step, To: float64(i+1) * step, Value: f(q)}) {
+				return
+			}
+		}
+	}
 }
 
 // days writes a long duration in days.

@@ -19,10 +19,10 @@ func TestReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var told []float64
+	var shares []float64
 	r := run(t, sim.Options{
 		Name: "one", Load: load, Controller: sim.Constant(4), Initial: 4, Utilization: .6, Price: 2, Seed: 1,
-		Progress: func(done float64) { told = append(told, done) },
+		Progress: func(done float64) { shares = append(shares, done) },
 	})
 	within(t, "process-hours", r.ProcessHours, 8, 1e-9)
 	within(t, "cost", r.Cost, 16, 1e-9)
@@ -46,8 +46,8 @@ func TestReport(t *testing.T) {
 	if r.P50 > r.P95 || r.P95 > r.P99 || r.P99 > sim.DefaultTimeout {
 		t.Errorf("the quantiles are %v, %v and %v", r.P50, r.P95, r.P99)
 	}
-	if len(told) != 2 || told[1] != .5 {
-		t.Errorf("the progress was %v", told)
+	if len(shares) != 2 || shares[1] != .5 {
+		t.Errorf("the progress was %v", shares)
 	}
 	var back sim.Report
 	if data, err := json.Marshal(r); err != nil || json.Unmarshal(data, &back) != nil || back.Requests != r.Requests || back.P95 != r.P95 {

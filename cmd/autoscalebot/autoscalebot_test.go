@@ -1,17 +1,16 @@
 package main_test
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -45,123 +44,6 @@ func TestMain(m *testing.M) {
 
 // patience is how long a test waits for what must happen; it is no measure of anything.
 const patience = 60 * time.Second
-
-// world is a platform with the app quiet-river, and what its web dynos answer.
-type world struct {
-	platform *herokutest.Server
-	app      *herokutest.App
-	scaled   chan int // sizes of web, as they are set
-	environ  []string
-}
-
-func newWorld(t *testing.T, size int, heartbeat http.HandlerFunc) *world {
-	t.Helper()
-	web := httptest.NewServer(heartbeat)
-	t.Cleanup(web.Close)
-	w := &world{platform: herokutest.NewServer(), scaled: make(chan int, 100)}
-	t.Cleanup(w.platform.Close)
-	w.app = w.platform.AddApp(herokutest.AppConfig{
-		Name: "quiet-river", WebURL: web.URL + "/",
-		Formation: []herokutest.Process{{Type: "web", Quantity: size}},
-	})
-	w.platform.OnScale(func(_, _ string, _, to int) { w.scaled <- to })
-	w.environ = []string{
-		"HEROKU_APP_NAME=quiet-river",
-		"HEROKU_API_KEY=" + herokutest.Token,
-		"HEROKU_API_URL=" + w.platform.URL,
-		"AUTOSCALE_HEARTBEAT_INTERVAL_IN_SECONDS=0.1",
-		"AUTOSCALE_TIME_ZONE=Europe/Berlin",
-	}
-	return w
-}
-
-// result is what a run of the program came to.
-type result struct {
-	status         int
-	stdout, stderr string
-}
-
-// run runs the program to its end.
-func run(t *testing.T, environ []string, args ...string) result {
-	t.Helper()
-	return start(t, environ, args...).wait(t)
-}
-
-// process is the program while it runs.
-type process struct {
-	cmd            *exec.Cmd
-	stdout, stderr *buffer
-}
-
-func start(t *testing.T, environ []string, args ...string) *process {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	p := &process{cmd: exec.CommandContext(ctx, binary, args...), stdout: new(buffer), stderr: new(buffer)}
-	p.cmd.Env = append([]string{"SYSTEMROOT=" + os.Getenv("SYSTEMROOT")}, environ...)
-	p.cmd.Dir = t.TempDir()
-	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.cmd.Process.Kill() }) // it has ended, unless the test failed
-	return p
-}
-
-func (p *process) signal(t *testing.T, s os.Signal) {
-	t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		t.Errorf("signal %v: %v", s, err)
-	}
-}
-
-func (p *process) wait(t *testing.T) result {
-	t.Helper()
-	_ = p.cmd.Wait() // a status that is not 0 is no error here
-	r := result{p.cmd.ProcessState.ExitCode(), p.stdout.String(), p.stderr.String()}
-	if strings.Contains(r.stdout+r.stderr, herokutest.Token) {
-		t.Errorf("the token is shown:\n%s%s", r.stdout, r.stderr)
-	}
-	return r
-}
-
-// buffer can be written by one goroutine and read by another.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-func await[T any](t *testing.T, what string, c <-chan T) (v T) {
-	t.Helper()
-	select {
-	case v = <-c:
-	case <-time.After(patience):
-		t.Fatalf("waited in vain for %s", what)
-	}
-	return v
-}
-
-func signals(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("Windows has no signals to send")
-	}
-}
-
-func ok(http.ResponseWriter, *http.Request) {}
-
-func broken(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
 
 func TestArguments(t *testing.T) {
 	tests := []struct {
@@ -239,7 +121,7 @@ func TestBadSettings(t *testing.T) {
 }
 
 // The service is broken: the program adds processes up to the maximum of three,
-// says so to the console, and ends with status 0 when it is told to.
+// says so to the console, and ends with status 0 when it is asked to.
 func TestRun(t *testing.T) {
 	signals(t)
 	for _, s := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
@@ -267,12 +149,12 @@ func TestRun(t *testing.T) {
 		}
 		// The second order may have been cut short by the signal; the first one was not.
 		if !strings.Contains(r.stdout, "scaled from 1 to 2") {
-			t.Errorf("the console was not told the change:\n%s", r.stdout)
+			t.Errorf("the console does not show the change:\n%s", r.stdout)
 		}
 	}
 }
 
-// The program ends while what it waits for hangs, however often it is told to.
+// The program ends while what it waits for hangs, however often it is asked to.
 func TestStopWhileHanging(t *testing.T) {
 	signals(t)
 	asked := make(chan struct{}, 100)
@@ -305,12 +187,12 @@ func TestStopWhileHanging(t *testing.T) {
 
 func TestDryRun(t *testing.T) {
 	signals(t)
-	told := make(chan struct{}, 100)
+	notified := make(chan struct{}, 100)
 	w := newWorld(t, 9, ok)
-	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { told <- struct{}{} }))
+	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { notified <- struct{}{} }))
 	defer hook.Close()
 	p := start(t, append(w.environ, "AUTOSCALE_DRY_RUN=true", "AUTOSCALE_NOTIFICATION_BACKENDS=webhook:scaled", "AUTOSCALE_WEBHOOK_URL="+hook.URL), "--log-level=warn")
-	await(t, "the event of a change", told)
+	await(t, "the event of a change", notified)
 	p.signal(t, syscall.SIGTERM)
 	r := p.wait(t)
 	if r.status != 0 || len(w.platform.Writes()) > 0 {
@@ -408,7 +290,7 @@ func TestCheck(t *testing.T) {
 				tt.fault.Times = -1
 				w.platform.Inject(tt.fault)
 			}
-			hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody was told") }))
+			hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody was notified") }))
 			defer hook.Close()
 			environ := append(w.environ, "NOTIFICATION_BACKENDS=webhook:"+"scaled|probed|probe_failed|scale_failed", "WEBHOOK_URL="+hook.URL)
 			for _, variable := range tt.environ {
@@ -427,6 +309,53 @@ func TestCheck(t *testing.T) {
 				t.Errorf("it ordered %d times", n)
 			}
 		})
+	}
+}
+
+// TestCheckToken: check says whether the token may order, and orders nothing to find out.
+func TestCheckToken(t *testing.T) {
+	const reader, writer = "a-token-that-reads", "a-token-that-writes"
+	w := newWorld(t, 2, ok)
+	w.platform.AddToken(reader, "read")
+	w.platform.AddToken(writer, "identity", "write")
+	target, err := url.Parse(w.platform.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := httputil.NewSingleHostReverseProxy(target)
+	silent.ModifyResponse = func(r *http.Response) error { r.Header.Del("Oauth-Scope"); return nil }
+	proxy := httptest.NewServer(silent)
+	defer proxy.Close()
+	for _, tt := range []struct {
+		token, api string
+		status     int
+		want       string
+	}{
+		{herokutest.Token, w.platform.URL, 0, "token      has the scope global, which permits orders"},
+		{writer, w.platform.URL, 0, "token      has the scope identity write, which permits orders"},
+		{reader, w.platform.URL, 1, "token      has the scope read, which permits no order: make one with heroku authorizations:create --scope write"},
+		{reader, proxy.URL, 0, "token      whether it may order is not known"},
+	} {
+		r := run(t, append(w.environ, "HEROKU_API_KEY="+tt.token, "HEROKU_API_URL="+tt.api), "check")
+		if r.status != tt.status || !strings.Contains(r.stdout, tt.want) || strings.Contains(r.stdout, tt.token) {
+			t.Errorf("%s: status %d, want %d, and %q in\n%s%s", tt.token, r.status, tt.status, tt.want, r.stdout, r.stderr)
+		}
+	}
+	if n := len(w.platform.Writes()); n > 0 {
+		t.Errorf("it ordered %d times", n)
+	}
+}
+
+// A refused connection is not shown as a measurement.
+func TestCheckRefused(t *testing.T) {
+	w := newWorld(t, 2, ok)
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	r := run(t, append(w.environ, "AUTOSCALE_HEARTBEAT_URL="+closed.URL+"/"), "check")
+	for _, want := range []string{"/: no response, so nothing says how slow the app is: connection refused", "failed     nothing answers at the address of the heartbeat: check that the app is up"} {
+		if r.status != 1 || !strings.Contains(r.stdout, want) {
+			t.Errorf("status %d, want 1, and %q in\n%s%s", r.status, want, r.stdout, r.stderr)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/autoscalebot/autoscale/internal/outbound"
 	"github.com/autoscalebot/autoscale/leader"
 )
 
@@ -59,17 +60,21 @@ func (u use) explain(err error, key string) error {
 	return clean
 }
 
-// redact returns err without what looks like a password. A dialer or a provider of
+// redact returns err on one short line, without what looks like a password. A dialer or a provider of
 // credentials may repeat its URL.
 func redact(err error) error {
 	text := err.Error()
 	clean := userinfo.ReplaceAllString(text, "$1…@")
 	clean = password.ReplaceAllString(clean, "$1…")
+	clean = outbound.Line(clean, maxText)
 	if clean == text {
 		return err
 	}
 	return &redacted{clean, func(target error) bool { return errors.Is(err, target) }}
 }
+
+// maxText is how many bytes of an error of others are shown, on one line.
+const maxText = 500
 
 var (
 	userinfo = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/]*@`)

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// style is how a cell is shown: the number that a terminal is told.
+// style is how a cell is shown: the number in a terminal's escape sequence.
 type style string
 
 const (

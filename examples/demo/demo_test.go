@@ -146,28 +146,42 @@ func eventually(t *testing.T, what string, f func() error) {
 	t.Errorf("%s: %v", what, err)
 }
 
-// The whole demo, shortened: real processes, real heartbeats, the real Scaler.
+// The whole demo, shortened: real processes that scale themselves, the real Scaler.
 func TestScalesUpAndDownAgain(t *testing.T) {
 	t.Parallel()
-	r := start(t, "-plain", "-duration", "20s", "-seed", "1")
-	if code := r.wait(); code != 0 {
-		t.Errorf("exit status %d", code)
-	}
-	seen := r.seen.String()
-	for _, want := range []string{
-		"autoscaler: from 1 to 2: ", "autoscaler: from 2 to 3: ", "autoscaler: from 3 to 2: ", "autoscaler: from 2 to 1: ",
-		"platform: web.3 is up at ", "platform: web.2 stops", "\nresult         scaled from 1 up to ",
+	for _, test := range []struct {
+		flags []string
+		want  []string
+	}{
+		{nil, []string{
+			"requests in flight, at 2.4 a process, need ", "autoscaler: from 3 to 2: ", "autoscaler: from 2 to 1: ",
+			"  in flight ", "leadership changed; this process leads now",
+		}},
+		{[]string{"-heartbeat"}, []string{
+			"autoscaler: from 1 to 2: ", "autoscaler: from 2 to 3: ", "autoscaler: from 3 to 2: ", "autoscaler: from 2 to 1: ",
+			"  heartbeat ", "3 times in a row (3 needed)",
+		}},
 	} {
-		if !strings.Contains(seen, want) {
-			t.Errorf("it did not write %q", want)
-		}
-	}
-	if strings.Contains(seen, "\x1b") {
-		t.Error("it wrote terminal sequences to a pipe")
-	}
-	r.leavesNothing()
-	if t.Failed() {
-		t.Logf("it wrote:\n%s%s", seen, r.errs.Bytes())
+		t.Run(strings.Join(test.flags, " "), func(t *testing.T) {
+			t.Parallel()
+			r := start(t, append(test.flags, "-plain", "-duration", "20s", "-seed", "1")...)
+			if code := r.wait(); code != 0 {
+				t.Errorf("exit status %d", code)
+			}
+			seen := r.seen.String()
+			for _, want := range append(test.want, "platform: web.3 is up at ", "platform: web.2 stops", "\nresult         scaled from 1 up to ") {
+				if !strings.Contains(seen, want) {
+					t.Errorf("it did not write %q", want)
+				}
+			}
+			if strings.Contains(seen, "\x1b") {
+				t.Error("it wrote terminal sequences to a pipe")
+			}
+			r.leavesNothing()
+			if t.Failed() {
+				t.Logf("it wrote:\n%s%s", seen, r.errs.Bytes())
+			}
+		})
 	}
 }
 
@@ -224,7 +238,7 @@ func TestReplacesADyno(t *testing.T) {
 	}
 	r.until("web.1 ended by itself (exit status 1) and is replaced")
 	r.until("web.1 is up")
-	r.until("  heartbeat ")
+	r.until("  in flight ")
 	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +249,7 @@ func TestReplacesADyno(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
-	s := newScript(fullLength, 1)
+	s := newScript(fullLength, 1, false)
 	for _, test := range []struct {
 		sizes []int
 		want  string

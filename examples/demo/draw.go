@@ -25,26 +25,27 @@ func draw(sc scene, width, height int) *canvas {
 	d.axis = max(s.duration, sc.elapsed)
 
 	// The charts grow with the terminal, to a point.
-	loadRows, beatRows := 2, 4
+	loadRows, signalRows := 2, 4
 	if height >= 30 {
-		loadRows, beatRows = 4, 8
+		loadRows, signalRows = 4, 8
 	}
 
 	c.text(1, 0, bold, "autoscale")
-	c.text(11, 0, normal, fmt.Sprintf("%s, %d to %d dynos, a heartbeat every %v", appName, s.min, s.max, s.interval.Round(time.Millisecond)))
+	c.text(11, 0, normal, fmt.Sprintf("%s, %d to %d dynos, measured every %v", appName, s.min, s.max, s.interval.Round(time.Millisecond)))
+	c.text(11, 1, normal, sc.page)
 	at := fmt.Sprintf("%s of %s", clock(sc.elapsed), clock(d.axis))
 	c.text(width-1-len(at), 0, normal, at)
 
 	y := 2
 	d.load(y, loadRows)
 	y += loadRows + 1
-	d.beats(y, beatRows)
-	y += beatRows + 1
+	d.measurements(y, signalRows)
+	y += signalRows + 1
 	d.dynos(y)
 	y += s.max + 1
 
 	st := normal
-	if sc.status.Last.Decision.Act {
+	if sc.status.Acted {
 		st = bold
 	}
 	c.text(1, y, normal, "decision")
@@ -84,44 +85,89 @@ func (d drawing) load(y, rows int) {
 	d.c.text(d.right(), y+1, st, fmt.Sprintf("95%% within %v", lately.p95.Round(10*time.Millisecond)))
 }
 
-// height is how high a latency is drawn. The root keeps both limits apart from
-// each other and from the ends.
-func (d drawing) height(latency time.Duration) float64 {
+// measurements draws what was measured, and what the rule compares it with.
+func (d drawing) measurements(y, rows int) {
+	s := d.sc.script
+	d.c.text(1, y, normal, s.signal())
+	if s.heartbeat {
+		d.limits(y, rows)
+	} else {
+		d.targets(y, rows)
+	}
+
+	// Of the measurements that share a column it is the highest.
+	highest := make(map[int]measurement)
+	for _, m := range d.sc.measurements {
+		for x := d.column(max(0, m.at-d.span(m))); x <= d.column(m.at); x++ {
+			if old, ok := highest[x]; !ok || d.height(m) > d.height(old) {
+				highest[x] = m
+			}
+		}
+	}
+	for x, m := range highest {
+		if !m.measured {
+			d.c.set(x, y+rows-1, '?', red)
+			continue
+		}
+		d.c.bar(x, y+rows, rows, d.height(m), styleOf(s, m))
+	}
+	if n := len(d.sc.measurements); n > 0 {
+		d.c.text(1, y+1, styleOf(s, d.sc.measurements[n-1]), last(d.sc))
+	}
+}
+
+// span is for how long a measurement is drawn: a heartbeat for as long as it took.
+func (d drawing) span(m measurement) time.Duration {
+	if d.sc.script.heartbeat {
+		return m.latency
+	}
+	return d.sc.script.interval
+}
+
+// height is how high a measurement is drawn.
+func (d drawing) height(m measurement) float64 {
+	if d.sc.script.heartbeat {
+		return d.latencyHeight(m.latency)
+	}
+	return d.flightHeight(m.inFlight)
+}
+
+// latencyHeight is how high a latency is drawn. The root keeps both limits apart
+// from each other and from the ends.
+func (d drawing) latencyHeight(latency time.Duration) float64 {
 	return math.Sqrt(min(float64(latency)/float64(d.sc.script.slow), 1))
 }
 
-// beats draws the heartbeats and the limits of the rule.
-func (d drawing) beats(y, rows int) {
+// flightHeight is how high so many requests in flight are drawn.
+func (d drawing) flightHeight(n float64) float64 {
+	return min(n/float64(d.sc.script.max*workers), 1)
+}
+
+// limits draws the limits of the rule for heartbeats.
+func (d drawing) limits(y, rows int) {
 	s := d.sc.script
-	d.c.text(1, y, normal, "heartbeat")
-	row := func(limit time.Duration) int { return y + rows - 1 - int(d.height(limit)*float64(rows)) }
+	row := func(limit time.Duration) int { return y + rows - 1 - int(d.latencyHeight(limit)*float64(rows)) }
 	for x := d.left; x < d.left+d.wide; x++ {
 		d.c.set(x, row(s.high), '┄', dim)
 		d.c.set(x, row(s.low), '┄', dim)
 	}
 	d.c.text(d.right(), row(s.high), dim, fmt.Sprintf("%v: above, add", s.high))
 	d.c.text(d.right(), row(s.low), dim, fmt.Sprintf("%v: below, remove", s.low))
+}
 
-	// A heartbeat is drawn for as long as it took. Of those that share a column it
-	// is the slowest.
-	slowest := make(map[int]beat)
-	for _, b := range d.sc.beats {
-		for x := d.column(max(0, b.at-b.sample.Latency)); x <= d.column(b.at); x++ {
-			if old, ok := slowest[x]; !ok || b.sample.Latency > old.sample.Latency {
-				slowest[x] = b
+// targets draws how many requests in flight were enough for the dynos that were up.
+func (d drawing) targets(y, rows int) {
+	enough := 0.0
+	for _, p := range d.sc.points {
+		enough = 0
+		for _, dy := range p.dynos {
+			if dy.state == up {
+				enough += target * workers
 			}
 		}
+		d.c.set(d.column(p.at), y+rows-1-int(d.flightHeight(enough)*float64(rows)), '┄', dim)
 	}
-	for x, b := range slowest {
-		if !b.measured {
-			d.c.set(x, y+rows-1, '?', red)
-			continue
-		}
-		d.c.bar(x, y+rows, rows, d.height(b.sample.Latency), styleOf(s, b))
-	}
-	if n := len(d.sc.beats); n > 0 {
-		d.c.text(1, y+1, styleOf(s, d.sc.beats[n-1]), lastBeat(d.sc))
-	}
+	d.c.text(d.right(), y, dim, fmt.Sprintf("%.1f: above, add", enough))
 }
 
 // dynos draws a row for each dyno that there may be: when it ran, and what it

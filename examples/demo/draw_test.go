@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -10,8 +9,8 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-func sample() scene {
-	s := newScript(fullLength, 1)
+func sample(heartbeat bool) scene {
+	s := newScript(fullLength, 1, heartbeat)
 	sc := scene{script: s, elapsed: 45 * time.Second, load: 70, lately: served{pages: 350, p95: 850 * time.Millisecond}}
 	for at := time.Duration(0); at <= sc.elapsed; at += frameTime {
 		dynos := []dynoView{{number: 1, state: up, busy: 9}}
@@ -26,22 +25,22 @@ func sample() scene {
 		sc.points = append(sc.points, point{at, s.load(at), dynos})
 	}
 	for i, latency := range []time.Duration{2, 80, 900, 1000, 3} {
-		sc.beats = append(sc.beats, beat{
+		sc.measurements = append(sc.measurements, measurement{
 			at: time.Duration(i+1) * 5 * time.Second, measured: true,
-			sample: autoscale.Sample{Signals: autoscale.SignalLatency, Latency: latency * time.Millisecond},
+			latency: latency * time.Millisecond, inFlight: 2 * float64(i+1),
 		})
 	}
-	sc.beats[3].sample.Failure = autoscale.Timeout
+	sc.measurements[3].failure = autoscale.Timeout
 	sc.entries = []entry{{0, byPlatform, "web.1 boots"}, {9 * time.Second, byAutoscaler, "from 1 to 2: " + strings.Repeat("words ", 30)}}
-	sc.status = autoscale.Status{Name: processType, Ticked: time.Now(), Last: autoscale.Explanation{Err: errors.New(strings.Repeat("explanation ", 30))}}
+	sc.status = standing{Leader: "web.1", Text: processType + ": " + strings.Repeat("explanation ", 30)}
 	return sc
 }
 
 func TestDraw(t *testing.T) {
-	text := strings.Join(draw(sample(), 80, 24).rows(false), "\n")
+	text := strings.Join(draw(sample(true), 80, 24).rows(false), "\n")
 	for _, want := range []string{
 		"0:45 of 1:30", "70 requests/s", "95% within 850ms", "200ms: above, add", "40ms: below, remove", "┄",
-		" web.5   ", "░", "▒", "■■■■ 5 waiting", "■■■□", "stops", "decision   explanation", " 0:00  web.1 boots", "…",
+		" heartbeat", " web.5   ", "░", "▒", "■■■■ 5 waiting", "■■■□", "stops", "decision   explanation", " 0:00  web.1 boots", "…",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
@@ -50,7 +49,7 @@ func TestDraw(t *testing.T) {
 	if strings.Contains(text, "\x1b") {
 		t.Error("terminal sequences without colours")
 	}
-	colored := strings.Join(draw(sample(), 80, 24).rows(true), "\n")
+	colored := strings.Join(draw(sample(true), 80, 24).rows(true), "\n")
 	if !strings.Contains(colored, "\x1b[0;31m") {
 		t.Error("colours: a timeout is not red")
 	}
@@ -60,9 +59,23 @@ func TestDraw(t *testing.T) {
 	}
 }
 
+// Two dynos of four requests each are up, of which 60 % are enough.
+func TestDrawTraffic(t *testing.T) {
+	rows := draw(sample(false), 80, 24).rows(false)
+	text := strings.Join(rows, "\n")
+	for _, want := range []string{" in flight ", " 10.0 ", "4.8: above, add", "┄", "measured every 1s"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "remove") {
+		t.Errorf("the limits of the heartbeat are drawn:\n%s", text)
+	}
+}
+
 // A window can have any size at any moment.
 func TestDrawAnySize(t *testing.T) {
-	for _, sc := range []scene{sample(), {script: newScript(leastLength, 1)}} {
+	for _, sc := range []scene{sample(false), sample(true), {script: newScript(leastLength, 1, false)}} {
 		for width := range 140 {
 			for height := range 50 {
 				rows := draw(sc, width, height).rows(false)
@@ -80,7 +93,7 @@ func TestDrawAnySize(t *testing.T) {
 }
 
 func TestLoad(t *testing.T) {
-	s := newScript(fullLength, 1)
+	s := newScript(fullLength, 1, false)
 	last := 0.0
 	for at := time.Duration(0); at <= s.duration+s.patience; at += time.Second {
 		now := s.load(at)

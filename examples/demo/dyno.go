@@ -1,10 +1,9 @@
 package main
 
 import (
-	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http/httputil"
 	"os"
 	"os/exec"
@@ -46,16 +45,16 @@ type dyno struct {
 
 func (d *dyno) name() string { return fmt.Sprintf("web.%d", d.number) }
 
-// startDyno starts the process. isUp is called when it listens, and isGone when
-// it has ended, with its last words if it ended badly.
-func startDyno(number int, s script, dir string, isUp func(*dyno, string), isGone func(*dyno, error)) (*dyno, error) {
+// startDyno starts the process. hear is called with each message of it, and isGone
+// when it has ended, with its last words if it ended badly.
+func startDyno(number int, s script, dir, api string, hear func(*dyno, message), isGone func(*dyno, error)) (*dyno, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	d := &dyno{number: number, started: time.Now(), exited: make(chan struct{})}
-	cmd := exec.Command(self, "-dir", dir, "-boot", s.boot.String(),
-		"-least", s.least.String(), "-more", s.more.String(), "-seed", fmt.Sprint(s.seed+uint64(number)))
+	cmd := exec.Command(self, "-dir", dir, "-api", api, "-name", d.name(), "-duration", s.duration.String(),
+		"-seed", fmt.Sprint(s.seed), "-chance", fmt.Sprint(s.seed+uint64(number)), fmt.Sprintf("-heartbeat=%t", s.heartbeat))
 	cmd.Env = append(os.Environ(), serviceEnv+"="+d.name())
 	cmd.SysProcAttr = dieWithParent()
 	cmd.WaitDelay = time.Second
@@ -73,11 +72,13 @@ func startDyno(number int, s script, dir string, isUp func(*dyno, string), isGon
 	}
 	d.pid, d.kill = cmd.Process.Pid, cmd.Process.Kill
 	go func() {
-		lines := bufio.NewScanner(out)
-		if lines.Scan() {
-			if _, _, err := net.SplitHostPort(lines.Text()); err == nil {
-				isUp(d, lines.Text())
+		messages := json.NewDecoder(out)
+		for {
+			var m message
+			if messages.Decode(&m) != nil {
+				break
 			}
+			hear(d, m)
 		}
 		_, _ = io.Copy(io.Discard, out)
 		err := cmd.Wait()

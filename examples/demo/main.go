@@ -4,11 +4,15 @@
 //	go -C examples run ./demo
 //
 // It starts a small platform, where an order of web dynos starts and stops
-// processes of the operating system, each of them the web service of service.go;
-// lets a load rise and fall; and scales the service by what probe.HTTP
-// measures and heroku.Scaler orders, as a program on Heroku would. What is fake
+// processes of the operating system, each of them the web service of service.go,
+// and lets a load rise and fall. The service scales itself, as it would on Heroku:
+// every dyno counts its own requests and publishes the counts in the database of
+// the service. One dyno leads, and orders dynos from the Platform API. What is fake
 // is Heroku: its Platform API is that of the package herokutest, and its router
 // and its dynos are a few hundred lines in this folder.
+//
+// With -heartbeat it goes by the latency of a heartbeat instead, and by
+// autoscalebot's rule.
 //
 // On a terminal it shows what happens as it happens; elsewhere, and with -plain,
 // it writes lines. It fails if the service was not scaled up and down again.
@@ -53,14 +57,18 @@ var errStopped = errors.New("stopped before it was over")
 
 // A script is what a run is made of.
 type script struct {
-	seed     uint64
-	duration time.Duration // until the load has risen and fallen and the service has had time to follow
-	patience time.Duration // beyond that, until the service is back at its least
+	seed      uint64
+	heartbeat bool          // goes by a heartbeat, and not by the traffic
+	duration  time.Duration // until the load has risen and fallen and the service has had time to follow
+	patience  time.Duration // beyond that, until the service is back at its least
 
 	min, max  int
-	interval  time.Duration // between two heartbeats
+	interval  time.Duration // between two measurements
 	boot      time.Duration // from the start of a process until it listens
-	low, high time.Duration // the limits of the rule, for heartbeats
+	low, high time.Duration // the limits of the rule for heartbeats
+
+	window        time.Duration // in which requests are counted
+	stabilization time.Duration // for how long fewer dynos must be enough
 
 	quiet, peak float64       // requests a second, before and after, and at the highest
 	least, more time.Duration // what a page takes at least, and by chance in the mean
@@ -80,36 +88,45 @@ const (
 // In one that is longer the load alone changes more slowly.
 //
 // A dyno works on four pages at a time, 200 ms each, so that it manages 20 a
-// second: the peak takes four dynos, and better five.
-func newScript(length time.Duration, seed uint64) script {
+// second: the peak takes three dynos, and better five.
+func newScript(length time.Duration, seed uint64, heartbeat bool) script {
 	speed := max(1, fullLength.Seconds()/length.Seconds())
 	pace := math.Sqrt(speed)
 	faster := func(d time.Duration, by float64) time.Duration {
 		return time.Duration(float64(d) / by).Round(time.Millisecond)
 	}
-	return script{
-		seed:     seed,
-		duration: length,
-		patience: time.Minute,
-		min:      1,
-		max:      5,
-		interval: faster(500*time.Millisecond, speed),
-		boot:     faster(1500*time.Millisecond, speed),
-		low:      faster(40*time.Millisecond, pace),
-		high:     faster(200*time.Millisecond, pace),
-		quiet:    4 * pace,
-		peak:     75 * pace,
-		least:    faster(120*time.Millisecond, pace),
-		more:     faster(80*time.Millisecond, pace),
-		slow:     faster(time.Second, pace),
-		giveUp:   faster(3*time.Second, pace),
+	s := script{
+		seed:          seed,
+		heartbeat:     heartbeat,
+		duration:      length,
+		patience:      time.Minute,
+		min:           1,
+		max:           5,
+		interval:      faster(time.Second, speed),
+		boot:          faster(1500*time.Millisecond, speed),
+		low:           faster(40*time.Millisecond, pace),
+		high:          faster(200*time.Millisecond, pace),
+		window:        max(time.Second, faster(3*time.Second, speed).Round(time.Second)),
+		stabilization: faster(5*time.Second, speed),
+		quiet:         4 * pace,
+		peak:          55 * pace,
+		least:         faster(120*time.Millisecond, pace),
+		more:          faster(80*time.Millisecond, pace),
+		slow:          faster(time.Second, pace),
+		giveUp:        faster(3*time.Second, pace),
 	}
+	if heartbeat {
+		// Three must be slow in a row, and a slow service is what they measure.
+		s.interval, s.peak = faster(500*time.Millisecond, speed), 75*pace
+	}
+	return s
 }
 
 func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	length := flags.Duration("duration", fullLength, "how long it lasts")
+	heartbeat := flags.Bool("heartbeat", false, "go by the latency of a heartbeat, and not by the traffic")
 	plain := flags.Bool("plain", false, "write lines, on a terminal too")
 	seed := flags.Uint64("seed", 0, "of the arrivals of the load, the choices of the router and the lengths of the pages; 0: a random one")
 	if err := flags.Parse(args); err != nil {
@@ -124,5 +141,5 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *seed == 0 {
 		*seed = rand.Uint64()%1_000_000 + 1
 	}
-	return play(ctx, newScript(*length, *seed), newView(stdout, *plain))
+	return play(ctx, newScript(*length, *seed, *heartbeat), newView(stdout, *plain))
 }

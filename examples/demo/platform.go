@@ -36,7 +36,7 @@ type platform struct {
 	api    *herokutest.Server
 	app    *herokutest.App
 	router *http.Server
-	say    func(text string) // told what happens to dynos
+	story  *story
 
 	wake    chan struct{} // something changed that may need doing
 	managed chan struct{} // closed when the last dyno is gone
@@ -53,13 +53,13 @@ type platform struct {
 
 // newPlatform starts a platform with one app that has s.min web dynos. Close
 // ends it.
-func newPlatform(s script, dir string, say func(string)) (*platform, error) {
+func newPlatform(s script, dir string, st *story) (*platform, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	p := &platform{
-		script: s, dir: dir, api: herokutest.NewServer(), say: say,
+		script: s, dir: dir, api: herokutest.NewServer(), story: st,
 		wake: make(chan struct{}, 1), managed: make(chan struct{}),
 	}
 	p.wanted.Store(int64(s.min))
@@ -144,7 +144,7 @@ func (p *platform) reconcile() {
 		case d.number > wanted:
 			d.state = stopping
 			d.stop()
-			p.say(fmt.Sprintf("%s stops", d.name()))
+			p.story.say(fmt.Sprintf("%s stops", d.name()))
 		default:
 			running[d.number] = true
 		}
@@ -153,7 +153,7 @@ func (p *platform) reconcile() {
 		if running[n] {
 			continue
 		}
-		d, err := startDyno(n, p.script, p.dir, p.isUp, p.isGone)
+		d, err := startDyno(n, p.script, p.dir, p.api.URL, p.hear, p.isGone)
 		if err != nil {
 			p.fault = err
 			return
@@ -166,8 +166,16 @@ func (p *platform) reconcile() {
 				_ = d.kill()
 			}
 		})
-		p.say(fmt.Sprintf("%s boots, process %d", d.name(), d.pid))
+		p.story.say(fmt.Sprintf("%s boots, process %d", d.name(), d.pid))
 	}
+}
+
+// hear is called with what a dyno writes.
+func (p *platform) hear(d *dyno, m message) {
+	if m.Addr != "" {
+		p.isUp(d, m.Addr)
+	}
+	p.story.hear(m)
 }
 
 // isUp is called when a dyno listens.
@@ -179,7 +187,7 @@ func (p *platform) isUp(d *dyno, addr string) {
 	}
 	d.state, d.addr, d.proxy = up, addr, newProxy(addr)
 	p.app.SetDynoState(d.name(), herokutest.Up)
-	p.say(fmt.Sprintf("%s is up at %s, %v after its start", d.name(), addr, time.Since(d.started).Round(10*time.Millisecond)))
+	p.story.say(fmt.Sprintf("%s is up at %s, %v after its start", d.name(), addr, time.Since(d.started).Round(10*time.Millisecond)))
 }
 
 // isGone is called when a process has ended.
@@ -198,7 +206,7 @@ func (p *platform) isGone(d *dyno, err error) {
 	case p.crashes < mostCrashes:
 		p.crashes++
 		p.app.SetDynoState(d.name(), herokutest.Starting)
-		p.say(fmt.Sprintf("%s ended by itself (%v) and is replaced", d.name(), err))
+		p.story.say(fmt.Sprintf("%s ended by itself (%v) and is replaced", d.name(), err))
 	default:
 		p.fault = fmt.Errorf("%s ended by itself, as %d dynos did before: %w", d.name(), mostCrashes, err)
 	}

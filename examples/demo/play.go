@@ -4,18 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"time"
-
-	"github.com/autoscalebot/autoscale"
-	"github.com/autoscalebot/autoscale/heroku"
-	"github.com/autoscalebot/autoscale/heroku/herokutest"
-	"github.com/autoscalebot/autoscale/notify"
-	"github.com/autoscalebot/autoscale/probe"
 )
 
-// frameTime is how often the view is told.
+// frameTime is how often the view is redrawn.
 const frameTime = 100 * time.Millisecond
 
 // play runs the script and shows it to v. It leaves no process and no file.
@@ -26,27 +19,21 @@ func play(ctx context.Context, s script, v view) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	st := &story{script: s, start: time.Now()}
-	p, err := newPlatform(s, dir, st.say)
+	p, err := newPlatform(s, dir, st)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	defer v.close()
 
-	told := new(notify.Recorder)
-	a := autoscale.New(configure(s, p, st, told))
 	crowd := newPeople(s, p.app.WebURL())
-	look := func() scene { return st.scene(p, crowd, a.Status()) }
+	look := func() scene { return st.scene(p, crowd) }
 
-	v.begin(s)
+	v.begin(look())
 	if err := watch(ctx, p, look, v, scene.serves); err != nil {
 		return err
 	}
 	start := st.restart()
-	scaling, stopScaling := context.WithCancel(context.Background())
-	defer stopScaling()
-	scaled := make(chan error, 1)
-	go func() { scaled <- a.Run(scaling) }()
 	coming, stopComing := context.WithCancel(context.Background())
 	defer stopComing()
 	gone := make(chan struct{})
@@ -59,44 +46,16 @@ func play(ctx context.Context, s script, v view) (err error) {
 	stopComing()
 	if err != nil {
 		// At once: nobody waits for the answers.
-		stopScaling()
 		p.Close()
 		<-gone
-		return errors.Join(err, <-scaled)
-	}
-	<-gone
-	stopScaling()
-	if err := <-scaled; err != nil {
 		return err
 	}
+	<-gone
 	last := look()
 	v.show(last)
-	r := st.report(p, crowd, told)
+	r := st.report(p, crowd)
 	v.end(last, r)
 	return r.verdict(s)
-}
-
-// configure is the part that a program of one's own has, too. See the example
-// webservice for the rest of one.
-func configure(s script, p *platform, st *story, told autoscale.Notifier) autoscale.Config {
-	hk := heroku.NewClient(herokutest.Token, &heroku.Options{
-		BaseURL: p.api.URL,
-		// The demo looks at its service thirty times as often as the default.
-		CallsPerHour: 30 * heroku.DefaultCallsPerHour,
-	})
-	return autoscale.Config{
-		Name:      processType,
-		Prober:    &probe.HTTP{URL: heartbeatPath, Base: hk.WebURL(appName), Timeout: s.slow},
-		Decider:   autoscale.Consecutive{Low: s.low, High: s.high, UpAfter: 3, DownAfter: 7},
-		Scaler:    hk.Scaler(appName, processType),
-		Min:       autoscale.Fixed(s.min),
-		Max:       autoscale.Fixed(s.max),
-		Interval:  s.interval,
-		Notifiers: []autoscale.Notifier{told},
-		NotifyOn:  autoscale.DefaultKinds | autoscale.Scaled,
-		Observe:   st.observe,
-		Logger:    slog.New(slog.DiscardHandler), // the view shows it all
-	}
 }
 
 // watch shows what happens until it is done. It returns errStopped if ctx ends

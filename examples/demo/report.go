@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
-	"github.com/autoscalebot/autoscale/notify"
 )
 
 // A report is what came of a run.
@@ -19,8 +19,8 @@ type report struct {
 	used     time.Duration // of dynos, all together
 	orders   int           // that the Platform API took
 	calls    int           // of the Platform API
-	beats    int           // that measured something
-	unknown  int           // that did not
+	measured int           // samples
+	unknown  int           // that measured nothing
 	notified map[autoscale.EventKind]int
 }
 
@@ -30,29 +30,25 @@ type size struct {
 	n  int
 }
 
-// report adds up what the parts themselves counted. It is called when they have
-// ended.
-func (st *story) report(p *platform, crowd *people, told *notify.Recorder) report {
+// report adds up what the parts themselves counted.
+func (st *story) report(p *platform, crowd *people) report {
 	used, calls, writes := p.used(), p.api.Requests(), p.api.Writes()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	r := report{
 		script: st.script, lasted: time.Since(st.start), served: crowd.all(),
 		sizes: []size{{0, st.script.min}}, used: used,
-		calls: len(calls), orders: len(writes), notified: make(map[autoscale.EventKind]int),
+		calls: len(calls), orders: len(writes), notified: maps.Clone(st.notified),
 	}
 	for _, w := range writes {
 		r.sizes = append(r.sizes, size{w.Time.Sub(st.start), w.To})
 	}
-	for _, b := range st.beats {
-		if b.measured {
-			r.beats++
+	for _, m := range st.measurements {
+		if m.measured {
+			r.measured++
 		} else {
 			r.unknown++
 		}
-	}
-	for _, e := range told.Events() {
-		r.notified[e.Kind]++
 	}
 	return r
 }
@@ -99,7 +95,7 @@ func (r report) write(w io.Writer) {
 		s.slow, r.served.slow, r.served.failed, r.served.median.Round(time.Millisecond), r.served.p95.Round(time.Millisecond))
 	line("dyno time", "%.0f dyno-seconds, %.0f%% of the %.0f of %d dynos all the time", r.used.Seconds(),
 		100*r.used.Seconds()/all.Seconds(), all.Seconds(), s.max)
-	line("heartbeats", "%d measured, %d not", r.beats, r.unknown)
+	line(s.signal(), "measured %d times, and %d times not", r.measured, r.unknown)
 	line("Platform API", "%d calls, of which %d orders", r.calls, r.orders)
 	line("notifications", "%s", counts(r.notified))
 	line("seed", "%d", s.seed)

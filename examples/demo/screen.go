@@ -18,7 +18,7 @@ type screen struct {
 	began bool
 }
 
-// What terminals are told: the alternate screen is put aside when it is left,
+// Escape sequences: the alternate screen is put aside when it is left,
 // so that the shell's own lines are back.
 const (
 	enterScreen = "\x1b[?1049h\x1b[?25l"
@@ -28,7 +28,7 @@ const (
 	clearBelow  = "\x1b[J"
 )
 
-func (s *screen) begin(script) {
+func (s *screen) begin(scene) {
 	s.began = true
 	s.write(enterScreen)
 }
@@ -81,17 +81,19 @@ func (s *screen) write(text string) { _, _ = s.f.WriteString(text) }
 
 // explanation says what was decided last, and why.
 func explanation(sc scene) string {
-	return cmp.Or(strings.TrimPrefix(sc.status.String(), processType+": "), "nothing yet")
+	return cmp.Or(strings.TrimPrefix(sc.status.Text, processType+": "), "nothing yet")
 }
 
 // styleOf returns how a measurement is shown beside the limits.
-func styleOf(s script, b beat) style {
+func styleOf(s script, m measurement) style {
 	switch {
-	case !b.measured:
+	case !m.measured:
 		return dim
-	case b.sample.Failure != autoscale.NoFailure, b.sample.Latency > s.high:
+	case !s.heartbeat:
+		return blue
+	case m.failure != autoscale.NoFailure, m.latency > s.high:
 		return red
-	case b.sample.Latency < s.low:
+	case m.latency < s.low:
 		return green
 	}
 	return yellow

@@ -38,16 +38,17 @@ const (
 	workers = 4
 )
 
-// serve is the web service. It writes its address to standard output when it is
-// up, and ends when it is told to on standard input.
+// serve is the web service. It writes messages to standard output, the first of
+// them when it is up, and ends when it is asked to on standard input.
 func serve(args []string) error {
 	flags := flag.NewFlagSet("service", flag.ContinueOnError)
 	dir := flags.String("dir", "", "the folder of the database")
-	boot := flags.Duration("boot", 0, "how long to take before listening")
-	var p page
-	flags.DurationVar(&p.least, "least", 0, "what a page takes at least")
-	flags.DurationVar(&p.more, "more", 0, "what a page takes more, by chance, in the mean")
-	seed := flags.Uint64("seed", 1, "of the chance")
+	api := flags.String("api", "", "the URL of the Platform API")
+	name := flags.String("name", "", "of this dyno")
+	length := flags.Duration("duration", fullLength, "that of the script")
+	seed := flags.Uint64("seed", 1, "that of the script")
+	chance := flags.Uint64("chance", 1, "the seed of this dyno's own chance")
+	heartbeat := flags.Bool("heartbeat", false, "that of the script")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -56,30 +57,41 @@ func serve(args []string) error {
 	stop := make(chan struct{})
 	go obey(*dir, stop)
 
-	time.Sleep(*boot)
+	s := newScript(*length, *seed, *heartbeat)
+	time.Sleep(s.boot)
 	db, err := openDatabase(*dir)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	p.db, p.chance = db, rand.New(rand.NewPCG(*seed, 0))
+	p := &page{db: db, least: s.least, more: s.more, chance: rand.New(rand.NewPCG(*chance, 0))}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: newService(&p, *dir), ReadHeaderTimeout: 5 * time.Second}
+	reports := newReporter(os.Stdout)
+	scaling := newScaling(s, *name, *api, db, reports)
+	server := &http.Server{Handler: scaling.handler(newService(p, *dir)), ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	fmt.Println(listener.Addr())
+	server.RegisterOnShutdown(func() { _ = scaling.page.Close() })
+	reports.write(message{Addr: listener.Addr().String()})
 
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var background sync.WaitGroup
+	defer background.Wait()
+	background.Go(func() { scaling.run(ctx) })
 	select {
 	case err := <-served:
+		cancel()
 		return err
 	case <-stop:
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	cancel() // if this dyno led, another does from now on
+	finish, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	return server.Shutdown(ctx)
+	return server.Shutdown(finish)
 }
 
 // obey closes stop when the platform says so. If the platform has gone without

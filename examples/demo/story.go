@@ -17,8 +17,11 @@ type story struct {
 	mu      sync.Mutex
 	start   time.Time
 	entries []entry
-	beats   []beat
 	points  []point
+
+	measurements []measurement
+	notified     map[autoscale.EventKind]int
+	status       standing
 }
 
 // An entry is something that happened, in words.
@@ -35,11 +38,13 @@ const (
 	byAutoscaler
 )
 
-// A beat is what one probe came to.
-type beat struct {
+// A measurement is what one probe came to.
+type measurement struct {
 	at       time.Duration
 	measured bool
-	sample   autoscale.Sample
+	latency  time.Duration     // of the heartbeat
+	failure  autoscale.Failure // of the heartbeat
+	inFlight float64           // requests, in all dynos
 }
 
 // A point is what can be seen at a moment.
@@ -49,11 +54,11 @@ type point struct {
 	dynos []dynoView
 }
 
-// restart lets the time begin anew, and returns when that is.
+// restart lets the time begin again, and returns when that is.
 func (st *story) restart() time.Time {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.start, st.points = time.Now(), nil
+	st.start, st.points, st.measurements = time.Now(), nil, nil
 	for i := range st.entries {
 		st.entries[i].at = 0 // nobody reads them by now: scenes are looked at by the caller
 	}
@@ -69,43 +74,58 @@ func (st *story) note(who speaker, text string) {
 	st.entries = append(st.entries, entry{time.Since(st.start), who, text})
 }
 
-// observe notes what the autoscaler tells.
-func (st *story) observe(e autoscale.Event) {
-	switch {
-	case e.Kind == autoscale.Probed:
-		st.beat(beat{measured: true, sample: e.Sample})
-		return
-	case e.Kind == autoscale.ProbeFailed:
-		st.beat(beat{})
-	case e.Kind == autoscale.Decided, e.Phase == autoscale.Ongoing:
-		return
+// hear notes what a dyno's autoscaler does.
+func (st *story) hear(m message) {
+	if m.Event != nil {
+		st.observe(*m.Event)
 	}
-	text := strings.TrimPrefix(e.String(), processType+": ")
-	if e.Kind == autoscale.Scaled {
-		text = fmt.Sprintf("from %d to %d: %v", e.From, e.To, e.Decision.Reason) // without the bounds, which stay the same
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if m.Notified != 0 {
+		if st.notified == nil {
+			st.notified = make(map[autoscale.EventKind]int)
+		}
+		st.notified[m.Notified]++
+	}
+	if m.Status != nil {
+		st.status = *m.Status
+	}
+}
+
+func (st *story) observe(e observed) {
+	text := strings.TrimPrefix(e.Text, processType+": ")
+	switch e.Kind {
+	case autoscale.Probed:
+		st.measure(measurement{measured: true, latency: e.Latency, failure: e.Failure, inFlight: e.InFlight})
+		return
+	case autoscale.ProbeFailed:
+		st.measure(measurement{})
+	case autoscale.Scaled:
+		text = fmt.Sprintf("from %d to %d: %s", e.From, e.To, e.Reason) // without the bounds, which stay the same
 	}
 	st.note(byAutoscaler, text)
 }
 
-func (st *story) beat(b beat) {
+func (st *story) measure(m measurement) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	b.at = time.Since(st.start)
-	st.beats = append(st.beats, b)
+	m.at = time.Since(st.start)
+	st.measurements = append(st.measurements, m)
 }
 
 // A scene is all that a view needs in order to show a moment.
 type scene struct {
 	script  script
+	page    string // the URL of the status page
 	elapsed time.Duration
 	load    float64 // as it should be now
 	lately  served
 	dynos   []dynoView
-	status  autoscale.Status
+	status  standing
 
-	entries []entry
-	beats   []beat
-	points  []point
+	entries      []entry
+	measurements []measurement
+	points       []point
 }
 
 // serves reports whether a dyno is up.
@@ -115,12 +135,12 @@ func (sc scene) serves() bool {
 
 // over reports whether the script has come to its end.
 func (sc scene) over() bool {
-	back := sc.status.Capacity.Desired == sc.script.min
+	back := sc.status.Desired == sc.script.min
 	return sc.elapsed >= sc.script.duration && (back || sc.elapsed >= sc.script.duration+sc.script.patience)
 }
 
 // scene looks at everything, and remembers what it saw for those to come.
-func (st *story) scene(p *platform, crowd *people, status autoscale.Status) scene {
+func (st *story) scene(p *platform, crowd *people) scene {
 	dynos := p.look()
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -128,8 +148,8 @@ func (st *story) scene(p *platform, crowd *people, status autoscale.Status) scen
 	load := st.script.load(now)
 	st.points = append(st.points, point{now, load, dynos})
 	return scene{
-		script: st.script, elapsed: now, load: load, lately: crowd.lately(now),
-		dynos: dynos, status: status,
-		entries: slices.Clip(st.entries), beats: slices.Clip(st.beats), points: slices.Clip(st.points),
+		script: st.script, page: p.app.WebURL() + pagePath[1:], elapsed: now, load: load, lately: crowd.lately(now),
+		dynos: dynos, status: st.status,
+		entries: slices.Clip(st.entries), measurements: slices.Clip(st.measurements), points: slices.Clip(st.points),
 	}
 }

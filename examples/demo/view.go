@@ -12,7 +12,7 @@ import (
 
 // A view shows a run. Its methods are called by one goroutine.
 type view interface {
-	begin(s script)
+	begin(sc scene)
 	show(sc scene)
 	end(last scene, r report)
 	close() // also where there was no end
@@ -41,7 +41,7 @@ func drawable(f *os.File) bool {
 	return err == nil && width >= leastWidth && height >= leastHeight
 }
 
-// lines is a view for logs and pipes: a line every third heartbeat, and one
+// lines is a view for logs and pipes: a line every third measurement, and one
 // for whatever happens.
 type lines struct {
 	w     io.Writer
@@ -49,9 +49,10 @@ type lines struct {
 	next  time.Duration // when to write the next line
 }
 
-func (l *lines) begin(s script) {
-	fmt.Fprintf(l.w, "%s: %d to %d %s dynos on a local platform, a heartbeat every %v; above %v is too slow, below %v needlessly fast\n",
-		appName, s.min, s.max, processType, s.interval.Round(time.Millisecond), s.high, s.low)
+func (l *lines) begin(sc scene) {
+	s := sc.script
+	fmt.Fprintf(l.w, "%s: %d to %d %s dynos on a local platform; %s\n", appName, s.min, s.max, processType, s.rule())
+	fmt.Fprintf(l.w, "what it does and why, meanwhile: %s\n", sc.page)
 }
 
 func (l *lines) show(sc scene) {
@@ -63,7 +64,7 @@ func (l *lines) show(sc scene) {
 		}
 		fmt.Fprintf(l.w, "%s  %s: %s\n", clock(e.at), who, e.text)
 	}
-	if sc.status.Ticked.IsZero() || sc.elapsed < l.next {
+	if sc.status.Leader == "" || sc.elapsed < l.next {
 		return
 	}
 	l.next = sc.elapsed + 3*sc.script.interval - frameTime/2
@@ -77,8 +78,8 @@ func (l *lines) show(sc scene) {
 			boots++
 		}
 	}
-	fmt.Fprintf(l.w, "%s  load %2.0f/s  up %d  booting %d  waiting %2d  heartbeat %7s  pages 95%% in %5s  %s\n", clock(sc.elapsed), sc.load,
-		serving, boots, waiting, lastBeat(sc), sc.lately.p95.Round(10*time.Millisecond), explanation(sc))
+	fmt.Fprintf(l.w, "%s  load %2.0f/s  up %d  booting %d  waiting %2d  %s %7s  pages 95%% in %5s  %s\n", clock(sc.elapsed), sc.load,
+		serving, boots, waiting, sc.script.signal(), last(sc), sc.lately.p95.Round(10*time.Millisecond), explanation(sc))
 }
 
 func (l *lines) end(_ scene, r report) {
@@ -88,17 +89,36 @@ func (l *lines) end(_ scene, r report) {
 
 func (l *lines) close() {}
 
-// lastBeat says what the last heartbeat took.
-func lastBeat(sc scene) string {
-	if len(sc.beats) == 0 {
+// signal returns what is measured.
+func (s script) signal() string {
+	if s.heartbeat {
+		return "heartbeat"
+	}
+	return "in flight"
+}
+
+// rule says what is decided by.
+func (s script) rule() string {
+	every := s.interval.Round(time.Millisecond)
+	if s.heartbeat {
+		return fmt.Sprintf("a heartbeat every %v: above %v is too slow, below %v needlessly fast", every, s.high, s.low)
+	}
+	return fmt.Sprintf("requests in flight, every %v: %.0f %% of %d a dyno are enough", every, 100*target, workers)
+}
+
+// last says what was measured last.
+func last(sc scene) string {
+	if len(sc.measurements) == 0 {
 		return "-"
 	}
-	b := sc.beats[len(sc.beats)-1]
+	m := sc.measurements[len(sc.measurements)-1]
 	switch {
-	case !b.measured:
+	case !m.measured:
 		return "?"
-	case b.sample.Failure != 0:
-		return b.sample.Failure.String()
+	case !sc.script.heartbeat:
+		return fmt.Sprintf("%.1f", m.inFlight)
+	case m.failure != 0:
+		return m.failure.String()
 	}
-	return b.sample.Latency.Round(time.Millisecond).String()
+	return m.latency.Round(time.Millisecond).String()
 }

@@ -1,5 +1,5 @@
 // Notifier shows the two ways to write a notifier of your own: a function, and a
-// type that says itself what it is told of.
+// type that says itself which events it gets.
 //
 //	go -C examples run ./notifier
 //
@@ -37,7 +37,7 @@ func main() {
 }
 
 func configure(w io.Writer, s *service) autoscale.Config {
-	// A function is told of the kinds in Config.NotifyOn.
+	// A function gets the kinds in Config.NotifyOn.
 	chat := autoscale.NotifierFunc(func(_ context.Context, e autoscale.Event) error {
 		_, err := fmt.Fprintf(w, "chat:  %v\n", e)
 		return err
@@ -64,7 +64,7 @@ type pager struct {
 func (p *pager) Kinds() autoscale.EventKind { return autoscale.NeedsAboveMax }
 
 // Notify must return when ctx ends; one that calls another service passes ctx on.
-// Its error is logged and counted, and the event is not told again.
+// Its error is logged and counted, and the event is not sent again.
 func (p *pager) Notify(ctx context.Context, e autoscale.Event) error {
 	if e.Phase == autoscale.Ended {
 		_, err := fmt.Fprintf(p.w, "pager: sleep on, %v\n", e)

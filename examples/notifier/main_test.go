@@ -28,7 +28,7 @@ func Example() {
 	// chat:  web: scaled from 1 to 2 (bounds 1 to 3): latency 1.5s is above 1s, 3 times in a row (3 needed)
 	// chat:  web: scaled from 2 to 3 (bounds 1 to 3): latency 1.5s is above 1s, 3 times in a row (3 needed)
 	// pager: wake up (1), web: at the maximum of 3 processes, but more are needed: latency 1.5s is above 1s, 3 times in a row (3 needed)
-	// pager: sleep on, web: resolved: more processes were needed than Max permits (it began 5m30s ago)
+	// pager: sleep on, web: resolved: more processes were needed than the maximum permits (it began 5m30s ago)
 }
 
 func TestRun(t *testing.T) {
@@ -41,7 +41,7 @@ func TestRun(t *testing.T) {
 		}
 		for _, want := range []string{"chat:  web: scaled from 1 to 2", "chat:  web: scaled from 2 to 3", "pager: wake up (1), web: at the maximum of 3"} {
 			if n := strings.Count(out.String(), want); n != 1 {
-				t.Errorf("%q was told %d times:\n%s", want, n, out.String())
+				t.Errorf("%q was written %d times:\n%s", want, n, out.String())
 			}
 		}
 		if n := strings.Count(out.String(), "\n"); n != 3 {

@@ -5,7 +5,8 @@
 //
 // It asks the Prometheus at PROMETHEUS_URL, by default http://localhost:9090,
 // every second, with PROMETHEUS_TOKEN as a bearer token if that is set, and
-// prints all that happens. The workers exist in memory alone: a
+// prints all that happens. If METRICS_ADDR is set, as in :9091, that Prometheus can scrape
+// there, at /metrics, what the autoscaler does. The workers exist in memory alone: a
 // host takes heroku.NewClient(key, nil).Scaler(app, "worker") in their place, and
 // leaves the Interval at its default.
 package main
@@ -25,8 +26,11 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	autoscaleprom "github.com/autoscalebot/autoscale/contrib/prometheus"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/rule"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 func main() {
@@ -37,7 +41,15 @@ func main() {
 		err = cfg.Validate() // Run would wait: a service goes on without its autoscaler
 	}
 	if err == nil {
-		err = autoscale.New(cfg).Run(ctx)
+		a := autoscale.New(cfg)
+		if addr := os.Getenv("METRICS_ADDR"); addr != "" {
+			http.Handle("/metrics", metrics(a))
+			go func() {
+				fmt.Fprintln(os.Stderr, http.ListenAndServe(addr, nil))
+				stop()
+			}()
+		}
+		err = a.Run(ctx)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -70,6 +82,13 @@ func configure(w io.Writer, getenv func(string) string) (autoscale.Config, error
 		Observe:  func(e autoscale.Event) { fmt.Fprintf(w, "%v\n", e) },
 		Logger:   slog.New(slog.DiscardHandler), // it would say the same once more
 	}, nil
+}
+
+// metrics returns the page that a Prometheus scrapes.
+func metrics(a *autoscale.Autoscaler) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(autoscaleprom.NewCollector(a))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 
 // workers is a platform in memory. The Autoscaler uses it from one goroutine at

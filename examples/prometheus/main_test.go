@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,9 +15,9 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// prometheus answers one query as Prometheus does, with each of the values in
+// server answers one query as Prometheus does, with each of the values in
 // turn and then with no series.
-func prometheus(values ...string) *httptest.Server {
+func server(values ...string) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path != "/api/v1/query" || r.FormValue("query") != `sum(jobs_waiting{app="shop"})`:
@@ -32,10 +33,10 @@ func prometheus(values ...string) *httptest.Server {
 	}))
 }
 
-func environment(server string) func(string) string {
+func environment(url string) func(string) string {
 	return func(name string) string {
 		return map[string]string{
-			"PROMETHEUS_URL":   server + "/",
+			"PROMETHEUS_URL":   url + "/",
 			"PROMETHEUS_QUERY": `sum(jobs_waiting{app="shop"})`,
 			"PROMETHEUS_TOKEN": "secret",
 		}[name]
@@ -43,9 +44,9 @@ func environment(server string) func(string) string {
 }
 
 func Example() {
-	server := prometheus("4", "37")
-	defer server.Close()
-	cfg, err := configure(os.Stdout, environment(server.URL))
+	prometheus := server("4", "37")
+	defer prometheus.Close()
+	cfg, err := configure(os.Stdout, environment(prometheus.URL))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -67,10 +68,10 @@ func Example() {
 }
 
 func TestAnEmptyResultHoldsTheSize(t *testing.T) {
-	server := prometheus()
-	defer server.Close()
+	prometheus := server()
+	defer prometheus.Close()
 	var out bytes.Buffer
-	cfg, err := configure(&out, environment(server.URL))
+	cfg, err := configure(&out, environment(prometheus.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,5 +86,25 @@ func TestAnEmptyResultHoldsTheSize(t *testing.T) {
 func TestAQueryIsRequired(t *testing.T) {
 	if _, err := configure(nil, func(string) string { return "" }); err == nil || !strings.Contains(err.Error(), "PROMETHEUS_QUERY") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	prometheus := server("37")
+	defer prometheus.Close()
+	cfg, err := configure(io.Discard, environment(prometheus.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := autoscale.New(cfg)
+	if _, err := a.Tick(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	page := httptest.NewRecorder()
+	metrics(a).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, line := range []string{`autoscale_process_desired{name="worker"} 4`, `autoscale_sample_backlog{name="worker"} 37`} {
+		if !strings.Contains(page.Body.String(), line+"\n") {
+			t.Errorf("the page has no line %s", line)
+		}
 	}
 }

@@ -3,15 +3,20 @@
 //
 //	go -C examples run ./webservice
 //
-// serves on http://localhost:8080, with its heartbeat and a page that says what
-// was decided last and why. It scales where it is told which app it is:
+// serves on http://localhost:8080, and /status says what was decided last and why.
+// The service counts its own requests, and scales by target tracking. These
+// variables configure it:
 //
-//	HEROKU_API_KEY   of an account that may scale the app
-//	HEROKU_APP_NAME  of the app whose web dynos are scaled
-//	DRY_RUN          if not empty: decide and tell, and order nothing
+//	HEROKU_API_KEY   the token of an account that may scale the app
+//	HEROKU_APP_NAME  the app whose web dynos are scaled
+//	DATABASE_URL     a PostgreSQL database, in which the dynos elect the one that acts
+//	DRY_RUN          if not empty: decide and report, and order nothing
+//	SCALE_BY         "heartbeat": go by the latency of a heartbeat, which is the second choice
 //	HEARTBEAT_TOKEN  if not empty: answer only the heartbeats that send it
 //	PORT             where to listen; 8080 by default
-//	HEROKU_API_URL   of another Platform API, such as that of herokutest
+//	HEROKU_API_URL   another Platform API, such as that of herokutest
+//
+// Without the first two it serves, and does not scale itself.
 package main
 
 import (
@@ -30,10 +35,12 @@ import (
 	"syscall"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heartbeat"
+	"github.com/autoscalebot/autoscale/traffic"
 )
 
 const heartbeatPath = "/autoscalebot/heartbeat/"
@@ -51,7 +58,7 @@ func main() {
 	}
 }
 
-// serve serves until ctx ends, and then finishes what is under way.
+// serve serves until ctx ends, and then finishes the requests in progress.
 func serve(ctx context.Context, listener net.Listener, getenv func(string) string) error {
 	defer listener.Close()
 	db, closeDB, err := openDatabase(ctx)
@@ -67,8 +74,11 @@ func serve(ctx context.Context, listener net.Listener, getenv func(string) strin
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", page(db))
-	mux.Handle(heartbeatPath, beat(db, getenv("HEARTBEAT_TOKEN")))
-	cfg, err := configure(getenv)
+	if getenv("SCALE_BY") == "heartbeat" {
+		mux.Handle(heartbeatPath, beat(db, getenv("HEARTBEAT_TOKEN")))
+	}
+	t := traffic.New(&traffic.Options{Concurrency: concurrency})
+	cfg, err := configure(getenv, t)
 	if err != nil {
 		slog.Warn(err.Error())
 		mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, err) })
@@ -82,7 +92,7 @@ func serve(ctx context.Context, listener net.Listener, getenv func(string) strin
 	}
 
 	server := &http.Server{
-		Handler:           mux,
+		Handler:           t.Handler(mux), // it counts the requests that pass through
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute, // Heroku's router keeps connections for 90 s
 	}
@@ -102,7 +112,11 @@ func serve(ctx context.Context, listener net.Listener, getenv func(string) strin
 	return nil
 }
 
-// page is what the service is there for.
+// concurrency is how many requests this service works on at once: measure it, or take the
+// number that its pool of connections or its processors allow.
+const concurrency = 8
+
+// page is what the service is for.
 func page(db *sql.DB) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var now string

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -89,7 +90,7 @@ func (s *service) says(text string) {
 }
 
 func TestServes(t *testing.T) {
-	s := run(t, map[string]string{"HEROKU_API_KEY": ""})
+	s := run(t, map[string]string{"HEROKU_API_KEY": "", "SCALE_BY": "heartbeat"})
 	for path, want := range map[string]string{"/": "It is 2", heartbeatPath: "Beat", "/status": "set HEROKU_API_KEY and HEROKU_APP_NAME"} {
 		if code, body := s.get(path); code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %q, want 200 and %q", path, code, body, want)
@@ -125,7 +126,7 @@ func TestOneDynoLeads(t *testing.T) {
 }
 
 func TestToken(t *testing.T) {
-	s := run(t, map[string]string{"HEARTBEAT_TOKEN": "a-token-of-the-test"})
+	s := run(t, map[string]string{"HEARTBEAT_TOKEN": "a-token-of-the-test", "SCALE_BY": "heartbeat"})
 	if code, body := s.get(heartbeatPath); code != http.StatusNotFound {
 		t.Errorf("a heartbeat without the token: %d %q, want 404", code, body)
 	}
@@ -133,6 +134,32 @@ func TestToken(t *testing.T) {
 	if _, body := s.get("/status"); strings.Contains(body, "404") || strings.Contains(body, "a-token-of-the-test") {
 		t.Errorf("the prober did not send the token, or the status shows it:\n%s", body)
 	}
+}
+
+// By default the service goes by its own requests, and has no heartbeat.
+func TestTraffic(t *testing.T) {
+	s := run(t, nil)
+	s.says("the prober is warming up")
+	if code, _ := s.get(heartbeatPath); code != http.StatusNotFound {
+		t.Errorf("the heartbeat: status %d, want 404", code)
+	}
+}
+
+func TestElector(t *testing.T) {
+	for _, test := range []struct{ database, dyno, want string }{
+		{"postgres://localhost/service", "web.2", "*leader.Elector"},
+		{"", "web.2", "*leader.static"},
+		{"", "", "<nil>"},
+	} {
+		if got := fmt.Sprintf("%T", elector(test.database, test.dyno)); got != test.want {
+			t.Errorf("database %q, dyno %q: %s, want %s", test.database, test.dyno, got, test.want)
+		}
+	}
+}
+
+func TestUnknownSignal(t *testing.T) {
+	s := run(t, map[string]string{"SCALE_BY": "vibes"})
+	s.says(`SCALE_BY is "vibes": it must be traffic or heartbeat`)
 }
 
 // A key that the API refuses is no reason to stop serving.

@@ -1,19 +1,22 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/leader"
 	"github.com/autoscalebot/autoscale/probe"
+	"github.com/autoscalebot/autoscale/traffic"
 )
 
 // configure makes the autoscaler's configuration from the environment. The error
 // says what to set.
-func configure(getenv func(string) string) (autoscale.Config, error) {
+func configure(getenv func(string) string, t *traffic.Traffic) (autoscale.Config, error) {
 	key, app := getenv("HEROKU_API_KEY"), getenv("HEROKU_APP_NAME")
 	if key == "" || app == "" {
 		return autoscale.Config{}, fmt.Errorf("this service does not scale itself: " +
@@ -21,27 +24,43 @@ func configure(getenv func(string) string) (autoscale.Config, error) {
 	}
 	hk := heroku.NewClient(key, &heroku.Options{TokenName: "HEROKU_API_KEY", BaseURL: getenv("HEROKU_API_URL")})
 
-	// The heartbeat goes through Heroku's router like everybody's requests.
-	prober := &probe.HTTP{URL: heartbeatPath, Base: hk.WebURL(app)}
-	if token := getenv("HEARTBEAT_TOKEN"); token != "" {
-		prober.Header = http.Header{"Authorization": {"Bearer " + token}}
+	cfg := autoscale.Config{
+		Prober:   t, // and so the rule is target tracking
+		Scaler:   hk.Scaler(app, "web"),
+		Interval: 10 * time.Second,
+		Min:      autoscale.Fixed(1),
+		Max:      autoscale.Fixed(5),
+		Elector:  elector(getenv("DATABASE_URL"), getenv("DYNO")),
+		DryRun:   getenv("DRY_RUN") != "",
 	}
-	return autoscale.Config{
-		Prober:  prober,
-		Scaler:  hk.Scaler(app, "web"),
-		Min:     autoscale.Fixed(1),
-		Max:     autoscale.Fixed(5),
-		Elector: elector(getenv("DYNO")),
-		DryRun:  getenv("DRY_RUN") != "",
-	}, nil
+	switch by := getenv("SCALE_BY"); by {
+	case "", "traffic":
+	case "heartbeat": // for which the rule is M of N
+		cfg.Prober, cfg.Interval = heartbeatProber(hk.WebURL(app), getenv("HEARTBEAT_TOKEN")), 5*time.Second
+	default:
+		return autoscale.Config{}, fmt.Errorf("this service does not scale itself: SCALE_BY is %.20q: it must be traffic or heartbeat", by)
+	}
+	return cfg, nil
 }
 
-// elector lets web.1 act, which is the last dyno that remains: this service's
-// database is a file of each dyno's own, in which no lease can be shared. With
-// one that all dynos share it would be leader.SQL(db, nil). Two of the name web.1 can
-// run for the half minute of a restart; both then order absolute numbers within
-// the same bounds. Where there is no number, there is no elector.
-func elector(dyno string) autoscale.Elector {
+// heartbeatProber requests the heartbeat through Heroku's router, as clients request pages.
+func heartbeatProber(base func(context.Context) (string, error), token string) autoscale.Prober {
+	prober := &probe.HTTP{URL: heartbeatPath, Base: base}
+	if token != "" {
+		prober.Header = http.Header{"Authorization": {"Bearer " + token}}
+	}
+	return prober
+}
+
+// elector lets one dyno act. With a database that all dynos share, that is the one with
+// the lease, through a connection of its own. Without one it is web.1, which is the last
+// dyno to be stopped. During a restart two processes can be web.1 for half a minute: both
+// then order absolute numbers within the same bounds. Elsewhere there is one process, and
+// no elector.
+func elector(databaseURL, dyno string) autoscale.Elector {
+	if databaseURL != "" {
+		return leader.Open("pgx", databaseURL, nil)
+	}
 	_, number, numbered := strings.Cut(dyno, ".")
 	if !numbered {
 		return nil
@@ -49,8 +68,8 @@ func elector(dyno string) autoscale.Elector {
 	return leader.Static(number == "1")
 }
 
-// status says in words what the autoscaler does. It shows no secret; who may see
-// it is for the service to decide.
+// status says in words what the autoscaler does. It shows no secret. Decide for your service
+// who may see it.
 func status(a *autoscale.Autoscaler) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		s := a.Status()

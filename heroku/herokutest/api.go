@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -73,6 +74,7 @@ func (s *Server) carryOut(w http.ResponseWriter, r *http.Request) {
 		writeError(w, e)
 		return
 	}
+	w.Header().Set("Oauth-Scope", strings.Join(scopes, " "))
 	s.bucket.refill(time.Now())
 	free := r.URL.Path == "/account/rate-limits"
 	allowed := free || s.bucket.take()

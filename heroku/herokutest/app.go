@@ -300,8 +300,8 @@ func (a *App) SetLimit(n int) {
 	a.limit = n
 }
 
-// SetMonitors sets the rules of native autoscaling of a process type, none of which
-// the fake acts upon. It panics if the app has no such type.
+// SetMonitors sets the rules of native autoscaling of a process type. The fake only
+// shows them. It panics if the app has no such type.
 func (a *App) SetMonitors(typ string, monitors ...Monitor) {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
@@ -323,8 +323,8 @@ func (a *App) Dynos() []Dyno {
 	return out
 }
 
-// SetDynoState says what a dyno, named as "web.1" or by its id, is doing, until it is said
-// anew or the dyno ends. The empty state: what follows from the time since it was
+// SetDynoState says what a dyno, named as "web.1" or by its id, is doing, until the next
+// call or until the dyno ends. The empty state: what follows from the time since it was
 // created. SetDynoState reports whether there is such a dyno.
 func (a *App) SetDynoState(dyno string, state DynoState) bool {
 	a.s.mu.Lock()

@@ -30,7 +30,7 @@ func (s *Server) RevokeToken(token string) {
 }
 
 // SetRateLimit sets how many requests the account may make: capacity at once, refilled
-// by perMinute a minute. The allowance starts anew, full. A Server's own limit is
+// by perMinute a minute. The allowance is full again. A Server's own limit is
 // Heroku's: 4,500, and 75 a minute.
 //
 // A capacity of 0 refuses every request with 429, except that for the rate limit

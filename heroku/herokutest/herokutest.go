@@ -103,7 +103,7 @@ type Server struct {
 	writes       tail[Write]
 	senderHeader string
 	onScale      func(app, typ string, from, to int)
-	scaled       []scaling // not told to onScale yet
+	scaled       []scaling // not passed to onScale yet
 	telling      bool      // somebody is telling onScale
 	account      wireAccount
 }
@@ -256,11 +256,11 @@ func (s *Server) wait(r *http.Request, d time.Duration) bool {
 	return false
 }
 
-// OnScale makes f be told of every change of a quantity, whether by the API or by
+// OnScale calls f after every change of a quantity, whether by the API or by
 // [App.Scale]: the app's name, the process type, and the quantities before and after.
 // One call is made at a time, in the order of the changes, by the goroutine
 // that made one of them and, as a rule, before its request is answered. f may call
-// the Server's methods, except Close. A nil f: nobody is told.
+// the Server's methods, except Close. If f is nil, nothing is called.
 func (s *Server) OnScale(f func(app, typ string, from, to int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -272,7 +272,7 @@ type scaling struct {
 	from, to int
 }
 
-// tell passes on the changes that have not been told yet. If another goroutine, or a
+// tell passes on the changes that onScale has not had yet. If another goroutine, or a
 // caller further up the stack, is telling, then these are left to it.
 func (s *Server) tell() {
 	s.mu.Lock()

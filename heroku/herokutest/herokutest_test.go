@@ -1,12 +1,10 @@
 package herokutest_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	heroku "github.com/heroku/heroku-go/v5"
 
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
@@ -319,277 +316,7 @@ func TestDynosBoot(t *testing.T) {
 	})
 }
 
-func TestUpdatedAtChangesWhenSomethingDoes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := herokutest.NewPipeServer()
-		defer s.Close()
-		quietRiver(s)
-		service := newService(s)
-		last, err := service.FormationInfo(t.Context(), "quiet-river", "web")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, tt := range []struct {
-			opts    heroku.FormationUpdateOpts
-			changes bool
-		}{
-			{heroku.FormationUpdateOpts{Quantity: heroku.Int(2)}, false},
-			{heroku.FormationUpdateOpts{}, false},
-			{heroku.FormationUpdateOpts{Quantity: heroku.Int(3)}, true},
-			{heroku.FormationUpdateOpts{Quantity: heroku.Int(3), Size: heroku.String("standard-1x")}, false},
-			{heroku.FormationUpdateOpts{Size: heroku.String("standard-2x")}, true},
-			{heroku.FormationUpdateOpts{Quantity: heroku.Int(99)}, false},
-		} {
-			time.Sleep(10 * time.Second)
-			_, _ = service.FormationUpdate(t.Context(), "quiet-river", "web", tt.opts) // the last one is refused
-			got, err := service.FormationInfo(t.Context(), "quiet-river", "web")
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := last.UpdatedAt
-			if tt.changes {
-				want = time.Now()
-			}
-			if !got.UpdatedAt.Equal(want) || !got.CreatedAt.Equal(last.CreatedAt) {
-				t.Errorf("%+v: updated at %v, want %v; created at %v, was %v", tt.opts, got.UpdatedAt, want, got.CreatedAt, last.CreatedAt)
-			}
-			last = got
-		}
-	})
-}
-
-func TestRateLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := herokutest.NewPipeServer()
-		defer s.Close()
-		quietRiver(s)
-		s.SetRateLimit(2, 60)
-		expect := func(path string, status, remaining int) {
-			t.Helper()
-			res, body := do(t, s, "GET", path, "", nil)
-			if res.StatusCode != status || res.Header.Get("RateLimit-Remaining") != strconv.Itoa(remaining) {
-				t.Errorf("got %d, remaining %s, %s; want %d, remaining %d", res.StatusCode, res.Header.Get("RateLimit-Remaining"), body, status, remaining)
-			}
-		}
-		expect("/account", 200, 1)
-		expect("/account/rate-limits", 200, 1)
-		expect("/apps", 200, 0)
-		expect("/apps", 429, 0)
-		expect("/account/rate-limits", 200, 0)
-		time.Sleep(time.Second)
-		expect("/apps/quiet-river", 200, 0)
-		expect("/apps/quiet-river", 429, 0)
-		time.Sleep(time.Hour)
-		expect("/apps/nobody", 404, 1) // it costs as much, and no more than 2 were saved up
-		expect("/apps", 200, 0)
-
-		var e heroku.Error
-		_, err := newService(s).AppInfo(t.Context(), "quiet-river")
-		if !errors.As(err, &e) || e.StatusCode != 429 || e.ID != "rate_limit" || e.URL == "" {
-			t.Errorf("got the error %v", err)
-		}
-	})
-}
-
-func TestAuthorization(t *testing.T) {
-	s := herokutest.NewServer()
-	defer s.Close()
-	quietRiver(s)
-	s.AddToken("all")
-	s.AddToken("reader", "read")
-	s.AddToken("writer", "write")
-	s.AddToken("protected", "read-protected")
-	s.AddToken("who", "identity")
-	s.AddToken("revoked")
-	s.RevokeToken("revoked")
-	basic := func(user, password string) string {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.SetBasicAuth(user, password)
-		return r.Header.Get("Authorization")
-	}
-	const bad, none = "Invalid credentials provided.", "There were no credentials"
-	for _, tt := range []struct {
-		auth, method, path string
-		status             int
-		answer             string
-	}{
-		{"Bearer " + herokutest.Token, "PATCH", "/apps/quiet-river/formation/web", 200, "quantity"},
-		{"bearer all", "PATCH", "/apps/quiet-river/formation/web", 200, "quantity"},
-		{basic("", "all"), "PATCH", "/apps/quiet-river/formation/web", 200, "quantity"},
-		{basic("owner@example.com", "all"), "GET", "/apps", 200, "quiet-river"},
-		{basic("all", ""), "GET", "/apps", 401, bad},
-		{"Bearer reader", "GET", "/apps/quiet-river/formation/web", 200, "quantity"},
-		{"Bearer reader", "PATCH", "/apps/quiet-river/formation/web", 403, `"id":"forbidden"`},
-		{"Bearer reader", "PATCH", "/apps/quiet-river", 403, `"id":"forbidden"`},
-		{"Bearer protected", "GET", "/apps", 200, "quiet-river"},
-		{"Bearer protected", "PATCH", "/apps/quiet-river/formation", 403, `"id":"forbidden"`},
-		{"Bearer writer", "PATCH", "/apps/quiet-river/formation/web", 200, "quantity"},
-		{"Bearer who", "GET", "/account", 200, "owner@example.com"},
-		{"Bearer who", "GET", "/apps", 403, `"id":"forbidden"`},
-		{"Bearer revoked", "GET", "/apps", 401, bad},
-		{"Bearer unknown", "GET", "/apps", 401, bad},
-		{"Bearer ", "GET", "/apps", 401, bad},
-		{"all", "GET", "/apps", 401, bad},
-		{"Basic !", "GET", "/apps", 401, bad},
-		{"", "GET", "/apps", 401, none},
-	} {
-		header := http.Header{"Authorization": {tt.auth}}
-		if tt.auth == "" {
-			header["Authorization"] = nil
-		}
-		res, body := do(t, s, tt.method, tt.path, "", header)
-		if res.StatusCode != tt.status || !strings.Contains(string(body), tt.answer) {
-			t.Errorf("%s %s with %q: got %d %s, want %d %s", tt.method, tt.path, tt.auth, res.StatusCode, body, tt.status, tt.answer)
-		}
-		if tt.status == 401 && !strings.Contains(string(body), `"id":"unauthorized"`) {
-			t.Errorf("with %q: got %s", tt.auth, body)
-		}
-	}
-}
-
-func TestVersions(t *testing.T) {
-	s := herokutest.NewServer()
-	defer s.Close()
-	quietRiver(s)
-	const missing = `{"id":"missing_version","error":"Please specify a version`
-	for _, tt := range []struct {
-		accept []string
-		status int
-		answer string
-	}{
-		{[]string{"application/vnd.heroku+json; version=3"}, 200, "quiet-river"},
-		{[]string{"application/vnd.heroku+json;version=3"}, 200, "quiet-river"},
-		{[]string{"application/vnd.heroku+json; version=3.sdk"}, 200, "quiet-river"},
-		{[]string{"application/vnd.heroku+json; version=3.account-quotas"}, 200, "quiet-river"},
-		{[]string{"text/html, application/vnd.heroku+json; version=3; q=0.9"}, 200, "quiet-river"},
-		{[]string{"text/html", "application/vnd.heroku+json; version=3"}, 200, "quiet-river"},
-		{[]string{"application/vnd.heroku+json; version=2"}, 406, `"id":"not_acceptable"`},
-		{[]string{"application/vnd.heroku+json; version=30"}, 406, `"id":"not_acceptable"`},
-		{[]string{"application/vnd.heroku+json"}, 400, missing},
-		{[]string{"application/json; version=3"}, 400, missing},
-		{[]string{"*/*"}, 400, missing},
-		{nil, 400, missing},
-	} {
-		res, body := do(t, s, "GET", "/apps/quiet-river", "", http.Header{"Accept": tt.accept})
-		if res.StatusCode != tt.status || !strings.Contains(string(body), tt.answer) {
-			t.Errorf("%q: got %d %s, want %d %s", tt.accept, res.StatusCode, body, tt.status, tt.answer)
-		}
-	}
-}
-
-func TestResponseHeaders(t *testing.T) {
-	s := herokutest.NewServer()
-	defer s.Close()
-	quietRiver(s)
-	const mine = "01234567-89ab-cdef-0123-456789abcdef"
-
-	res, _ := do(t, s, "GET", "/apps/quiet-river", "", http.Header{"Request-Id": {mine + ", too short"}})
-	ids := strings.Split(res.Header.Get("Request-Id"), ",")
-	if len(ids) != 2 || !uuid.MatchString(ids[0]) || ids[1] != mine {
-		t.Errorf("Request-Id: %q, want the server's and %s", ids, mine)
-	}
-	again, _ := do(t, s, "GET", "/apps/nobody", "", http.Header{"Authorization": nil})
-	if id := again.Header.Get("Request-Id"); !uuid.MatchString(id) || id == ids[0] {
-		t.Errorf("an error has the Request-Id %q", id)
-	}
-	if ct := res.Header.Get("Content-Type"); ct != "application/json" {
-		t.Errorf("Content-Type: %q", ct)
-	}
-
-	tag := res.Header.Get("ETag")
-	same, body := do(t, s, "GET", "/apps/quiet-river", "", http.Header{"If-None-Match": {tag}})
-	if same.StatusCode != 304 || len(body) != 0 {
-		t.Errorf("unchanged: got %d %q", same.StatusCode, body)
-	}
-	do(t, s, "PATCH", "/apps/quiet-river", `{"maintenance":true}`, nil)
-	changed, _ := do(t, s, "GET", "/apps/quiet-river", "", http.Header{"If-None-Match": {tag}})
-	if changed.StatusCode != 200 || changed.Header.Get("ETag") == tag {
-		t.Errorf("changed: got %d, ETag %s, before %s", changed.StatusCode, changed.Header.Get("ETag"), tag)
-	}
-
-	// A base URL that ends in a slash makes a path that the API does not have.
-	if res, _ := do(t, s, "GET", "//apps", "", nil); res.StatusCode != 404 {
-		t.Errorf("//apps: got %d", res.StatusCode)
-	}
-}
-
-func TestMonitors(t *testing.T) {
-	s := herokutest.NewServer()
-	defer s.Close()
-	app := quietRiver(s)
-	path := "/apps/" + app.ID() + "/formation/heavy/monitors"
-	if res, body := do(t, s, "GET", path, "", nil); res.StatusCode != 200 || strings.TrimSpace(string(body)) != "[]" {
-		t.Errorf("got %d %s", res.StatusCode, body)
-	}
-	app.SetMonitors("heavy", herokutest.Monitor{Name: "LATENCY_SCALE", ActionType: "scale", IsActive: true, MinQuantity: 1, MaxQuantity: 4})
-	if _, body := do(t, s, "GET", path, "", nil); !strings.Contains(string(body), `"action_type":"scale","is_active":true,"min_quantity":1,"max_quantity":4`) {
-		t.Errorf("got %s", body)
-	}
-	if res, body := do(t, s, "GET", "/apps/quiet-river/formation/clock/monitors", "", nil); res.StatusCode != 404 {
-		t.Errorf("got %d %s", res.StatusCode, body)
-	}
-}
-
-func TestRequestsAndWrites(t *testing.T) {
-	s := herokutest.NewServer()
-	defer s.Close()
-	quietRiver(s)
-	s.SetSenderHeader("X-Controller")
-	header := http.Header{"User-Agent": {"tester/1"}, "X-Controller": {"web.1"}, "X-Secret": {herokutest.Token}, "Cookie": {"token=" + herokutest.Token}}
-	start := time.Now()
-	do(t, s, "GET", "/apps/quiet-river?x=1", "", header)
-	do(t, s, "PATCH", "/apps/quiet-river/formation/web", `{"quantity":3}`, header)
-	do(t, s, "PATCH", "/apps/quiet-river/formation/web", `{"quantity":3}`, header)
-	do(t, s, "PATCH", "/apps/quiet-river/formation/web", `{"quantity":99}`, header)
-	header.Set("X-Controller", "web.2")
-	do(t, s, "PATCH", "/apps/quiet-river/formation", `{"updates":[{"type":"web","quantity":"-1"},{"type":"worker","quantity":0}]}`, header)
-
-	requests := s.Requests()
-	sent := http.Header{"Accept": {"application/vnd.heroku+json; version=3"}, "User-Agent": {"tester/1"}}
-	want := []herokutest.Request{
-		{Method: "GET", Path: "/apps/quiet-river?x=1", Sender: "web.1", Status: 200},
-		{Method: "PATCH", Path: "/apps/quiet-river/formation/web", Body: `{"quantity":3}`, Sender: "web.1", Status: 200},
-		{Method: "PATCH", Path: "/apps/quiet-river/formation/web", Body: `{"quantity":3}`, Sender: "web.1", Status: 200},
-		{Method: "PATCH", Path: "/apps/quiet-river/formation/web", Body: `{"quantity":99}`, Sender: "web.1", Status: 422},
-		{Method: "PATCH", Path: "/apps/quiet-river/formation", Body: `{"updates":[{"type":"web","quantity":"-1"},{"type":"worker","quantity":0}]}`, Sender: "web.2", Status: 200},
-	}
-	for i := range want {
-		want[i].Header, want[i].UserAgent = sent, "tester/1"
-	}
-	if diff := cmp.Diff(want, requests, cmpopts.IgnoreFields(herokutest.Request{}, "Time", "RequestID")); diff != "" {
-		t.Errorf("requests: -want +got:\n%s", diff)
-	}
-	if text := fmt.Sprintf("%#v %#v", requests, s.Writes()); strings.Contains(text, herokutest.Token) {
-		t.Errorf("the token is remembered: %s", text)
-	}
-	writes := []herokutest.Write{
-		{App: "quiet-river", Type: "web", From: 2, To: 3, UserAgent: "tester/1", Sender: "web.1", RequestID: requests[1].RequestID},
-		{App: "quiet-river", Type: "web", From: 3, To: 3, UserAgent: "tester/1", Sender: "web.1", RequestID: requests[2].RequestID},
-		{App: "quiet-river", Type: "web", From: 3, To: 2, UserAgent: "tester/1", Sender: "web.2", RequestID: requests[4].RequestID},
-		{App: "quiet-river", Type: "worker", From: 1, To: 0, UserAgent: "tester/1", Sender: "web.2", RequestID: requests[4].RequestID},
-	}
-	if diff := cmp.Diff(writes, s.Writes(), cmpopts.IgnoreFields(herokutest.Write{}, "Time")); diff != "" {
-		t.Errorf("writes: -want +got:\n%s", diff)
-	}
-	if at := requests[0].Time; at.Before(start) || at.After(time.Now()) {
-		t.Errorf("the first request was at %v, after %v", at, start)
-	}
-}
-
-func TestRecordIsBounded(t *testing.T) {
-	s := herokutest.New()
-	defer s.Close()
-	for i := range 25_000 {
-		r := httptest.NewRequest("GET", "/"+strconv.Itoa(i), nil)
-		s.ServeHTTP(httptest.NewRecorder(), r)
-	}
-	got := s.Requests()
-	if len(got) != 10_000 || got[0].Path != "/15000" || got[9_999].Path != "/24999" {
-		t.Errorf("%d requests, from %s to %s", len(got), got[0].Path, got[len(got)-1].Path)
-	}
-}
-
-// Many clients at once: nothing is lost, and OnScale is told of each change, in order.
+// Many clients at once: nothing is lost, and OnScale gets each change, in order.
 func TestConcurrentUse(t *testing.T) {
 	const clients, each = 8, 20
 	s := herokutest.NewServer()
@@ -599,17 +326,17 @@ func TestConcurrentUse(t *testing.T) {
 		Formation: []herokutest.Process{{Type: "web", Quantity: 0}, {Type: "shadow"}},
 	})
 	var mu sync.Mutex
-	told := 0
+	last := 0
 	s.OnScale(func(name, typ string, from, to int) {
 		if typ == "shadow" {
 			return
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if name != "quiet-river" || from != told || to != told+1 {
-			t.Errorf("told of %s %s from %d to %d, want from %d", name, typ, from, to, told)
+		if name != "quiet-river" || from != last || to != last+1 {
+			t.Errorf("OnScale got %s %s from %d to %d, want from %d", name, typ, from, to, last)
 		}
-		told = to
+		last = to
 		app.Scale("shadow", to) // it may call back
 	})
 
@@ -632,8 +359,8 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 	s.Close()
-	if n := app.Quantity("web"); n != clients*each || told != n || app.Quantity("shadow") != n {
-		t.Errorf("web has %d dynos, told of %d, shadow has %d; want %d", n, told, app.Quantity("shadow"), clients*each)
+	if n := app.Quantity("web"); n != clients*each || last != n || app.Quantity("shadow") != n {
+		t.Errorf("web has %d dynos, OnScale got %d, shadow has %d; want %d", n, last, app.Quantity("shadow"), clients*each)
 	}
 	for i, w := range s.Writes() {
 		if w.From != i || w.To != i+1 {
@@ -685,73 +412,3 @@ func panics(f func()) (value string) {
 }
 
 var _ http.Handler = (*herokutest.Server)(nil)
-
-// A client whose context ends gets away, and so does the server.
-func TestCloseEndsEverything(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := herokutest.NewPipeServer()
-		quietRiver(s)
-		s.Inject(
-			herokutest.Fault{Path: "/apps/*", Hang: true, Times: -1},
-			herokutest.Fault{Path: "/account", Delay: 24 * time.Hour, Times: -1},
-		)
-		service := newService(s)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		start := time.Now()
-		if _, err := service.AppInfo(ctx, "quiet-river"); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Minute {
-			t.Errorf("%v after %v", err, time.Since(start))
-		}
-
-		var wg sync.WaitGroup
-		for range 5 {
-			wg.Go(func() {
-				if _, err := service.AppInfo(t.Context(), "quiet-river"); err == nil {
-					t.Error("a request that hung was answered")
-				}
-			})
-			wg.Go(func() {
-				if _, err := service.AccountInfo(t.Context()); err == nil {
-					t.Error("a request that was delayed was answered")
-				}
-			})
-		}
-		synctest.Wait()
-		start = time.Now()
-		s.Close()
-		wg.Wait()
-		s.Close() // which does nothing
-		if d := time.Since(start); d != 0 {
-			t.Errorf("Close took %v", d)
-		}
-		if _, err := service.AppInfo(t.Context(), "quiet-river"); err == nil {
-			t.Error("a closed server answered")
-		}
-		// The bubble fails the test if a goroutine is left.
-	})
-}
-
-// When Close returns, no handler is at work any more.
-func TestCloseWaitsForHandlers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := herokutest.NewPipeServer()
-		quietRiver(s)
-		told := false
-		s.OnScale(func(string, string, int, int) {
-			time.Sleep(time.Minute)
-			told = true
-		})
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if _, _, err := send(t.Context(), s, "PATCH", "/apps/quiet-river/formation/web", `{"quantity":3}`, nil); err == nil {
-				t.Error("a request was answered after Close")
-			}
-		})
-		synctest.Wait()
-		s.Close()
-		if !told {
-			t.Error("Close returned before OnScale's function did")
-		}
-		wg.Wait()
-	})
-}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 )
 
@@ -26,10 +27,14 @@ func (p *Panic) Unwrap() error {
 }
 
 // Recovered returns a Panic for what recover returned. A Panic stays what it is: it
-// was carried over from another goroutine.
+// was carried over from another goroutine. A value whose text is longer than [MaxText] is
+// replaced by its text, cut.
 func Recovered(value any) *Panic {
 	if p, ok := value.(*Panic); ok {
 		return p
+	}
+	if text := fmt.Sprint(value); len(text) > MaxText {
+		value = Cut(text, MaxText)
 	}
 	return &Panic{value, debug.Stack()}
 }
@@ -40,6 +45,32 @@ func Catch(err *error) {
 		*err = Recovered(p)
 	}
 }
+
+// MaxText is how many bytes of the text of an error are kept.
+const MaxText = 2000
+
+// maxKept is the longest text of an error that is kept to be found by errors.Is and
+// errors.As. What has a longer one uses too much memory.
+const maxKept = 64 << 10
+
+// Cut returns s, and if it has more than most bytes, the beginning of it and an ellipsis in
+// most bytes.
+func Cut(s string, most int) string {
+	const end = "…"
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most-len(end)], "") + end
+}
+
+// short is an error whose text was cut.
+type short struct {
+	text string
+	err  error // nil: too long to be kept
+}
+
+func (s *short) Error() string { return s.text }
+func (s *short) Unwrap() error { return s.err }
 
 // Do calls f, and returns a panic of it as an error.
 func Do(f func() error) (err error) {
@@ -53,11 +84,21 @@ var errNone = errors.New("no error")
 
 // Check calls the methods of err that will be called later, while a panic is still
 // caught. An error that holds a nil pointer, a common slip, panics only when it is read.
+// Check also cuts the text of err at [MaxText].
 func Check(err error) error {
-	if err != nil {
-		_ = err.Error()
-		_ = errors.Is(err, errNone)
-		_ = Of(err)
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	_ = errors.Is(err, errNone)
+	p := Of(err)
+	switch {
+	case len(text) > maxKept && p != nil:
+		return &short{Cut(text, MaxText), p}
+	case len(text) > maxKept:
+		return &short{text: Cut(text, MaxText)}
+	case len(text) > MaxText:
+		return &short{Cut(text, MaxText), err}
 	}
 	return err
 }

@@ -140,3 +140,32 @@ func TestTogetherCarriesAPanicOver(t *testing.T) {
 }
 
 func whereItHappens() { panic("oh") }
+
+// Long texts are cut. What errors.Is and errors.As find stays, unless it is very long.
+func TestLongTexts(t *testing.T) {
+	long := strings.Repeat("é", 2000)
+	for name, tt := range map[string]struct {
+		f     func() error
+		is    bool
+		panic bool
+	}{
+		"an error":            {func() error { return fmt.Errorf("%s: %w", long, errBoom) }, true, false},
+		"a very long error":   {func() error { return fmt.Errorf("%s: %w", strings.Repeat(long, 20), errBoom) }, false, false},
+		"a panic":             {func() error { panic(long) }, false, true},
+		"a very long panic":   {func() error { panic(strings.Repeat(long, 20)) }, false, true},
+		"a panic in an error": {func() error { return fmt.Errorf("%s: %w", strings.Repeat(long, 20), guard.Recovered("oh")) }, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := guard.Do(tt.f)
+			if text := err.Error(); len(text) > guard.MaxText+len("panic: ") || !strings.HasSuffix(text, "é…") {
+				t.Errorf("%d bytes: %.40q", len(text), text)
+			}
+			if errors.Is(err, errBoom) != tt.is || (guard.Of(err) != nil) != tt.panic {
+				t.Errorf("it is %v: %v; it is a panic: %v", errBoom, errors.Is(err, errBoom), guard.Of(err) != nil)
+			}
+		})
+	}
+	if got := guard.Cut("short", 5); got != "short" {
+		t.Error(got)
+	}
+}

@@ -19,10 +19,13 @@ const MaxText = 200
 
 // Text returns s on one line of at most [MaxText] bytes, without control characters and
 // without bytes that are no UTF-8.
-func Text(s string) string {
-	cut := len(s) > 4*MaxText // that much is looked at
+func Text(s string) string { return Line(s, MaxText) }
+
+// Line returns s as [Text] does, of at most most bytes.
+func Line(s string, most int) string {
+	cut := len(s) > 4*most // that much is looked at
 	if cut {
-		s = s[:4*MaxText]
+		s = s[:4*most]
 	}
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
@@ -31,11 +34,11 @@ func Text(s string) string {
 		return r
 	}, strings.ToValidUTF8(s, "?"))
 	s = strings.Join(strings.Fields(s), " ")
-	if len(s) <= MaxText && !cut {
+	if len(s) <= most && !cut {
 		return s
 	}
 	const end = "…"
-	n := min(len(s), MaxText-len(end))
+	n := min(len(s), most-len(end))
 	for n > 0 && n < len(s) && !utf8.RuneStart(s[n]) {
 		n--
 	}

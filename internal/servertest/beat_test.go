@@ -1,18 +1,17 @@
 package servertest
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/autoscalebot/autoscale/heartbeat"
+	"github.com/autoscalebot/autoscale/internal/safebuffer"
 )
 
 // A prober waits for soon where something hangs, and for long where nothing should,
@@ -26,7 +25,7 @@ const (
 // returns the answer's mark and what was logged.
 func beat(t *testing.T, wait time.Duration, parts ...heartbeat.Part) (mark, log string) {
 	t.Helper()
-	var buf safeBuffer
+	var buf safebuffer.Buffer
 	logger := slog.New(slog.NewTextHandler(&buf, nil))
 	parts = append(parts, heartbeat.NoDefaults(), heartbeat.Logger(logger), heartbeat.Timeout(long))
 	server := httptest.NewServer(heartbeat.Handler(parts...))
@@ -50,23 +49,6 @@ func request(t *testing.T, server *httptest.Server, wait time.Duration) string {
 	}
 	defer res.Body.Close()
 	return res.Header.Get("Autoscale-Heartbeat")
-}
-
-type safeBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 func wantOK(t *testing.T, parts ...heartbeat.Part) {

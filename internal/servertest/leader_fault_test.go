@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/safebuffer"
 	"github.com/autoscalebot/autoscale/internal/servertest/servers"
 	"github.com/autoscalebot/autoscale/leader"
 )
@@ -209,7 +210,7 @@ func TestLeaderReadOnly(t *testing.T) {
 	}
 	u.User = url.User(role)
 
-	var log safeBuffer
+	var log safebuffer.Buffer
 	o := leaseOptions(t)
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	// Connections that begin from now on are read-only, until further notice:
@@ -238,7 +239,7 @@ func TestLeaderReadOnlySQLite(t *testing.T) {
 	if err := leader.CreateTable(t.Context(), openDB(t, "sqlite", dsn)); err != nil {
 		t.Fatal(err)
 	}
-	var log safeBuffer
+	var log safebuffer.Buffer
 	o := leaseOptions(t)
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	campaign(t, leader.SQL(openDB(t, "sqlite", dsn+"&_pragma=query_only(1)"), &o))
@@ -339,7 +340,7 @@ func TestLeaderPgBouncerPreparing(t *testing.T) {
 	postgres := servers.Postgres(t)
 	pooled := servers.PgBouncer(t, postgres)
 	o := leaseOptions(t)
-	var log safeBuffer
+	var log safebuffer.Buffer
 	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	electors := make([]*leader.Elector, 6)
 	for i := range electors {

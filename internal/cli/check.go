@@ -1,13 +1,15 @@
-package main
+package cli
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/part"
 	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/settings"
 )
@@ -53,6 +55,8 @@ func (c *command) check(ctx context.Context) int {
 	switch {
 	case probed.Err != nil:
 		c.row("heartbeat", "%s: nothing was measured: %v", s.Heartbeat, probed.Err)
+	case probed.Sample.Failure == autoscale.Refused:
+		c.row("heartbeat", "%s: no response, so nothing says how slow the app is: %s. autoscalebot counts this as a failure of the app under its load", s.Heartbeat, probed.Sample.Detail)
 	case probed.Kind != 0:
 		c.row("heartbeat", "%s: %v%s", s.Heartbeat, probed.Sample, limits(cfg.Decider))
 	}
@@ -62,9 +66,18 @@ func (c *command) check(ctx context.Context) int {
 	case st.Known:
 		c.row("formation", "%s", formation(st.Capacity))
 	}
+	mayOrder := !st.Known || c.token(cfg.Scaler)
 	switch {
 	case err == nil:
 		c.row("now", "%s", sentence(st))
+		if probed.Sample.Failure == autoscale.Refused {
+			c.row("failed", "nothing answers at the address of the heartbeat: check that the app is up, and the setting of the address")
+			return exitFailed
+		}
+		if !mayOrder {
+			c.row("failed", "autoscalebot cannot order with this token")
+			return exitFailed
+		}
 		return exitOK
 	case ctx.Err() != nil || probed.Kind == 0 && read.Kind == 0:
 		c.row("failed", "%v", err)
@@ -74,6 +87,25 @@ func (c *command) check(ctx context.Context) int {
 		c.row("failed", "autoscalebot would hold the size, and try again every %v", cfg.Interval)
 	}
 	return exitFailed
+}
+
+// token says whether the token may order a size, as far as that is known without an order.
+// It returns false if the token may not.
+func (c *command) token(s autoscale.Scaler) bool {
+	t, ok := part.As[interface{ Scopes() []string }](s)
+	if !ok {
+		return true
+	}
+	switch scopes := t.Scopes(); {
+	case scopes == nil:
+		c.row("token", "whether it may order is not known: the API did not say its scope, and check orders nothing")
+	case slices.ContainsFunc(scopes, func(s string) bool { return slices.Contains([]string{"global", "write", "write-protected"}, s) }):
+		c.row("token", "has the scope %s, which permits orders; whether its account may scale this app, the first order shows", strings.Join(scopes, " "))
+	default:
+		c.row("token", "has the scope %s, which permits no order: make one with heroku authorizations:create --scope write, and set HEROKU_API_KEY to it", strings.Join(scopes, " "))
+		return false
+	}
+	return true
 }
 
 // row prints one line, with its subject in a column of its own.

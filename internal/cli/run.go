@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/leader"
 	"github.com/autoscalebot/autoscale/settings"
 )
 
@@ -18,6 +19,14 @@ func (c *command) run(ctx context.Context) int {
 	}
 	for _, w := range s.Warnings {
 		logger.Warn("autoscalebot: " + w)
+	}
+	if url := s.Store(); url != "" {
+		store, err := c.open(url, "the setting STORE", true, &leader.Options{App: s.App, Logger: logger})
+		if err != nil {
+			fmt.Fprintln(c.stderr, "autoscalebot:", err)
+			return exitUsage
+		}
+		s.Config.Elector = store.Elector
 	}
 	logger.Info("autoscalebot: started", slog.String("version", version()),
 		slog.String("app", s.App), slog.String("process_type", s.Config.Name),

@@ -1,0 +1,257 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/status"
+)
+
+const pageToken = "a-token-of-the-page"
+
+type fixed struct{}
+
+func (fixed) Capacity(context.Context) (autoscale.Capacity, error) {
+	return autoscale.Capacity{Desired: 3}, nil
+}
+func (fixed) Scale(context.Context, int) error { return nil }
+
+// newPage serves the page of an Autoscaler that has ticked once.
+func newPage(t *testing.T) (*autoscale.Autoscaler, string) {
+	t.Helper()
+	a := autoscale.New(autoscale.Config{
+		Name: "web", Scaler: fixed{}, Min: autoscale.Fixed(2), Max: autoscale.Fixed(6),
+		Prober: autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
+			return autoscale.Sample{Signals: autoscale.SignalLatency, Latency: 500 * time.Millisecond}, nil
+		}),
+	})
+	if _, err := a.Tick(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/autoscale/", status.Handler(a, &status.Options{Token: pageToken, Control: true}))
+	mux.HandleFunc("/login/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusFound) })
+	mux.HandleFunc("/other/", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>\n")) })
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return a, server.URL
+}
+
+// TestPage: an autoscaler is looked at and steered through its page, and knows who did.
+func TestPage(t *testing.T) {
+	a, server := newPage(t)
+	environ := []string{"AUTOSCALE_TOKEN=" + pageToken}
+	page := "--url=" + server + "/autoscale/"
+	steps := []struct {
+		args    []string
+		want    string // what is printed
+		command string // what the Autoscaler then has
+	}{
+		{[]string{"status", page}, "web        3 processes, bounds 2 to 6\nwhy        stay at 3: ", ""},
+		{[]string{"status", page, "--name=web"}, "measured   latency 500ms\n", ""},
+		{[]string{"pause", "for", "2h", page, "--by=alice"}, ", by alice. ", "paused until "},
+		{[]string{"status", page}, "(by alice)", "(by alice)"},
+		{[]string{"override", page, "5", "until", "tomorrow", "9:00", "--by", "bob:b"}, "web is set to 5 until ", "(by bob b)"},
+		{[]string{"resume", "--by=carol", strings.TrimSuffix(page, "/")}, "web resumes, by carol. ", ""},
+		{[]string{"pause", page, "--by=dave"}, "web is paused until autoscalebot resume, by dave. ", "paused since "},
+		{[]string{"events", page}, "now paused since ", "(by dave)"},
+	}
+	for _, s := range steps {
+		r := run(t, environ, s.args...)
+		if r.status != 0 || !strings.Contains(r.stdout, s.want) || r.stderr != "" {
+			t.Errorf("%q: status %d, %q, want %q in it\n%s", s.args, r.status, r.stdout, s.want, r.stderr)
+		}
+		if got := a.Status().Command; !strings.Contains(got, s.command) || s.command == "" && got != "" {
+			t.Errorf("%q: the command is %q, want %q in it", s.args, got, s.command)
+		}
+	}
+	var doc struct {
+		Version     int
+		Autoscalers []struct {
+			Name, Command string
+			Size          int
+		}
+	}
+	if r := run(t, environ, "status", page, "--json"); json.Unmarshal([]byte(r.stdout), &doc) != nil || doc.Version != 1 || len(doc.Autoscalers) != 1 || doc.Autoscalers[0].Size != 3 {
+		t.Errorf("status --json: %d, %s%s", r.status, r.stdout, r.stderr)
+	}
+	var order struct {
+		Action, Name, By string
+		Size             int
+	}
+	if r := run(t, environ, "override", "4", "for", "1h", page, "--json", "--by=erin"); json.Unmarshal([]byte(r.stdout), &order) != nil || order.Action != "override" || order.Size != 4 || order.By != "erin" || order.Name != "web" {
+		t.Errorf("override --json: %d, %s%s", r.status, r.stdout, r.stderr)
+	}
+	// Outside the bounds: it is done, and a line says what becomes of it.
+	if r := run(t, environ, "override", "9", "for", "1h", page); r.status != 0 || !strings.Contains(r.stderr, "9 is outside the bounds 2 to 6") {
+		t.Errorf("override 9: status %d, %s%s", r.status, r.stdout, r.stderr)
+	}
+}
+
+func TestPageFaults(t *testing.T) {
+	_, server := newPage(t)
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	for _, tt := range []struct {
+		token  string
+		args   []string
+		status int
+		want   string
+	}{
+		{"", []string{"status", "--url=" + server + "/autoscale/"}, 1, "asks for a token: set AUTOSCALE_TOKEN"},
+		{"not-the-right-token", []string{"pause", "--url=" + server + "/autoscale/"}, 1, "refuses the token in AUTOSCALE_TOKEN"},
+		{pageToken, []string{"status", "--url=" + server + "/autoscale/", "--name=worker"}, 1, `the page has no autoscaler of --name=worker: give one of ["web"]`},
+		{pageToken, []string{"status", "--url=" + server + "/elsewhere/"}, 1, "is not there: give --url the address"},
+		{pageToken, []string{"status", "--url=" + server + "/login/"}, 1, "redirect (status 302), which is not followed"},
+		{pageToken, []string{"status", "--url=" + server + "/other/"}, 1, "is not that of a status page"},
+		{pageToken, []string{"status", "--url=" + closed.URL}, 1, "refused"},
+		{pageToken, []string{"status", "--url=http://example.com/autoscale/"}, 2, "everybody on the way would see AUTOSCALE_TOKEN: write https:"},
+		{pageToken, []string{"status", "--url=https://u:" + pageToken + "@example.com/"}, 2, "set AUTOSCALE_TOKEN to the token"},
+		{pageToken, []string{"status", "--url=https://example.com/?token=" + pageToken}, 2, "leave out what follows the path"},
+		{pageToken, []string{"status", "--url=example.com"}, 2, "must be the address of the status page"},
+		{pageToken, []string{"status", "--url=https://example.com/", "--store=sqlite:x"}, 2, "give one of them"},
+	} {
+		r := run(t, []string{"AUTOSCALE_TOKEN=" + tt.token}, tt.args...)
+		if r.status != tt.status || !strings.Contains(r.stderr, tt.want) || r.stdout != "" {
+			t.Errorf("%q: status %d, want %d; %s%q, want %q in it", tt.args, r.status, tt.status, r.stdout, r.stderr, tt.want)
+		}
+		if tt.token != "" && strings.Contains(r.stdout+r.stderr, tt.token) {
+			t.Errorf("%q: the token is shown: %s", tt.args, r.stderr)
+		}
+	}
+}
+
+// TestUntil: how times are read. The page is one that takes anything.
+func TestUntil(t *testing.T) {
+	var form url.Values
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			_ = r.ParseForm()
+			form = r.PostForm
+			return
+		}
+		_, _ = w.Write([]byte(`{"version": 1, "autoscalers": [{"name": "web", "ticked": "` + time.Now().UTC().Format(time.RFC3339) + `"}]}`))
+	}))
+	defer page.Close()
+	tokyo, err := time.LoadLocation("Asia/Tokyo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().In(tokyo)
+	clock := func(day, hour, minute int) time.Time {
+		return time.Date(now.Year(), now.Month(), now.Day()+day, hour, minute, 0, 0, tokyo)
+	}
+	later, earlier := now.Add(2*time.Minute), now.Add(-2*time.Minute)
+	if later.Day() != earlier.Day() {
+		t.Skip("it is about midnight in Tokyo")
+	}
+	for _, tt := range []struct {
+		words string
+		want  time.Time
+	}{
+		{"for 2h", now.Add(2 * time.Hour)},
+		{"for 1h30m", now.Add(90 * time.Minute)},
+		{"for 90 minutes", now.Add(90 * time.Minute)},
+		{"for 3d", now.Add(72 * time.Hour)},
+		{"until " + later.Format("15:04"), clock(0, later.Hour(), later.Minute())},
+		{"until " + earlier.Format("15:04"), clock(1, earlier.Hour(), earlier.Minute())},
+		{"until tomorrow 9:00", clock(1, 9, 0)},
+		{"until " + clock(3, 0, 0).Format("2006-01-02") + " 18:00", clock(3, 18, 0)},
+		{"until " + clock(3, 18, 0).Format("2006-01-02T15:04"), clock(3, 18, 0)},
+		{"until " + clock(3, 18, 0).UTC().Format(time.RFC3339), clock(3, 18, 0)},
+	} {
+		r := run(t, nil, append(strings.Fields("pause "+tt.words), "--url="+page.URL, "--time-zone=Asia/Tokyo")...)
+		got, err := time.Parse(time.RFC3339, form.Get("until"))
+		if d := got.Sub(tt.want); r.status != 0 || err != nil || d < -time.Second || d > patience {
+			t.Errorf("%s: status %d, until %v, %v, want %v\n%s", tt.words, r.status, got, err, tt.want, r.stderr)
+		}
+	}
+	for _, tt := range []struct{ args, want string }{
+		{"pause 2h", "write for 2h"},
+		{"pause 18:00", "write until 18:00"},
+		{"pause untl 18:00", "is until meant?"},
+		{"pause for", "for how long? Write for 2h"},
+		{"pause until", "until when? Write until 18:00"},
+		{"pause for 30", "for 30 has no unit: write for 30m, minutes, or for 30h, hours"},
+		{"pause for -1h", "flag"},
+		{"pause for 0s", "give a time above 0"},
+		{"pause for 2 fortnights", "write a number with its unit"},
+		{"pause for 9999d", "more than a year away"},
+		{"pause until 25:00", "write a time as until 18:00"},
+		{"pause until 2001-01-01 9:00", "is past: give a later time"},
+		{"pause until 18:00 --time-zone=Mars/Base", "there is no such time zone"},
+		{"override", "how many processes, and until when?"},
+		{"override five until 18:00", `the size is "five"`},
+		{"override 5", "An override needs an end: write override 5 until 18:00"},
+		{"resume now", `resume takes no argument "now"`},
+		{"pause for 2h", "which store does the service use? Set AUTOSCALE_STORE"},
+		{"status --store=sqlite:x.db", "build the one in contrib/autoscalebot"},
+		{"top", "standard output is not a terminal: use status"},
+		{"--store=x status", "there is no flag --store here: it belongs after events, override, "},
+		{"status --by=alice", "there is no flag --by"},
+		{"pause --uri=x", "is --url meant?"},
+		{"statsu", "is status meant?"},
+		{"completion", "of which shell?"},
+		{"completion fsh", "is fish meant?"},
+	} {
+		r := run(t, nil, strings.Fields(tt.args)...)
+		if r.status != 2 || r.stdout != "" || !strings.Contains(r.stderr, tt.want) {
+			t.Errorf("%s: status %d, want 2; %s%q, want %q in it", tt.args, r.status, r.stdout, r.stderr, tt.want)
+		}
+	}
+}
+
+// TestCompletion: the script for bash completes in a real bash, and those for others have
+// no fault that the shell sees.
+func TestCompletion(t *testing.T) {
+	scripts := make(map[string]string)
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		r := run(t, nil, "completion", shell)
+		for _, want := range []string{"override", "simulate", "store", "time-zone"} {
+			if r.status != 0 || !strings.Contains(r.stdout, want) {
+				t.Errorf("%s: status %d, and it lacks %q", shell, r.status, want)
+			}
+		}
+		scripts[shell] = r.stdout
+	}
+	for shell, arg := range map[string]string{"zsh": "-n", "fish": "--no-execute"} {
+		if program, err := exec.LookPath(shell); err == nil {
+			cmd := exec.Command(program, arg)
+			cmd.Stdin = strings.NewReader(scripts[shell])
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", shell, err, out)
+			}
+		}
+	}
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("bash is not installed: install it")
+	}
+	for line, want := range map[string]string{
+		"autoscalebot pau":              "pause",
+		"autoscalebot s":                "sample simulate status",
+		"autoscalebot pause ":           "for until --store= --url= --name= --app= --lease= --settings= --time-zone= --json --help --by=",
+		"autoscalebot pause --s":        "--store= --settings=",
+		"autoscalebot pause for 2h --j": "--json",
+		"autoscalebot simulate --tr":    "--trace=",
+		"autoscalebot completion z":     "zsh",
+		"autoscalebot --ver":            "--version",
+	} {
+		cmd := exec.Command(bash, "-c", scripts["bash"]+`
+COMP_LINE=$1 COMP_POINT=${#1}
+_autoscalebot
+echo "${COMPREPLY[*]}"`, "bash", line)
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%q completes to %q, %v, want %q", line, got, err, want)
+		}
+	}
+}

@@ -1,0 +1,35 @@
+// Command autoscalebot is [cmd/autoscalebot] with the drivers of PostgreSQL, SQLite and
+// Redis, so that it can show and steer a running autoscaler through the store that the
+// service uses:
+//
+//	export AUTOSCALE_STORE=postgres://user:password@host/database HEROKU_APP_NAME=quiet-river
+//	autoscalebot status
+//	autoscalebot pause for 2h
+//	autoscalebot override 5 until 18:00
+//	autoscalebot resume
+//	autoscalebot events
+//	autoscalebot top
+//
+// It is a module of its own, because these drivers are larger than all else. Run
+//
+//	go -C contrib/autoscalebot install .
+//
+// in the source of autoscale to install it, or add it to the tools of your service, which is
+// also what pins it to the release that the service has:
+//
+//	go get -tool github.com/autoscalebot/autoscale/contrib/autoscalebot
+//	go tool autoscalebot status
+//
+// The exit status is 0, 1 if something failed, and 2 if the arguments are wrong.
+//
+// [cmd/autoscalebot]: https://pkg.go.dev/github.com/autoscalebot/autoscale/cmd/autoscalebot
+package main
+
+import "github.com/autoscalebot/autoscale/internal/cli"
+
+func main() {
+	cli.Main(map[string]cli.Opener{
+		"postgres": openPostgres, "postgresql": openPostgres,
+		"sqlite": openSQLite, "redis": openRedis, "rediss": openRedis,
+	})
+}

@@ -1,0 +1,134 @@
+package autoscaleotel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/gauge"
+	"github.com/autoscalebot/autoscale/internal/guard"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Scope is the name of the instrumentation scope of all metrics.
+const Scope = "github.com/autoscalebot/autoscale/contrib/otel"
+
+// AttributeName is the key of the attribute that every metric has: Config.Name, the
+// process type.
+const AttributeName = attribute.Key("autoscale.name")
+
+// A Source is what is shown: an [*autoscale.Autoscaler], or a stand-in for one in a test.
+// Status is called once a collection, and must be safe for concurrent use.
+type Source interface {
+	Status() autoscale.Status
+}
+
+// Register creates the instruments and registers what observes them, for one Autoscaler, as
+// Register(provider, a), or for those of a Group, as Register(provider, group.All()...). The
+// sources must have different Names. If two have the same, or if one panics, each
+// collection reports that as an error, and the other sources are observed.
+//
+// Call Unregister of what it returns to end that. An error means that the provider
+// refused an instrument. Nothing is registered then.
+//
+// Call it once a process, with all sources. It is safe for concurrent use.
+func Register[S Source](provider metric.MeterProvider, sources ...S) (metric.Registration, error) {
+	o := &observer{}
+	for _, s := range sources {
+		o.sources = append(o.sources, s)
+	}
+	meter := provider.Meter(Scope)
+	var all []metric.Observable
+	var errs []error
+	for i := range gauge.Metrics {
+		in, err := newInstrument(meter, &gauge.Metrics[i])
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		o.instruments = append(o.instruments, in)
+		if in.whole != nil {
+			all = append(all, in.whole)
+		} else {
+			all = append(all, in.real)
+		}
+	}
+	if errs != nil {
+		return nil, fmt.Errorf("autoscaleotel: the provider refuses %d of %d instruments: %w", len(errs), len(gauge.Metrics), errors.Join(errs...))
+	}
+	r, err := meter.RegisterCallback(o.observe, all...)
+	if err != nil {
+		return nil, fmt.Errorf("autoscaleotel: the provider refuses the callback: %w", err)
+	}
+	return r, nil
+}
+
+// instrument is one of whole numbers or of others.
+type instrument struct {
+	whole metric.Int64Observable
+	real  metric.Float64Observable
+	label attribute.Key // of its second attribute. Empty: none
+}
+
+func newInstrument(meter metric.Meter, m *gauge.Metric) (in instrument, err error) {
+	if m.Label != "" {
+		in.label = attribute.Key("autoscale." + m.Label)
+	}
+	unit, help := metric.WithUnit(m.Unit), metric.WithDescription(m.Help)
+	switch {
+	case m.Type == gauge.Counter:
+		in.whole, err = meter.Int64ObservableCounter(m.Name, unit, help)
+	case m.Type == gauge.Sum:
+		in.whole, err = meter.Int64ObservableUpDownCounter(m.Name, unit, help)
+	case m.Whole:
+		in.whole, err = meter.Int64ObservableGauge(m.Name, unit, help)
+	default:
+		in.real, err = meter.Float64ObservableGauge(m.Name, unit, help)
+	}
+	return in, err
+}
+
+// observer observes the sources.
+type observer struct {
+	sources     []Source
+	instruments []instrument // one for each of gauge.Metrics
+}
+
+func (o *observer) observe(_ context.Context, to metric.Observer) error {
+	var errs []error
+	names := make(map[string]bool, len(o.sources))
+	for i, source := range o.sources {
+		var s autoscale.Status
+		err := guard.Do(func() error { s = source.Status(); return nil })
+		name := gauge.Label(s.Name)
+		if err == nil && names[name] {
+			err = fmt.Errorf("two have the Name %q: give each process type its own", name)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("autoscaleotel: source %d of %d: %w", i+1, len(o.sources), err))
+			continue
+		}
+		names[name] = true
+		o.observeOne(to, name, &s)
+	}
+	return errors.Join(errs...)
+}
+
+func (o *observer) observeOne(to metric.Observer, name string, s *autoscale.Status) {
+	own := AttributeName.String(name)
+	only := metric.WithAttributeSet(attribute.NewSet(own))
+	gauge.Read(s, func(i int, label string, v float64) {
+		in := &o.instruments[i]
+		attributes := only
+		if in.label != "" {
+			attributes = metric.WithAttributeSet(attribute.NewSet(own, in.label.String(label)))
+		}
+		if in.whole != nil {
+			to.ObserveInt64(in.whole, int64(v), attributes)
+		} else {
+			to.ObserveFloat64(in.real, v, attributes)
+		}
+	})
+}

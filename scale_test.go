@@ -1,0 +1,137 @@
+package autoscale_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+func TestScaleFails(t *testing.T) {
+	no := errors.New("503 try again")
+	t.Run("changes no state", func(t *testing.T) {
+		r := newRig(t, func(c *autoscale.Config) { c.Limits.Up.Cooldown = time.Hour })
+		r.gauge.latency(slow)
+		r.platform.failing = no
+		r.ticks(2)
+		for range 5 {
+			d, err := r.tick()
+			if !errors.Is(err, no) || d.Act {
+				t.Fatalf("Tick = %+v, %v", d, err)
+			}
+			if want := "scale web from 1 to 2"; !strings.Contains(err.Error(), want) {
+				t.Errorf("error %q does not say %q", err, want)
+			}
+		}
+		if got := r.platform.takeOrders(); !slices.Equal(got, []int{2, 2, 2, 2, 2}) {
+			t.Errorf("tried %v, want 2 in each tick", got)
+		}
+		if got, want := r.take(), []string{"scale_failing began"}; !slices.Equal(got, want) {
+			t.Errorf("notified of %v, want %v", got, want)
+		}
+		r.platform.failing = nil
+		if got := r.ticks(1); !slices.Equal(got, []int{2}) {
+			t.Errorf("ordered %v, want [2] in the first tick that can", got)
+		}
+	})
+	t.Run("seemed to fail, and is ours", func(t *testing.T) {
+		r := newRig(t, nil)
+		r.gauge.latency(slow)
+		r.ticks(2)
+		r.platform.lost = no // the answer is lost; the order was carried out
+		if _, err := r.tick(); !errors.Is(err, no) {
+			t.Fatal(err)
+		}
+		r.platform.lost = nil
+		r.ticks(1)
+		if got := r.has(autoscale.Changed); got != 0 {
+			t.Errorf("our own order was reported as somebody else's change")
+		}
+		if got := r.has(autoscale.Scaled); got != 1 {
+			t.Errorf("notified of %d scaled, want 1", got)
+		}
+	})
+	t.Run("takes effect after a later order, and is ours", func(t *testing.T) {
+		r := newRecommender(t, 1, nil)
+		r.recommend(5)
+		r.platform.failing = no // no answer, and no effect yet
+		_, _ = r.tick()
+		r.platform.failing = nil
+		r.recommend(6)
+		r.ticks(1)
+		r.platform.set(5)
+		r.ticks(1)
+		if r.has(autoscale.Changed) != 0 || r.has(autoscale.Scaled) != 3 || r.platform.size != 6 {
+			t.Errorf("size %d; notified of %v", r.platform.size, r.seen)
+		}
+		r.now = r.now.Add(time.Hour)
+		r.platform.set(5)
+		r.ticks(1)
+		if r.has(autoscale.Changed) != 1 {
+			t.Error("an hour later it is still taken for ours")
+		}
+	})
+	t.Run("unreadable size is not 0", func(t *testing.T) {
+		r := newRig(t, nil)
+		r.gauge.latency(slow)
+		r.platform.readErr = no
+		for range 10 {
+			if _, err := r.tick(); !errors.Is(err, no) {
+				t.Fatal(err)
+			}
+		}
+		r.platform.readErr, r.platform.size = nil, -1
+		if _, err := r.tick(); err == nil {
+			t.Error("-1 processes were believed")
+		}
+		if got := r.platform.takeOrders(); got != nil {
+			t.Errorf("ordered %v", got)
+		}
+	})
+	t.Run("the platform's limit is learned, clamped to once, and reported", func(t *testing.T) {
+		r := newRig(t, func(c *autoscale.Config) {
+			c.Max = autoscale.Fixed(50)
+			c.Decider = autoscale.Consecutive{UpAfter: 1, Increment: 20}
+		})
+		r.platform.limit = 10
+		r.gauge.latency(slow)
+		if got := r.ticks(1); !slices.Equal(got, []int{21, 10}) {
+			t.Errorf("ordered %v, want [21 10]", got)
+		}
+		if got := r.ticks(100); got != nil {
+			t.Errorf("at the limit: ordered %v", got)
+		}
+		if got, want := r.take(), []string{"limit_reached", "needs_above_max began"}; !slices.Equal(got, want) {
+			t.Errorf("notified of %v, want %v", got, want)
+		}
+		r.platform.limit = 0
+		if got := r.ticks(25); !slices.Equal(got, []int{30, 50}) {
+			t.Errorf("an hour later, with the limit raised: ordered %v, want [30 50]", got)
+		}
+	})
+	t.Run("the platform's limit is below the size", func(t *testing.T) {
+		r := newRig(t, func(c *autoscale.Config) {
+			c.Max = autoscale.Fixed(50)
+			c.Decider = autoscale.Consecutive{UpAfter: 1}
+		})
+		r.platform.set(12)
+		r.platform.limit = 10
+		r.gauge.latency(slow)
+		if got := r.ticks(3); !slices.Equal(got, []int{13}) {
+			t.Errorf("ordered %v, want [13] and no fewer than run", got)
+		}
+		if n, failed := r.has(autoscale.LimitReached), r.has(autoscale.ScaleFailed); n != 1 || failed != 0 {
+			t.Errorf("reported the limit %d times and %d failures, want 1 and 0", n, failed)
+		}
+	})
+	t.Run("Min above the platform's limit", func(t *testing.T) {
+		r := newRig(t, func(c *autoscale.Config) { c.Min, c.Max = autoscale.Fixed(20), autoscale.Fixed(30) })
+		r.platform.limit = 10
+		if got := r.ticks(5); !slices.Equal(got, []int{20, 10}) {
+			t.Errorf("ordered %v, want [20 10] and no more", got)
+		}
+	})
+}

@@ -1,0 +1,92 @@
+package status
+
+import (
+	"embed"
+	"fmt"
+	"net/http"
+	"path"
+	"time"
+)
+
+const (
+	// maxStreams bounds the open streams. A page that gets none asks again and again.
+	maxStreams = 32
+	// lookEvery is how often a stream looks for a new tick.
+	lookEvery = time.Second
+	// quiet is after how long a comment is sent, which keeps routers from ending the stream.
+	quiet = 15 * time.Second
+	// streamFor is after how long the browser connects again, perhaps to another process.
+	streamFor = 10 * time.Minute
+	// writeFor bounds a write to a browser that does not read.
+	writeFor = 10 * time.Second
+)
+
+// serveEvents sends an event after each tick, until the browser leaves, Close is called, or
+// streamFor is over. It does not need that the middleware around it lets an answer be
+// flushed: without that the script polls.
+func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request, _ string) {
+	select {
+	case p.streams <- struct{}{}:
+		defer func() { <-p.streams }()
+	default:
+		http.Error(w, "status: too many pages are open: this one asks every few seconds instead", http.StatusServiceUnavailable)
+		return
+	}
+	rc := http.NewResponseController(w)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	send := func(text string) bool {
+		// The server's own WriteTimeout would end the stream.
+		_ = rc.SetWriteDeadline(time.Now().Add(writeFor))
+		_, err := fmt.Fprint(w, text)
+		return err == nil && rc.Flush() == nil
+	}
+	if !send("retry: 3000\n\n") {
+		return
+	}
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	last, sent, end := p.ticked(), time.Now(), time.Now().Add(streamFor)
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-p.closed:
+			return
+		case now := <-look.C:
+			ticked := p.ticked()
+			switch {
+			case now.After(end):
+				return
+			case !ticked.Equal(last):
+				last, sent = ticked, now
+				if !send("event: tick\ndata: " + ticked.UTC().Format(time.RFC3339) + "\n\n") {
+					return
+				}
+			case now.Sub(sent) >= quiet:
+				sent = now
+				if !send(": still here\n\n") {
+					return
+				}
+			}
+		}
+	}
+}
+
+// ticked returns when the newest tick of any Autoscaler began.
+func (p *Page) ticked() (last time.Time) {
+	for _, a := range p.source.All() {
+		if at := a.Status().Ticked; at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+//go:embed style.css live.js
+var assets embed.FS
+
+func serveAsset(w http.ResponseWriter, r *http.Request, _ string) {
+	w.Header().Set("Cache-Control", "no-cache")
+	http.ServeFileFS(w, r, assets, path.Base(r.URL.Path))
+}

@@ -1,0 +1,221 @@
+// Package status is a page that shows what an Autoscaler does and why, and lets people
+// pause it. It works without JavaScript, under any prefix and behind any middleware:
+//
+//	mux.Handle("/autoscale/", status.Handler(a, &status.Options{Token: os.Getenv("AUTOSCALE_TOKEN")}))
+//
+// Every process answers with the whole truth. What only the leader knows comes through the
+// [autoscale.Store], with its age. Without a Store a process shows what it knows itself, and
+// says so.
+//
+// # What is served
+//
+// All paths are relative to where the page is mounted.
+//
+//	GET  ./             the page
+//	GET  ./status.json  the same for programs; see [Document]
+//	GET  ./wish.json    the size to run, for an autoscaler that orders it; see [Wish]
+//	GET  ./events       server-sent events: "tick" after each tick, for the page's script
+//	GET  ./style.css, ./live.js
+//	POST ./control      pauses, resumes or overrides, if Options.Control is set
+//
+// A form of control has the fields name (the process type), action (pause, resume or
+// override), for (a duration, as 2h), until (RFC 3339) and size.
+//
+// # Security
+//
+// The page refuses to serve unless Options has a Token, Users, or Public. It has no inline
+// script and no inline style, loads nothing from elsewhere, and forbids both and being
+// framed by its Content-Security-Policy. A control must be a POST of the same origin.
+package status
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// A Source is what a page shows: an [autoscale.Autoscaler] or an [autoscale.Group].
+type Source interface {
+	All() []*autoscale.Autoscaler
+}
+
+// Options are the options of a [Handler]. One of Token, Users and Public is required.
+type Options struct {
+	// Token is a secret that lets a request in, as "Authorization: Bearer TOKEN". A browser
+	// asks for a name and a password: the password is the Token, and the name is that of
+	// the person. At least 16 bytes.
+	Token string
+
+	// Users lets people in by name and password (RFC 7617). Serve the page by HTTPS.
+	Users map[string]string
+
+	// Public lets everybody in. It is for a mux that checks who asks by itself.
+	Public bool
+
+	// Control lets those who are let in pause, resume and override.
+	Control bool
+
+	// Actor returns the name of who sent a request, for a mux that checks who asks by itself.
+	// Nil, or "": the name of the basic authentication, or "the status page".
+	Actor func(*http.Request) string
+
+	// StaleAfter is after how long without a tick a size is not known any more, for
+	// wish.json. Defaults to five minutes.
+	StaleAfter time.Duration
+
+	// Title is the title of the page. Defaults to "autoscale".
+	Title string
+
+	// Logger gets a fault of the Options, and controls that failed. Nil: slog.Default().
+	Logger *slog.Logger
+}
+
+// leastToken is the least length of a token, in bytes.
+const leastToken = 16
+
+func (o *Options) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if o.Token == "" && len(o.Users) == 0 && !o.Public {
+		bad("set Options.Token or Options.Users, or Options.Public if everybody may see it")
+	}
+	if o.Token != "" && len(o.Token) < leastToken {
+		bad("Options.Token has %d bytes: give %d or more", len(o.Token), leastToken)
+	}
+	for name, password := range o.Users {
+		if name == "" || password == "" || strings.Contains(name, ":") {
+			bad("Options.Users has a name that is empty or has a colon, or an empty password")
+			break
+		}
+	}
+	if o.StaleAfter < 0 {
+		bad("Options.StaleAfter is %v: it must be positive, or 0 for %v", o.StaleAfter, defaultStale)
+	}
+	return errors.Join(errs...)
+}
+
+const defaultStale = 5 * time.Minute
+
+// A Page is an [http.Handler]. Make one with [Handler]. It is safe for concurrent use.
+type Page struct {
+	source Source
+	opts   Options
+	fault  error
+	origin *http.CrossOriginProtection
+
+	streams chan struct{} // holds a token for each open stream
+	closed  chan struct{}
+	close   sync.Once
+
+	mu    sync.Mutex
+	pasts map[*autoscale.Autoscaler]*cached
+}
+
+// Handler returns a page that shows source. It does no I/O and never fails. If o is bad, the
+// page answers 503 and says what is wrong, but no secret, and the log says so too. Later
+// changes of *o have no effect.
+func Handler(source Source, o *Options) *Page {
+	p := &Page{
+		source: source, streams: make(chan struct{}, maxStreams), closed: make(chan struct{}),
+		origin: http.NewCrossOriginProtection(), pasts: make(map[*autoscale.Autoscaler]*cached),
+	}
+	if o != nil {
+		p.opts = *o
+		p.opts.Users = maps.Clone(o.Users)
+	}
+	p.opts.Title = cmp.Or(p.opts.Title, "autoscale")
+	if p.opts.Logger == nil {
+		p.opts.Logger = slog.Default()
+	}
+	p.fault = p.opts.validate()
+	if source == nil {
+		p.fault = errors.Join(p.fault, errors.New("the source is nil: give an Autoscaler or a Group"))
+	}
+	if p.fault != nil {
+		p.fault = fmt.Errorf("status: the page is not served: %w", p.fault)
+		p.opts.Logger.Error(p.fault.Error())
+	}
+	p.opts.StaleAfter = cmp.Or(p.opts.StaleAfter, defaultStale)
+	return p
+}
+
+// Close ends the open streams, for which [http.Server.Shutdown] would wait. Register it
+// with [http.Server.RegisterOnShutdown]. It returns nil.
+func (p *Page) Close() error {
+	p.close.Do(func() { close(p.closed) })
+	return nil
+}
+
+// ServeHTTP serves the page and what belongs to it.
+func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	// With no-referrer a browser would send "Origin: null" with a form, and without HTTPS
+	// nothing else tells where the form comes from.
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Content-Security-Policy", policy)
+	if p.fault != nil {
+		http.Error(w, p.fault.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	who, ok := p.admit(r)
+	if !ok {
+		h.Set("WWW-Authenticate", `Basic realm="autoscale", charset="UTF-8"`)
+		http.Error(w, "status: send the token as a bearer token or as the password", http.StatusUnauthorized)
+		return
+	}
+	where := r.URL.Path
+	if u, err := url.ParseRequestURI(r.RequestURI); where == "" && err == nil { // StripPrefix may leave nothing
+		where = u.Path
+	}
+	name := "."
+	if !strings.HasSuffix(where, "/") {
+		name = path.Base(where)
+	}
+	serve, method := p.route(name)
+	switch {
+	case serve == nil && strings.Contains(name, "."):
+		http.NotFound(w, r)
+	case serve == nil: // mounted without its slash, so that relative links would not work
+		// Without "./" and the escapes, "https:1" or "\\\\1" would lead to another host.
+		h.Set("Location", "./"+url.PathEscape(name)+"/")
+		w.WriteHeader(http.StatusSeeOther)
+	case r.Method != method && (r.Method != http.MethodHead || method != http.MethodGet):
+		h.Set("Allow", method)
+		http.Error(w, "status: use "+method, http.StatusMethodNotAllowed)
+	default:
+		serve(w, r, who)
+	}
+}
+
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// route returns what serves a name, and the method that it takes. Nil: nothing does.
+func (p *Page) route(name string) (serve func(http.ResponseWriter, *http.Request, string), method string) {
+	switch name {
+	case ".":
+		return p.servePage, http.MethodGet
+	case "status.json":
+		return p.serveJSON, http.MethodGet
+	case "wish.json":
+		return p.serveWish, http.MethodGet
+	case "events":
+		return p.serveEvents, http.MethodGet
+	case "style.css", "live.js":
+		return serveAsset, http.MethodGet
+	case "control":
+		return p.serveControl, http.MethodPost
+	}
+	return nil, ""
+}
