@@ -181,6 +181,16 @@ func TestSlackBotAnswers(t *testing.T) {
 	}
 }
 
+// A token of letters alone looks like one of Slack's words.
+func TestSlackBotDoesNotRepeatItsToken(t *testing.T) {
+	n := notify.SlackBot("hiddenhidden", "C1", notify.ChatOptions{Client: client(func(*http.Request) (*http.Response, error) {
+		return answer(200, `{"ok":false,"error":"bad_hiddenhidden"}`), nil
+	})})
+	if err := n.Notify(t.Context(), scaled()); err == nil || strings.Contains(err.Error(), "hiddenhidden") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSlackBotValidates(t *testing.T) {
 	for _, tc := range []struct {
 		token, channel, base string
