@@ -32,7 +32,7 @@ func (c *command) openPage() (source, error) {
 	u, err := url.Parse(t.page)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("--url must be the address of the status page, as --url=https://quiet-river.example.com/autoscale/")
+		return nil, errors.New("--url must be the address of the status page: write it as --url=https://quiet-river.example.com/autoscale/ with its scheme")
 	case u.User != nil:
 		return nil, fmt.Errorf("--url holds a user or a password, which every user of this machine can see with ps: leave it out, and set %s to the token", envToken)
 	case u.RawQuery != "" || u.Fragment != "":
