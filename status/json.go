@@ -93,10 +93,13 @@ type Wish struct {
 func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 	now := time.Now()
 	d := Document{Version: version, Time: now.UTC(), Autoscalers: []Autoscaler{}}
-	for _, a := range p.source.All() {
+	all := p.source.All()
+	ctx, cancel := p.refresh(r.Context(), all)
+	defer cancel()
+	for _, a := range all {
 		out := p.describe(a.Status(), now)
 		out.Advice = []Advice{}
-		for _, each := range p.read(r.Context(), a, now).advice {
+		for _, each := range p.read(ctx, a).advice {
 			out.Advice = append(out.Advice, Advice(each))
 		}
 		d.Autoscalers = append(d.Autoscalers, out)

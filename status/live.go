@@ -2,6 +2,7 @@ package status
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -25,6 +26,11 @@ const (
 // streamFor is over. It does not need that the middleware around it lets an answer be
 // flushed: without that the script polls.
 func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request, _ string) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	if r.Method == http.MethodHead {
+		return
+	}
 	select {
 	case p.streams <- struct{}{}:
 		defer func() { <-p.streams }()
@@ -33,13 +39,23 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request, _ string) {
 		return
 	}
 	rc := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no")
+	// The end of the answer is written after this function returns.
+	limit := func() { _ = rc.SetWriteDeadline(time.Now().Add(writeFor)) }
+	defer limit()
 	send := func(text string) bool {
-		// The server's own WriteTimeout would end the stream.
-		_ = rc.SetWriteDeadline(time.Now().Add(writeFor))
-		_, err := fmt.Fprint(w, text)
-		return err == nil && rc.Flush() == nil
+		limit()
+		if _, err := fmt.Fprint(w, text); err != nil || rc.Flush() != nil {
+			return false
+		}
+		// The server's own WriteTimeout would end the stream. In HTTP/2 any deadline
+		// does, even if nothing is written when it comes.
+		_ = rc.SetWriteDeadline(time.Time{})
+		return true
+	}
+	limit()
+	if errors.Is(rc.Flush(), http.ErrNotSupported) {
+		http.Error(w, "status: the middleware around the page lets no answer be flushed: it asks every few seconds instead", http.StatusNotImplemented)
+		return
 	}
 	if !send("retry: 3000\n\n") {
 		return

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
@@ -65,8 +64,11 @@ func (p *Page) servePage(w http.ResponseWriter, r *http.Request, _ string) {
 		name = "main"
 	}
 	v := view{Title: p.opts.Title, Now: time.Now().UTC(), Control: p.opts.Control}
-	for _, a := range p.source.All() {
-		v.Panels = append(v.Panels, p.panel(r.Context(), a, v.Now))
+	all := p.source.All()
+	ctx, cancel := p.refresh(r.Context(), all)
+	defer cancel()
+	for _, a := range all {
+		v.Panels = append(v.Panels, p.panel(ctx, a, v.Now))
 	}
 	var page bytes.Buffer
 	if err := pageTemplate.ExecuteTemplate(&page, name, v); err != nil {
@@ -101,7 +103,7 @@ func (p *Page) panel(ctx context.Context, a *autoscale.Autoscaler, now time.Time
 	}
 	out.Figures = figures(s)
 	out.Why = why(s.Last)
-	c := p.read(ctx, a, now)
+	c := p.read(ctx, a)
 	out.Charts, out.NoPast, out.Shares, out.NoShares = c.charts, c.noPast, c.shares, c.noShares
 	out.Advice = c.advice
 	return out
@@ -165,59 +167,4 @@ func why(e autoscale.Explanation) []step {
 		came = fmt.Sprintf("ordered instead of %d", e.From)
 	}
 	return append(out, step{"decision", fmt.Sprint(e.Decision.Size), came})
-}
-
-// cached is what the Store and the metrics board hold, and when that was read.
-type cached struct {
-	mu sync.Mutex
-	at time.Time
-	held
-}
-
-type held struct {
-	charts   []chart.Chart
-	noPast   string
-	advice   []advice.Advice
-	shares   []autoscale.Share
-	noShares string
-}
-
-const (
-	// readEvery is how long what was read from the Store and the metrics board is shown.
-	readEvery = 5 * time.Second
-	// maxShares bounds the processes that are listed.
-	maxShares = 100
-)
-
-// read returns what the Store and the metrics board hold about a.
-func (p *Page) read(ctx context.Context, a *autoscale.Autoscaler, now time.Time) held {
-	p.mu.Lock()
-	c := p.pasts[a]
-	if c == nil {
-		c = new(cached)
-		p.pasts[a] = c
-	}
-	p.mu.Unlock()
-	c.mu.Lock() // one reader for all
-	defer c.mu.Unlock()
-	if !c.at.IsZero() && now.Sub(c.at) < readEvery {
-		return c.held
-	}
-	// A browser that leaves must not be the reason that the next one sees nothing.
-	ctx = context.WithoutCancel(ctx)
-	c.held = held{}
-	if past, err := a.History(ctx); err != nil {
-		c.noPast = "The history cannot be shown: " + err.Error()
-	} else if c.charts = charts(past, now); c.charts == nil {
-		c.noPast = "There is no history yet."
-	} else {
-		c.advice = advice.From(a.Status(), past, now)
-	}
-	shares, err := a.Shares(ctx)
-	if err != nil {
-		c.noShares = "What each process measured cannot be shown: " + err.Error()
-	}
-	c.shares = shares[:min(len(shares), maxShares)]
-	c.at = time.Now()
-	return c.held
 }

@@ -188,7 +188,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case serve == nil && strings.Contains(name, "."):
 		http.NotFound(w, r)
 	case serve == nil: // mounted without its slash, so that relative links would not work
-		// Without "./" and the escapes, "https:1" or "\\\\1" would lead to another host.
+		// Without "./" and the escapes, "https:1" or "\\1" would lead to another host.
 		h.Set("Location", "./"+url.PathEscape(name)+"/")
 		w.WriteHeader(http.StatusSeeOther)
 	case r.Method != method && (r.Method != http.MethodHead || method != http.MethodGet):

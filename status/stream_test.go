@@ -1,0 +1,89 @@
+package status_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/status"
+)
+
+// deadlines records when the answer would be cut off.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	mu sync.Mutex
+	at time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.at = at
+	return nil
+}
+
+func (d *deadlines) deadline() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.at
+}
+
+// HTTP/2 resets a stream when its deadline comes, even if nothing is written then.
+func TestStreamHasNoDeadlineWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := autoscale.New(config(&service{size: 2}))
+		page := status.Handler(a, &status.Options{Token: token, Logger: quiet})
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder(), at: time.Now().Add(2 * time.Second)}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/events", nil)
+			r.Header.Set("Authorization", "Bearer "+token)
+			page.ServeHTTP(w, r)
+		}()
+		for range 40 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if at := w.deadline(); !at.IsZero() {
+				t.Fatalf("a stream that waits is cut off %v from now", time.Until(at))
+			}
+		}
+		page.Close()
+		<-done
+		if until := time.Until(w.deadline()); until <= 0 || until > time.Minute {
+			t.Errorf("the end of the stream may take %v", until)
+		}
+	})
+}
+
+func TestStreamByHEAD(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := autoscale.New(config(&service{size: 2}))
+		page := status.Handler(a, &status.Options{Token: token, Logger: quiet})
+		start := time.Now()
+		r := httptest.NewRequest(http.MethodHead, "/events", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		page.ServeHTTP(w, r)
+		if took := time.Since(start); took > 0 || w.Code != 200 || w.Header().Get("Content-Type") != "text/event-stream" {
+			t.Errorf("HEAD took %v: %d %v", took, w.Code, w.Header())
+		}
+	})
+}
+
+// noFlush hides that the answer can be flushed, as middleware that compresses does.
+type noFlush struct{ http.ResponseWriter }
+
+// A stream that cannot be flushed is refused, so that the page's script polls.
+func TestStreamWithoutFlush(t *testing.T) {
+	a := autoscale.New(config(&service{size: 2}))
+	page := status.Handler(a, &status.Options{Token: token, Logger: quiet})
+	w := get(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { page.ServeHTTP(noFlush{w}, r) }), "/events")
+	if w.Code != http.StatusNotImplemented {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
