@@ -84,9 +84,11 @@ func TestSourceChanges(t *testing.T) {
 		runtime.GC()
 		select {
 		case <-gone:
+			runtime.KeepAlive(page)
 			return
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+	runtime.KeepAlive(page)
 	t.Error("the page keeps an Autoscaler that its Source has no longer")
 }
