@@ -57,7 +57,7 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request, _ string) {
 		http.Error(w, "status: the middleware around the page lets no answer be flushed: it asks every few seconds instead", http.StatusNotImplemented)
 		return
 	}
-	if !send("retry: 3000\n\n") {
+	if !send("retry: 3000\nevent: ready\ndata: 1\n\n") { // without it the script polls
 		return
 	}
 	look := time.NewTicker(lookEvery)

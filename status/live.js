@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   var live = document.getElementById("live"), main = document.querySelector("main");
-  var source = null, timer = null, busy = false;
+  var source = null, timer = null, waiting = null, busy = false;
 
   function localize() {
     document.querySelectorAll("time").forEach(function (t) {
@@ -59,17 +59,21 @@
     if (source) source.close();
     source = null;
     clearInterval(timer);
+    clearTimeout(waiting);
     timer = null;
   }
 
   function start() {
     stop();
     source = new EventSource("events");
+    // Middleware may hold the events back. Then poll.
+    waiting = setTimeout(function () { stop(); poll(); update(); }, 10000);
+    source.addEventListener("ready", function () { clearTimeout(waiting); });
     source.onopen = function () { live.textContent = "Live."; update(); };
     source.addEventListener("tick", update);
     source.onerror = function () {
       if (source && source.readyState === EventSource.CLOSED) { // no stream to be had
-        source = null;
+        stop();
         poll();
       }
     };

@@ -87,3 +87,15 @@ func TestStreamWithoutFlush(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// The page's script polls, unless the first event shows that events get through.
+func TestStreamBeginsWithAnEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := autoscale.New(config(&service{size: 2}))
+		page := status.Handler(a, &status.Options{Token: token, Logger: quiet})
+		page.Close()
+		if w := get(t, page, "/events"); w.Body.String() != "retry: 3000\nevent: ready\ndata: 1\n\n" {
+			t.Errorf("a stream begins with %q", w.Body)
+		}
+	})
+}

@@ -213,7 +213,7 @@ func TestLive(t *testing.T) {
 	do(t, ctx, chromedp.Evaluate[chromedp.Void](`window.mark = 1`))
 	s.set(11)
 	until(t, ctx, "three processes were ordered", `document.querySelector(".sizes dd").textContent === "3"`)
-	until(t, ctx, "the event is listed", `document.querySelector(".events li").textContent.includes("to 3")`)
+	until(t, ctx, "the event is listed", `Array.from(document.querySelectorAll(".events li")).some(e => e.textContent.includes("to 3"))`)
 	until(t, ctx, "the page was not loaded again", `window.mark === 1`)
 	until(t, ctx, "times are local, with UTC at hand", `document.querySelector("time").title.endsWith("UTC") && !document.querySelector("time").textContent.includes("UTC")`)
 }
