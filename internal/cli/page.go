@@ -44,7 +44,7 @@ func (c *command) openPage() (source, error) {
 	token := c.getenv(envToken)
 	host := u.Hostname()
 	if u.Scheme == "http" && token != "" && host != "localhost" && host != "127.0.0.1" && host != "::1" {
-		return nil, fmt.Errorf("--url begins with http:, and everybody on the way would see %s: write https:", envToken)
+		return nil, fmt.Errorf("--url begins with http:, and everybody on the way would see %s: write https instead", envToken)
 	}
 	client := &http.Client{
 		Timeout:       callTimeout,
