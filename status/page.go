@@ -133,7 +133,7 @@ func figures(s autoscale.Status) []figure {
 		add("leader", fmt.Sprintf("%s, term %d", s.Term.Holder, s.Term.Number))
 	}
 	c := s.Counters
-	add("this process", fmt.Sprintf("%d ticks, %d orders, %d notices, %d of them lost", c.Ticks, c.Scales, c.Notified+uint64(c.NotifyFailures), uint64(c.NotifyFailures)+uint64(c.Dropped)))
+	add("this process", fmt.Sprintf("%d ticks, %d orders, %d notices, %d of them lost", c.Ticks, c.Scales, c.Notified+c.NotifyFailures, c.NotifyFailures+c.Dropped))
 	return out
 }
 
