@@ -28,7 +28,6 @@ const (
 type hostile struct {
 	n    int
 	size int
-	now  time.Time
 	base string
 }
 
