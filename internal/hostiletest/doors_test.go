@@ -28,7 +28,7 @@ var tested = map[string]string{
 
 	"probe.HTTP": byHTTP, "probe.JSON": byHTTP, "probe.SQLBacklog": bySQL, "redis.Backlog": byRedis,
 
-	"notify.Webhook": byHTTP, "notify.Slack": byHTTP, "email.New": bySMTP,
+	"notify.Webhook": byHTTP, "notify.Slack": byHTTP, "notify.SlackBot": byHTTP, "notify.Discord": byHTTP, "notify.Teams": byHTTP, "email.New": bySMTP,
 	"notify.Console": own, "notify.Log": own, "notify.Only": own, "notify.Recorder": own,
 
 	"heroku.NewClient": byHTTP, "heroku.Client.Scaler": byHTTP, "heroku.Client.WebURL": byHTTP, "heroku.Scaler": byHTTP,
