@@ -22,6 +22,7 @@ var shown = []string{
 	"leader.Claim", "leader.Row",
 	"settings.Fault", "settings.Settings", // tested as Load makes them
 	"sim.Options", "sim.Report", // in which there is no service
+	"advice.Advice", "autoscale.Share", "status.Advice",
 	"traffic.Report", "traffic.Shared", // the latter is tested with a board
 	"status.Autoscaler", "status.Event", "status.Wish",
 }
