@@ -14,7 +14,9 @@
 //	GET  ./             the page
 //	GET  ./status.json  the same for programs; see [Document]
 //	GET  ./wish.json    the size to run, for an autoscaler that orders it; see [Wish]
-//	GET  ./events       server-sent events: "tick" after each tick, for the page's script
+//	GET  ./events       server-sent events: "tick" after each tick, for the page's script. It
+//	                    is 501 if the middleware around it cannot flush; the script then asks
+//	                    every five seconds
 //	GET  ./style.css, ./live.js
 //	POST ./control      pauses, resumes or overrides, if Options.Control is set
 //
