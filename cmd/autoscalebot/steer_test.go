@@ -114,7 +114,7 @@ func TestPageFaults(t *testing.T) {
 		{pageToken, []string{"status", "--url=" + server + "/login/"}, 1, "redirect (status 302), which is not followed"},
 		{pageToken, []string{"status", "--url=" + server + "/other/"}, 1, "is not that of a status page"},
 		{pageToken, []string{"status", "--url=" + closed.URL}, 1, "refused"},
-		{pageToken, []string{"status", "--url=http://example.com/autoscale/"}, 2, "everybody on the way would see AUTOSCALE_TOKEN: write https:"},
+		{pageToken, []string{"status", "--url=http://example.com/autoscale/"}, 2, "everybody on the way would see AUTOSCALE_TOKEN: write https instead"},
 		{pageToken, []string{"status", "--url=https://u:" + pageToken + "@example.com/"}, 2, "set AUTOSCALE_TOKEN to the token"},
 		{pageToken, []string{"status", "--url=https://example.com/?token=" + pageToken}, 2, "leave out what follows the path"},
 		{pageToken, []string{"status", "--url=example.com"}, 2, "must be the address of the status page"},
