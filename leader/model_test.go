@@ -105,7 +105,7 @@ func (m *model) do(what, how byte) {
 	i, arg := int(how)%len(m.links), time.Duration(how)
 	freeze := func(context.Context, string) error { time.Sleep(arg * time.Second / 2); return nil }
 	lose := func(context.Context, string) error { return errCut }
-	switch what % 14 {
+	switch what % 16 {
 	case 0:
 		m.links[i].disturb(cut, nil)
 	case 1:
@@ -141,8 +141,18 @@ func (m *model) do(what, how byte) {
 		delete(m.store.rows, "web")
 		m.store.mu.Unlock()
 		m.tolerant = time.Now().Add(modelTTL)
+	case 14:
+		// A right is revoked, or the table is away. For a process that never had it that
+		// is permanent.
+		if _, ok := m.electors[i].Record(); ok {
+			m.links[i].disturb(denied, nil)
+		}
+	case 15:
+		m.links[i].disturb(func(context.Context, string) error { panic("of the driver") }, nil)
 	}
 }
+
+func denied(context.Context, string) error { return leader.Permanent(errors.New("permission denied")) }
 
 func (m *model) start(i int) {
 	if m.stops[i] != nil {
