@@ -143,8 +143,8 @@ func (m *model) do(what, how byte) {
 		m.tolerant = time.Now().Add(modelTTL)
 	case 14:
 		// A right is revoked, or the table is away. For a process that never had it that
-		// is permanent.
-		if _, ok := m.electors[i].Record(); ok {
+		// is permanent. A leader had it.
+		if _, leads := m.electors[i].Current(); leads {
 			m.links[i].disturb(denied, nil)
 		}
 	case 15:

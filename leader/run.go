@@ -149,7 +149,6 @@ func (e *Elector) follow(ctx context.Context, rest time.Time, resigned int64) (t
 	if err != nil {
 		return 0, fmt.Errorf("read the lease: %w", err)
 	}
-	c.answered = true
 	now := time.Now()
 	if last := c.last; c.since.IsZero() || row.Holder != last.Holder || row.Term != last.Term || row.Renewal != last.Renewal {
 		if row.Holder != last.Holder && row.Holder != "" {
