@@ -65,7 +65,7 @@ func (r result) at(load int) outcome {
 }
 
 // levels returns shares of violations in equal ratios, over the range that the fronts have in
-// common. It returns none if there is no such range.
+// common. It returns nil if they have none.
 func levels(n int, fronts ...front) (out []float64) {
 	low, high := 0.0, math.Inf(1)
 	for _, f := range fronts {

@@ -97,7 +97,11 @@ func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 	ctx, cancel := p.refresh(r.Context(), all)
 	defer cancel()
 	for _, a := range all {
-		out := p.describe(a.Status(), now)
+		s := a.Status()
+		out := Describe(s)
+		if size, err := p.wish(s, now); err == nil {
+			out.Wish = &size
+		}
 		out.Advice = []Advice{}
 		for _, each := range p.read(ctx, a).advice {
 			out.Advice = append(out.Advice, Advice(each))
@@ -145,7 +149,8 @@ func (p *Page) wish(s autoscale.Status, now time.Time) (int, error) {
 	return s.Last.Decision.Size, nil
 }
 
-func (p *Page) describe(s autoscale.Status, now time.Time) Autoscaler {
+// Describe returns what a [Document] says of s, without a Wish and without advice.
+func Describe(s autoscale.Status) Autoscaler {
 	out := Autoscaler{
 		Name: s.Name, Text: s.String(), Rule: s.Rule, Running: s.Running, DryRun: s.DryRun, Leading: s.Leading,
 		Leader: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Ticked: s.Ticked.UTC(), Min: s.Min, Max: s.Max,
@@ -159,9 +164,6 @@ func (p *Page) describe(s autoscale.Status, now time.Time) Autoscaler {
 	}
 	if s.Last.Recommendation.Act {
 		out.Recommended = &s.Last.Recommendation.Size
-	}
-	if size, err := p.wish(s, now); err == nil {
-		out.Wish = &size
 	}
 	if !s.Last.Decision.Reason.IsZero() {
 		out.Reason = s.Last.Decision.Reason.String()

@@ -86,7 +86,7 @@ func (p *process) signal(t *testing.T, s os.Signal) {
 
 func (p *process) wait(t *testing.T) result {
 	t.Helper()
-	_ = p.cmd.Wait() // a status that is not 0 is no error here
+	_ = p.cmd.Wait() // the tests look at the exit status
 	r := result{p.cmd.ProcessState.ExitCode(), p.stdout.String(), p.stderr.String()}
 	if strings.Contains(r.stdout+r.stderr, herokutest.Token) {
 		t.Errorf("the token is shown:\n%s%s", r.stdout, r.stderr)

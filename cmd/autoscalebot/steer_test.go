@@ -188,7 +188,7 @@ func TestUntil(t *testing.T) {
 		{"pause for 9999d", "more than a year away"},
 		{"pause until 25:00", "write a time as until 18:00"},
 		{"pause until 2001-01-01 9:00", "is past: give a later time"},
-		{"pause until 18:00 --time-zone=Mars/Base", "there is no such time zone"},
+		{"pause until 18:00 --time-zone=Mars/Base", "not the name of a time zone"},
 		{"override", "how many processes, and until when?"},
 		{"override five until 18:00", `the size is "five"`},
 		{"override 5", "An override needs an end: write override 5 until 18:00"},

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -10,15 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/names"
-	"github.com/autoscalebot/autoscale/limit"
+	"github.com/autoscalebot/autoscale/status"
 )
 
 const documentVersion = 1
 
-// document is what --json prints, and what status.json of a page holds. Times are in RFC
-// 3339 in UTC, and durations in seconds. What is not known is left out.
+// document is what --json prints: what status.json of a page holds, and the application.
 type document struct {
 	Version     int         `json:"version"`
 	Time        time.Time   `json:"time"`
@@ -27,97 +24,7 @@ type document struct {
 }
 
 // described is what a document says of one process type.
-type described struct {
-	Name        string             `json:"name"`
-	Text        string             `json:"text"`
-	DryRun      bool               `json:"dry_run,omitempty"`
-	Leader      string             `json:"leader,omitempty"`
-	Term        int64              `json:"term,omitempty"`
-	Age         float64            `json:"age_seconds,omitempty"`
-	Ticked      time.Time          `json:"ticked,omitzero"`
-	Size        *int               `json:"size,omitempty"`
-	Ready       *int               `json:"ready,omitempty"`
-	Min         int                `json:"min"`
-	Max         int                `json:"max"`
-	Recommended *int               `json:"recommended,omitempty"`
-	Reason      string             `json:"reason,omitempty"`
-	Limit       string             `json:"limit,omitempty"`
-	Until       time.Time          `json:"until,omitzero"`
-	NextUp      time.Time          `json:"next_up,omitzero"`
-	NextDown    time.Time          `json:"next_down,omitzero"`
-	Command     string             `json:"command,omitempty"`
-	Stalled     string             `json:"stalled,omitempty"`
-	Error       string             `json:"error,omitempty"`
-	Boot        float64            `json:"boot_seconds,omitempty"`
-	Budget      float64            `json:"budget_spent,omitempty"`
-	Measured    map[string]float64 `json:"measured,omitempty"`
-	Conditions  []happening        `json:"conditions"`
-	Events      []happening        `json:"events"`
-}
-
-// happening is what a document says of an event.
-type happening struct {
-	Time  time.Time `json:"time"`
-	Since time.Time `json:"since,omitzero"` // of a condition
-	Kind  string    `json:"kind"`
-	Phase string    `json:"phase,omitempty"` // of a condition
-	Level string    `json:"level"`
-	Text  string    `json:"text"`
-}
-
-func describe(s autoscale.Status) described {
-	d := described{
-		Name: s.Name, Text: s.String(), DryRun: s.DryRun, Leader: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(),
-		Ticked: s.Ticked.UTC(), Min: s.Min, Max: s.Max, Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(),
-		Command: s.Command, Stalled: s.Stalled, Boot: s.Last.Boot.Seconds(), Budget: s.Last.Spent,
-		Measured: measured(s.Last.Sample), Conditions: happenings(s.Conditions), Events: happenings(s.Events),
-	}
-	if s.Known {
-		ready := s.Capacity.Ready()
-		d.Size, d.Ready = &s.Capacity.Desired, &ready
-	}
-	if s.Last.Recommendation.Act {
-		d.Recommended = &s.Last.Recommendation.Size
-	}
-	if !s.Last.Decision.Reason.IsZero() {
-		d.Reason = s.Last.Decision.Reason.String()
-	}
-	if s.Last.Limit != limit.None {
-		d.Limit = s.Last.Limit.String()
-	}
-	if s.Last.Err != nil {
-		d.Error = s.Last.Err.Error()
-	}
-	return d
-}
-
-// measured returns the numbers of a sample, by signal. Times are in seconds.
-func measured(s autoscale.Sample) map[string]float64 {
-	data, err := json.Marshal(s)
-	var fields map[string]any
-	if err != nil || json.Unmarshal(data, &fields) != nil {
-		return nil
-	}
-	out := make(map[string]float64)
-	for name := range strings.SplitSeq(s.Signals.String(), "|") {
-		if v, ok := fields[name].(float64); ok {
-			out[name] = v
-		}
-	}
-	return out
-}
-
-func happenings(all []autoscale.Event) []happening {
-	out := make([]happening, 0, len(all))
-	for _, e := range all {
-		h := happening{Time: e.Time.UTC(), Since: e.Since.UTC(), Kind: e.Kind.String(), Level: strings.ToLower(e.Level().String()), Text: e.String()}
-		if e.Phase != autoscale.Occurred {
-			h.Phase = e.Phase.String()
-		}
-		out = append(out, h)
-	}
-	return out
-}
+type described struct{ status.Autoscaler }
 
 // stale is how old what a leader saved is when something is wrong: it saves each minute or
 // more often.

@@ -72,7 +72,7 @@ Flags:
 `
 
 // byFlag is that of subcommands which give a command.
-const byFlag = `	--by=NAME            who gives the command, as events show it; USER
+const byFlag = `	--by=NAME            your name, which events show; USER
 `
 
 // helpOf is the help of each subcommand.

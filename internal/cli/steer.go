@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/status"
 )
 
 // usage reports wrong arguments.
@@ -45,7 +47,7 @@ func (c *command) events(ctx context.Context) int {
 			fmt.Fprintf(c.stdout, "nothing has happened to %s yet\n", d.Name)
 		}
 		for _, e := range d.Events {
-			fmt.Fprintln(c.stdout, e.line(d.Name, now, zone))
+			fmt.Fprintln(c.stdout, line(e, d.Name, now, zone))
 		}
 		if d.Command != "" {
 			fmt.Fprintf(c.stdout, "now %s\n", local(oneLine(d.Command), now, zone))
@@ -53,8 +55,8 @@ func (c *command) events(ctx context.Context) int {
 	})
 }
 
-// line writes the event for people: when, what kind, and the sentence, which says who.
-func (h happening) line(name string, now time.Time, zone *time.Location) string {
+// line writes an event for people: when, what kind, and the sentence, which says who.
+func line(h status.Event, name string, now time.Time, zone *time.Location) string {
 	return fmt.Sprintf("%-16s %-15s %s", clock(h.Time, now, zone), h.Kind, local(oneLine(strings.TrimPrefix(h.Text, name+": ")), now, zone))
 }
 
@@ -76,7 +78,7 @@ func (c *command) show(ctx context.Context, subcommand string, text func(*descri
 		if subcommand != "events" {
 			return c.printJSON(doc)
 		}
-		all := []happening{}
+		all := []status.Event{}
 		for _, d := range doc.Autoscalers {
 			all = append(all, d.Events...)
 		}
@@ -160,7 +162,7 @@ func (doc *document) named(name string) described {
 			return d
 		}
 	}
-	return described{Name: name}
+	return described{status.Autoscaler{Name: name}}
 }
 
 // words says what was ordered.

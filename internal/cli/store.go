@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/status"
 )
 
 var discard = slog.New(slog.DiscardHandler)
@@ -75,11 +76,11 @@ func (s *storeSource) read(ctx context.Context) (*document, error) {
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
 	}
-	status := s.autoscaler.Status()
-	if r, _ := s.store.Elector.Record(); r.State != nil && status.Ticked.IsZero() {
+	known := s.autoscaler.Status()
+	if r, _ := s.store.Elector.Record(); r.State != nil && known.Ticked.IsZero() {
 		return nil, fmt.Errorf("the state of the lease %q cannot be read: the service has another release of autoscale, so use the autoscalebot of that release", s.lease)
 	}
-	return &document{Version: documentVersion, Time: time.Now().UTC(), App: s.app, Autoscalers: []described{describe(status)}}, nil
+	return &document{Version: documentVersion, Time: time.Now().UTC(), App: s.app, Autoscalers: []described{{status.Describe(known)}}}, nil
 }
 
 func (s *storeSource) give(ctx context.Context, o order) error {

@@ -106,7 +106,7 @@ func (c *command) zone() (*time.Location, error) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, fmt.Errorf("--time-zone is %q, and there is no such time zone: write one like --time-zone=Europe/Berlin", name)
+		return nil, fmt.Errorf("--time-zone is %q, which is not the name of a time zone: write one like --time-zone=Europe/Berlin", name)
 	}
 	return zone, nil
 }

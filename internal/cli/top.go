@@ -86,7 +86,7 @@ func frame(doc *document, err error, now time.Time, zone *time.Location) []byte 
 		d.print(&text, doc.App, now, zone)
 		text.WriteByte('\n')
 		for _, e := range d.Events[max(0, len(d.Events)-topEvents/len(doc.Autoscalers)):] {
-			text.WriteString(e.line(d.Name, now, zone) + "\n")
+			text.WriteString(line(e, d.Name, now, zone) + "\n")
 		}
 	}
 	out := bytes.ReplaceAll(text.Bytes(), []byte("\n"), []byte(endOfLine))

@@ -146,7 +146,7 @@ func TestBoots(t *testing.T) {
 		{"processes are removed meanwhile", []look{{1, 0, -1, 2}, {3, 0, 2, 0}}, 0},
 		{"they were removed before", []look{{6, 5, 2, 2}, {8, 5, 2, 0}}, 3 * time.Minute},
 		{"a restart", []look{{6, 2, 5, 2}, {8, 2, 5, 0}}, 0},
-		{"it takes as long as is believed", []look{{1, 0, -1, 2}, {15, 0, -1, 0}}, 15 * time.Minute},
+		{"a boot of fifteen minutes", []look{{1, 0, -1, 2}, {15, 0, -1, 0}}, 15 * time.Minute},
 		{"it is stuck", []look{{1, 0, -1, 2}, {16, 0, -1, 0}}, 0},
 		{"pending begins late", []look{{16, 0, -1, 2}, {17, 0, -1, 0}}, 0},
 		{"the clock is put back", []look{{1, 0, -1, 2}, {-5, 0, -1, 0}}, 0},
