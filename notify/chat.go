@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/notify/internal/plain"
 	"github.com/autoscalebot/autoscale/notify/internal/words"
 )
 
@@ -38,25 +38,9 @@ func (o ChatOptions) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "notify.ChatOptions(page: %t, BaseURL: %t, AllowHTTP: %t)", o.Page != "", o.BaseURL != "", o.AllowHTTP)
 }
 
-// maxPage is how long the URL of the status page may be. Discord takes 2,048 characters,
-// and Slack 3,000 in a text.
-const maxPage = 1000
-
 // checkPage never repeats the URL: somebody may have put a password into it.
 func checkPage(page string) error {
-	if page == "" {
-		return nil
-	}
-	u, err := url.Parse(page)
-	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return errors.New("ChatOptions.Page is not a URL: it must begin with https:// or http:// and a host")
-	case u.User != nil:
-		return errors.New("ChatOptions.Page has a user or a password, which everybody in the channel could read: remove it")
-	case len(page) > maxPage:
-		return fmt.Errorf("ChatOptions.Page has %d characters: it may have %d", len(page), maxPage)
-	}
-	return nil
+	return plain.CheckPage("ChatOptions.Page", "everybody in the channel", page)
 }
 
 // pageLink is the page's URL without characters that end a link in a message.

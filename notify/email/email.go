@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
-	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/history"
+	"github.com/autoscalebot/autoscale/notify/internal/plain"
 )
 
 const (
@@ -30,8 +30,6 @@ const (
 	DefaultSubject = "[autoscale] "
 	// MaxRecipients is how many addresses a Config may name.
 	MaxRecipients = 50
-	// maxPage is how long the URL of the status page may be.
-	maxPage = 1000
 	// maxTime bounds a call of Notify whose context has no deadline.
 	maxTime = 30 * time.Second
 )
@@ -204,17 +202,5 @@ func checkHELO(name string) error {
 
 // checkPage never repeats the URL: somebody may have put a password into it.
 func checkPage(page string) error {
-	if page == "" {
-		return nil
-	}
-	u, err := url.Parse(page)
-	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return errors.New("email.Config.Page is not a URL: it must begin with https:// or http:// and a host")
-	case u.User != nil:
-		return errors.New("email.Config.Page has a user or a password, which every recipient could read: remove it")
-	case len(page) > maxPage:
-		return fmt.Errorf("email.Config.Page has %d characters: it may have %d", len(page), maxPage)
-	}
-	return nil
+	return plain.CheckPage("email.Config.Page", "every recipient", page)
 }
