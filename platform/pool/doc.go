@@ -26,6 +26,9 @@
 //	AUTOSCALE_POOL_URL      where the size can be ordered
 //	AUTOSCALE_POOL_TOKEN    what permits to do so
 //
+// Its standard input is empty and stays open. It ends when the Pool's own process does,
+// however that happened, so that a process can end too.
+//
 // It boots until it accepts a connection, or answers [Options.Health] with a status of 2xx.
 // It is then sent requests. A process that does not boot within [Options.BootTime] is
 // killed. One that ends by itself is replaced, after a pause that grows if that happens

@@ -98,7 +98,10 @@ type Options struct {
 	// Nil: to those of this process.
 	Output func(process string) (stdout, stderr io.Writer)
 
-	// Logger gets what happens to processes. Nil: slog.Default().
+	// Observe, if set, gets each event. It must return soon, and call nothing of the Pool.
+	Observe func(Event)
+
+	// Logger gets each event too. Nil: slog.Default().
 	Logger *slog.Logger
 }
 
@@ -220,7 +223,7 @@ func (p *Pool) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	}
 	up := 0
 	for _, each := range p.processes {
-		if each.state == serving {
+		if each.state == Serving {
 			up++
 		}
 	}
@@ -317,7 +320,7 @@ func (p *Pool) nudge() {
 func (p *Pool) shrink() int {
 	var staying []*process
 	for _, each := range p.processes {
-		if each.state < stopping {
+		if each.state < Stopping {
 			staying = append(staying, each)
 		}
 	}
@@ -350,7 +353,7 @@ func (p *Pool) grow() time.Duration {
 		}
 		started, err := p.start(n)
 		if err != nil {
-			p.failed(fmt.Sprintf("%s.%d could not be started", p.opts.Name, n), err)
+			p.crashed(Event{Kind: Crashes, Process: fmt.Sprintf("%s.%d", p.opts.Name, n), Err: fmt.Errorf("it could not be started: %w", err)})
 			return time.Until(p.notBefore)
 		}
 		p.processes = append(p.processes, started)
@@ -360,12 +363,12 @@ func (p *Pool) grow() time.Duration {
 	return 0
 }
 
-// failed notes that a process could not start, or ended by itself.
-func (p *Pool) failed(what string, err error) {
-	pause := min(firstPause<<min(p.crashes, 10), longestPause)
+// crashed notes that a process could not be started, or ended by itself.
+func (p *Pool) crashed(e Event) {
+	e.Pause = min(firstPause<<min(p.crashes, 10), longestPause)
 	p.crashes++
-	p.notBefore = time.Now().Add(pause)
-	p.opts.Logger.LogAttrs(context.Background(), slog.LevelError, fmt.Sprintf("pool: %s; the next one is started in %v", what, pause), slog.Any("error", err))
+	p.notBefore = time.Now().Add(e.Pause)
+	p.tell(e)
 }
 
 // stopAll stops all processes and waits until they have ended.
@@ -373,7 +376,7 @@ func (p *Pool) stopAll() {
 	p.mu.Lock()
 	left := slices.Clone(p.processes)
 	for _, each := range left {
-		if each.state < stopping {
+		if each.state < Stopping {
 			p.stop(each)
 		}
 	}

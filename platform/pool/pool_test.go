@@ -287,11 +287,13 @@ func TestCrashLoop(t *testing.T) {
 func TestBadPrograms(t *testing.T) {
 	t.Run("absent", func(t *testing.T) {
 		r := run(t, "", func(o *pool.Options) { o.Command = []string{"./no-such-program"} })
-		r.until("it is told", func() bool { return strings.Contains(r.log.String(), "web.1 could not be started") })
+		r.until("it is told", func() bool {
+			return strings.Contains(r.log.String(), "web.1 ended by itself after 0s (it could not be started: ")
+		})
 	})
 	t.Run("hangs", func(t *testing.T) {
 		r := run(t, "hang", func(o *pool.Options) { o.BootTime = 300 * time.Millisecond })
-		r.until("it is killed", func() bool { return strings.Contains(r.log.String(), "does not serve after 300ms and is killed") })
+		r.until("it is killed", func() bool { return strings.Contains(r.log.String(), "web.1 is killed after 3") })
 		r.until("another one boots", func() bool { return strings.Count(r.log.String(), "web.1 boots") >= 2 })
 	})
 	t.Run("ignores SIGTERM", func(t *testing.T) {
@@ -302,7 +304,7 @@ func TestBadPrograms(t *testing.T) {
 		r.serves(1)
 		r.order(0)
 		r.until("it is killed", func() bool {
-			return strings.Contains(r.log.String(), "has not ended 300ms after SIGTERM and is killed")
+			return strings.Contains(r.log.String(), "web.1 is killed after ")
 		})
 		r.serves(0)
 	})

@@ -2,8 +2,8 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,21 +15,13 @@ import (
 	"time"
 )
 
-type state int
-
-const (
-	booting state = iota
-	serving
-	stopping
-)
-
 // A process is one of the service.
 type process struct {
 	pool    *Pool
 	number  int
 	addr    string
 	started time.Time
-	state   state        // guarded by the Pool's mutex
+	state   State        // guarded by the Pool's mutex
 	busy    atomic.Int64 // requests that the front sent and that are not answered
 	idle    chan struct{}
 	cmd     *exec.Cmd
@@ -60,11 +52,15 @@ func (p *Pool) start(number int) (*process, error) {
 	if p.opts.Output != nil {
 		cmd.Stdout, cmd.Stderr = p.opts.Output(s.name())
 	}
+	// Nothing is written to it. It ends when this process does, however that ends.
+	if _, err := cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	s.cmd = cmd
-	p.log(s, "boots", slog.Int("pid", cmd.Process.Pid), slog.String("addr", s.addr))
+	p.tell(s.event(Boots))
 	booted, stopLooking := context.WithTimeout(context.Background(), p.opts.BootTime)
 	go func() {
 		err := cmd.Wait()
@@ -106,10 +102,10 @@ func (p *Pool) boot(ctx context.Context, s *process) {
 		case <-look.C:
 		case <-ctx.Done():
 			p.mu.Lock()
-			late := s.state == booting && context.Cause(ctx) == context.DeadlineExceeded
+			late := s.state == Booting && context.Cause(ctx) == context.DeadlineExceeded
 			p.mu.Unlock()
 			if late {
-				p.log(s, fmt.Sprintf("does not serve after %v and is killed", p.opts.BootTime))
+				p.tell(s.event(Overstays))
 				_ = s.cmd.Process.Kill()
 			}
 			return
@@ -141,19 +137,19 @@ func (p *Pool) answers(ctx context.Context, client *http.Client, s *process) boo
 func (p *Pool) isUp(s *process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.state != booting {
+	if s.state != Booting {
 		return
 	}
-	s.state = serving
-	p.log(s, "serves", slog.Duration("after", time.Since(s.started)))
+	s.state = Serving
 	p.front.rotate(p.inRotation())
+	p.tell(s.event(Serves))
 }
 
 // inRotation returns the processes that serve.
 func (p *Pool) inRotation() []*process {
 	var out []*process
 	for _, each := range p.processes {
-		if each.state == serving {
+		if each.state == Serving {
 			out = append(out, each)
 		}
 	}
@@ -164,30 +160,31 @@ func (p *Pool) inRotation() []*process {
 func (p *Pool) gone(s *process, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	asked := s.state == stopping
+	asked := s.state == Stopping
 	served := time.Since(s.started)
-	if s.state == serving && served >= longestPause {
+	if s.state == Serving && served >= longestPause {
 		p.crashes = 0
 	}
-	s.state = stopping
+	s.state = Stopping
 	p.processes = slices.DeleteFunc(p.processes, func(other *process) bool { return other == s })
 	p.front.rotate(p.inRotation())
 	if asked {
-		p.log(s, "has ended")
+		p.tell(s.event(Ends))
 	} else {
-		if err == nil {
-			err = fmt.Errorf("exit status 0")
+		e := s.event(Crashes)
+		if e.Err = err; err == nil {
+			e.Err = errors.New("exit status 0")
 		}
-		p.failed(fmt.Sprintf("%s ended by itself after %v", s.name(), served.Round(time.Millisecond)), err)
+		p.crashed(e)
 	}
 	p.nudge()
 }
 
 // stop takes a process out of the rotation, and ends it. The Pool's mutex is held.
 func (p *Pool) stop(s *process) {
-	s.state = stopping
+	s.state = Stopping
 	p.front.rotate(p.inRotation())
-	p.log(s, "is stopped")
+	p.tell(s.event(Stops))
 	go func() {
 		drained := time.NewTimer(max(p.opts.Drain, 0))
 		defer drained.Stop()
@@ -205,13 +202,9 @@ func (p *Pool) stop(s *process) {
 			case <-s.exited:
 				return
 			case <-time.After(p.opts.Stop):
-				p.log(s, fmt.Sprintf("has not ended %v after SIGTERM and is killed", p.opts.Stop))
+				p.tell(s.event(Overstays))
 			}
 		}
 		_ = s.cmd.Process.Kill()
 	}()
-}
-
-func (p *Pool) log(s *process, what string, attrs ...slog.Attr) {
-	p.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "pool: "+s.name()+" "+what, attrs...)
 }
