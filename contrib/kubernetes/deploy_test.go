@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,7 +64,7 @@ func work(t *testing.T, rules []kubetest.Rule) (refused []string) {
 		for _, r := range podNames(s) {
 			pod = r
 		}
-		elector := c.Elector(&leader.Options{App: "shop", Holder: pod})
+		elector := c.Elector(&leader.Options{App: "shop", Holder: pod, Logger: slog.New(slog.DiscardHandler)})
 		if err := elector.SetDefaultName("web"); err != nil {
 			t.Fatal(err)
 		}
