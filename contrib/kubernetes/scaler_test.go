@@ -337,3 +337,18 @@ func TestBadArguments(t *testing.T) {
 		}
 	}
 }
+
+// A Client that was not made says so.
+func TestNoClient(t *testing.T) {
+	for _, c := range []*kubernetes.Client{nil, {}} {
+		s := c.Scaler("deployment/web", nil)
+		_, err := s.Capacity(t.Context())
+		for _, err := range []error{s.Validate(), err, s.Scale(t.Context(), 1), c.Validate()} {
+			if err == nil || !strings.Contains(err.Error(), "was not made") {
+				t.Error(err)
+			}
+		}
+		s.CloseIdleConnections()
+		_ = fmt.Sprint(s, c, c.Namespace())
+	}
+}
