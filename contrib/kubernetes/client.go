@@ -97,7 +97,7 @@ type Client struct {
 	opts    Options                              // with defaults
 	fault   error                                // what is wrong with the options
 	limiter *rate.Limiter
-	hidden  *secrets
+	hidden  secrets
 
 	mu    sync.Mutex          // guards what follows
 	conn  *conn               // nil: not read yet
@@ -165,12 +165,16 @@ func FromConfig(config *rest.Config, opts *Options) *Client {
 	if config != nil {
 		config = rest.CopyConfig(config)
 	}
-	return newClient(opts, func() (*rest.Config, string, error) {
+	c := newClient(opts, func() (*rest.Config, string, error) {
 		if config == nil {
 			return nil, "", errors.New("the rest.Config is nil")
 		}
 		return rest.CopyConfig(config), "", nil
 	})
+	if config != nil {
+		c.hidden.add(config.BearerToken, config.Password)
+	}
+	return c
 }
 
 func newClient(opts *Options, source func() (*rest.Config, string, error)) *Client {
@@ -178,7 +182,7 @@ func newClient(opts *Options, source func() (*rest.Config, string, error)) *Clie
 	if opts != nil {
 		o = *opts
 	}
-	c := &Client{source: source, fault: o.fault(), opts: o.withDefaults(), hidden: new(secrets)}
+	c := &Client{source: source, fault: o.fault(), opts: o.withDefaults(), hidden: newSecrets()}
 	c.limiter = rate.NewLimiter(rate.Limit(c.opts.QPS), c.opts.Burst)
 	return c
 }

@@ -35,7 +35,7 @@ var tested = map[string]string{
 	"heroku.NewClient": byHTTP, "heroku.Client.Scaler": byHTTP, "heroku.Client.WebURL": byHTTP, "heroku.Scaler": byHTTP,
 
 	"leader.SQL": bySQL, "leader.Open": bySQL, "leader.CreateTable": bySQL, "leader.MetricsBoard": bySQL,
-	"leader.New": own, "leader.Static": own, "leader.Dyno": own,
+	"leader.New": own, "leader.Static": own, "leader.Dyno": own, "leader.Index": own,
 	"redis.New": byRedis, "redis.Lease": byRedis, "redis.MetricsBoard": byRedis,
 
 	"status.Page": own, // TestAdmission and TestPaths of package status send it requests

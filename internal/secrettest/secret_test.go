@@ -22,6 +22,7 @@ import (
 	"github.com/autoscalebot/autoscale/leader"
 	"github.com/autoscalebot/autoscale/notify"
 	"github.com/autoscalebot/autoscale/notify/email"
+	"github.com/autoscalebot/autoscale/platform"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/settings"
 	"github.com/autoscalebot/autoscale/status"
@@ -42,7 +43,7 @@ var public = []string{
 	"leader.Options.Name", "leader.Options.App", "leader.Options.Holder", "leader.Options.Dialect",
 	"email.Config.From", "email.Config.To", "email.Config.Subject", "email.Config.HELO",
 	"settings.Options.File",
-	"heroku.Options.TokenName",
+	"heroku.Options.TokenName", "platform.Options.TokenName",
 	"status.Options.Title",
 }
 
@@ -55,6 +56,7 @@ var structs = []func() any{
 	func() any { return new(notify.WebhookOptions) },
 	func() any { return new(notify.ChatOptions) },
 	func() any { return new(heroku.Options) },
+	func() any { return new(platform.Options) },
 	func() any { return new(leader.Options) },
 	func() any { return new(email.Config) },
 	func() any { return new(settings.Options) },
