@@ -2,12 +2,12 @@ package kubernetes
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/outbound"
 	"github.com/autoscalebot/autoscale/leader"
 )
@@ -27,6 +27,9 @@ const (
 	stateKey   = "state"   // in the ConfigMap of the state
 	historyKey = "history" // in that of the history
 
+	// maxHolder is the longest name of a holder of ours, in bytes.
+	maxHolder = 300
+
 	// microTime is how Kubernetes writes a MicroTime.
 	microTime = "2006-01-02T15:04:05.000000Z07:00"
 )
@@ -42,10 +45,10 @@ type objectMeta struct {
 // ours are the labels of an object that an Elector makes.
 func ours() map[string]string { return map[string]string{"app.kubernetes.io/managed-by": "autoscale"} }
 
-// complete reports an answer that lacks what every object has.
-func (m objectMeta) complete() error {
-	if m.Name == "" || m.ResourceVersion == "" {
-		return errors.New("the answer is not an object of Kubernetes: it lacks metadata.name or metadata.resourceVersion")
+// complete reports an answer that is not the object of that lease.
+func (m objectMeta) complete(lease string) error {
+	if m.Name != objectName(lease) || m.ResourceVersion == "" {
+		return fmt.Errorf("the answer is not the object %s that was asked for, with a metadata.resourceVersion", objectName(lease))
 	}
 	return nil
 }
@@ -101,11 +104,11 @@ func (o *leaseObject) ttl() time.Duration {
 
 // check reports a Lease that is not that of name.
 func (o *leaseObject) check(name string) error {
-	if err := o.Metadata.complete(); err != nil {
+	if err := o.Metadata.complete(name); err != nil {
 		return err
 	}
 	marked, ok := o.Metadata.Annotations[nameAnnotation]
-	if ok && marked == name || !ok && o.holder() == "" {
+	if len(o.holder()) <= maxHolder && ok && marked == name || !ok && o.holder() == "" {
 		return nil
 	}
 	return leader.Permanent(fmt.Errorf("the Lease %q belongs to another program or lease, by its holder %q and its annotation %s %q: delete it, or use another Name", o.Metadata.Name, outbound.Text(o.holder()), nameAnnotation, outbound.Text(marked)))
@@ -120,8 +123,8 @@ func (o *leaseObject) row() (leader.Row, error) {
 	}
 	if text, ok := o.Metadata.Annotations[commandAnnotation]; ok {
 		command, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			return r, leader.Permanent(fmt.Errorf("the annotation %s of the Lease %q is not base64: remove it", commandAnnotation, o.Metadata.Name))
+		if err != nil || len(command) > autoscale.MaxCommand {
+			return r, leader.Permanent(fmt.Errorf("the annotation %s of the Lease %q is not base64 of at most %d bytes: remove it", commandAnnotation, o.Metadata.Name, autoscale.MaxCommand))
 		}
 		r.Command = append([]byte{}, command...)
 	}
@@ -154,7 +157,7 @@ type record struct {
 
 // record reads the ConfigMap of the state.
 func (o *configMap) record(name string) (*record, error) {
-	if err := o.Metadata.complete(); err != nil {
+	if err := o.Metadata.complete(name); err != nil {
 		return nil, err
 	}
 	a := o.Metadata.Annotations
@@ -162,6 +165,9 @@ func (o *configMap) record(name string) (*record, error) {
 	marked, ok := a[nameAnnotation]
 	if ok && marked != name || !ok && len(o.BinaryData) > 0 {
 		return nil, leader.Permanent(fmt.Errorf("the ConfigMap %q holds something else than the state of the lease, by its annotation %s %q: delete it, or use another Name", o.Metadata.Name, nameAnnotation, outbound.Text(marked)))
+	}
+	if n, m := len(r.state), len(o.BinaryData[historyKey]); n > autoscale.MaxState || m > autoscale.MaxHistory {
+		return nil, leader.Permanent(fmt.Errorf("the ConfigMap %q has a state of %d bytes and a history of %d, and at most %d and %d are allowed: delete it", o.Metadata.Name, n, m, autoscale.MaxState, autoscale.MaxHistory))
 	}
 	var saved int64
 	for _, f := range []struct {

@@ -132,7 +132,7 @@ func (l *lease) getConfigMap(ctx context.Context, name, op string) (*configMap, 
 	if err != nil {
 		return nil, err
 	}
-	return &o, o.Metadata.complete()
+	return &o, o.Metadata.complete(name)
 }
 
 // writeConfigMap creates or patches the ConfigMap. It returns nil if that is not as it was
@@ -151,5 +151,5 @@ func (l *lease) writeConfigMap(ctx context.Context, name, op string, in configMa
 	case err != nil:
 		return nil, err
 	}
-	return &o, o.Metadata.complete()
+	return &o, o.Metadata.complete(name)
 }
