@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
@@ -78,7 +79,17 @@ func newServer(t testing.TB) *kubetest.Server {
 
 // A lease is taken only from who did not renew, and an earlier term can do nothing any more.
 func TestLeaseIsFenced(t *testing.T) {
-	s := newServer(t)
+	t.Run("in real time", func(t *testing.T) { leaseIsFenced(t, newServer(t)) })
+	t.Run("all at one time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := kubetest.NewPipeServer()
+			t.Cleanup(s.Close)
+			leaseIsFenced(t, s)
+		})
+	})
+}
+
+func leaseIsFenced(t *testing.T, s *kubetest.Server) {
 	a, b := newHolder(t, s, "a"), newHolder(t, s, "b")
 	if row := b.read(); row.Term != 0 || row.Left > 0 {
 		t.Errorf("before anybody led the row is %+v", row)
@@ -133,6 +144,30 @@ func TestSaveBeforeTheSealIsSeen(t *testing.T) {
 	a.save("three", 3, false)
 }
 
+// A process that took the Lease and was overtaken before it sealed the ConfigMap does not lead.
+func TestSealOfAnEarlierTerm(t *testing.T) {
+	s := newServer(t)
+	a, b := newHolder(t, s, "a"), newHolder(t, s, "b")
+	b.acquire(false, true)
+	a.read()
+	s.Inject(kubetest.Fault{Account: "a", Method: "PATCH", Path: "/api/v1/namespaces/default/configmaps/*", Delay: 400 * time.Millisecond})
+	overtaken := make(chan struct{})
+	time.AfterFunc(150*time.Millisecond, func() {
+		defer close(overtaken)
+		b.read()
+		b.acquire(true, true)
+	})
+	a.acquire(true, false)
+	<-overtaken
+	if b.claim.Term != 3 {
+		t.Errorf("b leads in term %d, want 3, as a took the Lease in 2", b.claim.Term)
+	}
+	b.renew(true)
+	b.save("one", 1, true)
+	a.claim.Term = 2
+	a.save("late", 2, false)
+}
+
 // Whatever of the objects somebody deletes, terms only grow for those who remember them, and no
 // earlier term saves.
 func TestDeletedObjects(t *testing.T) {
@@ -160,6 +195,14 @@ func TestDeletedObjects(t *testing.T) {
 			b.acquire(true, true)
 			a.save("late", 3, false)
 			a.renew(false)
+			if kinds[0] == "Lease" && len(kinds) == 1 {
+				s.Delete("Lease", "", object)
+				newcomer := newHolder(t, s, "c") // it remembers nothing, but the ConfigMap does
+				newcomer.acquire(false, true)
+				if newcomer.claim.Term <= b.claim.Term {
+					t.Errorf("after term %d comes %d", b.claim.Term, newcomer.claim.Term)
+				}
+			}
 		})
 	}
 }

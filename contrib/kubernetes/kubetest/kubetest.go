@@ -46,7 +46,8 @@
 // # Faults
 //
 // [Server.Inject] makes chosen requests fail: statuses, hangs, resets, delays, cut bodies.
-// [Server.Cut] cuts one account off. [Server.EndWatches] and [Server.Compact] disturb watches.
+// [Server.Cut] cuts one account off. [Server.EndWatches], [Server.SilenceWatches] and
+// [Server.Compact] disturb watches.
 //
 // # Time
 //
@@ -109,6 +110,7 @@ type Server struct {
 	namespaces map[string]bool
 	faults     []*Fault
 	slow       time.Duration
+	silent     bool // watches show nothing
 	requests   []*Request
 	scales     []Scale
 	stopped    bool // the controllers are
