@@ -1,10 +1,13 @@
 package kubernetes_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -88,4 +91,97 @@ func TestElectorReal(t *testing.T) {
 			Cut: func(holder string, cut bool) { cables[holder].set(cut) },
 		}
 	})
+}
+
+// The least Role is enough for a real API server, the watch included.
+func TestElectorRightsReal(t *testing.T) {
+	config := realConfig(t)
+	plain, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := func(path string, o map[string]any) {
+		t.Helper()
+		body, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := plain.Post(base.String()+path, "application/json", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusCreated {
+			t.Fatalf("%s: %s", path, res.Status)
+		}
+	}
+	app := fmt.Sprintf("rights-%d", time.Now().UnixNano())
+	user := "system:serviceaccount:default:" + app
+	var rules []any
+	for _, r := range electorRules("autoscale-" + app + ".web") {
+		rules = append(rules, map[string]any{"apiGroups": r.APIGroups, "resources": r.Resources, "resourceNames": r.ResourceNames, "verbs": r.Verbs})
+	}
+	const rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/"
+	post(rbac+"roles", map[string]any{"metadata": map[string]any{"name": app}, "rules": rules})
+	post(rbac+"rolebindings", map[string]any{
+		"metadata": map[string]any{"name": app},
+		"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": app},
+		"subjects": []any{map[string]any{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}},
+	})
+	least := rest.CopyConfig(config)
+	least.Impersonate = rest.ImpersonationConfig{UserName: user}
+	watches := &counter{next: http.DefaultTransport}
+	least.Wrap(func(next http.RoundTripper) http.RoundTripper { watches.next = next; return watches })
+	client := kubernetes.FromConfig(least, nil)
+	t.Cleanup(client.CloseIdleConnections)
+	elect := func(name string) *kubernetes.Elector {
+		e := client.Elector(&leader.Options{App: app, TTL: 3 * time.Second, Renew: 300 * time.Millisecond, Logger: quiet})
+		if err := e.SetDefaultName(name); err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	e := elect("web")
+	stop := run(t, e)
+	eventually(t, "it leads", func() bool { return leads(e) })
+	term, _ := e.Current()
+	if err := errors.Join(e.Save(t.Context(), term.Number, []byte("state")), e.SaveHistory(t.Context(), term.Number, []byte("history")), e.Command(t.Context(), []byte("pause"))); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "the watch is allowed", func() bool { return watches.allowed.Load() > 0 })
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	other := elect("worker")
+	var refused *kubernetes.Error
+	if err := other.Run(t.Context()); !errors.As(err, &refused) || refused.Status != http.StatusForbidden {
+		t.Errorf("Run for another lease: %v", err)
+	}
+}
+
+// A counter counts the watches that were allowed.
+type counter struct {
+	next    http.RoundTripper
+	allowed atomic.Int64
+}
+
+func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := c.next.RoundTrip(r)
+	if err == nil && r.URL.Query().Get("watch") != "" && res.StatusCode == http.StatusOK {
+		c.allowed.Add(1)
+	}
+	return res, err
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
 }
