@@ -99,9 +99,9 @@ type Client struct {
 	limiter *rate.Limiter
 	hidden  secrets
 
-	mu    sync.Mutex          // guards what follows
-	conn  *conn               // nil: not read yet
-	lists map[string]*hpaList // by namespace
+	mu     sync.Mutex         // guards what follows
+	conn   *conn              // nil: not read yet
+	others map[string]*rivals // by namespace
 }
 
 // A conn is what a configuration came to.
@@ -190,6 +190,9 @@ func newClient(opts *Options, source func() (*rest.Config, string, error)) *Clie
 // Validate reports everything that is wrong with the options and with the configuration,
 // which it reads from its files. It sends no request.
 func (c *Client) Validate() error {
+	if c == nil || c.source == nil {
+		return errNoClient
+	}
 	if c.fault != nil {
 		return c.fault
 	}
@@ -200,6 +203,9 @@ func (c *Client) Validate() error {
 // Namespace returns the namespace of the Client. It is empty if the configuration cannot
 // be read, which [Client.Validate] reports.
 func (c *Client) Namespace() string {
+	if c.Validate() != nil {
+		return ""
+	}
 	conn, err := c.connection()
 	if err != nil {
 		return ""
@@ -210,6 +216,9 @@ func (c *Client) Namespace() string {
 // CloseIdleConnections closes the connections that are kept open between requests. The
 // Client can be used afterwards.
 func (c *Client) CloseIdleConnections() {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn != nil {
@@ -220,6 +229,10 @@ func (c *Client) CloseIdleConnections() {
 // Format writes where the API server is, whatever the verb, and nothing of the
 // credentials.
 func (c *Client) Format(f fmt.State, _ rune) {
+	if c == nil {
+		fmt.Fprint(f, "kubernetes.Client(none)")
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn == nil {

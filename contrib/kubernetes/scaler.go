@@ -38,7 +38,6 @@ type Scaler struct {
 	last     reading
 	manager  Manager
 	shortage shortage
-	rival    rival
 }
 
 // A reading is what was read last.
@@ -67,7 +66,12 @@ var (
 // Scaler does no I/O: what is wrong with its arguments is reported by [Scaler.Validate]
 // and by every call.
 func (c *Client) Scaler(target string, opts *ScalerOptions) *Scaler {
-	s := &Scaler{client: c, target: c.hidden.hide(target)}
+	s := &Scaler{client: c, target: target}
+	if c == nil || c.source == nil {
+		s.fault = errNoClient
+		return s
+	}
+	s.target = c.hidden.hide(target)
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -81,7 +85,14 @@ func (c *Client) Scaler(target string, opts *ScalerOptions) *Scaler {
 // Validate reports everything that is wrong with the target, and with the options and the
 // configuration of the [Client]. It reads the files of the configuration, and sends no
 // request.
-func (s *Scaler) Validate() error { return errors.Join(s.fault, s.client.Validate()) }
+func (s *Scaler) Validate() error {
+	if errors.Is(s.fault, errNoClient) {
+		return s.fault
+	}
+	return errors.Join(s.fault, s.client.Validate())
+}
+
+var errNoClient = errors.New("the Client was not made: use kubernetes.InCluster, FromKubeconfig or FromConfig")
 
 // CloseIdleConnections does what that of the [Client] does.
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
@@ -119,12 +130,14 @@ func (s *Scaler) subject() string {
 // time of an order that came by the scale subresource. Changed is then zero.
 //
 // ExternalAutoscaler is a HorizontalPodAutoscaler whose scaleTargetRef names the object,
-// KEDA's included, whether or not its metrics work: one without metrics rules all the
-// same, within its bounds. It is empty at a size of 0, which switches a
-// HorizontalPodAutoscaler off. It is also Knative, if the object is of a Knative Service.
-// Autoscalers are listed at most every 25 seconds, for all Scalers of the Client in one
-// namespace together. A failed look is not an error: what was seen last stands for ten
-// minutes, and then nothing is known.
+// whether or not its metrics work: one without metrics rules all the same, within its
+// bounds. At a size of 0 it is not, because that switches it off. ExternalAutoscaler is also
+// KEDA, if a ScaledObject names the object, at any size, unless an annotation pauses it
+// altogether. And it is Knative, if the object is of a Knative Service. Autoscalers
+// are listed at most every 25 seconds, for all Scalers of the Client in one namespace
+// together, and every five minutes if they may not be listed or the cluster has no KEDA. A
+// failed look is not an error: what was seen last stands for ten minutes, and then nothing
+// is known.
 //
 // If pods have not become ready for ten minutes, the pods are listed at most every minute,
 // to learn whether nodes lack: see [Scaler.Scale].

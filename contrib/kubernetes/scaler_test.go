@@ -337,3 +337,33 @@ func TestBadArguments(t *testing.T) {
 		}
 	}
 }
+
+// A Client that was not made says so.
+func TestNoClient(t *testing.T) {
+	for _, c := range []*kubernetes.Client{nil, {}} {
+		s := c.Scaler("deployment/web", nil)
+		_, err := s.Capacity(t.Context())
+		for _, err := range []error{s.Validate(), err, s.Scale(t.Context(), 1), c.Validate()} {
+			if err == nil || !strings.Contains(err.Error(), "was not made") {
+				t.Error(err)
+			}
+		}
+		s.CloseIdleConnections()
+		_ = fmt.Sprint(s, c, c.Namespace())
+	}
+}
+
+// An object of a custom resource may have no size, and the API server has no better
+// status for that than 500.
+func TestNoSize(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
+		s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2})
+		none := kubetest.Error(500, "InternalError", `Internal error occurred: the spec replicas field ".spec.replicas" does not exist`)
+		none.Times = -1
+		s.Inject(none)
+		_, err := c.Scaler("deployment/web", nil).Capacity(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "set this field once") {
+			t.Error(err)
+		}
+	})
+}

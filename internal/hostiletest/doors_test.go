@@ -35,6 +35,12 @@ var tested = map[string]string{
 
 	"heroku.NewClient": byHTTP, "heroku.Client.Scaler": byHTTP, "heroku.Client.WebURL": byHTTP, "heroku.Scaler": byHTTP,
 
+	"pool.NewClient": "internal/hostiletest/platform_pool_test.go", "pool.Client.Scaler": "internal/hostiletest/platform_pool_test.go",
+	"pool.Scaler":  "internal/hostiletest/platform_pool_test.go",
+	"pool.FromEnv": own, // NewClient is it
+	"pool.Pool":    own, // its own processes answer
+	"pool.Prober":  own,
+
 	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,
 	"kubernetes.Client.Elector": "contrib/kubernetes/lease_hostile_test.go",
 	"kubernetes.InCluster":      own, "kubernetes.FromKubeconfig": own, // they are FromConfig, of what the machine has
