@@ -31,7 +31,9 @@
 // first page was read.
 //
 // Versions, conflicts, refusals and the form of objects follow what was measured with
-// kube-apiserver v1.34 and v1.35.
+// kube-apiserver v1.34 and v1.35. Defaults that the API server fills in, such as the strategy
+// of a Deployment, are left out, and of fields' types only those are checked that matter to
+// sizes, leases and ConfigMaps.
 //
 // # Workloads
 //
