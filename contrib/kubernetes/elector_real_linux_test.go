@@ -20,16 +20,17 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/autoscaletest"
 	"github.com/autoscalebot/autoscale/contrib/kubernetes"
+	"github.com/autoscalebot/autoscale/internal/kubecluster"
 	"github.com/autoscalebot/autoscale/leader"
 )
 
-// realConfig returns the configuration of a real API server, where the test may make Leases
-// and ConfigMaps.
+// realConfig returns the configuration of a real API server, where the test may make Leases,
+// ConfigMaps and Roles.
 func realConfig(t testing.TB) *rest.Config {
 	t.Helper()
 	path := os.Getenv("AUTOSCALE_TEST_KUBECONFIG")
 	if path == "" {
-		t.Skip("set AUTOSCALE_TEST_KUBECONFIG to the kubeconfig of an API server, in whose default namespace Leases and ConfigMaps may be made")
+		path = kubecluster.Start(t).Kubeconfig()
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", path)
 	if err != nil {
@@ -70,9 +71,10 @@ func (c *cable) set(cut bool) {
 	c.conns = nil
 }
 
-// The lease does the same with a real API server.
+// The lease does the same with a real API server, of which a process can be cut off.
 func TestElectorReal(t *testing.T) {
 	config := realConfig(t)
+	t.Run("Rights", func(t *testing.T) { electorRightsReal(t, config) })
 	var contests atomic.Int64
 	began := time.Now().UnixNano()
 	autoscaletest.Elector(t, autoscaletest.ElectorOptions{TTL: 2300 * time.Millisecond}, func(t *testing.T) autoscaletest.Contest {
@@ -94,8 +96,8 @@ func TestElectorReal(t *testing.T) {
 }
 
 // The least Role is enough for a real API server, the watch included.
-func TestElectorRightsReal(t *testing.T) {
-	config := realConfig(t)
+func electorRightsReal(t *testing.T, config *rest.Config) {
+	t.Helper()
 	plain, err := rest.HTTPClientFor(config)
 	if err != nil {
 		t.Fatal(err)
