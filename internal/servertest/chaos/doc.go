@@ -8,6 +8,12 @@
 //	go test . -run TestChaos -duration 1h -timeout 70m -v         # an hour
 //	go test . -run TestChaos -seed 42 -v                          # the script of that seed
 //	go test . -run TestChaos -only 'frozen in flight' -v          # one fault alone
+//	go test . -run TestChaosKubernetes -real -duration 10m -v     # the lease in a real Kubernetes
+//
+// TestChaosKubernetes is the same with the lease in Kubernetes. Its API server is a fake, which
+// is stopped and started as the database is, or with -real a kube-apiserver with an etcd. What
+// the summary calls the database is the API server then. Its clock is not stepped, because
+// the lease does not depend on it.
 //
 // The seed gives the same script; what the processes make of it is up to them.
 // It needs Linux and PostgreSQL, and steps the database's clock where libfaketime
