@@ -26,12 +26,13 @@ type Document struct {
 
 // An Autoscaler is what a [Document] says of one process type.
 type Autoscaler struct {
-	Name    string `json:"name"` // the process type
-	Text    string `json:"text"` // the last tick in one sentence
-	Rule    string `json:"rule,omitempty"`
-	Running bool   `json:"running"`
-	DryRun  bool   `json:"dry_run"`
-	Leading bool   `json:"leading"` // the process that answers leads
+	Name          string `json:"name"` // the process type
+	Text          string `json:"text"` // the last tick in one sentence
+	Rule          string `json:"rule,omitempty"`
+	Running       bool   `json:"running"`
+	DryRun        bool   `json:"dry_run"`
+	RecommendOnly bool   `json:"recommend_only"` // another autoscaler orders the wish
+	Leading       bool   `json:"leading"`        // the process that answers leads
 
 	Leader string  `json:"leader,omitempty"`      // the process that leads
 	Term   int64   `json:"term,omitempty"`        // the number of its term
@@ -140,7 +141,7 @@ func (p *Page) serveWish(w http.ResponseWriter, r *http.Request, _ string) {
 // Describe returns what a [Document] says of s, without a Wish and without advice.
 func Describe(s autoscale.Status) Autoscaler {
 	out := Autoscaler{
-		Name: s.Name, Text: s.String(), Rule: s.Rule, Running: s.Running, DryRun: s.DryRun, Leading: s.Leading,
+		Name: s.Name, Text: s.String(), Rule: s.Rule, Running: s.Running, DryRun: s.DryRun, RecommendOnly: s.RecommendOnly, Leading: s.Leading,
 		Leader: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Ticked: s.Ticked.UTC(), Min: s.Min, Max: s.Max,
 		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(),
 		Command: s.Command, Stalled: s.Stalled, Boot: s.Last.Boot.Seconds(), Budget: s.Last.Spent,

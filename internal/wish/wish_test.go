@@ -33,6 +33,8 @@ func TestSize(t *testing.T) {
 		{"stale", with(func(s *autoscale.Status) { s.Ticked = s.Ticked.Add(-time.Second) }), 0, "was 5m1s ago, and what it came to holds for 5m0s"},
 		{"the size was never read", with(func(s *autoscale.Status) { s.Known = false }), 0, "the size of web is not known"},
 		{"the platform does not answer", with(func(s *autoscale.Status) { s.ScaleFailures = 1 }), 0, "the size of web is not known"},
+		{"two lost probes", with(func(s *autoscale.Status) { s.ProbeFailures = 2 }), 3, ""},
+		{"three lost probes", with(func(s *autoscale.Status) { s.ProbeFailures = 3 }), 0, "3 probes of web in a row measured nothing"},
 		{"negative", fresh(-1), 0, "the size of web is not known"},
 	} {
 		size, err := wish.Size(tt.status, now, wish.StaleAfter)
