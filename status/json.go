@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/wish"
 	"github.com/autoscalebot/autoscale/limit"
 )
 
@@ -100,7 +101,7 @@ func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 	for _, a := range all {
 		s := a.Status()
 		out := Describe(s)
-		if size, err := p.wish(s, now); err == nil {
+		if size, err := wish.Size(s, now, p.opts.StaleAfter); err == nil {
 			out.Wish = &size
 		}
 		out.Advice = []Advice{}
@@ -120,7 +121,7 @@ func (p *Page) serveWish(w http.ResponseWriter, r *http.Request, _ string) {
 			continue
 		}
 		out := Wish{Version: version, Name: s.Name, Ticked: s.Ticked.UTC()}
-		size, err := p.wish(s, time.Now())
+		size, err := wish.Size(s, time.Now(), p.opts.StaleAfter)
 		if err != nil {
 			out.Error = err.Error()
 			writeJSON(w, http.StatusServiceUnavailable, out)
@@ -135,25 +136,6 @@ func (p *Page) serveWish(w http.ResponseWriter, r *http.Request, _ string) {
 		names[i] = a.Status().Name
 	}
 	writeJSON(w, http.StatusNotFound, Wish{Version: version, Error: fmt.Sprintf("there is no autoscaler of the process type %.40q: ask for wish.json?name= and one of %q", name, names)})
-}
-
-// mute is how many probes in a row may measure nothing until the wish is not known. One lost
-// probe holds the size, as it does when the Autoscaler orders by itself.
-const mute = 3
-
-// wish returns the size to run.
-func (p *Page) wish(s autoscale.Status, now time.Time) (int, error) {
-	switch age := now.Sub(s.Ticked); {
-	case s.Ticked.IsZero():
-		return 0, fmt.Errorf("no tick yet: the autoscaler of %s has just started, or no process leads", s.Name)
-	case age > p.opts.StaleAfter:
-		return 0, fmt.Errorf("the last tick of %s was %s ago, and what it came to holds for %s", s.Name, age.Round(time.Second), p.opts.StaleAfter)
-	case s.ProbeFailures >= mute:
-		return 0, fmt.Errorf("%d probes of %s in a row measured nothing, so no size can be recommended", s.ProbeFailures, s.Name)
-	case !s.Known || s.ScaleFailures > 0:
-		return 0, fmt.Errorf("the size of %s is not known: the platform could not be asked", s.Name)
-	}
-	return s.Last.Decision.Size, nil
 }
 
 // Describe returns what a [Document] says of s, without a Wish and without advice.

@@ -44,6 +44,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/wish"
 )
 
 // A Source is what a page shows: an [autoscale.Autoscaler] or an [autoscale.Group].
@@ -101,12 +102,10 @@ func (o *Options) validate() error {
 		}
 	}
 	if o.StaleAfter < 0 {
-		bad("Options.StaleAfter is %v: it must be positive, or 0 for %v", o.StaleAfter, defaultStale)
+		bad("Options.StaleAfter is %v: it must be positive, or 0 for %v", o.StaleAfter, wish.StaleAfter)
 	}
 	return errors.Join(errs...)
 }
-
-const defaultStale = 5 * time.Minute
 
 // A Page is an [http.Handler]. Make one with [Handler]. It is safe for concurrent use.
 type Page struct {
@@ -147,7 +146,7 @@ func Handler(source Source, o *Options) *Page {
 		p.fault = fmt.Errorf("status: the page is not served: %w", p.fault)
 		p.opts.Logger.Error(p.fault.Error())
 	}
-	p.opts.StaleAfter = cmp.Or(p.opts.StaleAfter, defaultStale)
+	p.opts.StaleAfter = cmp.Or(p.opts.StaleAfter, wish.StaleAfter)
 	return p
 }
 
