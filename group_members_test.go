@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -258,4 +259,37 @@ func TestMembersAreAddedAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// BenchmarkMember measures what a member of a Group holds while it runs: the heap, the
+// stacks and the goroutines.
+func BenchmarkMember(b *testing.B) {
+	const members = 500
+	used := func() (bytes uint64, goroutines int) {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse, runtime.NumGoroutine()
+	}
+	for b.Loop() {
+		var g autoscale.Group
+		bytes, goroutines := used()
+		for i := range members {
+			cfg := memberConfig(fmt.Sprint("web-", i), new(lone))
+			cfg.Interval = 50 * time.Millisecond
+			cfg.Notifiers = []autoscale.Notifier{autoscale.NotifierFunc(func(context.Context, autoscale.Event) error { return nil })}
+			if _, err := g.Add(cfg); err != nil {
+				b.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithCancel(b.Context())
+		ran := make(chan error, 1)
+		go func() { ran <- g.Run(ctx) }()
+		time.Sleep(4 * time.Second) // some 80 ticks
+		b2, g2 := used()
+		b.ReportMetric(float64(b2-bytes)/members/1024, "KiB/member")
+		b.ReportMetric(float64(g2-goroutines)/members, "goroutines/member")
+		cancel()
+		<-ran
+	}
 }
