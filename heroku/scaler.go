@@ -69,6 +69,8 @@ func (s *Scaler) Validate() error {
 // read, PendingKnown is false. Dynos that crashed or sleep are not counted: they
 // may stay so.
 //
+// If the account's calls are used up, the error is an [autoscale.BusyError].
+//
 // ExternalAutoscaler is Heroku's own autoscaling if that is switched on. Capacity looks it
 // up in the first call and then every ten minutes, if it can be on at all: for web on
 // Performance, Private or Shield dynos. The lookup goes to [Options.MetricsURL], and is
@@ -79,7 +81,7 @@ func (s *Scaler) Validate() error {
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	f, err := s.read(ctx)
 	if err != nil {
-		return autoscale.Capacity{}, err
+		return autoscale.Capacity{}, held(err)
 	}
 	c := autoscale.Capacity{Desired: *f.Quantity, Changed: f.UpdatedAt}
 	watching := s.saw(c.Desired, time.Now())
@@ -115,7 +117,7 @@ func (s *Scaler) Scopes() []string {
 // that was refused, so that less is asked for.
 //
 // A refusal that ends by itself, as while a release, a deployment or another operation is
-// under way, is an [autoscale.BusyError].
+// under way, or if the account's calls are used up, is an [autoscale.BusyError].
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := call{op: fmt.Sprintf("scale to %d", size), subject: s.subject(), urgency: urgent}
 	if s.fault != nil {
@@ -145,7 +147,12 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		}
 		return refused
 	}
-	if e != nil && e.passing() {
+	return held(err)
+}
+
+// held returns an error that ends by itself as an [autoscale.BusyError], and others unchanged.
+func held(err error) error {
+	if e := (*Error)(nil); errors.As(err, &e) && e.passing() {
 		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: e}
 	}
 	return err
