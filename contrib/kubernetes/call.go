@@ -42,9 +42,12 @@ type call struct {
 	resource    string // as "deployments"; empty: what the API has, at "/apis/" and api
 	name, sub   string // of the object and of its subresource; may be empty
 	namespace   string // that of the Client if empty
+	everywhere  bool   // in all namespaces
 	query       url.Values
 	contentType string // of the body; application/json if empty
 	accept      string // application/json if empty
+
+	head func(http.Header) // if not nil, gets the headers of an answer of 2xx
 
 	once bool // do not try again. A POST is never tried again
 }
@@ -62,7 +65,10 @@ func (k call) path(namespace string) string {
 	if k.resource == "" {
 		return b.String()
 	}
-	b.WriteString("/namespaces/" + url.PathEscape(namespace) + "/" + k.resource)
+	if !k.everywhere {
+		b.WriteString("/namespaces/" + url.PathEscape(namespace))
+	}
+	b.WriteString("/" + k.resource)
 	for _, part := range []string{k.name, k.sub} {
 		if part != "" {
 			b.WriteString("/" + url.PathEscape(part))
@@ -193,6 +199,9 @@ func (c *Client) send(ctx context.Context, conn *conn, k call, body []byte) (*ht
 		return nil, e
 	}
 	if res.StatusCode/100 == 2 {
+		if k.head != nil {
+			k.head(res.Header)
+		}
 		return res, nil
 	}
 	defer res.Body.Close()

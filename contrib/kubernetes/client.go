@@ -26,7 +26,7 @@ const (
 	DefaultQPS            = 50
 	DefaultBurst          = 100
 	DefaultAttemptTimeout = 10 * time.Second
-	DefaultUserAgent      = "autoscale (+https://github.com/autoscalebot/autoscale)"
+	DefaultUserAgent      = "autoscale/kubernetes (+https://github.com/autoscalebot/autoscale)"
 )
 
 // namespaceFile is where a pod finds the name of its namespace.
@@ -53,8 +53,7 @@ type Options struct {
 	// the caller's context. Defaults to DefaultAttemptTimeout.
 	AttemptTimeout time.Duration
 
-	// UserAgent names the Client to the API server. The part before the first "/" or
-	// space becomes the field manager of what the Client writes. Defaults to
+	// UserAgent names the Client to the API server, and in its audit log. Defaults to
 	// DefaultUserAgent.
 	UserAgent string
 }
@@ -100,8 +99,9 @@ type Client struct {
 	limiter *rate.Limiter
 	hidden  *secrets
 
-	mu   sync.Mutex // guards conn
-	conn *conn      // nil: not read yet
+	mu    sync.Mutex          // guards what follows
+	conn  *conn               // nil: not read yet
+	lists map[string]*hpaList // by namespace
 }
 
 // A conn is what a configuration came to.

@@ -41,12 +41,22 @@ func (c *Client) failed(k call, conn *conn, err error) *Error {
 	if group, _, ok := strings.Cut(k.api, "/"); ok {
 		e.Group = group
 	}
+	if name, ok := strings.CutPrefix(k.query.Get("fieldSelector"), "metadata.name="); ok && e.Name == "" {
+		e.Name = name // RBAC takes it for the name of a list and of a watch
+	}
 	if k.sub != "" {
 		e.Resource += "/" + k.sub
 	}
 	if e.Namespace == "" && conn != nil {
 		e.Namespace = conn.namespace
 	}
+	return e
+}
+
+// unfit returns the Error of an answer of 2xx that lacks something.
+func (c *Client) unfit(k call, err error) *Error {
+	e := c.failed(k, nil, err)
+	e.Tries, e.Status = 1, http.StatusOK
 	return e
 }
 

@@ -33,7 +33,8 @@ type watchEvent struct {
 }
 
 // watch calls each for every event after resourceVersion, in their order, bookmarks
-// included. It returns nil if the API server ended the watch, which it does after some
+// included. If resourceVersion is empty, the events begin with an ADDED of each object that
+// is there. It returns nil if the API server ended the watch, which it does after some
 // minutes: the caller begins another one at the last resourceVersion that it saw. It
 // returns the error of each, or an *Error. If that has the status 410, the API server has
 // forgotten the resourceVersion, and the caller lists again.
@@ -44,7 +45,9 @@ func (c *Client) watch(ctx context.Context, k call, resourceVersion string, each
 	maps.Copy(query, k.query)
 	query.Set("watch", "true")
 	query.Set("allowWatchBookmarks", "true")
-	query.Set("resourceVersion", resourceVersion)
+	if resourceVersion != "" {
+		query.Set("resourceVersion", resourceVersion)
+	}
 	query.Set("timeoutSeconds", strconv.Itoa(int(watchTime/time.Second)))
 	k.query = query
 

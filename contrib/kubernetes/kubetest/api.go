@@ -75,26 +75,41 @@ func (s *Server) list(q *query) (*answer, *apiError) {
 		w, e := s.newWatch(q)
 		return &answer{status: http.StatusOK, watch: w}, e
 	}
-	items := []any{}
-	for _, k := range s.sorted(q.res) {
-		if q.selects(k, s.objects[k]) {
-			items = append(items, s.objects[k])
+	items, meta := []any{}, object{"resourceVersion": strconv.FormatInt(s.version, 10)}
+	limit, _ := strconv.Atoi(q.values.Get("limit"))
+	after := q.values.Get("continue")
+	last := ""
+	for _, k := range s.sorted(q) {
+		if after != "" && k.path() <= after {
+			continue
 		}
+		if limit > 0 && len(items) == limit {
+			meta["continue"] = last
+			break
+		}
+		items, last = append(items, s.objects[k]), k.path()
 	}
 	return answerJSON(http.StatusOK, object{
-		"kind": q.res.kind + "List", "apiVersion": q.res.apiVersion(),
-		"metadata": object{"resourceVersion": strconv.FormatInt(s.version, 10)}, "items": items,
+		"kind": q.res.kind + "List", "apiVersion": q.res.apiVersion(), "metadata": meta, "items": items,
 	}), nil
 }
 
-// sorted returns the keys of a resource, in the order of lists.
-func (s *Server) sorted(res *resource) (keys []key) {
-	for k := range s.objects {
-		if k.res == res {
+func (k key) path() string { return k.ns + "/" + k.name }
+
+// sorted returns the keys of the objects that q asks for, in the order of lists.
+func (s *Server) sorted(q *query) (keys []key) {
+	if name := fieldName(q.values.Get("fieldSelector")); name != "" && q.ns != "" {
+		if k := (key{q.res, q.ns, name}); q.selects(k, s.objects[k]) {
+			keys = append(keys, k)
+		}
+		return keys
+	}
+	for k := range s.keys[q.res] {
+		if q.selects(k, s.objects[k]) {
 			keys = append(keys, k)
 		}
 	}
-	slices.SortFunc(keys, func(a, b key) int { return strings.Compare(a.ns+"/"+a.name, b.ns+"/"+b.name) })
+	slices.SortFunc(keys, func(a, b key) int { return strings.Compare(a.path(), b.path()) })
 	return keys
 }
 
@@ -209,8 +224,7 @@ func (s *Server) delete(q *query, k key, old object) (*answer, *apiError) {
 		return answerJSON(http.StatusOK, s.objects[k]), nil
 	}
 	s.remove(k)
-	delete(s.pods, k)
-	delete(s.workloads, k)
+	s.forget(k)
 	return answerJSON(http.StatusOK, object{
 		"kind": "Status", "apiVersion": "v1", "metadata": object{}, "status": "Success",
 		"details": object{"name": k.name, "group": k.res.group, "kind": k.res.plural, "uid": text(old, "metadata", "uid")},
@@ -269,8 +283,7 @@ func (s *Server) Delete(kind, namespace, name string) {
 		return
 	}
 	s.remove(k)
-	delete(s.pods, k)
-	delete(s.workloads, k)
+	s.forget(k)
 	s.reconcile()
 }
 

@@ -2,6 +2,7 @@ package kubetest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,40 +20,20 @@ func (s *Server) reconcile() {
 		return
 	}
 	now := time.Now()
-	var due time.Time
-	expect := func(t time.Time) {
-		if t.After(now) && (due.IsZero() || t.Before(due)) {
-			due = t
-		}
+	if !s.due.IsZero() && !s.due.After(now) {
+		s.catchUp(now)
 	}
-	for k, h := range s.hpas {
-		s.rule(k, h, now)
-		expect(h.next)
-	}
-	for _, res := range resources {
-		if !res.scale {
-			continue
-		}
-		for _, k := range s.sorted(res) {
-			if owners, _ := at(s.objects[k], "metadata", "ownerReferences").([]any); len(owners) == 0 {
+	for len(s.dirty) > 0 {
+		dirty := s.dirty
+		s.dirty = make(map[key]bool)
+		for k := range dirty {
+			if s.objects[k] != nil {
 				s.work(k, now)
 			}
 		}
 	}
-	for k, p := range s.pods {
-		if s.objects[p.owner] == nil && p.gone.IsZero() {
-			s.terminate(k, p, now)
-		}
-		if !p.gone.IsZero() && !p.gone.After(now) {
-			s.remove(k)
-			delete(s.pods, k)
-			continue
-		}
-		expect(p.ready)
-		expect(p.gone)
-	}
-	if !due.IsZero() {
-		s.timer = time.AfterFunc(time.Until(due), func() {
+	if !s.due.IsZero() {
+		s.timer = time.AfterFunc(time.Until(s.due), func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.reconcile()
@@ -60,12 +41,57 @@ func (s *Server) reconcile() {
 	}
 }
 
+// expect notes that something is due at a time.
+func (s *Server) expect(at time.Time) {
+	if s.due.IsZero() || at.Before(s.due) {
+		s.due = at
+	}
+}
+
+// catchUp does what is due, of all workloads.
+func (s *Server) catchUp(now time.Time) {
+	s.due = time.Time{}
+	for k, h := range s.hpas {
+		s.rule(k, h, now)
+		s.expect(h.next)
+	}
+	for k, p := range s.pods {
+		if s.objects[p.owner] == nil && p.gone.IsZero() {
+			s.terminate(k, p, now)
+		}
+		if !p.gone.IsZero() && !p.gone.After(now) {
+			s.remove(k)
+			s.forget(k)
+			continue
+		}
+		for _, at := range []time.Time{p.ready, p.gone} {
+			if at.After(now) {
+				s.expect(at)
+			}
+		}
+		s.dirty[p.owner] = true
+	}
+}
+
+// forget drops what the controllers know of an object.
+func (s *Server) forget(k key) {
+	if p := s.pods[k]; p != nil {
+		if w := s.workloads[p.owner]; w != nil {
+			delete(w.pods, k)
+		}
+		delete(s.pods, k)
+		s.dirty[p.owner] = true
+	}
+	if s.workloads[k] != nil {
+		s.expect(time.Now()) // its pods go
+	}
+	delete(s.workloads, k)
+}
+
 // podsOf returns the pods of a workload, oldest first.
 func (s *Server) podsOf(owner key) (keys []key) {
-	for k, p := range s.pods {
-		if p.owner == owner {
-			keys = append(keys, k)
-		}
+	if w := s.workloads[owner]; w != nil {
+		keys = slices.Collect(maps.Keys(w.pods))
 	}
 	slices.SortFunc(keys, func(a, b key) int { return s.pods[a].number - s.pods[b].number })
 	return keys
@@ -185,6 +211,10 @@ func (s *Server) makePod(w *Workload, o object, now time.Time) key {
 		}
 	}
 	k := key{ofKind("Pod"), w.config.Namespace, name}
+	if w.pods == nil {
+		w.pods = make(map[key]bool)
+	}
+	w.pods[k] = true
 	s.pods[k] = &pod{owner: w.key, revision: w.revision, number: number, made: now, phase: "Pending"}
 	labels, _ := at(o, "spec", "template", "metadata", "labels").(object)
 	s.put(k, nil, normal(object{
@@ -200,6 +230,9 @@ func (s *Server) place(w *Workload, p *pod, now time.Time) {
 	if w.created.Equal(now) || now.Sub(w.created) < time.Millisecond {
 		p.ready = now
 	}
+	if p.ready.After(now) {
+		s.expect(p.ready)
+	}
 }
 
 func (s *Server) terminate(k key, p *pod, now time.Time) {
@@ -211,6 +244,8 @@ func (s *Server) terminate(k key, p *pod, now time.Time) {
 		return
 	}
 	p.gone = now.Add(grace)
+	s.expect(p.gone)
+	s.dirty[p.owner] = true
 	o := normal(s.objects[k])
 	meta := child(o, "metadata")
 	meta["deletionTimestamp"], meta["deletionGracePeriodSeconds"] = timestamp(p.gone), 30

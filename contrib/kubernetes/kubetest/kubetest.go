@@ -27,7 +27,8 @@
 //
 // Requests and answers are JSON. A patch is a JSON merge patch. A strategic merge patch is
 // applied as a merge patch, so that it replaces lists. A JSON patch and server-side apply
-// answer 415. The limit of a list is ignored: each list is sent whole.
+// answer 415. Pages of a list, by limit and continue, are of the present, and not of when the
+// first page was read.
 //
 // Versions, conflicts, refusals and the form of objects follow what was measured with
 // kube-apiserver v1.34 and v1.35.
@@ -100,6 +101,7 @@ type Server struct {
 	version   int64          // the last resourceVersion
 	compacted int64          // events up to this version are forgotten
 	objects   map[key]object
+	keys      map[*resource]map[key]bool
 	events    []event
 	changed   chan struct{} // closed and replaced with each event
 	epoch     int           // counts EndWatches
@@ -113,6 +115,8 @@ type Server struct {
 	pods      map[key]*pod
 	hpas      map[key]*HPA
 	lastPod   int
+	dirty     map[key]bool // workloads that changed
+	due       time.Time    // when the controllers have something to do; zero: never
 	timer     *time.Timer
 }
 
@@ -123,6 +127,8 @@ func New() *Server {
 		done:      make(chan struct{}),
 		version:   100,
 		objects:   make(map[key]object),
+		keys:      make(map[*resource]map[key]bool),
+		dirty:     make(map[key]bool),
 		changed:   make(chan struct{}),
 		accounts:  map[string]*account{Token: {Account: Account{Name: "admin"}, admin: true, cut: make(chan struct{})}},
 		workloads: make(map[key]*Workload),

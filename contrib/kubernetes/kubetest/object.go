@@ -199,9 +199,20 @@ func (s *Server) put(k key, from, to object, manager, sub string) object {
 	if from == nil {
 		kind = "ADDED"
 	}
-	s.objects[k] = to
+	s.set(k, to)
 	s.happen(event{version: s.version, kind: kind, key: k, object: to, before: from})
 	return to
+}
+
+func (s *Server) set(k key, o object) {
+	s.objects[k] = o
+	if s.keys[k.res] == nil {
+		s.keys[k.res] = make(map[key]bool)
+	}
+	s.keys[k.res][k] = true
+	if k.res.scale {
+		s.dirty[k] = true
+	}
 }
 
 // grows reports whether a change counts up the generation.
@@ -219,6 +230,7 @@ func grows(res *resource, from, to object) bool {
 func (s *Server) remove(k key) object {
 	o := s.objects[k]
 	delete(s.objects, k)
+	delete(s.keys[k.res], k)
 	s.version++
 	last := maps.Clone(o)
 	last["metadata"] = maps.Clone(o["metadata"].(object))

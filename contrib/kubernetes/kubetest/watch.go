@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"sort"
 	"strconv"
 	"time"
 )
@@ -51,10 +53,8 @@ func (s *Server) newWatch(q *query) (*watch, *apiError) {
 	}
 	switch version := q.values.Get("resourceVersion"); version {
 	case "", "0":
-		for _, k := range s.sorted(q.res) {
-			if q.selects(k, s.objects[k]) {
-				w.initial = append(w.initial, s.objects[k])
-			}
+		for _, k := range s.sorted(q) {
+			w.initial = append(w.initial, s.objects[k])
 		}
 	default:
 		n, err := strconv.ParseInt(version, 10, 64)
@@ -92,12 +92,8 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, q *query, at
 	for {
 		s.mu.Lock()
 		changed, version, epoch, compacted := s.changed, s.version, s.epoch, s.compacted
-		var news []event
-		for _, e := range s.events {
-			if e.version > last {
-				news = append(news, e)
-			}
-		}
+		first := sort.Search(len(s.events), func(i int) bool { return s.events[i].version > last })
+		news := slices.Clone(s.events[first:])
 		s.mu.Unlock()
 		if epoch != at.epoch {
 			return

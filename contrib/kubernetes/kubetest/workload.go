@@ -45,6 +45,7 @@ type Workload struct {
 	key      key
 	revision int // counts Deploy
 	created  time.Time
+	pods     map[key]bool
 }
 
 // A pod is one that runs, or will.
@@ -130,6 +131,7 @@ func (w *Workload) limit(field *int, n int) {
 	w.server.mu.Lock()
 	defer w.server.mu.Unlock()
 	*field = n
+	w.server.dirty[w.key] = true
 	w.server.reconcile()
 }
 
@@ -205,6 +207,7 @@ func (s *Server) AddHPA(h HPAConfig) *HPA {
 	k := key{ofKind("HorizontalPodAutoscaler"), h.Namespace, h.Name}
 	made := &HPA{config: h, server: s}
 	s.hpas[k] = made
+	s.expect(time.Now())
 	s.put(k, s.objects[k], normal(object{
 		"metadata": object{"labels": labels},
 		"spec": object{
