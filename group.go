@@ -210,7 +210,7 @@ func (g *Group) Run(ctx context.Context) error {
 	empty := len(g.members) == 0
 	g.mu.Unlock()
 	if empty {
-		g.log(ctx, slog.LevelWarn, "autoscale: the Group is empty: nothing is scaled until Group.Add is called")
+		g.log(ctx, slog.LevelInfo, "autoscale: the Group is empty: nothing is scaled until Group.Add is called")
 	}
 	<-ctx.Done()
 	g.mu.Lock()
