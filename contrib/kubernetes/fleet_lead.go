@@ -15,6 +15,7 @@ import (
 // ctx ends.
 func (f *Fleet) lead(ctx, work context.Context) {
 	every := f.opts.TTL / 3
+	f.meet(ctx)
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -41,6 +42,20 @@ func (f *Fleet) lead(ctx, work context.Context) {
 				break wait
 			}
 		}
+	}
+}
+
+// meet tells the other workers that this one comes, and waits a moment. Workers that start
+// together then know of each other before one of them acquires all shards.
+func (f *Fleet) meet(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, f.opts.TTL/3)
+	defer cancel()
+	err := f.leases.read(limited)
+	if err == nil {
+		err = f.leases.present(limited)
+	}
+	if err == nil { // otherwise the first round says so
+		_ = pause(ctx, f.opts.TTL/10)
 	}
 }
 
