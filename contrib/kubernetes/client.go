@@ -97,7 +97,7 @@ type Client struct {
 	opts    Options                              // with defaults
 	fault   error                                // what is wrong with the options
 	limiter *rate.Limiter
-	hidden  *secrets
+	hidden  secrets
 
 	mu    sync.Mutex          // guards what follows
 	conn  *conn               // nil: not read yet
@@ -165,12 +165,16 @@ func FromConfig(config *rest.Config, opts *Options) *Client {
 	if config != nil {
 		config = rest.CopyConfig(config)
 	}
-	return newClient(opts, func() (*rest.Config, string, error) {
+	c := newClient(opts, func() (*rest.Config, string, error) {
 		if config == nil {
 			return nil, "", errors.New("the rest.Config is nil")
 		}
 		return rest.CopyConfig(config), "", nil
 	})
+	if config != nil {
+		c.hidden.add(config.BearerToken, config.Password)
+	}
+	return c
 }
 
 func newClient(opts *Options, source func() (*rest.Config, string, error)) *Client {
@@ -178,7 +182,7 @@ func newClient(opts *Options, source func() (*rest.Config, string, error)) *Clie
 	if opts != nil {
 		o = *opts
 	}
-	c := &Client{source: source, fault: o.fault(), opts: o.withDefaults(), hidden: new(secrets)}
+	c := &Client{source: source, fault: o.fault(), opts: o.withDefaults(), hidden: newSecrets()}
 	c.limiter = rate.NewLimiter(rate.Limit(c.opts.QPS), c.opts.Burst)
 	return c
 }
@@ -186,6 +190,9 @@ func newClient(opts *Options, source func() (*rest.Config, string, error)) *Clie
 // Validate reports everything that is wrong with the options and with the configuration,
 // which it reads from its files. It sends no request.
 func (c *Client) Validate() error {
+	if c == nil || c.source == nil {
+		return errNoClient
+	}
 	if c.fault != nil {
 		return c.fault
 	}
@@ -196,6 +203,9 @@ func (c *Client) Validate() error {
 // Namespace returns the namespace of the Client. It is empty if the configuration cannot
 // be read, which [Client.Validate] reports.
 func (c *Client) Namespace() string {
+	if c.Validate() != nil {
+		return ""
+	}
 	conn, err := c.connection()
 	if err != nil {
 		return ""
@@ -206,6 +216,9 @@ func (c *Client) Namespace() string {
 // CloseIdleConnections closes the connections that are kept open between requests. The
 // Client can be used afterwards.
 func (c *Client) CloseIdleConnections() {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn != nil {
@@ -216,6 +229,10 @@ func (c *Client) CloseIdleConnections() {
 // Format writes where the API server is, whatever the verb, and nothing of the
 // credentials.
 func (c *Client) Format(f fmt.State, _ rune) {
+	if c == nil {
+		fmt.Fprint(f, "kubernetes.Client(none)")
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn == nil {

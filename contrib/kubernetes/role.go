@@ -50,7 +50,7 @@ subjects:
 // subject returns who asked, as an entry of a RoleBinding.
 func (e *Error) subject() string {
 	if account, ok := strings.CutPrefix(e.User, "system:serviceaccount:"); ok {
-		if namespace, name, ok := strings.Cut(account, ":"); ok {
+		if namespace, name, ok := strings.Cut(account, ":"); ok && validNamespace.MatchString(namespace) && validName.MatchString(name) {
 			return fmt.Sprintf("- kind: ServiceAccount\n  name: %s\n  namespace: %s\n", name, namespace)
 		}
 	}

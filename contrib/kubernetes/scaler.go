@@ -67,7 +67,12 @@ var (
 // Scaler does no I/O: what is wrong with its arguments is reported by [Scaler.Validate]
 // and by every call.
 func (c *Client) Scaler(target string, opts *ScalerOptions) *Scaler {
-	s := &Scaler{client: c, target: c.hidden.hide(target)}
+	s := &Scaler{client: c, target: target}
+	if c == nil || c.source == nil {
+		s.fault = errNoClient
+		return s
+	}
+	s.target = c.hidden.hide(target)
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -81,7 +86,14 @@ func (c *Client) Scaler(target string, opts *ScalerOptions) *Scaler {
 // Validate reports everything that is wrong with the target, and with the options and the
 // configuration of the [Client]. It reads the files of the configuration, and sends no
 // request.
-func (s *Scaler) Validate() error { return errors.Join(s.fault, s.client.Validate()) }
+func (s *Scaler) Validate() error {
+	if errors.Is(s.fault, errNoClient) {
+		return s.fault
+	}
+	return errors.Join(s.fault, s.client.Validate())
+}
+
+var errNoClient = errors.New("the Client was not made: use kubernetes.InCluster, FromKubeconfig or FromConfig")
 
 // CloseIdleConnections does what that of the [Client] does.
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }

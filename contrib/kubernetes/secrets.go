@@ -16,42 +16,47 @@ const redacted = "[redacted]"
 var webToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*){1,2}`)
 
 // secrets are the credentials that requests carried lately. They are taken out of all
-// text that others send.
+// text that others send. They are kept in closures, so that no formatting reaches them.
 type secrets struct {
-	mu    sync.Mutex
-	known []string // the newest last
+	add  func(texts ...string)
+	hide func(text string) string
 }
 
 const maxSecrets = 8
 
-func (s *secrets) add(texts ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, text := range texts {
-		if len(text) < 4 || slices.Contains(s.known, text) {
-			continue
-		}
-		if len(s.known) == maxSecrets {
-			s.known = slices.Delete(s.known, 0, 1)
-		}
-		s.known = append(s.known, text)
+func newSecrets() secrets {
+	var mu sync.Mutex
+	var known []string // the newest last
+	return secrets{
+		add: func(texts ...string) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, text := range texts {
+				if len(text) < 4 || slices.Contains(known, text) {
+					continue
+				}
+				if len(known) == maxSecrets {
+					known = slices.Delete(known, 0, 1)
+				}
+				known = append(known, text)
+			}
+		},
+		hide: func(text string) string {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, secret := range known {
+				text = strings.ReplaceAll(text, secret, redacted)
+			}
+			return webToken.ReplaceAllLiteralString(text, redacted)
+		},
 	}
-}
-
-func (s *secrets) hide(text string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, secret := range s.known {
-		text = strings.ReplaceAll(text, secret, redacted)
-	}
-	return webToken.ReplaceAllLiteralString(text, redacted)
 }
 
 // An observer sees each request as it is sent, and learns which credentials it carries:
 // a file or a plugin may have supplied them a moment ago.
 type observer struct {
 	next   http.RoundTripper
-	hidden *secrets
+	hidden secrets
 }
 
 func (o *observer) RoundTrip(req *http.Request) (*http.Response, error) {

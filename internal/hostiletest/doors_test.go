@@ -18,6 +18,7 @@ const (
 	bySMTP  = "internal/hostiletest/protocols_test.go"
 	bySQL   = "internal/servertest/hostile_test.go"
 	byRedis = "contrib/redis/hostile_test.go"
+	byKube  = "contrib/kubernetes/hostile_test.go"
 	// own are doors that ask nobody but the process itself, or what the host gave.
 	own = ""
 )
@@ -34,8 +35,19 @@ var tested = map[string]string{
 
 	"heroku.NewClient": byHTTP, "heroku.Client.Scaler": byHTTP, "heroku.Client.WebURL": byHTTP, "heroku.Scaler": byHTTP,
 
+	"pool.NewClient": "internal/hostiletest/platform_pool_test.go", "pool.Client.Scaler": "internal/hostiletest/platform_pool_test.go",
+	"pool.Scaler":  "internal/hostiletest/platform_pool_test.go",
+	"pool.FromEnv": own, // NewClient is it
+	"pool.Pool":    own, // its own processes answer
+	"pool.Prober":  own,
+
+	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,
+	"kubernetes.Client.Elector": "contrib/kubernetes/lease_hostile_test.go",
+	"kubernetes.InCluster":      own, "kubernetes.FromKubeconfig": own, // they are FromConfig, of what the machine has
+	"kubernetes.ProtectedElector.Unwrap": own, // it returns what the host gave
+
 	"leader.SQL": bySQL, "leader.Open": bySQL, "leader.CreateTable": bySQL, "leader.MetricsBoard": bySQL,
-	"leader.New": own, "leader.Static": own, "leader.Dyno": own,
+	"leader.New": own, "leader.Static": own, "leader.Dyno": own, "leader.Index": own,
 	"redis.New": byRedis, "redis.Lease": byRedis, "redis.MetricsBoard": byRedis,
 
 	"status.Page": own, // TestAdmission and TestPaths of package status send it requests
@@ -68,7 +80,7 @@ func TestEveryDoorIsTested(t *testing.T) {
 		}
 		name := d.Name()
 		if d.IsDir() {
-			if file != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"internal", "testdata", "cmd", "bench", "examples", "sim", "autoscaletest", "herokutest"}, name)) {
+			if file != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"internal", "testdata", "cmd", "bench", "examples", "sim", "autoscaletest", "herokutest", "kubetest"}, name)) {
 				return fs.SkipDir
 			}
 			return nil

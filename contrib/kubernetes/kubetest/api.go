@@ -145,6 +145,9 @@ func (s *Server) create(q *query) (*answer, *apiError) {
 	if ns := text(o, "metadata", "namespace"); ns != "" && ns != q.ns {
 		return nil, badRequest("the namespace of the provided object does not match the namespace sent on the request")
 	}
+	if !s.namespaces[q.ns] {
+		return nil, &apiError{http.StatusNotFound, "NotFound", fmt.Sprintf("namespaces %q not found", q.ns), details("namespaces", "", q.ns)}
+	}
 	if text(o, "metadata", "resourceVersion") != "" && q.Method == http.MethodPost {
 		return nil, badRequest("resourceVersion should not be set on objects to be created")
 	}
@@ -152,7 +155,7 @@ func (s *Server) create(q *query) (*answer, *apiError) {
 	if q.res.status {
 		delete(o, "status")
 	}
-	if e := validate(k, nil, o); e != nil {
+	if e := validate(k, o, false); e != nil {
 		return nil, e
 	}
 	if s.objects[k] != nil {
@@ -187,7 +190,7 @@ func (s *Server) update(q *query, k key, old object) (*answer, *apiError) {
 	case uid != "" && uid != text(old, "metadata", "uid"):
 		return nil, conflict(k.res, k.name, fmt.Sprintf("Precondition failed: UID in precondition: %s, UID in object meta: %s", uid, text(old, "metadata", "uid")))
 	case version == "" && k.res.conditional && q.sub == "":
-		return nil, invalid(k.res.kind, k.res.group, k.name, "metadata.resourceVersion", "FieldValueInvalid", "Invalid value: 0: must be specified for an update")
+		return nil, invalid(k.res.plural, k.res.group, k.name, "metadata.resourceVersion", invalidValue, "Invalid value: 0: must be specified for an update")
 	case version != "" && version != current:
 		return nil, conflict(k.res, k.name, modified)
 	}
@@ -206,7 +209,7 @@ func (s *Server) update(q *query, k key, old object) (*answer, *apiError) {
 			}
 		}
 	}
-	if e := validate(k, old, to); e != nil {
+	if e := validate(k, to, q.Method == http.MethodPatch); e != nil {
 		return nil, e
 	}
 	if q.sub == "" && k.res.scale && number(old, "spec", "replicas") != number(to, "spec", "replicas") {
@@ -256,6 +259,14 @@ func (s *Server) Put(o map[string]any) {
 	}
 	s.put(k, s.objects[k], o, "kubetest", "")
 	s.reconcile()
+}
+
+// AddNamespace adds a namespace. Those of what is added to the Server are added with it. In
+// others nothing can be created.
+func (s *Server) AddNamespace(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.namespaces[name] = true
 }
 
 // Edit changes an object in place, its status included, as another client or controller

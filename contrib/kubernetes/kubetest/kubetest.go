@@ -95,45 +95,47 @@ type Server struct {
 	served sync.WaitGroup
 	done   chan struct{} // closed by Close
 
-	mu        sync.Mutex // guards what follows
-	closed    bool
-	inflight  sync.WaitGroup // Add needs mu and !closed
-	version   int64          // the last resourceVersion
-	compacted int64          // events up to this version are forgotten
-	objects   map[key]object
-	keys      map[*resource]map[key]bool
-	events    []event
-	changed   chan struct{} // closed and replaced with each event
-	epoch     int           // counts EndWatches
-	accounts  map[string]*account
-	faults    []*Fault
-	slow      time.Duration
-	requests  []*Request
-	scales    []Scale
-	stopped   bool // the controllers are
-	workloads map[key]*Workload
-	pods      map[key]*pod
-	hpas      map[key]*HPA
-	lastPod   int
-	dirty     map[key]bool // workloads that changed
-	due       time.Time    // when the controllers have something to do; zero: never
-	timer     *time.Timer
+	mu         sync.Mutex // guards what follows
+	closed     bool
+	inflight   sync.WaitGroup // Add needs mu and !closed
+	version    int64          // the last resourceVersion
+	compacted  int64          // events up to this version are forgotten
+	objects    map[key]object
+	keys       map[*resource]map[key]bool
+	events     []event
+	changed    chan struct{} // closed and replaced with each event
+	epoch      int           // counts EndWatches
+	accounts   map[string]*account
+	namespaces map[string]bool
+	faults     []*Fault
+	slow       time.Duration
+	requests   []*Request
+	scales     []Scale
+	stopped    bool // the controllers are
+	workloads  map[key]*Workload
+	pods       map[key]*pod
+	hpas       map[key]*HPA
+	lastPod    int
+	dirty      map[key]bool // workloads that changed
+	due        time.Time    // when the controllers have something to do; zero: never
+	timer      *time.Timer
 }
 
 // New returns a Server that listens nowhere: an http.Handler. The caller must call Close
 // when finished.
 func New() *Server {
 	return &Server{
-		done:      make(chan struct{}),
-		version:   100,
-		objects:   make(map[key]object),
-		keys:      make(map[*resource]map[key]bool),
-		dirty:     make(map[key]bool),
-		changed:   make(chan struct{}),
-		accounts:  map[string]*account{Token: {Account: Account{Name: "admin"}, admin: true, cut: make(chan struct{})}},
-		workloads: make(map[key]*Workload),
-		pods:      make(map[key]*pod),
-		hpas:      make(map[key]*HPA),
+		done:       make(chan struct{}),
+		version:    100,
+		objects:    make(map[key]object),
+		namespaces: map[string]bool{DefaultNamespace: true, "kube-system": true},
+		keys:       make(map[*resource]map[key]bool),
+		dirty:      make(map[key]bool),
+		changed:    make(chan struct{}),
+		accounts:   map[string]*account{Token: {Account: Account{Name: "admin"}, admin: true, cut: make(chan struct{})}},
+		workloads:  make(map[key]*Workload),
+		pods:       make(map[key]*pod),
+		hpas:       make(map[key]*HPA),
 	}
 }
 

@@ -206,6 +206,7 @@ func (s *Server) put(k key, from, to object, manager, sub string) object {
 
 func (s *Server) set(k key, o object) {
 	s.objects[k] = o
+	s.namespaces[k.ns] = true
 	if s.keys[k.res] == nil {
 		s.keys[k.res] = make(map[key]bool)
 	}

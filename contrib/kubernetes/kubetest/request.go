@@ -104,7 +104,7 @@ func answerJSON(status int, v any) *answer {
 	if err != nil {
 		panic(err) // objects came from JSON
 	}
-	return &answer{status: status, header: http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-cache, private"}}, body: append(data, '\n')}
+	return &answer{status: status, header: http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-cache, private"}, "Audit-Id": {"00000000-0000-4000-8000-000000000000"}}, body: append(data, '\n')}
 }
 
 func (a *answer) writeTo(w http.ResponseWriter, truncate bool) {

@@ -12,14 +12,18 @@ var subdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-
 
 const notSubdomain = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 
+// microTime is how Kubernetes writes and reads a MicroTime: with six digits, neither more nor
+// fewer.
+const microTime = "2006-01-02T15:04:05.000000Z07:00"
+
 const (
 	invalidValue = "FieldValueInvalid"
 	tooLong      = "FieldValueTooLong"
 	required     = "FieldValueRequired"
 )
 
-// validate reports what is wrong with an object.
-func validate(k key, old, o object) *apiError {
+// validate reports what is wrong with an object, which may be the result of a patch.
+func validate(k key, o object, patched bool) *apiError {
 	bad := func(field, reason, format string, args ...any) *apiError {
 		return invalid(k.res.kind, k.res.group, k.name, field, reason, fmt.Sprintf(format, args...))
 	}
@@ -51,7 +55,7 @@ func validate(k key, old, o object) *apiError {
 	}
 	switch k.res.kind {
 	case "Lease":
-		if e := validateLease(o, bad); e != nil {
+		if e := validateLease(o, patched, bad); e != nil {
 			return e
 		}
 	case "ConfigMap":
@@ -65,7 +69,7 @@ func validate(k key, old, o object) *apiError {
 	return nil
 }
 
-func validateLease(o object, bad func(field, reason, format string, args ...any) *apiError) *apiError {
+func validateLease(o object, patched bool, bad func(field, reason, format string, args ...any) *apiError) *apiError {
 	if n, ok := at(o, "spec", "leaseDurationSeconds").(float64); ok && n <= 0 {
 		return bad("spec.leaseDurationSeconds", invalidValue, "Invalid value: %v: must be greater than 0", n)
 	}
@@ -74,11 +78,16 @@ func validateLease(o object, bad func(field, reason, format string, args ...any)
 	}
 	for _, field := range []string{"renewTime", "acquireTime"} {
 		if s, ok := at(o, "spec", field).(string); ok {
-			t, err := time.Parse(time.RFC3339Nano, s)
-			if err != nil {
-				return badRequest(fmt.Sprintf("Lease in version \"v1\" cannot be handled as a Lease: parsing time %q as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse", s))
+			_, err := time.Parse(microTime, s)
+			if err == nil {
+				continue
 			}
-			child(o, "spec")[field] = t.UTC().Format("2006-01-02T15:04:05.000000Z07:00")
+			if !patched {
+				return badRequest(fmt.Sprintf("Lease in version \"v1\" cannot be handled as a Lease: %v", err))
+			}
+			e := invalid("", "", "", "patch", invalidValue, fmt.Sprintf("Invalid value: %q: %v", text(o, "metadata", "name"), err))
+			e.details = map[string]any{"causes": e.details["causes"]}
+			return e
 		}
 	}
 	return nil
@@ -101,7 +110,7 @@ func validateConfigMap(o object, bad func(field, reason, format string, args ...
 		total += len(b)
 	}
 	if total > 1<<20 {
-		return bad("", tooLong, "Too long: may not be more than %d bytes", 1<<20)
+		return bad("[]", tooLong, "Too long: may not be more than %d bytes", 1<<20)
 	}
 	return nil
 }
