@@ -150,10 +150,7 @@ func (o FleetOptions) fault() error {
 // SaveEvery. So a successor knows orders, cooldowns and what was reported. It may lack what
 // was measured in the last SaveEvery: a stabilization window begins again.
 //
-// The role needs: get, list and watch of the targets and list and watch of
-// horizontalpodautoscalers; get and update of the subresource scale; list, get, create and
-// patch of configmaps; and, in the namespace of the Client, list, get, create, update and
-// delete of leases.
+// deploy/fleet/role.yaml has the rights that the workers need.
 type Fleet struct {
 	client *Client
 	config func(Target) (autoscale.Config, error)
@@ -186,7 +183,9 @@ type Fleet struct {
 //
 // If opts is nil, the default options are used. Fleet does no I/O and never fails: Validate
 // and Run report what is wrong. A few hundred targets need no more than the default QPS of
-// the Client. For ten thousand set [Options.QPS] to 200.
+// the Client. Ten thousand on three workers need a [Options.QPS] of 100: an order waits for
+// room, and counts as put off by a busy platform if there is none. Leases are renewed outside
+// that budget.
 func (c *Client) Fleet(config func(Target) (autoscale.Config, error), opts *FleetOptions) *Fleet {
 	var o FleetOptions
 	if opts != nil {
@@ -201,7 +200,7 @@ func (c *Client) Fleet(config func(Target) (autoscale.Config, error), opts *Flee
 	if config == nil {
 		f.bad = errors.Join(f.bad, errors.New("the function that makes the Config of a target is nil: it is required"))
 	}
-	f.leases = &leases{client: c, name: o.Name, worker: o.Worker, shards: o.Shards, ttl: o.TTL, seen: make(map[string]*seen)}
+	f.leases = &leases{client: c.apart(), name: o.Name, worker: o.Worker, shards: o.Shards, ttl: o.TTL, seen: make(map[string]*seen)}
 	list := f.call("list the targets", o.Resource)
 	list.api = "apps/v1"
 	if o.Selector != "" {
@@ -219,6 +218,14 @@ func (c *Client) Fleet(config func(Target) (autoscale.Config, error), opts *Flee
 		make: func() *fleetHPA { return new(fleetHPA) }, change: f.rivals.changed,
 	}
 	return f
+}
+
+// apart returns a Client of the same cluster with connections and a budget of its own. The
+// leases use one: however many orders wait for room, they are renewed in time.
+func (c *Client) apart() *Client {
+	other := newClient(nil, c.source)
+	other.opts, other.fault, other.hidden = c.opts, c.fault, c.hidden
+	return other
 }
 
 // call returns a call in the namespaces of the targets.
@@ -274,6 +281,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	f.leaveAll(work)
 	stop()
 	background.Wait()
+	f.leases.client.CloseIdleConnections()
 	return err
 }
 

@@ -103,7 +103,7 @@ func benchmarkFleet(b *testing.B, targets int) {
 	var fleets []*kubernetes.Fleet
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return counted{next, &requests} })
 	for i := range 3 {
-		f := kubernetes.FromConfig(config, &kubernetes.Options{QPS: 500}).Fleet(func(t kubernetes.Target) (autoscale.Config, error) {
+		f := kubernetes.FromConfig(config, &kubernetes.Options{QPS: 100}).Fleet(func(t kubernetes.Target) (autoscale.Config, error) {
 			return benchConfig(lateness), nil
 		}, &kubernetes.FleetOptions{Worker: fmt.Sprint("w", i), Logger: slog.New(slog.DiscardHandler)})
 		running.Go(func() { _ = f.Run(ctx) })
@@ -124,7 +124,7 @@ func benchmarkFleet(b *testing.B, targets int) {
 			break
 		}
 		if time.Since(began) > 3*time.Minute {
-			b.Fatalf("%d of %d targets are scaled after three minutes", n, targets)
+			b.Fatalf("%d of %d targets are scaled after three minutes: %+v", n, targets, fleets[0].Status())
 		}
 	}
 	time.Sleep(40 * time.Second)
@@ -149,7 +149,7 @@ func benchmarkFleet(b *testing.B, targets int) {
 }
 
 // benchConfig is that of one target. Its size changes every ten minutes, at a moment of its
-// own.
+// own: one in twenty ticks gives an order.
 func benchConfig(p *punctual) autoscale.Config {
 	var first time.Time
 	phase := rand.N(10 * time.Minute)
@@ -161,7 +161,7 @@ func benchConfig(p *punctual) autoscale.Config {
 			}
 			late := now.Sub(first) % autoscale.DefaultInterval
 			p.note(min(late, autoscale.DefaultInterval-late))
-			return autoscale.Sample{Signals: autoscale.SignalBacklog, Backlog: float64(now.Add(phase).Unix() / 600 % 2)}, nil
+			return autoscale.Sample{Signals: autoscale.SignalBacklog, Backlog: float64((now.Sub(first) + phase) / (10 * time.Minute) % 2)}, nil
 		}),
 		Decider: autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
 			return autoscale.Decision{Act: true, Size: 2 + int(o.Samples[len(o.Samples)-1].Backlog)}

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -78,6 +79,15 @@ func (s *fleetScale) version() string {
 // Scale orders size, if this worker still holds the shard, and if the size is still the one
 // that Capacity returned.
 func (s *fleetScaler) Scale(ctx context.Context, size int) error {
+	err := s.scale(ctx, size)
+	var e *Error
+	if errors.As(err, &e) && (e.Status == http.StatusConflict || e.Status == http.StatusTooManyRequests || e.Status == 0 && e.Tries == 0 && ctx.Err() == nil) {
+		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: err} // no room in the budget is no fault of the platform
+	}
+	return err
+}
+
+func (s *fleetScaler) scale(ctx context.Context, size int) error {
 	f := s.fleet
 	if _, err := f.leases.mine(ctx, s.term); err != nil {
 		return err
@@ -110,11 +120,7 @@ func (s *fleetScaler) Scale(ctx context.Context, size int) error {
 	scale.Spec.Replicas = size
 	k.method, k.once = http.MethodPut, true
 	var answer fleetScale
-	err = f.client.do(ctx, k, scale, &answer)
-	switch {
-	case answered(err) == http.StatusConflict, answered(err) == http.StatusTooManyRequests:
-		return &autoscale.BusyError{Err: err}
-	case err != nil:
+	if err := f.client.do(ctx, k, scale, &answer); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -53,6 +53,7 @@ func (g *gate) set(cut bool) {
 type cluster struct {
 	t      testing.TB
 	server *kubetest.Server
+	token  string // of the workers
 
 	mu      sync.Mutex
 	probes  map[string]map[string]time.Time // by target and worker, the last one
@@ -62,7 +63,7 @@ type cluster struct {
 }
 
 func newCluster(t testing.TB) *cluster {
-	c := &cluster{t: t, server: kubetest.NewPipeServer(), probes: make(map[string]map[string]time.Time), load: make(map[string]int)}
+	c := &cluster{t: t, server: kubetest.NewPipeServer(), token: kubetest.Token, probes: make(map[string]map[string]time.Time), load: make(map[string]int)}
 	t.Cleanup(c.server.Close)
 	return c
 }
@@ -97,7 +98,7 @@ const shards = 16
 func (c *cluster) worker(name string, change func(*kubernetes.FleetOptions)) *worker {
 	w := &worker{name: name, ended: make(chan error, 1)}
 	w.gate = &gate{next: c.server.Client().Transport, sees: func(r *http.Request) { c.sees(name, r) }}
-	client := kubernetes.FromConfig(&rest.Config{Host: c.server.URL, BearerToken: kubetest.Token, Transport: w.gate}, &kubernetes.Options{QPS: 1000, Burst: 2000})
+	client := kubernetes.FromConfig(&rest.Config{Host: c.server.URL, BearerToken: c.token, Transport: w.gate}, &kubernetes.Options{QPS: 1000, Burst: 2000})
 	opts := &kubernetes.FleetOptions{Worker: name, Selector: "fleet=yes", Shards: shards, TTL: 15 * time.Second, Logger: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(opts)
@@ -147,7 +148,7 @@ func (c *cluster) sees(worker string, r *http.Request) {
 // scaled waits until every target has its size.
 func (c *cluster) scaled(want func(i int) int, targets int) {
 	c.t.Helper()
-	for range 60 {
+	for range 15 {
 		wrong := 0
 		for i := range targets {
 			if c.size(fmt.Sprint("t", i)) != want(i) {
@@ -157,7 +158,7 @@ func (c *cluster) scaled(want func(i int) int, targets int) {
 		if wrong == 0 {
 			return
 		}
-		time.Sleep(5 * time.Second)
+		time.Sleep(20 * time.Second)
 	}
 	for i := range targets {
 		if got := c.size(fmt.Sprint("t", i)); got != want(i) {
