@@ -93,6 +93,9 @@ func actor(ctx context.Context) string {
 	return name
 }
 
+// Name returns the name of the process type, with its default.
+func (a *Autoscaler) Name() string { return a.cfg.Name }
+
 // All returns a slice of a alone. With [Group.All], a page can show either.
 func (a *Autoscaler) All() []*Autoscaler { return []*Autoscaler{a} }
 

@@ -22,6 +22,7 @@ type Document struct {
 	Version     int          `json:"version"` // 1
 	Time        time.Time    `json:"time"`    // when the document was made, by the clock of this process
 	Autoscalers []Autoscaler `json:"autoscalers"`
+	Left        int          `json:"left,omitempty"` // how many more there are: ask for status.json?name=
 }
 
 // An Autoscaler is what a [Document] says of one process type.
@@ -95,10 +96,11 @@ type Wish struct {
 func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 	now := time.Now()
 	d := Document{Version: version, Time: now.UTC(), Autoscalers: []Autoscaler{}}
-	all := p.source.All()
-	ctx, cancel := p.refresh(r.Context(), all)
+	shown, left := p.shown(r)
+	d.Left = left
+	ctx, cancel := p.refresh(r.Context(), shown)
 	defer cancel()
-	for _, a := range all {
+	for _, a := range shown {
 		s := a.Status()
 		out := Describe(s)
 		if size, err := wish.Size(s, now, p.opts.StaleAfter); err == nil {
@@ -116,10 +118,10 @@ func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 func (p *Page) serveWish(w http.ResponseWriter, r *http.Request, _ string) {
 	name, all := r.URL.Query().Get("name"), p.source.All()
 	for _, a := range all {
-		s := a.Status()
-		if s.Name != name && (name != "" || len(all) > 1) {
+		if a.Name() != name && (name != "" || len(all) > 1) {
 			continue
 		}
+		s := a.Status()
 		out := Wish{Version: version, Name: s.Name, Ticked: s.Ticked.UTC()}
 		size, err := wish.Size(s, time.Now(), p.opts.StaleAfter)
 		if err != nil {
@@ -131,9 +133,9 @@ func (p *Page) serveWish(w http.ResponseWriter, r *http.Request, _ string) {
 		writeJSON(w, http.StatusOK, out)
 		return
 	}
-	names := make([]string, len(all))
-	for i, a := range all {
-		names[i] = a.Status().Name
+	names := make([]string, min(len(all), maxShown))
+	for i := range names {
+		names[i] = all[i].Name()
 	}
 	writeJSON(w, http.StatusNotFound, Wish{Version: version, Error: fmt.Sprintf("there is no autoscaler of the process type %.40q: ask for wish.json?name= and one of %q", name, names)})
 }

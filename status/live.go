@@ -62,7 +62,7 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request, _ string) {
 	}
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	last, sent, end := p.ticked(), time.Now(), time.Now().Add(streamFor)
+	last, sent, end := p.ticked(r), time.Now(), time.Now().Add(streamFor)
 	for {
 		select {
 		case <-r.Context().Done():
@@ -70,7 +70,7 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request, _ string) {
 		case <-p.closed:
 			return
 		case now := <-look.C:
-			ticked := p.ticked()
+			ticked := p.ticked(r)
 			switch {
 			case now.After(end):
 				return
@@ -89,9 +89,10 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request, _ string) {
 	}
 }
 
-// ticked returns when the newest tick of any Autoscaler began.
-func (p *Page) ticked() (last time.Time) {
-	for _, a := range p.source.All() {
+// ticked returns when the newest tick of those that are shown began.
+func (p *Page) ticked(r *http.Request) (last time.Time) {
+	shown, _ := p.shown(r)
+	for _, a := range shown {
 		if at := a.Status().Ticked; at.After(last) {
 			last = at
 		}

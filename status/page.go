@@ -29,6 +29,8 @@ type view struct {
 	Now     time.Time
 	Control bool
 	Panels  []panel
+	Shown   int
+	Left    int // how many more there are
 }
 
 // panel shows one Autoscaler.
@@ -65,10 +67,11 @@ func (p *Page) servePage(w http.ResponseWriter, r *http.Request, _ string) {
 		name = "main"
 	}
 	v := view{Title: p.opts.Title, Now: time.Now().UTC(), Control: p.opts.Control}
-	all := p.source.All()
-	ctx, cancel := p.refresh(r.Context(), all)
+	shown, left := p.shown(r)
+	v.Shown, v.Left = len(shown), left
+	ctx, cancel := p.refresh(r.Context(), shown)
 	defer cancel()
-	for _, a := range all {
+	for _, a := range shown {
 		v.Panels = append(v.Panels, p.panel(ctx, a, v.Now))
 	}
 	var page bytes.Buffer

@@ -20,6 +20,10 @@
 //	GET  ./style.css, ./live.js
 //	POST ./control      pauses, resumes or overrides, if Options.Control is set
 //
+// An answer shows at most 100 process types, and says how many it leaves out. The query
+// ?name=shop/ of the page, of status.json and of events picks those whose names begin so.
+// Members that are added to a Group, and removed from it, appear and vanish.
+//
 // A form of control has the fields name (the process type), action (pause, resume or
 // override), for (a duration, as 2h), until (RFC 3339) and size.
 //
