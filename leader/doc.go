@@ -20,7 +20,10 @@
 // is judged by the clock of the store alone, so that the clocks of the processes do not
 // matter. A leader renews well before that. Followers read, and try to take the
 // lease only when it has expired, in one atomic statement. Every new leader has a
-// greater term, and the row is never deleted, so that a term only grows.
+// greater term, and the row is never deleted, so that a term only grows. Somebody else may
+// drop the table or restore a copy that is behind. A process that remembers a greater term
+// then waits for a TTL, until the last leader trusts itself no more. A process that has just
+// started remembers nothing, and takes the lease at once: start none meanwhile.
 //
 // The leader itself trusts a renewal from the moment at which it began to ask for
 // it, for the TTL less a margin, by its own monotonic clock. This ends before the
