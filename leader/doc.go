@@ -47,9 +47,9 @@
 // suspended; a process that wakes then trusts itself too long. That check by the
 // store's clock stops it as well.
 //
-// A store that fails over to a copy which is behind may forget the last renewals,
-// and a new leader start while the old one still trusts itself, for at most the
-// TTL. A leader that learns of it steps down, and the next term is above every
+// A store that fails over to a copy which is behind may forget the last renewals. A
+// process that does not remember the last term may then lead while the old leader still
+// trusts itself, for at most the TTL. A leader that learns of it steps down, and the next term is above every
 // term that the processes remember.
 //
 // While the store cannot be reached nobody leads, once the trust of the last
@@ -63,4 +63,16 @@
 // less. A part of that is that pgx pings a connection that was idle for a second
 // (BenchmarkLeaderFollowers in internal/servertest). Current takes ten nanoseconds
 // more than the machine's clock does.
+//
+// # A server that is not trusted
+//
+// pgx makes room for what the server announces, by default for up to a gibibyte in one
+// message. If you do not trust the server, or what is between, set a bound:
+//
+//	config, err := pgx.ParseConfig(url)
+//	config.MaxProtocolMessageBodyLen = 1 << 20 // bytes; a row here has at most 66 KiB
+//	Elector: leader.Open("pgx", stdlib.RegisterConnConfig(config), nil)
+//
+// The same field bounds the pool that [SQL] is given, where it was opened by
+// stdlib.OpenDB(*config). There the bound must fit the rows of the service as well.
 package leader
