@@ -22,6 +22,8 @@ const (
 	// slowest is the longest wait between two tries of a store that worked before and has
 	// a permanent fault now, such as a table that is being restored.
 	slowest = time.Minute
+	// farthest bounds the times that a store answers.
+	farthest = 365 * 24 * time.Hour
 )
 
 // campaign is what one Run remembers between its steps.
@@ -161,7 +163,7 @@ func (e *Elector) follow(ctx context.Context, rest time.Time, resigned int64) (t
 	}
 	// A store that went back does not know until when the last leader trusts itself. That
 	// is for a TTL at most from when it went back.
-	behind, ttl, left := row.Term < c.top, row.TTL, row.Left
+	behind, ttl, left := row.Term < c.top, min(max(row.TTL, 0), farthest), min(row.Left, farthest)
 	if behind {
 		ttl = max(ttl, e.opts.TTL)
 		left = max(left, ttl-now.Sub(c.since))
@@ -187,7 +189,7 @@ func (e *Elector) follow(ctx context.Context, rest time.Time, resigned int64) (t
 		return e.pause(), nil
 	}
 	// Look again when the lease expires, and not all followers at once.
-	due := min(left, unrenewed) + time.Millisecond + rand.N(e.opts.Renew/4+1)
+	due := min(left, max(unrenewed, 0)) + time.Millisecond + rand.N(e.opts.Renew/4+1)
 	return now.Sub(began) + min(e.pause(), due), nil
 }
 
