@@ -63,7 +63,8 @@ type Config struct {
 	Timeout time.Duration
 
 	// Limits say how much of a recommendation is carried out. Zero: all of it, within
-	// the bounds.
+	// the bounds. If the Scaler says that each order is a deployment, Cooldowns that are
+	// zero are ten minutes: see [Redeployer].
 	Limits limit.Limits
 
 	// BootTime is how long a process takes from being ordered to serving. It counts
@@ -103,6 +104,16 @@ type Config struct {
 	// what would have been ordered.
 	DryRun bool
 
+	// RecommendOnly publishes the size to run for another autoscaler that orders it, such
+	// as KEDA or a HorizontalPodAutoscaler, and never calls Scale. [Explanation.Decision]
+	// is that size. Package status serves it as wish.json, and contrib/keda by KEDA's own
+	// protocol. What the other autoscaler orders is expected: the Autoscaler does not
+	// yield to it, and a size of 0 is no pause. If the size does not follow for ten
+	// minutes, [NotFollowed] is reported.
+	//
+	// It cannot be set together with DryRun.
+	RecommendOnly bool
+
 	// Logger gets every event, on the loop. Nil: slog.Default().
 	Logger *slog.Logger
 }
@@ -118,6 +129,10 @@ func (c Config) withDefaults() Config {
 	}
 	if !c.Max.set {
 		c.Max = Fixed(DefaultMax)
+	}
+	if redeploys(c.Scaler) {
+		c.Limits.Up.Cooldown = cmp.Or(c.Limits.Up.Cooldown, redeployCooldown)
+		c.Limits.Down.Cooldown = cmp.Or(c.Limits.Down.Cooldown, redeployCooldown)
 	}
 	c.Interval = cmp.Or(c.Interval, DefaultInterval)
 	c.Timeout = cmp.Or(c.Timeout, max(c.Interval, leastTimeout))
@@ -185,6 +200,9 @@ func (c Config) Validate() error {
 	}
 	if d := c.NotifyDiff; d.Threshold < 0 || d.Period < 0 || (d.Threshold > 0) != (d.Period > 0) {
 		bad("NotifyDiff is %d processes in %v: give both above 0, or neither", d.Threshold, d.Period)
+	}
+	if c.DryRun && c.RecommendOnly {
+		bad("DryRun and RecommendOnly are both set: neither orders anything; set RecommendOnly to publish the size for another autoscaler, or DryRun to only see what would be done")
 	}
 	if errs == nil {
 		return nil

@@ -106,14 +106,17 @@ const (
 	// Once for each tick that it holds. Observe does not get it, because that runs on the
 	// loop. See also [Status.Stalled].
 	Stalled
+	// NotFollowed is a condition: with [Config.RecommendOnly], the size has not moved to
+	// the one that is published for ten minutes. From is the size, and To the published one.
+	NotFollowed
 
-	lastKind = Stalled
+	lastKind = NotFollowed
 )
 
 const (
 	// DefaultKinds are the kinds that notifiers get by default: more processes are
 	// needed than are permitted, or the autoscaler cannot do its work.
-	DefaultKinds = NeedsAboveMax | ProbeFailing | ScaleFailing | LimitReached | Panicked | Yielding | StoreFailing | Ineffective | BudgetShort | Stalled
+	DefaultKinds = NeedsAboveMax | ProbeFailing | ScaleFailing | LimitReached | Panicked | Yielding | StoreFailing | Ineffective | BudgetShort | Stalled | NotFollowed
 
 	// AllKinds is every kind. A notifier then gets several events a tick.
 	AllKinds = lastKind<<1 - 1
@@ -126,7 +129,7 @@ var kindNames = [...]string{
 	"probed", "probe_failed", "probe_failing", "decided", "scaled", "scale_failed", "scale_failing", "changed",
 	"limit_reached", "needs_above_max", "needs_below_min", "diff_exceeded", "paused", "yielding",
 	"leader_changed", "notify_failed", "panicked", "store_failing", "ineffective", "budget_short",
-	"warming_up", "stalled",
+	"warming_up", "stalled", "not_followed",
 }
 
 // Has reports whether k contains every kind of other.
@@ -273,6 +276,8 @@ func (k EventKind) phrase() string {
 		return "more processes did not help"
 	case BudgetShort:
 		return "the budget of process-hours ran short"
+	case NotFollowed:
+		return "nobody ordered the size that is published"
 	}
 	return k.String()
 }
@@ -308,6 +313,13 @@ func (e Event) sentence(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "%s from %d to %d (bounds %d to %d): %v", verb, e.From, e.To, e.Min, e.Max, e.Decision.Reason)
 	case ScaleFailed:
+		if e.Limit == limit.ByBusy {
+			b.WriteString("the platform is busy; the size is held")
+			if !e.Until.IsZero() {
+				fmt.Fprintf(b, " for %s at most", names.Duration(e.Until.Sub(e.Time)))
+			}
+			break
+		}
 		fmt.Fprintf(b, "could not read or set the size (%d in a row); the next tick tries again", e.Count)
 	case ScaleFailing:
 		fmt.Fprintf(b, "could not read or set the size %d times in a row; the service keeps its size until the platform answers", e.Count)
@@ -335,6 +347,8 @@ func (e Event) sentence(b *strings.Builder) {
 		fmt.Fprintf(b, "%s in a row did not help, but more processes are recommended; the size is held at %d; look for a bottleneck elsewhere, as in a database or another service", names.Count(e.Count, "increase", "increases"), e.To)
 	case BudgetShort:
 		b.WriteString("the budget of process-hours runs short")
+	case NotFollowed:
+		fmt.Fprintf(b, "the size stays at %d, although %d is published; check the autoscaler that should order it", e.From, e.To)
 	case Panicked:
 		b.WriteString("a part that the host supplied panicked; the panic was recovered")
 	default:

@@ -22,9 +22,12 @@ type Explanation struct {
 	Recommendation Decision           // of the Decider
 	Adjustments    []limit.Adjustment // each limit that changed it, in order
 
-	Decision Decision   // what became of the recommendation. Act: it was ordered
-	Limit    limit.Kind // the limit that decided it
-	Until    time.Time  // until when that limit holds. Zero: not known
+	// Decision is what became of the recommendation. Act: it was ordered. With
+	// Config.RecommendOnly nothing is ordered, and Size is the one that is published.
+	Decision Decision
+
+	Limit limit.Kind // the limit that decided it
+	Until time.Time  // until when that limit holds. Zero: not known
 
 	Spent float64 // the share of [limit.Budget] that is spent. 0: nothing, or there is no budget
 
@@ -177,6 +180,10 @@ func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) stri
 		b.WriteString(", but that is below the minimum")
 	case limit.ByPlatform:
 		b.WriteString(", but the platform permits no more")
+	case limit.ByDeployment:
+		b.WriteString(", but a deployment is under way")
+	case limit.ByBusy:
+		b.WriteString(", but the platform is busy with another operation")
 	}
 	return b.String()
 }

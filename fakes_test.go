@@ -19,6 +19,8 @@ type platform struct {
 	changed time.Time
 	pending int
 	maint   bool
+	deploys bool
+	rival   string
 	until   time.Time // the deadline of the last order
 	orders  []int
 	reads   int
@@ -35,7 +37,7 @@ func (p *platform) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	if err := ctx.Err(); err != nil {
 		return autoscale.Capacity{}, err
 	}
-	return autoscale.Capacity{Desired: p.size, Pending: p.pending, Changed: p.changed, Maintenance: p.maint}, p.readErr
+	return autoscale.Capacity{Desired: p.size, Pending: p.pending, Changed: p.changed, Maintenance: p.maint, Deploying: p.deploys, ExternalAutoscaler: p.rival}, p.readErr
 }
 
 func (p *platform) Scale(ctx context.Context, size int) error {
@@ -163,6 +165,14 @@ func (r *rig) ticks(n int) []int {
 		if _, err := r.tick(); err != nil {
 			r.t.Fatalf("Tick at %v: %v", r.now, err)
 		}
+	}
+	return r.platform.takeOrders()
+}
+
+// tryTicks is like ticks, and the ticks may fail.
+func (r *rig) tryTicks(n int) []int {
+	for range n {
+		_, _ = r.tick()
 	}
 	return r.platform.takeOrders()
 }

@@ -60,40 +60,41 @@ func (e Event) MarshalJSON() ([]byte, error) {
 // sentence of [Status.String].
 func (s Status) MarshalJSON() ([]byte, error) {
 	out := struct {
-		Name        string             `json:"name"`
-		Text        string             `json:"text"`
-		Running     bool               `json:"running"`
-		DryRun      bool               `json:"dry_run,omitempty"`
-		Rule        string             `json:"rule,omitempty"`
-		Leading     bool               `json:"leading"`
-		Holder      string             `json:"holder,omitempty"`
-		Term        int64              `json:"term,omitempty"`
-		Age         float64            `json:"age_seconds,omitempty"`
-		Command     string             `json:"command,omitempty"`
-		Ticked      time.Time          `json:"ticked,omitzero"`
-		Size        *int               `json:"size,omitempty"` // left out until it is known
-		Pending     int                `json:"pending,omitempty"`
-		Changed     time.Time          `json:"changed,omitzero"`
-		Min         int                `json:"min"`
-		Max         int                `json:"max"`
-		Boot        float64            `json:"boot_seconds,omitempty"`
-		Recommended *int               `json:"recommended,omitempty"` // left out: hold
-		Reason      string             `json:"reason,omitempty"`
-		Rules       []Recommendation   `json:"rules,omitempty"`
-		Limit       string             `json:"limit,omitempty"`
-		Adjustments []limit.Adjustment `json:"adjustments,omitempty"`
-		Until       time.Time          `json:"until,omitzero"`
-		NextUp      time.Time          `json:"next_up,omitzero"`
-		NextDown    time.Time          `json:"next_down,omitzero"`
-		Spent       float64            `json:"budget_spent,omitempty"`
-		Error       string             `json:"error,omitempty"`
-		Stalled     string             `json:"stalled,omitempty"`
-		Samples     []Sample           `json:"samples"`
-		Conditions  []Event            `json:"conditions"`
-		Events      []Event            `json:"events"`
-		Counters    Counters           `json:"counters"`
+		Name          string             `json:"name"`
+		Text          string             `json:"text"`
+		Running       bool               `json:"running"`
+		DryRun        bool               `json:"dry_run,omitempty"`
+		RecommendOnly bool               `json:"recommend_only,omitempty"`
+		Rule          string             `json:"rule,omitempty"`
+		Leading       bool               `json:"leading"`
+		Holder        string             `json:"holder,omitempty"`
+		Term          int64              `json:"term,omitempty"`
+		Age           float64            `json:"age_seconds,omitempty"`
+		Command       string             `json:"command,omitempty"`
+		Ticked        time.Time          `json:"ticked,omitzero"`
+		Size          *int               `json:"size,omitempty"` // left out until it is known
+		Pending       int                `json:"pending,omitempty"`
+		Changed       time.Time          `json:"changed,omitzero"`
+		Min           int                `json:"min"`
+		Max           int                `json:"max"`
+		Boot          float64            `json:"boot_seconds,omitempty"`
+		Recommended   *int               `json:"recommended,omitempty"` // left out: hold
+		Reason        string             `json:"reason,omitempty"`
+		Rules         []Recommendation   `json:"rules,omitempty"`
+		Limit         string             `json:"limit,omitempty"`
+		Adjustments   []limit.Adjustment `json:"adjustments,omitempty"`
+		Until         time.Time          `json:"until,omitzero"`
+		NextUp        time.Time          `json:"next_up,omitzero"`
+		NextDown      time.Time          `json:"next_down,omitzero"`
+		Spent         float64            `json:"budget_spent,omitempty"`
+		Error         string             `json:"error,omitempty"`
+		Stalled       string             `json:"stalled,omitempty"`
+		Samples       []Sample           `json:"samples"`
+		Conditions    []Event            `json:"conditions"`
+		Events        []Event            `json:"events"`
+		Counters      Counters           `json:"counters"`
 	}{
-		Name: s.Name, Text: s.String(), Running: s.Running, DryRun: s.DryRun, Rule: s.Rule,
+		Name: s.Name, Text: s.String(), Running: s.Running, DryRun: s.DryRun, RecommendOnly: s.RecommendOnly, Rule: s.Rule,
 		Leading: s.Leading, Holder: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Command: s.Command,
 		Ticked: s.Ticked.UTC(), Pending: s.Capacity.Pending, Changed: s.Changed.UTC(), Min: s.Min, Max: s.Max,
 		Boot: s.Last.Boot.Seconds(), Rules: s.Last.Rules, Adjustments: s.Last.Adjustments,

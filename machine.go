@@ -120,10 +120,11 @@ type tick struct {
 	decideErr      error
 	outcome        limit.Outcome
 	result
-	acted bool // ordered, or would have been in a dry run
-	busy  bool // the platform is busy with something else, and the size is held
-	began bool // with this tick
-	limit bool // LimitReached was reported
+	acted bool          // ordered, or would have been in a dry run
+	busy  bool          // the platform is busy with something else, and the size is held
+	part  *PartialError // the order was carried out in part
+	began bool          // with this tick
+	limit bool          // LimitReached was reported
 }
 
 // begin takes what was seen. It returns the Observation for the Decider, if that is to
@@ -187,15 +188,18 @@ func (m *machine) compare() {
 		t.added, t.removed = t.changed, t.changed
 	case size != m.Capacity.Desired:
 		t.moved = true
-		t.ours = m.Orders.Seemed(t.at, size)
+		t.ours = m.Orders.Seemed(t.at, size) || m.follows(size)
 		if size > m.Capacity.Desired {
 			m.raised(t.at, m.Capacity.Desired)
 		}
-		t.resized(m.Capacity.Desired, size)
-		if !t.ours {
+		if !t.ours || !m.Orders.Part { // what comes of part of an order has no cooldown
+			t.resized(m.Capacity.Desired, size)
+		}
+		if !t.ours && !m.cfg.RecommendOnly {
 			m.Others.Change(t.at, m.Capacity.Desired, size)
 		}
 	}
+	m.deploying()
 	m.Boots.See(t.at, t.added, t.removed, t.capacity.Pending)
 	t.boot = m.Boots.Typical(m.cfg.BootTime)
 	t.ready = m.ready()
@@ -257,14 +261,15 @@ func (m *machine) plan(d Decision, rules []Recommendation, err error) plan {
 		Paused: t.command.Kind == pauseCommand, PausedUntil: t.pausedUntil(),
 		Override: t.command.Kind == overrideCommand, OverrideSize: t.command.Size, OverrideUntil: t.command.Until,
 		SetToZero: m.setToZero(), Maintenance: t.capacity.Maintenance,
-		Yielding: yielding || t.capacity.ExternalAutoscaler != "", YieldingUntil: until,
+		Yielding: !m.cfg.RecommendOnly && (yielding || t.capacity.ExternalAutoscaler != ""), YieldingUntil: until,
+		BusyUntil: earlier(m.BusyUntil, t.at.Add(holdPatience)), DeployingUntil: m.deployingUntil(),
 		Measured: measured, Change: t.recommendation.Act, Recommendation: t.recommendation.Size,
 		Added: t.added, Removed: t.removed, Boot: t.boot,
 		Symptoms: m.symptoms(),
 	})
 	p := plan{from: t.capacity.Desired, size: t.outcome.Size}
 	t.result = result{size: p.size}
-	p.order = p.size != p.from && !m.cfg.DryRun
+	p.order = p.size != p.from && !m.cfg.DryRun && !m.cfg.RecommendOnly
 	return p
 }
 
@@ -278,7 +283,7 @@ func (t *tick) pausedUntil() time.Time {
 // setToZero reports whether somebody set the size to 0 although Min is above 0. If Min
 // is 0 at some other time of the week, the 0 may be our own.
 func (m *machine) setToZero() bool {
-	return m.tick.capacity.Desired == 0 && m.tick.min > 0 && !m.cfg.Min.touches(0)
+	return !m.cfg.RecommendOnly && m.tick.capacity.Desired == 0 && m.tick.min > 0 && !m.cfg.Min.touches(0)
 }
 
 // symptoms returns what the newest samples say that more processes should improve.

@@ -36,9 +36,7 @@ func (m *machine) end(r result) done {
 		}
 		return done{Err: m.cutShort(r.stopped)}
 	}
-	if t.readErr == nil {
-		m.settle(r)
-	}
+	m.settle(r)
 	d := m.commit()
 	if n := m.ScaleFailures; n > 0 && n%resignAfter == 0 {
 		d.resign = true
@@ -53,6 +51,10 @@ func (m *machine) cutShort(cause error) error {
 // settle records what was ordered.
 func (m *machine) settle(r result) {
 	t := &m.tick
+	m.wait(joined(t.readErr, r.err))
+	if t.readErr != nil {
+		return
+	}
 	from := t.capacity.Desired
 	if m.cfg.DryRun {
 		r = result{size: t.outcome.Size}
@@ -61,12 +63,12 @@ func (m *machine) settle(r result) {
 	if r.platform {
 		t.outcome.By, t.outcome.Until = limit.ByPlatform, time.Time{}
 	}
-	if busy := (*BusyError)(nil); r.err != nil && errors.As(r.err, &busy) {
-		m.wait(busy)
-	} else {
-		m.BusySince = time.Time{}
+	if t.part = partly(r.err, from, r.size); t.part != nil {
+		t.size, t.acted = t.part.Reached, true
+		m.raised(t.at, from)
+		return
 	}
-	if r.err != nil || r.size == from {
+	if r.err != nil || r.size == from || m.cfg.RecommendOnly {
 		return
 	}
 	t.acted = true
@@ -76,22 +78,6 @@ func (m *machine) settle(r result) {
 	if !m.cfg.DryRun || !t.repeats(m) {
 		t.resized(from, r.size)
 	}
-}
-
-// wait holds the size for a time while the platform is busy with something else.
-func (m *machine) wait(busy *BusyError) {
-	t := &m.tick
-	if m.BusySince.IsZero() || m.BusySince.After(t.at) {
-		m.BusySince, t.began = t.at, true
-	}
-	until := m.BusySince.Add(busyPatience)
-	if t.busy = t.at.Before(until); !t.busy {
-		return
-	}
-	if busy.RetryAfter > 0 && busy.RetryAfter < until.Sub(t.at) {
-		until = t.at.Add(busy.RetryAfter)
-	}
-	t.outcome.By, t.outcome.Until = limit.ByPlatform, until
 }
 
 // repeats reports whether a dry run would order what it would have ordered in the tick
@@ -145,8 +131,11 @@ func (m *machine) commit() done {
 		out.Sample = t.sample
 	}
 	out.Decision = Decision{Size: from, Reason: t.reason(from)}
-	if t.acted {
+	switch {
+	case t.acted:
 		out.Decision.Act, out.Decision.Size = true, t.size
+	case m.cfg.RecommendOnly && t.readErr == nil:
+		out.Decision.Size = t.outcome.Size
 	}
 	m.outcome = out.clone(m.outcome)
 	m.past.Add(m.point())
@@ -213,11 +202,17 @@ func (m *machine) commitSize(e Event) {
 		if t.ours {
 			m.counters.Scales++
 			e.Kind, e.Detail, e.Decision = Scaled, "by an earlier order that seemed to fail", m.ordering
+			if m.cfg.RecommendOnly {
+				e.Detail, e.Decision = "by the autoscaler that carries out the recommendation", m.outcome.Decision
+			}
 		} else {
 			m.counters.Changes++
 			e.Kind, e.Decision = Changed, Decision{}
 		}
 		m.Orders.Unsure = false
+		if m.cfg.RecommendOnly && e.To > e.From {
+			m.Limits.Raised(t.at, m.symptoms())
+		}
 		m.push(e)
 	}
 	m.Known = true
@@ -236,6 +231,9 @@ func (m *machine) commitOrder(e Event, repeats bool) {
 	if t.sent {
 		m.ordering = t.recommendation
 		m.Orders.Give(t.at, t.tried, t.err != nil)
+		if t.part != nil {
+			m.Orders.Partly(t.part.Reached)
+		}
 	}
 	if t.refused != nil && m.Limits.Permits(t.now, t.refused.Limit) {
 		e := e
@@ -247,10 +245,15 @@ func (m *machine) commitOrder(e Event, repeats bool) {
 	switch {
 	case errors.Is(err, ErrNotLeader):
 		// The term ended during the tick, and nothing was ordered.
-	case t.busy && t.readErr == nil:
+	case t.part != nil:
+		m.ScaleFailures = 0
+	case t.busy:
 		m.ScaleFailures = 0
 		if t.began {
 			e.Kind, e.Err, e.To, e.Count = ScaleFailed, err, t.size, 1
+			if t.readErr != nil {
+				e.To = e.From
+			}
 			e.Limit, e.Until = t.outcome.By, t.outcome.Until
 			m.push(e)
 		}
@@ -274,6 +277,9 @@ func (m *machine) commitOrder(e Event, repeats bool) {
 		return
 	}
 	e.Kind, e.To, e.DryRun, e.Err = Scaled, t.size, m.cfg.DryRun, nil
+	if t.part != nil {
+		e.Err, e.Detail = t.part.Err, fmt.Sprintf("as part of an order of %d; the next tick orders the rest", t.part.Size)
+	}
 	e.Decision.Reason = t.reason(e.From)
 	if !m.cfg.DryRun {
 		m.counters.Scales++
@@ -295,13 +301,14 @@ func (m *machine) commitConditions(e Event) {
 	t := &m.tick
 	looked := Panicked | ProbeFailing | ScaleFailing
 	if t.readErr == nil {
-		looked |= NeedsAboveMax | NeedsBelowMin | Paused | Yielding | DiffExceeded | Ineffective | BudgetShort
+		looked |= NeedsAboveMax | NeedsBelowMin | Paused | Yielding | DiffExceeded | Ineffective | BudgetShort | NotFollowed
 		if t.limit {
 			looked &^= NeedsAboveMax // LimitReached has just said it
 		} else {
 			m.commitLoad(e)
 		}
 		m.commitBudget(e)
+		m.commitFollowed(e)
 		if d := m.cfg.NotifyDiff; d.Threshold > 0 {
 			size := m.Capacity.Desired
 			if was := m.Limits.Moves.Furthest(t.at, d.Period, size); abs(size-was) > d.Threshold {

@@ -223,7 +223,7 @@ func (a *Autoscaler) logStart(ctx context.Context) {
 	a.log(ctx, slog.LevelInfo, "autoscale: "+a.cfg.Name+": started", slog.String("name", a.cfg.Name),
 		slog.String("rule", a.machine.rule),
 		slog.String("min", a.cfg.Min.String()), slog.String("max", a.cfg.Max.String()),
-		slog.Duration("interval", a.cfg.Interval), slog.Bool("dry_run", a.cfg.DryRun))
+		slog.Duration("interval", a.cfg.Interval), slog.Bool("dry_run", a.cfg.DryRun), slog.Bool("recommend_only", a.cfg.RecommendOnly))
 	if a.chosen {
 		why := "which the Prober names"
 		if _, ok := a.cfg.Decider.(Consecutive); ok {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/autoscalebot/autoscale/internal/guard"
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // A Scaler reads and sets how many processes of one type a platform runs. An
@@ -23,7 +25,8 @@ type Scaler interface {
 	//
 	// If the platform refuses because it permits fewer, the error wraps a [LimitError],
 	// and nothing was changed. If it refuses for a reason that ends by itself, the error
-	// wraps a [BusyError].
+	// wraps a [BusyError]. If it carried out part of the order, the error wraps a
+	// [PartialError].
 	Scale(ctx context.Context, size int) error
 }
 
@@ -49,8 +52,17 @@ type Capacity struct {
 	// no requests then, so no measurement means anything, and the size is held.
 	Maintenance bool
 
-	// ExternalAutoscaler names another autoscaler that is switched on for the process
-	// type, as the platform says. The size is then left to it. Empty: none, or not known.
+	// Deploying reports whether a deployment is under way, and the platform takes no order
+	// until it has ended. The service is measured as usual, and its size is held, for ten
+	// minutes at most: an order is tried after that. A platform that takes orders during a
+	// deployment leaves Deploying false.
+	Deploying bool
+
+	// ExternalAutoscaler names another autoscaler that rules over the process type, as the
+	// platform says: one that is switched on ("Heroku Autoscaling"), that is present
+	// ("HorizontalPodAutoscaler web"), or a proxy that starts and stops processes ("Fly
+	// Proxy autostop"). The size is then left to it, unless Config.RecommendOnly is set.
+	// Empty: none, or not known.
 	ExternalAutoscaler string
 }
 
@@ -85,13 +97,18 @@ func (e *LimitError) Error() string {
 // Unwrap returns the platform's own error.
 func (e *LimitError) Unwrap() error { return e.Err }
 
-// busyPatience is for how long a [BusyError] is not a failure.
-const busyPatience = 10 * time.Minute
+// holdPatience is for how long a [BusyError], and a deployment, hold the size. One answer
+// must not silence the autoscaler.
+const holdPatience = 10 * time.Minute
 
-// A BusyError is a [Scaler]'s answer that the platform cannot change the size now, for a
-// reason that ends by itself: a release, a deployment or another operation is under
-// way. Nothing was changed. For ten minutes the [Autoscaler] holds the size and tries
-// again in each tick; after that the error counts like any other.
+// A BusyError is a [Scaler]'s answer that the platform cannot do now what it was asked, for
+// a reason that ends by itself: a release, a deployment or another operation is under way,
+// somebody else changed the process type at the same moment, or too much was asked.
+// Nothing was changed.
+//
+// For ten minutes the [Autoscaler] holds the size, does not count a failure, and does not
+// resign. It tries again after RetryAfter, or in the next tick if that is not known. After
+// ten minutes the error counts like any other.
 type BusyError struct {
 	RetryAfter time.Duration // how long the platform asked to wait. 0: not known
 	Err        error         // the platform's own words; may be nil
@@ -111,6 +128,51 @@ func (e *BusyError) Error() string {
 
 // Unwrap returns the platform's own error.
 func (e *BusyError) Unwrap() error { return e.Err }
+
+// A PartialError is a [Scaler]'s answer that the platform carried out part of an order, as
+// where it starts processes one by one. The [Autoscaler] takes Reached for the size that it
+// ordered, and orders the rest in the next tick, without a cooldown. If Reached is not
+// between the size before and Size, the error counts like any other.
+type PartialError struct {
+	Size    int   // what was ordered
+	Reached int   // what the platform runs, or is sure to run
+	Err     error // what kept it from the rest. It may be nil
+}
+
+// Error says what was ordered and what was reached.
+func (e *PartialError) Error() string {
+	s := fmt.Sprintf("autoscale: part of the order was carried out: %d of %s", e.Reached, names.Count(e.Size, "process", "processes"))
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns what kept the platform from the rest.
+func (e *PartialError) Unwrap() error { return e.Err }
+
+// A Redeployer is a [Scaler] that may belong to a platform on which every order is a
+// deployment: all processes are replaced, for minutes. The zero cooldowns of a [Config] are
+// then ten minutes in each direction. Redeploys does no I/O, and is called by [New]. It is
+// found through a wrapper too, as an [IdleCloser] is.
+type Redeployer interface {
+	Redeploys() bool
+}
+
+// redeploys reports whether each order of s is a deployment.
+func redeploys(s Scaler) (yes bool) {
+	// Validate reports a Scaler that panics.
+	_ = guard.Do(func() error {
+		if r, ok := part.As[Redeployer](s); ok {
+			yes = r.Redeploys()
+		}
+		return nil
+	})
+	return yes
+}
+
+// redeployCooldown is the default cooldown if each order is a deployment.
+const redeployCooldown = 10 * time.Minute
 
 // An IdleCloser is a [Prober] or a [Scaler] that keeps connections open. Run calls
 // CloseIdleConnections when it ends. It is found through a wrapper too: one that embeds

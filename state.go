@@ -48,6 +48,10 @@ type kept struct {
 	ScaleFailures int     `json:"scale_failures,omitempty"`
 
 	BusySince time.Time `json:"busy_since,omitzero"` // since when the platform answers with a BusyError
+	BusyUntil time.Time `json:"busy_until,omitzero"` // until when it asked to wait
+	Deploying time.Time `json:"deploying,omitzero"`  // since when a deployment is under way
+
+	Unfollowed time.Time `json:"unfollowed,omitzero"` // since when the size is not the one that is published
 }
 
 // forget drops what was true in an earlier term.

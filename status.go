@@ -14,13 +14,14 @@ const maxStatusSamples = 60
 // are cut. As JSON it has less than 1 MiB.
 //
 // In a process that does not lead, it is what the leader last saved, with its Age, if
-// there is a [Store]. Name, Running, DryRun, Rule, Leading and Counters are this process's own.
+// there is a [Store]. Name, Running, DryRun, RecommendOnly, Rule, Leading and Counters are this process's own.
 // Without a Store it is what this process knew when it last led.
 type Status struct {
-	Name    string
-	Running bool // Run is under way
-	DryRun  bool
-	Rule    string // the Decider's name. Empty before the first tick
+	Name          string
+	Running       bool // Run is under way
+	DryRun        bool
+	RecommendOnly bool   // the size is published for another autoscaler to order
+	Rule          string // the Decider's name. Empty before the first tick
 
 	Leading bool // this process acted in the last tick
 	Term    Term // in which it leads, or in which another process does. Zero without an Elector
@@ -51,7 +52,16 @@ type Status struct {
 }
 
 // String says in one sentence what the last tick decided and why.
-func (s Status) String() string { return s.Name + ": " + s.Last.sentence(s.Ticked) }
+func (s Status) String() string {
+	text := s.Name + ": " + s.Last.sentence(s.Ticked)
+	if want := s.Last.Decision.Size; s.RecommendOnly && s.Known && s.Last.Err == nil && want != s.Capacity.Desired {
+		text += "; another autoscaler is to order it"
+		if why := tolerated(s.Capacity.Desired, want); why != "" {
+			text += ", but " + why
+		}
+	}
+	return text
+}
 
 // read returns what the leader saved, or nil. It decodes a record once, as a page and a
 // scrape ask again and again.
@@ -81,7 +91,7 @@ func (m *machine) status(now time.Time, record Record) Status {
 	}
 	samples := s.samples.samples
 	return Status{
-		Name: m.cfg.Name, DryRun: m.cfg.DryRun, Rule: m.rule, Leading: m.leading, Term: term, Age: age,
+		Name: m.cfg.Name, DryRun: m.cfg.DryRun, RecommendOnly: m.cfg.RecommendOnly, Rule: m.rule, Leading: m.leading, Term: term, Age: age,
 		Ticked: s.Ticked, Known: s.Known, Capacity: s.Capacity, Changed: s.Changed, Min: s.Min, Max: s.Max,
 		Samples:       slices.Clone(samples[max(0, len(samples)-maxStatusSamples):]),
 		Last:          s.outcome.clone(Explanation{}),

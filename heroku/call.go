@@ -4,20 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/url"
-	"time"
+
+	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
-const (
-	tries      = 3
-	firstPause = 500 * time.Millisecond // before the second try; doubled before the third
-)
+const tries = 3
 
 // A call says what is done, for errors, and how hard it is tried.
 type call struct {
 	op, subject string
-	urgency     urgency
+	urgency     calls.Urgency
 	once        bool // do not try again
 }
 
@@ -33,10 +30,10 @@ func (c call) invalid(fault error) error {
 func (c *Client) do(ctx context.Context, call call, send func(context.Context) error) error {
 	var last *Error
 	for try := 1; ; try++ {
-		if err := c.budget.take(ctx, call.urgency); err != nil {
+		if err := c.budget.Take(ctx, call.urgency); err != nil {
 			return c.notSent(ctx, call, last, err)
 		}
-		call.urgency = urgent // what was begun is finished
+		call.urgency = calls.Urgent // what was begun is finished
 		err := c.attempt(ctx, send)
 		if err == nil {
 			return nil
@@ -48,11 +45,11 @@ func (c *Client) do(ctx context.Context, call call, send func(context.Context) e
 		}
 		// The next try must begin early enough to end; where it cannot, the
 		// caller gets the time back.
-		wait := max(err.RetryAfter, backoff(try))
-		if wait >= patience(ctx) {
+		wait := max(err.RetryAfter, calls.Backoff(try))
+		if wait >= calls.Patience(ctx) {
 			return err
 		}
-		if stopped := pause(ctx, wait); stopped != nil {
+		if stopped := calls.Pause(ctx, wait); stopped != nil {
 			return c.notSent(ctx, call, last, stopped)
 		}
 	}
@@ -63,7 +60,7 @@ func (c *Client) do(ctx context.Context, call call, send func(context.Context) e
 func (c *Client) notSent(ctx context.Context, call call, last *Error, err error) error {
 	if last != nil {
 		if ctx.Err() != nil {
-			last.Err = ended(ctx, last.Err)
+			last.Err = calls.Ended(ctx, last.Err)
 		}
 		return last
 	}
@@ -78,7 +75,7 @@ func (c *Client) notSent(ctx context.Context, call call, last *Error, err error)
 // attempt makes one request, and returns what became of it as an *Error of its own.
 func (c *Client) attempt(parent context.Context, send func(context.Context) error) *Error {
 	var a answer
-	ctx, cancel := context.WithTimeoutCause(parent, c.timeout, errSlow{c.timeout})
+	ctx, cancel := context.WithTimeoutCause(parent, c.timeout, calls.Slow{After: c.timeout})
 	defer cancel()
 	err := send(context.WithValue(ctx, answerKey{}, &a))
 	if err == nil {
@@ -97,7 +94,7 @@ func (c *Client) attempt(parent context.Context, send func(context.Context) erro
 		e.Err = c.worded(e.Err)
 	}
 	if ctx.Err() != nil {
-		e.Err = ended(ctx, e.Err)
+		e.Err = calls.Ended(ctx, e.Err)
 	}
 	return e
 }
@@ -123,17 +120,3 @@ type errWorded struct {
 
 func (e errWorded) Error() string { return e.text }
 func (e errWorded) Unwrap() error { return e.error }
-
-// errSlow is the cause of a deadline of our own.
-type errSlow struct{ after time.Duration }
-
-func (e errSlow) Error() string        { return fmt.Sprintf("gave up after %v", e.after) }
-func (e errSlow) Is(target error) bool { return target == context.DeadlineExceeded }
-func (e errSlow) Timeout() bool        { return true }
-
-// backoff returns the pause after a try, between half and one and a half times
-// its mean, so that many who failed at once do not come back at once.
-func backoff(try int) time.Duration {
-	mean := firstPause << (try - 1)
-	return mean/2 + rand.N(mean)
-}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -16,6 +15,7 @@ import (
 
 	api "github.com/heroku/heroku-go/v5"
 
+	"github.com/autoscalebot/autoscale/internal/calls"
 	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
@@ -105,7 +105,7 @@ func (o Options) withDefaults() Options {
 type Client struct {
 	service   *api.Service
 	metrics   *api.Service // nil: Heroku's own autoscaling is not looked at
-	budget    *budget
+	budget    *calls.Budget
 	timeout   time.Duration
 	base      string
 	scrub     func(string) string
@@ -129,7 +129,7 @@ func NewClient(token string, opts *Options) *Client {
 
 	c := &Client{
 		timeout: o.AttemptTimeout,
-		budget:  newBudget(o.CallsPerHour),
+		budget:  calls.NewBudget("heroku", o.CallsPerHour, accountPerHour),
 		scrub:   scrubber(token),
 		scopes:  new(atomic.Pointer[[]string]),
 	}
@@ -152,7 +152,7 @@ func NewClient(token string, opts *Options) *Client {
 	}
 	// heroku-go's transport negotiates the version and sets the request's id. It
 	// does not get the token, which is added further in, so that it cannot print it.
-	service := func(url string, b *budget) *api.Service {
+	service := func(url string, b *calls.Budget) *api.Service {
 		s := api.NewService(&http.Client{
 			Transport: &api.Transport{
 				UserAgent: userAgent,
@@ -255,33 +255,14 @@ func faultOfToken(token, name string) error {
 }
 
 func faultOfBase(o Options) error {
-	return faultOfURL("Options.BaseURL", o.BaseURL, DefaultBaseURL, o.Transport != nil)
+	return calls.FaultOfURL("Options.BaseURL", o.BaseURL, DefaultBaseURL, o.Transport != nil)
 }
 
 func faultOfMetrics(o Options) error {
 	if o.MetricsURL == noMetrics || o.MetricsURL == o.BaseURL {
 		return nil
 	}
-	return faultOfURL("Options.MetricsURL", o.MetricsURL, DefaultMetricsURL, false)
-}
-
-// faultOfURL never repeats a URL that does not parse, nor a user or a password.
-func faultOfURL(option, value, example string, plain bool) error {
-	u, err := url.Parse(value)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("%s is no absolute http or https URL: give one as %s", option, example)
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return fmt.Errorf("%s has a user, a query or a fragment: give one as %s", option, example)
-	case u.Scheme == "http" && !plain && !loopback(u.Hostname()):
-		return fmt.Errorf("%s is http, over which anybody on the way can read the token: give one as %s", option, example)
-	}
-	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return calls.FaultOfURL("Options.MetricsURL", o.MetricsURL, DefaultMetricsURL, false)
 }
 
 // heroku-go puts app and process type into a path as they are, where "../" or

@@ -73,7 +73,7 @@ const passes = "this ends by itself: the size stays as it is until then"
 // another operation is under way.
 func (e *Error) passing() bool {
 	switch e.Status {
-	case http.StatusConflict, http.StatusLocked, http.StatusTooEarly:
+	case http.StatusConflict, http.StatusLocked, http.StatusTooEarly, http.StatusTooManyRequests:
 		return true
 	case http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusPreconditionFailed:
 		return !e.limited && (passingWords.MatchString(e.Message) || passingWords.MatchString(strings.ReplaceAll(e.ID, "_", " ")))

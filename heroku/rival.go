@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
 const (
@@ -77,7 +79,7 @@ func canHaveNative(f *formation) bool {
 // readNative asks once, on no budget: it is another host, and what it permits is
 // not the account's calls of the Platform API.
 func (s *Scaler) readNative(ctx context.Context, app string) (on bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, min(patience(ctx)/4, nativePatience))
+	ctx, cancel := context.WithTimeout(ctx, min(calls.Patience(ctx)/4, nativePatience))
 	defer cancel()
 	var monitors []struct {
 		ActionType string `json:"action_type"`

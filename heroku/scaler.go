@@ -11,6 +11,7 @@ import (
 	api "github.com/heroku/heroku-go/v5"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
 const (
@@ -69,6 +70,8 @@ func (s *Scaler) Validate() error {
 // read, PendingKnown is false. Dynos that crashed or sleep are not counted: they
 // may stay so.
 //
+// If the account's calls are used up, the error is an [autoscale.BusyError].
+//
 // ExternalAutoscaler is Heroku's own autoscaling if that is switched on. Capacity looks it
 // up in the first call and then every ten minutes, if it can be on at all: for web on
 // Performance, Private or Shield dynos. The lookup goes to [Options.MetricsURL], and is
@@ -79,7 +82,7 @@ func (s *Scaler) Validate() error {
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	f, err := s.read(ctx)
 	if err != nil {
-		return autoscale.Capacity{}, err
+		return autoscale.Capacity{}, held(err)
 	}
 	c := autoscale.Capacity{Desired: *f.Quantity, Changed: f.UpdatedAt}
 	watching := s.saw(c.Desired, time.Now())
@@ -115,9 +118,9 @@ func (s *Scaler) Scopes() []string {
 // that was refused, so that less is asked for.
 //
 // A refusal that ends by itself, as while a release, a deployment or another operation is
-// under way, is an [autoscale.BusyError].
+// under way, or if the account's calls are used up, is an [autoscale.BusyError].
 func (s *Scaler) Scale(ctx context.Context, size int) error {
-	call := call{op: fmt.Sprintf("scale to %d", size), subject: s.subject(), urgency: urgent}
+	call := call{op: fmt.Sprintf("scale to %d", size), subject: s.subject(), urgency: calls.Urgent}
 	if s.fault != nil {
 		return call.invalid(s.fault)
 	}
@@ -145,7 +148,12 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		}
 		return refused
 	}
-	if e != nil && e.passing() {
+	return held(err)
+}
+
+// held returns an error that ends by itself as an [autoscale.BusyError], and others unchanged.
+func held(err error) error {
+	if e := (*Error)(nil); errors.As(err, &e) && e.passing() {
 		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: e}
 	}
 	return err
@@ -210,7 +218,7 @@ func (s *Scaler) saw(quantity int, now time.Time) bool {
 // aside returns a context for what Capacity can do without. It leaves half
 // of the time that is left.
 func aside(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, patience(ctx)/2)
+	return context.WithTimeout(ctx, calls.Patience(ctx)/2)
 }
 
 func (s *Scaler) inMaintenance(ctx context.Context) (bool, error) {
@@ -226,7 +234,7 @@ func (s *Scaler) inMaintenance(ctx context.Context) (bool, error) {
 	// Whether others need the account's calls more was asked before the formation
 	// was read: a look once begun is finished. Where there is an answer to fall back
 	// on, no time is spent on trying again.
-	call := call{op: "read the maintenance mode", subject: s.appName(), urgency: urgent, once: known}
+	call := call{op: "read the maintenance mode", subject: s.appName(), urgency: calls.Urgent, once: known}
 	limited := ctx
 	if known {
 		var cancel context.CancelFunc
@@ -263,7 +271,7 @@ func (s *Scaler) inMaintenance(ctx context.Context) (bool, error) {
 func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known bool) {
 	ctx, cancel := aside(ctx)
 	defer cancel()
-	call := call{op: "list the dynos", subject: s.appName(), urgency: urgent, once: true}
+	call := call{op: "list the dynos", subject: s.appName(), urgency: calls.Urgent, once: true}
 	var dynos []api.Dyno
 	err := s.client.do(ctx, call, func(ctx context.Context) error {
 		dynos = nil
@@ -320,7 +328,7 @@ func (s *Scaler) halfway(size int) int {
 // others returns how many dynos the other process types of the app have, or 0 if
 // that cannot be read.
 func (s *Scaler) others(ctx context.Context) int {
-	call := call{op: "read the formation", subject: s.appName(), urgency: urgent, once: true}
+	call := call{op: "read the formation", subject: s.appName(), urgency: calls.Urgent, once: true}
 	var all []formation
 	err := s.client.do(ctx, call, func(ctx context.Context) error {
 		all = nil

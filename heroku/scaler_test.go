@@ -281,7 +281,7 @@ func TestValidate(t *testing.T) {
 		{"no app", good.Scaler("", "web"), []string{`app ""`}},
 		{"type", good.Scaler("shop", "web?x"), []string{`process type "web?x"`}},
 		{"long type", good.Scaler("shop", strings.Repeat("w", 129)), []string{"1 to 128"}},
-		{"relative", heroku.NewClient(token, &heroku.Options{BaseURL: "api.heroku.com"}).Scaler("shop", "web"), []string{"Options.BaseURL is no absolute"}},
+		{"relative", heroku.NewClient(token, &heroku.Options{BaseURL: "api.heroku.com"}).Scaler("shop", "web"), []string{"Options.BaseURL is not an absolute"}},
 		{"plain", heroku.NewClient(token, &heroku.Options{BaseURL: "http://api.heroku.com"}).Scaler("shop", "web"), []string{"can read the token"}},
 		{"user", heroku.NewClient(token, &heroku.Options{BaseURL: "https://u:p4ss@api.heroku.com"}).Scaler("shop", "web"), []string{"has a user"}},
 		{"metrics", heroku.NewClient(token, &heroku.Options{MetricsURL: "https://metrics.example.com/"}).Scaler("shop", "web"), nil},
@@ -289,7 +289,7 @@ func TestValidate(t *testing.T) {
 		{"no metrics", heroku.NewClient(token, &heroku.Options{MetricsURL: "-"}).Scaler("shop", "web"), nil},
 		{"metrics with the API", heroku.NewClient(token, &heroku.Options{BaseURL: "http://herokutest.invalid", MetricsURL: "http://herokutest.invalid/", Transport: &platform{}}).Scaler("shop", "web"), nil},
 		{"plain metrics", heroku.NewClient(token, &heroku.Options{MetricsURL: "http://api.metrics.heroku.com", Transport: &platform{}}).Scaler("shop", "web"), []string{"Options.MetricsURL is http", "can read the token"}},
-		{"relative metrics", heroku.NewClient(token, &heroku.Options{MetricsURL: "none"}).Scaler("shop", "web"), []string{"Options.MetricsURL is no absolute", heroku.DefaultMetricsURL}},
+		{"relative metrics", heroku.NewClient(token, &heroku.Options{MetricsURL: "none"}).Scaler("shop", "web"), []string{"Options.MetricsURL is not an absolute", heroku.DefaultMetricsURL}},
 		{"metrics user", heroku.NewClient(token, &heroku.Options{MetricsURL: "https://u:p4ss@api.metrics.heroku.com"}).Scaler("shop", "web"), []string{"Options.MetricsURL has a user"}},
 		{
 			"all at once",

@@ -7,18 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
 const (
-	maxAnswer     = 4 << 20          // a list of a thousand dynos has a sixth of it
-	maxErrorBody  = 64 << 10         // an error of the API has less than one
-	maxRetryAfter = 10 * time.Minute // no answer silences the client for longer
+	maxAnswer    = 4 << 20  // a list of a thousand dynos has a sixth of it
+	maxErrorBody = 64 << 10 // an error of the API has less than one
 )
 
 // A transport authorizes requests, and judges answers before heroku-go sees them. It
@@ -28,7 +27,7 @@ type transport struct {
 	next      http.RoundTripper
 	authorize func(http.Header) // a func, so that no formatting reaches the token
 	scrub     func(string) string
-	budget    *budget                   // nil: what the host says of its limits does not concern the API
+	budget    *calls.Budget             // nil: what the host says of its limits does not concern the API
 	scopes    *atomic.Pointer[[]string] // of the token, as the API says it
 }
 
@@ -46,13 +45,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	e := &Error{
 		Status:     res.StatusCode,
 		RequestID:  oneLine(t.scrub(res.Header.Get("Request-Id")), 300),
-		RetryAfter: retryAfter(res.Header.Get("Retry-After"), time.Now()),
+		RetryAfter: calls.RetryAfter(res.Header.Get("Retry-After"), time.Now()),
 	}
 	if a, ok := req.Context().Value(answerKey{}).(*answer); ok {
 		a.status, a.requestID = e.Status, e.RequestID
 	}
 	if t.budget != nil {
-		t.budget.heard(res.StatusCode, res.Header, e.RetryAfter)
+		t.budget.Heard(res.StatusCode, res.Header, e.RetryAfter)
 		if text := res.Header.Get("Oauth-Scope"); text != "" {
 			scopes := strings.Fields(oneLine(t.scrub(text), 200))
 			t.scopes.Store(&scopes)
@@ -77,7 +76,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		e.Err = fmt.Errorf("the answer has more than %d bytes", limit)
 		return nil, e
 	case !json.Valid(body):
-		e.Err = fmt.Errorf("the answer (%s, %d bytes) is not JSON: %s", mediaType(res.Header), len(body), elsewhere)
+		e.Err = fmt.Errorf("the answer (%s, %d bytes) is not JSON: %s", calls.MediaType(res.Header), len(body), elsewhere)
 		return nil, e
 	}
 	res.Header.Del("X-Heroku-Warning") // heroku-go would print it with each call
@@ -109,31 +108,6 @@ func (t *transport) explain(e *Error, body []byte) {
 	}
 }
 
-// retryAfter reads a Retry-After: seconds, a date or, as this API once sent it, seconds
-// since 1970. What it cannot read is 0.
-func retryAfter(s string, now time.Time) time.Duration {
-	var d time.Duration
-	if n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64); err == nil {
-		if n > 1e9 {
-			d = time.Unix(min(n, 1<<40), 0).Sub(now)
-		} else {
-			d = time.Duration(n) * time.Second
-		}
-	} else if t, err := http.ParseTime(s); err == nil {
-		d = t.Sub(now)
-	}
-	return min(max(d, 0), maxRetryAfter)
-}
-
-// mediaType names the kind of a body, in a form fit for a message.
-func mediaType(h http.Header) string {
-	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if err != nil {
-		return "of no known type"
-	}
-	return oneLine(media, 60)
-}
-
 // An answer is what transport notes of an answer that heroku-go accepts, for
 // the errors found after that.
 type answer struct {
@@ -149,18 +123,4 @@ func whole(ctx context.Context) error {
 		return errors.New("the answer is one part of a longer list")
 	}
 	return nil
-}
-
-// ended says that ctx ended while err happened, so that both the sentinel and the
-// cause of ctx are found in the result.
-func ended(ctx context.Context, err error) error {
-	if err == nil {
-		err = ctx.Err()
-	}
-	for _, why := range []error{ctx.Err(), context.Cause(ctx)} {
-		if why != nil && !errors.Is(err, why) {
-			err = fmt.Errorf("%w: %w", why, err)
-		}
-	}
-	return err
 }

@@ -58,6 +58,14 @@ func ExampleDyno() {
 	// Output: web.1 true
 }
 
+func ExampleIndex() {
+	os.Setenv("CF_INSTANCE_INDEX", "0") // Cloud Foundry does
+	defer os.Unsetenv("CF_INSTANCE_INDEX")
+	_, acts := leader.Index("CF_INSTANCE_INDEX", 0).Current()
+	fmt.Println(acts)
+	// Output: true
+}
+
 // The table for a migration.
 func ExampleDialect_Schema() {
 	first, _, _ := strings.Cut(leader.Postgres.Schema(), "\n")

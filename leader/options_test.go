@@ -93,6 +93,31 @@ func TestStaticAndDyno(t *testing.T) {
 	}
 }
 
+func TestIndex(t *testing.T) {
+	for name, tc := range map[string]struct {
+		value string
+		first int
+		leads bool
+		want  string
+	}{
+		"first": {"0", 0, true, ""}, "second": {"1", 0, false, ""}, "from one": {"1", 1, true, ""}, "eleventh": {"10", 0, false, ""},
+		"none": {"", 0, false, "$CF_INSTANCE_INDEX is empty"}, "a name": {"web.1", 0, false, "not a number"}, "negative": {"-1", 0, false, "not a number"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("CF_INSTANCE_INDEX", tc.value)
+			e := leader.Index("CF_INSTANCE_INDEX", tc.first)
+			err := e.(interface{ Validate() error }).Validate()
+			if (err != nil) != (tc.want != "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Validate: %v", err)
+			}
+			if term, leads := e.Current(); leads != tc.leads || leads && (term.Holder == "" || term.Number != 1) {
+				t.Errorf("it leads: %v, %+v", leads, term)
+			}
+			testRun(t, e, err)
+		})
+	}
+}
+
 // testRun runs until its context ends, unless want is an error.
 func testRun(t *testing.T, e autoscale.Elector, want error) {
 	t.Helper()

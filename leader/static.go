@@ -1,10 +1,12 @@
 package leader
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 
 	"github.com/autoscalebot/autoscale"
 )
@@ -36,6 +38,29 @@ func Dyno() autoscale.Elector {
 		s.fault = fmt.Errorf("leader: $DYNO is %.60q, which has no number like web.1: it does not say which dyno acts. Use leader.SQL", name)
 	default:
 		s.leads = m[1] == "1"
+	}
+	return s
+}
+
+// Index returns an elector for a platform that numbers its processes, and needs no store:
+// the process acts whose number is first. variable is the name of the environment variable
+// that holds the number, such as CF_INSTANCE_INDEX on Cloud Foundry or NOMAD_ALLOC_INDEX on
+// Nomad, which count from 0. Use it in one process type alone. A variable that is empty or
+// not a number is a configuration error.
+//
+// It promises less than [SQL], as [Dyno] does.
+func Index(variable string, first int) autoscale.Elector {
+	value := os.Getenv(variable)
+	host, _ := os.Hostname() // for people alone
+	s := &static{holder: cmp.Or(host, "process") + "." + value}
+	n, err := strconv.Atoi(value)
+	switch {
+	case value == "":
+		s.fault = fmt.Errorf("leader: $%s is empty: Index works where the platform numbers its processes. Use leader.SQL, or leader.Static elsewhere", variable)
+	case err != nil || n < 0:
+		s.fault = fmt.Errorf("leader: $%s is %.60q, which is not a number: it does not say which process acts. Use leader.SQL", variable, value)
+	default:
+		s.leads = n == first
 	}
 	return s
 }

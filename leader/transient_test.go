@@ -89,7 +89,8 @@ func TestNoTransientFaultEndsRun(t *testing.T) {
 // An elector without a store has no faults: its Run ends with its context.
 func TestElectorsWithoutAStore(t *testing.T) {
 	t.Setenv("DYNO", "web.1")
-	for name, e := range map[string]autoscale.Elector{"Static(true)": leader.Static(true), "Static(false)": leader.Static(false), "Dyno": leader.Dyno()} {
+	t.Setenv("AUTOSCALE_TEST_INDEX", "0")
+	for name, e := range map[string]autoscale.Elector{"Static(true)": leader.Static(true), "Static(false)": leader.Static(false), "Dyno": leader.Dyno(), "Index": leader.Index("AUTOSCALE_TEST_INDEX", 0)} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()

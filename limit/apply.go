@@ -18,6 +18,10 @@ type Input struct {
 	Yielding      bool // another autoscaler is at work, until YieldingUntil or later
 	YieldingUntil time.Time
 
+	// Before these times nothing is ordered. Zero: nothing holds an order back.
+	DeployingUntil time.Time // a deployment is under way
+	BusyUntil      time.Time // the platform asked to wait
+
 	Measured       bool // false: there is no recommendation
 	Change         bool // false: the recommendation is to hold
 	Recommendation int  // how many processes, not within any bound
@@ -64,6 +68,7 @@ func (l Limits) Apply(m *Memory, in Input) Outcome {
 	if !a.override() {
 		a.limit()
 	}
+	a.wait()
 	m.adjustments = a.adjustments
 	out := Outcome{Size: a.size, By: a.by, Until: a.until, Adjustments: a.adjustments, Spent: a.spent}
 	out.NextUp, out.NextDown = a.next()
@@ -198,6 +203,17 @@ func (a *adjusting) limit() {
 	}
 }
 
+// wait holds back an order that the platform would not take.
+func (a *adjusting) wait() {
+	switch {
+	case a.size == a.Input.Size:
+	case a.Now.Before(a.BusyUntil):
+		a.hold(ByBusy, a.BusyUntil)
+	case a.Now.Before(a.DeployingUntil):
+		a.hold(ByDeployment, a.DeployingUntil)
+	}
+}
+
 // stabilize goes no further than all recommendations of the window agree.
 func (a *adjusting) stabilize(up bool) {
 	size, recommended := a.Input.Size, a.memory.Recommendations
@@ -262,6 +278,7 @@ func (a *adjusting) next() (up, down time.Time) {
 			down = until
 		}
 	}
+	up, down = latest(up, a.BusyUntil), latest(down, a.BusyUntil)
 	if !up.After(a.Now) {
 		up = time.Time{}
 	}
@@ -269,6 +286,13 @@ func (a *adjusting) next() (up, down time.Time) {
 		down = time.Time{}
 	}
 	return up, down
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // plus adds without overflow.

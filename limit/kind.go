@@ -48,11 +48,17 @@ const (
 	ByMin
 	// ByPlatform: no more than the platform permits.
 	ByPlatform
+	// ByDeployment: a deployment is under way, and the platform takes no order until it
+	// has ended.
+	ByDeployment
+	// ByBusy: the platform is busy with another operation, or asked to wait.
+	ByBusy
 )
 
 var kindNames = [...]string{
 	"none", "not_leader", "paused", "maintenance", "override", "yielding", "outside_bounds", "undecided",
 	"forecast", "diminishing_returns", "tolerance", "stabilization", "cooldown", "rate", "step", "budget", "max", "min", "platform",
+	"deployment", "busy",
 }
 
 // String returns the name in snake case.

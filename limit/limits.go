@@ -8,6 +8,7 @@
 //  3. [Forecast] raises the recommendation.
 //  4. [DiminishingReturns], Tolerance, Stabilization, Cooldown, [Rate], Step, [Budget],
 //     the bounds, and what the platform permits lower the distance that the size moves.
+//  5. A deployment, and a platform that asked to wait, hold back what is left.
 //
 // [Limits] is what a user sets, in autoscale.Config. An Autoscaler calls Apply.
 package limit

@@ -167,14 +167,15 @@ func (l *loader) config(v *values, o Options) autoscale.Config {
 		Interval: v.interval,
 		// A response that may take longer than the interval must not be cut
 		// short by it, or a slow service would look like one that was not measured.
-		Timeout:     max(v.interval, timeout+spareTime),
-		Limits:      v.limits,
-		BootTime:    v.boot,
-		NotifyOn:    v.kinds(),
-		NotifyDiff:  autoscale.Diff{Threshold: v.diffThreshold, Period: v.diffPeriod},
-		RepeatAfter: v.repeatAfter,
-		DryRun:      v.dryRun,
-		Logger:      o.Logger,
+		Timeout:       max(v.interval, timeout+spareTime),
+		Limits:        v.limits,
+		BootTime:      v.boot,
+		NotifyOn:      v.kinds(),
+		NotifyDiff:    autoscale.Diff{Threshold: v.diffThreshold, Period: v.diffPeriod},
+		RepeatAfter:   v.repeatAfter,
+		DryRun:        v.dryRun,
+		RecommendOnly: v.recommendOnly,
+		Logger:        o.Logger,
 	}
 	if cfg.RepeatAfter == 0 {
 		cfg.RepeatAfter = -1 // never, where the Config's 0 is its default

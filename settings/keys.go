@@ -48,7 +48,7 @@ type values struct {
 
 	zone                      *time.Location
 	max, min                  autoscale.Schedule
-	dryRun                    bool
+	dryRun, recommendOnly     bool
 	backends                  []backend
 	aboveMax, belowMin        bool
 	scaleFails, scales, pings bool
@@ -150,6 +150,12 @@ var sizeKeys = []key{
 		field: "DryRun",
 		doc:   "Decide and report, and never scale.",
 		read:  flag(func(v *values) *bool { return &v.dryRun }),
+	},
+	{
+		name: "RECOMMEND_ONLY", initial: "false",
+		field: "RecommendOnly",
+		doc:   "Publish the size for another autoscaler that orders it, such as KEDA, and never scale.",
+		read:  flag(func(v *values) *bool { return &v.recommendOnly }),
 	},
 }
 

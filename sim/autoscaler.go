@@ -9,17 +9,28 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // Autoscaler returns a Controller that is the autoscale.Autoscaler of cfg itself. It uses
-// the Decider, the bounds and the Limits of cfg. It never calls the Prober, Scaler, Elector,
-// Notifiers, Observe and Logger, and ignores DryRun. signals says what the simulated Prober
+// the Decider, the bounds and the Limits of cfg. It never calls the Prober, Elector,
+// Notifiers, Observe and Logger, asks the Scaler only whether it is an
+// autoscale.Redeployer, and ignores DryRun. signals says what the simulated Prober
 // measures. Zero fields follow cfg's Prober: see [AutoView].
 //
 // If cfg or signals is bad, the first tick returns the error.
 func Autoscaler(cfg autoscale.Config, signals Signals) Controller {
 	signals = signals.of(cfg.Prober)
 	c := &controller{signals: signals.withDefaults(), fault: signals.Validate(), interval: cmp.Or(cfg.Interval, autoscale.DefaultInterval)}
+	// A Scaler that panics is not one.
+	_ = guard.Do(func() error {
+		if r, ok := part.As[autoscale.Redeployer](cfg.Scaler); ok {
+			c.redeploys = r.Redeploys()
+		}
+		return nil
+	})
+	c.follows = cfg.RecommendOnly
 	cfg.Prober, cfg.Scaler = autoscale.ProberFunc(c.probe), (*simulated)(c)
 	cfg.Elector, cfg.Notifiers, cfg.Observe, cfg.DryRun = nil, nil, nil, false
 	cfg.Logger = slog.New(slog.DiscardHandler)
@@ -36,6 +47,9 @@ type controller struct {
 	view   *View
 	size   int
 	silent error // why nothing was measured in this tick
+
+	redeploys bool // each order of the Config's Scaler is a deployment
+	follows   bool // another autoscaler orders what is published
 }
 
 func (c *controller) Interval() time.Duration { return c.interval }
@@ -69,8 +83,13 @@ func (c *controller) Tick(ctx context.Context, _ time.Time, v *View) (int, error
 	}
 	c.view, c.size, c.silent = v, v.Desired, nil
 	_, err := c.autoscaler.Tick(ctx, v.Started)
-	if c.silent != nil && errors.Is(err, c.silent) {
-		err = nil // the Autoscaler has held the size
+	var busy *autoscale.BusyError
+	var partial *autoscale.PartialError
+	if c.silent != nil && errors.Is(err, c.silent) || errors.As(err, &busy) || errors.As(err, &partial) {
+		err = nil // the Autoscaler has held the size, or tries the rest later
+	}
+	if c.follows && err == nil {
+		c.size = c.signals.Platform.follow(v.Desired, c.autoscaler.Status().Last.Decision.Size)
 	}
 	return c.size, err
 }
@@ -154,17 +173,4 @@ func (c *controller) traffic(s *autoscale.Sample) {
 		s.Signals |= autoscale.SignalLatency
 		s.Latency = latency
 	}
-}
-
-// simulated is the Scaler.
-type simulated controller
-
-func (s *simulated) Capacity(context.Context) (autoscale.Capacity, error) {
-	v := s.view
-	return autoscale.Capacity{Desired: v.Desired, Pending: max(0, v.Desired-v.Ready), PendingKnown: true, Changed: v.Changed}, nil
-}
-
-func (s *simulated) Scale(_ context.Context, size int) error {
-	s.size = size
-	return nil
 }

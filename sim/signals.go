@@ -84,6 +84,9 @@ type Signals struct {
 
 	// Outages are the times in which nothing can be measured.
 	Outages []Outage
+
+	// Platform is how the orders are taken. Zero: at once and in full.
+	Platform Platform
 }
 
 // The defaults of [Signals].
@@ -159,7 +162,7 @@ func (s Signals) Validate() error {
 	if s.LeaderEvery < 0 {
 		bad("Signals.LeaderEvery is %v: it must be 0 or more", s.LeaderEvery)
 	}
-	errs = append(errs, validOutages("Signals.Outages", s.Outages))
+	errs = append(errs, validOutages("Signals.Outages", s.Outages), s.Platform.validate())
 	switch {
 	case s.View == DeployedView:
 		if errs := errors.Join(errs...); errs == nil {

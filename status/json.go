@@ -25,12 +25,13 @@ type Document struct {
 
 // An Autoscaler is what a [Document] says of one process type.
 type Autoscaler struct {
-	Name    string `json:"name"` // the process type
-	Text    string `json:"text"` // the last tick in one sentence
-	Rule    string `json:"rule,omitempty"`
-	Running bool   `json:"running"`
-	DryRun  bool   `json:"dry_run"`
-	Leading bool   `json:"leading"` // the process that answers leads
+	Name          string `json:"name"` // the process type
+	Text          string `json:"text"` // the last tick in one sentence
+	Rule          string `json:"rule,omitempty"`
+	Running       bool   `json:"running"`
+	DryRun        bool   `json:"dry_run"`
+	RecommendOnly bool   `json:"recommend_only"` // another autoscaler orders the wish
+	Leading       bool   `json:"leading"`        // the process that answers leads
 
 	Leader string  `json:"leader,omitempty"`      // the process that leads
 	Term   int64   `json:"term,omitempty"`        // the number of its term
@@ -136,6 +137,10 @@ func (p *Page) serveWish(w http.ResponseWriter, r *http.Request, _ string) {
 	writeJSON(w, http.StatusNotFound, Wish{Version: version, Error: fmt.Sprintf("there is no autoscaler of the process type %.40q: ask for wish.json?name= and one of %q", name, names)})
 }
 
+// mute is how many probes in a row may measure nothing until the wish is not known. One lost
+// probe holds the size, as it does when the Autoscaler orders by itself.
+const mute = 3
+
 // wish returns the size to run.
 func (p *Page) wish(s autoscale.Status, now time.Time) (int, error) {
 	switch age := now.Sub(s.Ticked); {
@@ -143,6 +148,8 @@ func (p *Page) wish(s autoscale.Status, now time.Time) (int, error) {
 		return 0, fmt.Errorf("no tick yet: the autoscaler of %s has just started, or no process leads", s.Name)
 	case age > p.opts.StaleAfter:
 		return 0, fmt.Errorf("the last tick of %s was %s ago, and what it came to holds for %s", s.Name, age.Round(time.Second), p.opts.StaleAfter)
+	case s.ProbeFailures >= mute:
+		return 0, fmt.Errorf("%d probes of %s in a row measured nothing, so no size can be recommended", s.ProbeFailures, s.Name)
 	case !s.Known || s.ScaleFailures > 0:
 		return 0, fmt.Errorf("the size of %s is not known: the platform could not be asked", s.Name)
 	}
@@ -152,7 +159,7 @@ func (p *Page) wish(s autoscale.Status, now time.Time) (int, error) {
 // Describe returns what a [Document] says of s, without a Wish and without advice.
 func Describe(s autoscale.Status) Autoscaler {
 	out := Autoscaler{
-		Name: s.Name, Text: s.String(), Rule: s.Rule, Running: s.Running, DryRun: s.DryRun, Leading: s.Leading,
+		Name: s.Name, Text: s.String(), Rule: s.Rule, Running: s.Running, DryRun: s.DryRun, RecommendOnly: s.RecommendOnly, Leading: s.Leading,
 		Leader: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Ticked: s.Ticked.UTC(), Min: s.Min, Max: s.Max,
 		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(),
 		Command: s.Command, Stalled: s.Stalled, Boot: s.Last.Boot.Seconds(), Budget: s.Last.Spent,

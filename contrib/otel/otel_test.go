@@ -211,8 +211,8 @@ func TestWhatAFollowerExports(t *testing.T) {
 			t.Errorf("%s is %v (exported: %t), want %v", name, v, ok, want)
 		}
 	}
-	if len(got) != 18 {
-		t.Errorf("%d series, want 18: %v", len(got), got)
+	if len(got) != 19 {
+		t.Errorf("%d series, want 19: %v", len(got), got)
 	}
 }
 

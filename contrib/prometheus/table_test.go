@@ -190,7 +190,8 @@ func TestWhatAFollowerExports(t *testing.T) {
 	got := series(gather(t, following()))
 	want := map[string]float64{
 		"autoscale_running{name=web}": 1, "autoscale_leader{name=web}": 0, "autoscale_term{name=web}": 7,
-		"autoscale_dry_run{name=web}": 0, "autoscale_stalled{name=web}": 0, "autoscale_state_age_seconds{name=web}": 8,
+		"autoscale_recommend_only{name=web}": 0,
+		"autoscale_dry_run{name=web}":        0, "autoscale_stalled{name=web}": 0, "autoscale_state_age_seconds{name=web}": 8,
 		"autoscale_ticks_total{name=web}": 3, "autoscale_probes_total{name=web}": 0, "autoscale_probe_failures_total{name=web}": 0,
 		"autoscale_scales_total{name=web}": 0, "autoscale_scale_failures_total{name=web}": 0, "autoscale_changes_total{name=web}": 0,
 		"autoscale_notifications_total{name=web}": 0, "autoscale_notification_failures_total{name=web}": 0,

@@ -64,6 +64,9 @@ func (d *described) print(w io.Writer, app string, now time.Time, zone *time.Loc
 	if d.DryRun {
 		row("dry run", "nothing is ordered")
 	}
+	if d.RecommendOnly {
+		row("recommend only", "another autoscaler orders the size")
+	}
 	switch age := now.Sub(d.Ticked).Round(time.Second); {
 	case d.Ticked.IsZero():
 		row("tick", "none yet")

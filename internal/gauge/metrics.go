@@ -17,6 +17,7 @@ var Metrics = [...]Metric{
 		Help: "The number of the leader's term, as far as this process knows. Absent without an Elector.",
 		read: func(s *autoscale.Status, emit func(string, float64)) { known(emit, float64(s.Term.Number)) },
 	},
+	flag("recommend_only", Every, "1 if it publishes the size for another autoscaler, and never scales.", func(s *autoscale.Status) bool { return s.RecommendOnly }),
 	flag("dry_run", Every, "1 if it decides and never scales.", func(s *autoscale.Status) bool { return s.DryRun }),
 	flag("stalled", Every, "1 if a part holds the tick although its context has ended.", func(s *autoscale.Status) bool { return s.Stalled != "" }),
 	{
@@ -132,7 +133,7 @@ var conditions = func() (out []condition) {
 	const every = autoscale.Panicked | autoscale.StoreFailing
 	for _, kind := range []autoscale.EventKind{
 		autoscale.ProbeFailing, autoscale.ScaleFailing, autoscale.NeedsAboveMax, autoscale.NeedsBelowMin, autoscale.DiffExceeded,
-		autoscale.Paused, autoscale.Yielding, autoscale.Panicked, autoscale.StoreFailing, autoscale.Ineffective, autoscale.BudgetShort,
+		autoscale.Paused, autoscale.Yielding, autoscale.Panicked, autoscale.StoreFailing, autoscale.Ineffective, autoscale.BudgetShort, autoscale.NotFollowed,
 	} {
 		out = append(out, condition{kind, kind.String(), every.Has(kind)})
 	}

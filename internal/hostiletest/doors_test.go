@@ -34,8 +34,14 @@ var tested = map[string]string{
 
 	"heroku.NewClient": byHTTP, "heroku.Client.Scaler": byHTTP, "heroku.Client.WebURL": byHTTP, "heroku.Scaler": byHTTP,
 
+	"pool.NewClient": "internal/hostiletest/platform_pool_test.go", "pool.Client.Scaler": "internal/hostiletest/platform_pool_test.go",
+	"pool.Scaler":  "internal/hostiletest/platform_pool_test.go",
+	"pool.FromEnv": own, // NewClient is it
+	"pool.Pool":    own, // its own processes answer
+	"pool.Prober":  own,
+
 	"leader.SQL": bySQL, "leader.Open": bySQL, "leader.CreateTable": bySQL, "leader.MetricsBoard": bySQL,
-	"leader.New": own, "leader.Static": own, "leader.Dyno": own,
+	"leader.New": own, "leader.Static": own, "leader.Dyno": own, "leader.Index": own,
 	"redis.New": byRedis, "redis.Lease": byRedis, "redis.MetricsBoard": byRedis,
 
 	"status.Page": own, // TestAdmission and TestPaths of package status send it requests

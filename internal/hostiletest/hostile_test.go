@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -61,8 +62,14 @@ type door struct {
 	call func(ctx context.Context, url string) (texts []any, err error)
 }
 
-// doors has a line for each client, and for each mode in which it sends requests.
-var doors = []door{
+// doors has a line for each client, and for each mode in which it sends requests. Those of
+// the platforms are in files of their own.
+var doors = slices.Concat(
+	common,
+	poolDoors,
+)
+
+var common = []door{
 	{"probe.HTTP", prober(func(url string) autoscale.Prober { return &probe.HTTP{URL: url, Timeout: time.Minute} })},
 	{"probe.HTTP with Split", prober(func(url string) autoscale.Prober {
 		return &probe.HTTP{URL: url, Timeout: time.Minute, Split: true, ServerLatency: true}

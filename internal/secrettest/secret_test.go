@@ -22,6 +22,8 @@ import (
 	"github.com/autoscalebot/autoscale/leader"
 	"github.com/autoscalebot/autoscale/notify"
 	"github.com/autoscalebot/autoscale/notify/email"
+	"github.com/autoscalebot/autoscale/platform"
+	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/settings"
 	"github.com/autoscalebot/autoscale/status"
@@ -42,7 +44,8 @@ var public = []string{
 	"leader.Options.Name", "leader.Options.App", "leader.Options.Holder", "leader.Options.Dialect",
 	"email.Config.From", "email.Config.To", "email.Config.Subject", "email.Config.HELO",
 	"settings.Options.File",
-	"heroku.Options.TokenName",
+	"heroku.Options.TokenName", "platform.Options.TokenName",
+	"pool.Options.Name",
 	"status.Options.Title",
 }
 
@@ -55,6 +58,8 @@ var structs = []func() any{
 	func() any { return new(notify.WebhookOptions) },
 	func() any { return new(notify.ChatOptions) },
 	func() any { return new(heroku.Options) },
+	func() any { return new(platform.Options) },
+	func() any { return new(pool.Options) },
 	func() any { return new(leader.Options) },
 	func() any { return new(email.Config) },
 	func() any { return new(settings.Options) },
@@ -69,6 +74,10 @@ var made = map[string]func() any{
 	"heroku.Client, bad": func() any {
 		return heroku.NewClient(`"`+sentinel+`"`, &heroku.Options{BaseURL: "http://[" + secretURL})
 	},
+	"pool.Client":          func() any { return pool.NewClient(sentinel, nil) },
+	"pool.Client, bad":     func() any { return pool.NewClient(sentinel, &platform.Options{BaseURL: secretURL}) },
+	"pool.Scaler":          func() any { return pool.NewClient(sentinel, nil).Scaler() },
+	"pool.Pool":            func() any { return pool.New(*full[pool.Options]()) },
 	"heroku.Scaler":        func() any { return heroku.NewClient(sentinel, nil).Scaler("shop", "web") },
 	"heroku.Scaler, bad":   func() any { return heroku.NewClient(sentinel, nil).Scaler(sentinel, sentinel) },
 	"notify.Webhook":       func() any { return notify.Webhook(secretURL, *full[notify.WebhookOptions]()) },

@@ -55,6 +55,11 @@ func told(e autoscale.Event) Message {
 			Do:   "Nothing yet. The autoscaler tries again by itself.",
 			Next: fmt.Sprintf("The next tick tries again. Until then, %s keeps its size of %d.", name, e.From),
 		}
+		if e.Limit == limit.ByBusy {
+			m.Title, m.What = "the platform is busy", fmt.Sprintf("The platform is busy with another operation, so %s keeps its size of %d.", name, e.From)
+			m.Next = "The autoscaler tries again by itself. If the platform is still busy after ten minutes, that counts as a failure."
+			return m
+		}
 		if e.From != e.To {
 			m.Title = fmt.Sprintf("could not scale from %d to %d", e.From, e.To)
 			m.What = fmt.Sprintf("The order to scale %s from %d to %s failed.", name, e.From, processes(e.To))
@@ -187,6 +192,17 @@ func told(e autoscale.Event) Message {
 			m.What = "A part has not returned, although its context has ended."
 		}
 		return m
+	case autoscale.NotFollowed:
+		m := Message{
+			Title: fmt.Sprintf("nobody scales from %d to %d", e.From, e.To),
+			What:  fmt.Sprintf("The autoscaler publishes a size of %d for %s, and the size stays at %d.", e.To, name, e.From), Why: reason(e),
+			Do:   "Check the autoscaler that should order the size, such as KEDA or a HorizontalPodAutoscaler: whether it is there, reads this metric, and has bounds as wide as Min and Max.",
+			Next: fmt.Sprintf("%s keeps its size until that autoscaler orders another.", name),
+		}
+		if e.Detail != "" {
+			m.Do = "Set its tolerance to 0, which is likely the reason: " + e.Detail + "."
+		}
+		return m
 	}
 	return Message{}
 }
@@ -287,6 +303,8 @@ func ended(e autoscale.Event) Message {
 		m.Do = "If you found no bottleneck, look for it before the next peak."
 	case autoscale.BudgetShort:
 		m.Title, m.What, m.Next = "the budget has room again", "The budget of process-hours is no longer short.", "The autoscaler continues as usual."
+	case autoscale.NotFollowed:
+		m.Title, m.What = "the size follows again", fmt.Sprintf("The size of %s is again the one that is published.", name)
 	default:
 		return Message{}
 	}

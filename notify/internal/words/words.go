@@ -245,6 +245,7 @@ func held(e autoscale.Event) string {
 		limit.ByStabilization: "the recommendation has not lasted for the stabilization window", limit.ByCooldown: "the cooldown is not over",
 		limit.ByRate: "the rate permits no more", limit.ByStep: "the step permits no more", limit.ByBudget: "the budget of process-hours is spent",
 		limit.ByMax: "that is above Max", limit.ByMin: "that is below Min", limit.ByPlatform: "the platform permits no more",
+		limit.ByDeployment: "a deployment is under way", limit.ByBusy: "the platform is busy with another operation",
 	}[e.Limit]
 	if by == "" {
 		return ""

@@ -15,7 +15,8 @@ var Now = time.Date(2026, time.November, 23, 9, 0, 0, 0, time.UTC)
 
 // Conditions are the kinds that have phases.
 const Conditions = autoscale.ProbeFailing | autoscale.ScaleFailing | autoscale.NeedsAboveMax | autoscale.NeedsBelowMin | autoscale.DiffExceeded |
-	autoscale.Paused | autoscale.Yielding | autoscale.Panicked | autoscale.StoreFailing | autoscale.Ineffective | autoscale.BudgetShort
+	autoscale.Paused | autoscale.Yielding | autoscale.Panicked | autoscale.StoreFailing | autoscale.Ineffective | autoscale.BudgetShort |
+	autoscale.NotFollowed
 
 // An Event is an event with a name for the test.
 type Event struct {
@@ -83,8 +84,16 @@ func Events() []Event {
 		e.Decision, e.To, e.Detail = high, 4, "by an earlier order that seemed to fail"
 	})
 	add("dry run", autoscale.Scaled, func(e *autoscale.Event) { e.Decision, e.To, e.DryRun = high, 4, true })
+	add("busy", autoscale.ScaleFailed, func(e *autoscale.Event) {
+		unmeasured(e)
+		e.To, e.Count, e.Limit, e.Until = 5, 1, limit.ByBusy, Now.Add(10*time.Minute)
+		e.Err = errors.New("autoscale: the platform is busy with another operation: a release is in progress")
+	})
 	add("read", autoscale.ScaleFailed, func(e *autoscale.Event) { e.Err, e.Count = refused, 1 })
 	add("order", autoscale.ScaleFailed, func(e *autoscale.Event) { e.Err, e.Count, e.To, e.Decision = refused, 2, 4, high })
+	add("partly", autoscale.Scaled, func(e *autoscale.Event) {
+		e.Decision, e.To, e.Detail = high, 4, "as part of an order of 5; the next tick orders the rest"
+	})
 	add("", autoscale.ScaleFailing, func(e *autoscale.Event) { e.Err, e.Count = refused, 3 })
 	add("", autoscale.Changed, func(e *autoscale.Event) { e.From, e.To = 3, 5 })
 	add("", autoscale.LimitReached, func(e *autoscale.Event) {
@@ -138,6 +147,11 @@ func Events() []Event {
 	add("", autoscale.WarmingUp, func(e *autoscale.Event) { unmeasured(e); e.Detail = "traffic: the first requests are being measured" })
 	add("", autoscale.Stalled, func(e *autoscale.Event) {
 		e.Detail = "Prober has not returned for 45s: it must return when its context ends"
+	})
+	add("", autoscale.NotFollowed, func(e *autoscale.Event) { e.Decision, e.From, e.To = high, 3, 5 })
+	add("tolerance", autoscale.NotFollowed, func(e *autoscale.Event) {
+		e.Decision, e.From, e.To, e.Max = because(11, "9.6 requests in flight"), 10, 11, 20
+		e.Detail = "a HorizontalPodAutoscaler ignores a difference of up to 10 %, unless its behavior.scaleUp.tolerance and behavior.scaleDown.tolerance are 0, which takes Kubernetes 1.35"
 	})
 	return all
 }

@@ -1,0 +1,195 @@
+package autoscale_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
+)
+
+// A platform that asked to wait gets no order before that, and raises no alarm.
+func TestBusyUntil(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max = recommends(4), autoscale.Fixed(9) })
+	r.platform.failing = &autoscale.BusyError{RetryAfter: 100 * time.Second, Err: errors.New("a deployment is in flight")}
+	if orders := r.tryTicks(8); !cmp.Equal(orders, []int{4, 4}) {
+		t.Errorf("in four minutes %v were ordered, want one order each 100 s or the tick after", orders)
+	}
+	last := r.a.Status().Last
+	if last.Limit != limit.ByBusy || last.Until.Before(r.now) || last.NextUp != last.Until {
+		t.Errorf("held by %v until %v, next up %v, at %v", last.Limit, last.Until, last.NextUp, r.now)
+	}
+	if text := r.a.Status().String(); !strings.Contains(text, "the platform is busy") {
+		t.Errorf("Status says %q", text)
+	}
+	if r.has(autoscale.ScaleFailing) != 0 || r.has(autoscale.ScaleFailed) != 1 || r.a.Status().ScaleFailures != 0 {
+		t.Errorf("%d failed, %d failing", r.has(autoscale.ScaleFailed), r.has(autoscale.ScaleFailing))
+	}
+	r.platform.failing = nil
+	if orders := r.tryTicks(4); !cmp.Equal(orders, []int{4}) {
+		t.Errorf("after the hold %v were ordered", orders)
+	}
+}
+
+// An absurd time to wait does not silence the autoscaler.
+func TestBusyForAges(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max = recommends(4), autoscale.Fixed(9) })
+	r.platform.failing = &autoscale.BusyError{RetryAfter: 1000 * time.Hour}
+	r.tryTicks(30)
+	if r.has(autoscale.ScaleFailing) == 0 {
+		t.Error("after a quarter of an hour nobody was told")
+	}
+	r.platform.failing = nil
+	if orders := r.tryTicks(2); len(orders) == 0 {
+		t.Error("nothing was ordered after the platform could again")
+	}
+}
+
+// A busy platform may also not say its size.
+func TestBusyToRead(t *testing.T) {
+	r := newRig(t, nil)
+	r.ticks(1)
+	r.platform.readErr = &autoscale.BusyError{Err: errors.New("429 Too Many Requests")}
+	r.tryTicks(10)
+	if r.has(autoscale.ScaleFailing) != 0 || r.has(autoscale.ScaleFailed) != 1 {
+		t.Errorf("%d failed, %d failing", r.has(autoscale.ScaleFailed), r.has(autoscale.ScaleFailing))
+	}
+	r.tryTicks(15)
+	if r.has(autoscale.ScaleFailing) == 0 {
+		t.Error("after ten minutes nobody was told")
+	}
+}
+
+func TestDeploying(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max = recommends(4), autoscale.Fixed(9) })
+	r.platform.deploys = true
+	if orders := r.ticks(10); orders != nil {
+		t.Errorf("%v were ordered during a deployment", orders)
+	}
+	s := r.a.Status()
+	if s.Last.Limit != limit.ByDeployment || !strings.HasSuffix(s.String(), "4 recommended, but a deployment is under way") {
+		t.Errorf("held by %v: %s", s.Last.Limit, s)
+	}
+	if len(s.Samples) != 10 {
+		t.Errorf("%d samples of 10 count: the service serves during a deployment", len(s.Samples))
+	}
+	if told := r.take(); told != nil {
+		t.Errorf("a deployment raised %v", told)
+	}
+	r.platform.deploys = false
+	if orders := r.ticks(1); !cmp.Equal(orders, []int{4}) {
+		t.Errorf("after the deployment %v were ordered", orders)
+	}
+}
+
+// A deployment that never ends does not hold the size for ever, nor does a new one have to
+// wait for an old one.
+func TestDeployingForAges(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max = recommends(4), autoscale.Fixed(9) })
+	r.platform.deploys = true
+	if orders := r.ticks(20); orders != nil {
+		t.Errorf("within ten minutes %v were ordered", orders)
+	}
+	if orders := r.ticks(2); !cmp.Equal(orders, []int{4}) {
+		t.Errorf("after ten minutes %v were ordered", orders)
+	}
+	r.platform.deploys = false
+	r.ticks(1)
+	r.platform.set(2)
+	r.platform.deploys = true
+	if orders := r.ticks(5); orders != nil {
+		t.Errorf("during the second deployment %v were ordered", orders)
+	}
+}
+
+// Part of an order counts as ours, and the rest follows without a cooldown.
+func TestPartialOrder(t *testing.T) {
+	for _, tt := range []struct {
+		name                   string
+		from, to, reached, now int // now is what the platform runs in the next tick
+		failed                 int
+	}{
+		{"more", 2, 20, 7, 7, 0},
+		{"more, and some of the rest came late", 2, 20, 7, 9, 0},
+		{"fewer", 20, 5, 12, 12, 0},
+		{"nothing", 2, 20, 2, 2, 1},
+		{"nonsense", 2, 20, 90, 2, 1},
+		{"the other way", 5, 9, 3, 5, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, func(c *autoscale.Config) {
+				c.Decider, c.Max, c.Limits.Up.Cooldown, c.Limits.Down.Cooldown = recommends(tt.to), autoscale.Fixed(50), time.Hour, time.Hour
+			})
+			r.platform.size = tt.from
+			r.platform.failing = &autoscale.PartialError{Size: tt.to, Reached: tt.reached, Err: errors.New("too many requests")}
+			d, err := r.tick()
+			if err == nil || !strings.Contains(err.Error(), "part of the order was carried out") {
+				t.Errorf("the tick's error is %v", err)
+			}
+			if want := tt.failed == 0; d.Act != want || want && d.Size != tt.reached {
+				t.Errorf("the tick came to %+v", d)
+			}
+			if n := r.a.Status().ScaleFailures; n != tt.failed {
+				t.Errorf("%d failures, want %d", n, tt.failed)
+			}
+			r.platform.failing = nil
+			r.platform.set(tt.now)
+			r.platform.takeOrders()
+			if orders := r.ticks(1); !cmp.Equal(orders, []int{tt.to}) {
+				t.Errorf("the rest: %v were ordered, want %d", orders, tt.to)
+			}
+			if n := r.has(autoscale.Changed); n != 0 {
+				t.Errorf("what came of the order was taken for a change by somebody else %d times", n)
+			}
+		})
+	}
+}
+
+type redeploying struct{ *platform }
+
+func (redeploying) Redeploys() bool { return true }
+
+type wrapped struct{ autoscale.Scaler }
+
+type panickingScaler struct{ *platform }
+
+func (panickingScaler) Redeploys() bool { panic("bad scaler") }
+
+// Where an order costs a deployment, the cooldowns are longer by default.
+func TestRedeploys(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		scaler func(*platform) autoscale.Scaler
+		limits limit.Limits
+		ticks  int // between two orders
+	}{
+		{"no", func(p *platform) autoscale.Scaler { return p }, limit.Limits{}, 1},
+		{"yes", func(p *platform) autoscale.Scaler { return redeploying{p} }, limit.Limits{}, 20},
+		{"in a wrapper", func(p *platform) autoscale.Scaler { return wrapped{redeploying{p}} }, limit.Limits{}, 20},
+		{"with a cooldown of the user", func(p *platform) autoscale.Scaler { return redeploying{p} }, limit.Limits{Up: limit.Behavior{Cooldown: time.Minute}}, 2},
+		{"panics", func(p *platform) autoscale.Scaler { return panickingScaler{p} }, limit.Limits{}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			size := 1
+			r := newRig(t, func(c *autoscale.Config) {
+				c.Scaler, c.Limits, c.Max = tt.scaler(c.Scaler.(*platform)), tt.limits, autoscale.Fixed(9)
+				c.Decider = autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+					return autoscale.Decision{Act: true, Size: o.Capacity.Desired + 1}
+				})
+			})
+			var at []int
+			for i := range 50 {
+				if orders := r.ticks(1); orders != nil {
+					at, size = append(at, i), size+1
+				}
+			}
+			if len(at) < 2 || at[1]-at[0] != tt.ticks {
+				t.Errorf("orders in the ticks %v, want %d between them", at, tt.ticks)
+			}
+		})
+	}
+}

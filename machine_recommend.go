@@ -1,0 +1,46 @@
+package autoscale
+
+import "time"
+
+// follows reports whether a size is what another autoscaler came to by the size that was
+// published: that one, or one on the way to it.
+func (m *machine) follows(size int) bool {
+	if from, to := m.Capacity.Desired, m.outcome.Decision.Size; m.cfg.RecommendOnly && m.Known && from != to {
+		return min(from, to) <= size && size <= max(from, to)
+	}
+	return false
+}
+
+// notFollowedAfter is for how long the size may differ from the one that is published: longer
+// than the five minutes for which a HorizontalPodAutoscaler holds a decrease back by default.
+const notFollowedAfter = 10 * time.Minute
+
+// commitFollowed looks at whether another autoscaler carries the recommendation out.
+func (m *machine) commitFollowed(e Event) {
+	t := &m.tick
+	size, want := t.capacity.Desired, t.outcome.Size
+	switch {
+	case !m.cfg.RecommendOnly || size == want:
+		m.Unfollowed = time.Time{}
+		return
+	case t.moved || m.Unfollowed.IsZero() || m.Unfollowed.After(t.at):
+		m.Unfollowed = t.at
+	}
+	if t.at.Sub(m.Unfollowed) >= notFollowedAfter {
+		e.Kind, e.From, e.To, e.Detail = NotFollowed, size, want, tolerated(size, want)
+		m.holds(e, "")
+	}
+}
+
+// tolerated explains why a HorizontalPodAutoscaler does not follow, if its tolerance is the
+// likely reason.
+//
+// Source: calculatePodRequests and the default of --horizontal-pod-autoscaler-tolerance in
+// Kubernetes. A ratio of exactly 1.1 or 0.9 is tolerated too.
+func tolerated(size, want int) string {
+	const tolerance = 0.1
+	if ratio := float64(want) / float64(size); size == want || size == 0 || ratio < 1-tolerance || ratio > 1+tolerance {
+		return ""
+	}
+	return "a HorizontalPodAutoscaler ignores a difference of up to 10 %, unless its behavior.scaleUp.tolerance and behavior.scaleDown.tolerance are 0, which takes Kubernetes 1.35"
+}
