@@ -71,6 +71,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		Term          int64              `json:"term,omitempty"`
 		Age           float64            `json:"age_seconds,omitempty"`
 		Command       string             `json:"command,omitempty"`
+		Resumed       string             `json:"resumed,omitempty"`
 		Ticked        time.Time          `json:"ticked,omitzero"`
 		Size          *int               `json:"size,omitempty"` // left out until it is known
 		Pending       int                `json:"pending,omitempty"`
@@ -95,7 +96,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		Counters      Counters           `json:"counters"`
 	}{
 		Name: s.Name, Text: s.String(), Running: s.Running, DryRun: s.DryRun, RecommendOnly: s.RecommendOnly, Rule: s.Rule,
-		Leading: s.Leading, Holder: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Command: s.Command,
+		Leading: s.Leading, Holder: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Command: s.Command, Resumed: s.Resumed,
 		Ticked: s.Ticked.UTC(), Pending: s.Capacity.Pending, Changed: s.Changed.UTC(), Min: s.Min, Max: s.Max,
 		Boot: s.Last.Boot.Seconds(), Rules: s.Last.Rules, Adjustments: s.Last.Adjustments,
 		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(), Spent: s.Last.Spent, Error: message(s.Last.Err), Stalled: s.Stalled,

@@ -27,7 +27,8 @@ type Status struct {
 	Term    Term // in which it leads, or in which another process does. Zero without an Elector
 
 	Age     time.Duration // how old what is shown is, by the Store's clock, in a process that does not lead
-	Command string        // what Pause or Override last asked for, while that holds
+	Command string        // what Pause or Override last asked for, and who, while that holds
+	Resumed string        // when Resume was called and by whom, for a day, if that is the last command
 
 	Ticked   time.Time // the last tick. Zero: none yet
 	Known    bool      // the size was read at least once
