@@ -116,6 +116,10 @@ type span struct {
 	signal, delay                                                         uint8
 }
 
+// confirmed is after how many ticks behind a leap in time the ones before it are dropped for
+// their age: a clock that was set far ahead by mistake is soon set back.
+const confirmed = 10
+
 // Add appends a point. If the clock was set back, points from after p.Time are dropped.
 func (l *Log) Add(p Point) {
 	q := point{
@@ -145,12 +149,25 @@ func (l *Log) addPoint(q point) {
 	if n == maxPoints {
 		drop = batch
 	}
-	if oldest := q.at - Recent.Milliseconds(); n > 0 && l.points[0].at < oldest-Recent.Milliseconds()/16 {
+	if oldest := l.oldest(q.at); n > 0 && l.points[0].at < oldest-Recent.Milliseconds()/16 {
 		for drop < n && l.points[drop].at < oldest {
 			drop++
 		}
 	}
 	l.points = push(l.points, drop, q, maxPoints)
+}
+
+// oldest returns the time before which points are too old, when the next one is of a time.
+// What is before a leap is kept until enough ticks have come after it.
+func (l *Log) oldest(at int64) int64 {
+	next := at
+	for _, q := range slices.Backward(l.points[max(0, len(l.points)-confirmed):]) {
+		if next-q.at > Recent.Milliseconds() {
+			at = q.at
+		}
+		next = q.at
+	}
+	return at - Recent.Milliseconds()
 }
 
 func (l *Log) addSpan(q point) {
@@ -159,8 +176,15 @@ func (l *Log) addSpan(q point) {
 		l.spans = l.spans[:len(l.spans)-1]
 	}
 	if n := len(l.spans); n == 0 || l.spans[n-1].start < start {
-		drop := 0
-		for drop < n && (int(l.spans[drop].start) <= int(start)-maxSpans || n-drop >= maxSpans) {
+		drop, newest := 0, start
+		later := start
+		for _, s := range slices.Backward(l.spans[max(0, n-2):]) { // after a leap, as for points
+			if int(later)-int(s.start) > maxSpans {
+				newest = s.start
+			}
+			later = s.start
+		}
+		for drop < n && (int(l.spans[drop].start) <= int(newest)-maxSpans || n-drop >= maxSpans) {
 			drop++
 		}
 		l.spans = push(l.spans, drop, span{start: start, least: q.size}, maxSpans)

@@ -189,6 +189,36 @@ func TestAddBounds(t *testing.T) {
 	}
 }
 
+// A clock that leaps ahead and is soon set back costs nothing but what was added meanwhile.
+// One that stays ahead drops what is too old.
+func TestClockLeaps(t *testing.T) {
+	for _, leap := range []time.Duration{5 * time.Hour, 30 * 24 * time.Hour} {
+		var l history.Log
+		at := monday
+		add := func(n int, from time.Time) {
+			for i := range n {
+				at = from.Add(time.Duration(i) * 30 * time.Second)
+				l.Add(history.Point{Time: at, Size: 3})
+			}
+		}
+		add(300, monday)
+		points, spans := len(l.Points()), len(l.Spans())
+		back := at
+		add(6, at.Add(leap))
+		add(1, back.Add(20*time.Second))
+		if n, m := len(l.Points()), len(l.Spans()); n != points+1 || m < spans || m > spans+1 {
+			t.Errorf("ahead by %v and back: %d points and %d half-hours of %d and %d", leap, n, m, points, spans)
+		}
+		add(500, at.Add(leap))
+		if first := l.Points()[0].Time; at.Sub(first) > history.Recent+history.Recent/8 {
+			t.Errorf("ahead by %v for good: the first point is %v old", leap, at.Sub(first))
+		}
+		if first := l.Spans()[0].Start; at.Sub(first) > history.Past+2*history.Width {
+			t.Errorf("ahead by %v for good: the first half-hour is %v old", leap, at.Sub(first))
+		}
+	}
+}
+
 func FuzzUnmarshalBinary(f *testing.F) {
 	var l history.Log
 	for i := range 20 {
