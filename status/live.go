@@ -89,14 +89,20 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request, _ string) {
 	}
 }
 
-// ticked returns when the newest tick of any Autoscaler began.
-func (p *Page) ticked() (last time.Time) {
-	for _, a := range p.source.All() {
-		if at := a.Status().Ticked; at.After(last) {
-			last = at
+// ticked returns when the newest tick of any Autoscaler began. The streams of a page look
+// together.
+func (p *Page) ticked() time.Time {
+	p.looking.Lock()
+	defer p.looking.Unlock()
+	if now := time.Now(); now.Sub(p.looked) >= lookEvery/2 {
+		p.looked, p.newest = now, time.Time{}
+		for _, a := range p.source.All() {
+			if at := a.Status().Ticked; at.After(p.newest) {
+				p.newest = at
+			}
 		}
 	}
-	return last
+	return p.newest
 }
 
 //go:embed style.css live.js
