@@ -127,7 +127,7 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*s = Sample{
-		Time: in.Time, Ready: in.Ready, Peak: in.Peak, Requests: in.Requests, Detail: in.Detail,
+		Time: in.Time, Ready: in.Ready, Peak: in.Peak, PoolWaiting: in.PoolWaiting, Requests: in.Requests, Detail: in.Detail,
 		Span: time.Duration(math.Round(in.Span * float64(time.Second))),
 	}
 	for i, field := range in.fields() {
@@ -162,6 +162,7 @@ type sampleOut struct {
 	Backlog     *float64  `json:"backlog,omitempty"`
 	Value       *float64  `json:"value,omitempty"`
 	Peak        float64   `json:"peak,omitempty"`
+	PoolWaiting float64   `json:"pool_waiting,omitempty"`
 	Requests    float64   `json:"requests,omitempty"`
 	Ready       float64   `json:"ready,omitempty"`
 	Span        float64   `json:"span,omitempty"`
@@ -178,7 +179,7 @@ func (o *sampleOut) fields() [len(signalNames)]**float64 {
 
 func newSampleOut(s Sample) sampleOut {
 	out := sampleOut{
-		Time: s.Time.UTC(), Ready: jsonNumber(s.Ready), Peak: jsonNumber(s.Peak), Requests: jsonNumber(s.Requests),
+		Time: s.Time.UTC(), Ready: jsonNumber(s.Ready), Peak: jsonNumber(s.Peak), PoolWaiting: jsonNumber(s.PoolWaiting), Requests: jsonNumber(s.Requests),
 		Span: s.Span.Seconds(), Detail: s.Detail,
 	}
 	for i, field := range out.fields() {

@@ -193,13 +193,18 @@ func (a *Autoscaler) check() error {
 		var window time.Duration
 		var number int
 		var rule string
+		var slots float64
 		err := guard.Do(func() error {
 			window, number = reach(a.cfg.Decider)
 			rule = ruleName(a.cfg.Decider)
 			a.composite, _ = part.As[Composite](a.cfg.Decider)
+			if d, ok := part.As[interface{ Slots() float64 }](a.cfg.Decider); ok {
+				slots = d.Slots()
+			}
 			return nil
 		})
 		a.mu.Lock()
+		a.slots = slots
 		a.machine.samples.window, a.machine.samples.number, a.machine.rule = window, number, rule
 		a.mu.Unlock()
 		if err != nil {

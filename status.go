@@ -35,6 +35,7 @@ type Status struct {
 	Capacity Capacity  // as last read, or ordered since
 	Changed  time.Time // when the size last changed. Zero: not known
 	Min, Max int       // the bounds at the last tick
+	Slots    float64   // how many requests the rule takes a process to work on at once. 0: it does not say
 
 	Samples []Sample // the last ones, oldest first
 
