@@ -133,7 +133,7 @@ func (a *Autoscaler) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.machine.status(now, record)
-	s.Running, s.Slots = running, a.slots
+	s.Running, s.Interval, s.Slots = running, a.cfg.Interval, a.slots
 	c := commandAt(now, given, record)
 	s.Command = c.String()
 	if now.Sub(c.Given) < showResumed {

@@ -14,14 +14,15 @@ const maxStatusSamples = 60
 // are cut. As JSON it has less than 1 MiB.
 //
 // In a process that does not lead, it is what the leader last saved, with its Age, if
-// there is a [Store]. Name, Running, DryRun, RecommendOnly, Rule, Leading and Counters are this process's own.
+// there is a [Store]. Name, Running, DryRun, RecommendOnly, Interval, Rule, Leading and Counters are this process's own.
 // Without a Store it is what this process knew when it last led.
 type Status struct {
 	Name          string
 	Running       bool // Run is under way
 	DryRun        bool
-	RecommendOnly bool   // the size is published for another autoscaler to order
-	Rule          string // the Decider's name. Empty before the first tick
+	RecommendOnly bool          // the size is published for another autoscaler to order
+	Rule          string        // the Decider's name. Empty before the first tick
+	Interval      time.Duration // between the starts of two ticks, as configured
 
 	Leading bool // this process acted in the last tick
 	Term    Term // in which it leads, or in which another process does. Zero without an Elector
