@@ -52,6 +52,7 @@ type Autoscaler struct {
 	NextUp      time.Time `json:"next_up,omitzero"`
 	NextDown    time.Time `json:"next_down,omitzero"`
 	Command     string    `json:"command,omitempty"` // that a person gave, and who
+	Resumed     string    `json:"resumed,omitempty"` // when a person ended a pause or an override, and who. For a day
 	Stalled     string    `json:"stalled,omitempty"`
 	Error       string    `json:"error,omitempty"`
 
@@ -146,7 +147,7 @@ func Describe(s autoscale.Status) Autoscaler {
 		Name: s.Name, Text: s.String(), Rule: s.Rule, Running: s.Running, DryRun: s.DryRun, RecommendOnly: s.RecommendOnly, Leading: s.Leading,
 		Leader: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Ticked: s.Ticked.UTC(), Min: s.Min, Max: s.Max,
 		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(),
-		Command: s.Command, Stalled: s.Stalled, Boot: s.Last.Boot.Seconds(), Budget: s.Last.Spent,
+		Command: s.Command, Resumed: s.Resumed, Stalled: s.Stalled, Boot: s.Last.Boot.Seconds(), Budget: s.Last.Spent,
 		Measured: measured(s.Last.Sample), Conditions: events(s.Conditions), Events: events(s.Events),
 	}
 	if s.Known {

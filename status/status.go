@@ -122,6 +122,9 @@ type Page struct {
 	closed  chan struct{}
 	close   sync.Once
 
+	looking sync.Mutex      // guards what follows
+	looks   map[string]look // what the streams saw last, by the name that they show
+
 	mu    sync.Mutex
 	pasts map[*autoscale.Autoscaler]*cached
 }
@@ -181,16 +184,19 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	where := r.URL.Path
-	if u, err := url.ParseRequestURI(r.RequestURI); where == "" && err == nil { // StripPrefix may leave nothing
+	bare := where == "" // StripPrefix left nothing
+	if u, err := url.ParseRequestURI(r.RequestURI); bare && err == nil {
 		where = u.Path
 	}
+	// A ServeMux says where the page is mounted. Without it any name may be the place.
+	bare = bare || r.Pattern == "" || strings.HasSuffix(r.Pattern, where)
 	name := "."
 	if !strings.HasSuffix(where, "/") {
 		name = path.Base(where)
 	}
 	serve, method := p.route(name)
 	switch {
-	case serve == nil && strings.Contains(name, "."):
+	case serve == nil && (!bare || strings.Contains(name, ".")):
 		http.NotFound(w, r)
 	case serve == nil: // mounted without its slash, so that relative links would not work
 		// Without "./" and the escapes, "https:1" or "\\1" would lead to another host.

@@ -27,7 +27,7 @@ const (
 var tested = map[string]string{
 	"autoscale.ProberFunc": own, "autoscale.NotifierFunc": own, "autoscale.Merge": own,
 
-	"probe.HTTP": byHTTP, "probe.JSON": byHTTP, "probe.SQLBacklog": bySQL, "redis.Backlog": byRedis,
+	"probe.HTTP": byHTTP, "probe.JSON": byHTTP, "probe.SQLBacklog": bySQL, "probe.SQLPool": own, "redis.Backlog": byRedis,
 
 	"notify.Webhook": byHTTP, "notify.Slack": byHTTP, "notify.SlackBot": byHTTP, "notify.Discord": byHTTP, "notify.Teams": byHTTP,
 	"email.New":      bySMTP,
