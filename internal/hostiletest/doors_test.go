@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	byHTTP  = "internal/hostiletest/hostile_test.go"
-	bySMTP  = "internal/hostiletest/protocols_test.go"
-	bySQL   = "internal/servertest/hostile_test.go"
-	byRedis = "contrib/redis/hostile_test.go"
+	byHTTP   = "internal/hostiletest/hostile_test.go"
+	byRender = "internal/hostiletest/platform_render_test.go"
+	bySMTP   = "internal/hostiletest/protocols_test.go"
+	bySQL    = "internal/servertest/hostile_test.go"
+	byRedis  = "contrib/redis/hostile_test.go"
 	// own are doors that ask nobody but the process itself, or what the host gave.
 	own = ""
 )
@@ -33,6 +34,8 @@ var tested = map[string]string{
 	"notify.Console": own, "notify.Log": own, "notify.Only": own, "notify.Recorder": own,
 
 	"heroku.NewClient": byHTTP, "heroku.Client.Scaler": byHTTP, "heroku.Client.WebURL": byHTTP, "heroku.Scaler": byHTTP,
+
+	"render.NewClient": byRender, "render.Client.Scaler": byRender, "render.Scaler": byRender,
 
 	"leader.SQL": bySQL, "leader.Open": bySQL, "leader.CreateTable": bySQL, "leader.MetricsBoard": bySQL,
 	"leader.New": own, "leader.Static": own, "leader.Dyno": own, "leader.Index": own,
@@ -68,7 +71,7 @@ func TestEveryDoorIsTested(t *testing.T) {
 		}
 		name := d.Name()
 		if d.IsDir() {
-			if file != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"internal", "testdata", "cmd", "bench", "examples", "sim", "autoscaletest", "herokutest"}, name)) {
+			if file != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"internal", "testdata", "cmd", "bench", "examples", "sim"}, name) || strings.HasSuffix(name, "test")) {
 				return fs.SkipDir
 			}
 			return nil

@@ -64,7 +64,10 @@ type door struct {
 
 // doors has a line for each client, and for each mode in which it sends requests. Those of
 // the platforms are in files of their own.
-var doors = slices.Concat(common)
+var doors = slices.Concat(
+	common,
+	renderDoors,
+)
 
 var common = []door{
 	{"probe.HTTP", prober(func(url string) autoscale.Prober { return &probe.HTTP{URL: url, Timeout: time.Minute} })},
