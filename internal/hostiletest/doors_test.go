@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	byHTTP   = "internal/hostiletest/hostile_test.go"
-	byRender = "internal/hostiletest/platform_render_test.go"
-	bySMTP   = "internal/hostiletest/protocols_test.go"
-	bySQL    = "internal/servertest/hostile_test.go"
-	byRedis  = "contrib/redis/hostile_test.go"
+	byHTTP  = "internal/hostiletest/hostile_test.go"
+	bySMTP  = "internal/hostiletest/protocols_test.go"
+	bySQL   = "internal/servertest/hostile_test.go"
+	byRedis = "contrib/redis/hostile_test.go"
+	byKube  = "contrib/kubernetes/hostile_test.go"
 	// own are doors that ask nobody but the process itself, or what the host gave.
 	own = ""
 )
@@ -35,7 +35,19 @@ var tested = map[string]string{
 
 	"heroku.NewClient": byHTTP, "heroku.Client.Scaler": byHTTP, "heroku.Client.WebURL": byHTTP, "heroku.Scaler": byHTTP,
 
-	"render.NewClient": byRender, "render.Client.Scaler": byRender, "render.Scaler": byRender,
+	"render.NewClient": "internal/hostiletest/platform_render_test.go", "render.Client.Scaler": "internal/hostiletest/platform_render_test.go",
+	"render.Scaler": "internal/hostiletest/platform_render_test.go",
+
+	"pool.NewClient": "internal/hostiletest/platform_pool_test.go", "pool.Client.Scaler": "internal/hostiletest/platform_pool_test.go",
+	"pool.Scaler":  "internal/hostiletest/platform_pool_test.go",
+	"pool.FromEnv": own, // NewClient is it
+	"pool.Pool":    own, // its own processes answer
+	"pool.Prober":  own,
+
+	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,
+	"kubernetes.Client.Elector": "contrib/kubernetes/lease_hostile_test.go",
+	"kubernetes.InCluster":      own, "kubernetes.FromKubeconfig": own, // they are FromConfig, of what the machine has
+	"kubernetes.ProtectedElector.Unwrap": own, // it returns what the host gave
 
 	"leader.SQL": bySQL, "leader.Open": bySQL, "leader.CreateTable": bySQL, "leader.MetricsBoard": bySQL,
 	"leader.New": own, "leader.Static": own, "leader.Dyno": own, "leader.Index": own,

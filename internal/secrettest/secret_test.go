@@ -23,6 +23,7 @@ import (
 	"github.com/autoscalebot/autoscale/notify"
 	"github.com/autoscalebot/autoscale/notify/email"
 	"github.com/autoscalebot/autoscale/platform"
+	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/settings"
@@ -45,6 +46,7 @@ var public = []string{
 	"email.Config.From", "email.Config.To", "email.Config.Subject", "email.Config.HELO",
 	"settings.Options.File",
 	"heroku.Options.TokenName", "platform.Options.TokenName",
+	"pool.Options.Name",
 	"status.Options.Title",
 }
 
@@ -58,6 +60,7 @@ var structs = []func() any{
 	func() any { return new(notify.ChatOptions) },
 	func() any { return new(heroku.Options) },
 	func() any { return new(platform.Options) },
+	func() any { return new(pool.Options) },
 	func() any { return new(leader.Options) },
 	func() any { return new(email.Config) },
 	func() any { return new(settings.Options) },
@@ -72,6 +75,10 @@ var made = map[string]func() any{
 	"heroku.Client, bad": func() any {
 		return heroku.NewClient(`"`+sentinel+`"`, &heroku.Options{BaseURL: "http://[" + secretURL})
 	},
+	"pool.Client":          func() any { return pool.NewClient(sentinel, nil) },
+	"pool.Client, bad":     func() any { return pool.NewClient(sentinel, &platform.Options{BaseURL: secretURL}) },
+	"pool.Scaler":          func() any { return pool.NewClient(sentinel, nil).Scaler() },
+	"pool.Pool":            func() any { return pool.New(*full[pool.Options]()) },
 	"heroku.Scaler":        func() any { return heroku.NewClient(sentinel, nil).Scaler("shop", "web") },
 	"heroku.Scaler, bad":   func() any { return heroku.NewClient(sentinel, nil).Scaler(sentinel, sentinel) },
 	"render.Client":        func() any { return render.NewClient(sentinel, nil) },

@@ -1,8 +1,7 @@
 //go:build !linux
 
-package main
+package pool
 
 import "syscall"
 
-// dieWithParent: a dyno learns of the demo's death by the end of its input.
 func dieWithParent() *syscall.SysProcAttr { return nil }

@@ -1,9 +1,8 @@
-package main
+package pool
 
 import "syscall"
 
-// dieWithParent has the kernel tell a dyno of the demo's death, whatever it
-// died of.
+// dieWithParent has the kernel send SIGTERM to a process if the Pool's own is killed.
 func dieWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 }

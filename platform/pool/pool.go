@@ -1,0 +1,387 @@
+package pool
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// The defaults of [Options].
+const (
+	DefaultName     = "web"
+	DefaultMax      = 16
+	DefaultBootTime = time.Minute
+	DefaultDrain    = 10 * time.Second
+	DefaultStop     = 10 * time.Second
+	DefaultWait     = 10 * time.Second
+)
+
+const (
+	// lookEvery is how often a booting process is asked whether it serves.
+	lookEvery = 50 * time.Millisecond
+	// firstPause is the pause after a process that ended by itself. It doubles up to
+	// longestPause, and starts again once a process has served for longestPause.
+	firstPause   = time.Second
+	longestPause = time.Minute
+)
+
+// Balance says which process gets a request.
+type Balance int
+
+const (
+	Random     Balance = iota // any that serves
+	LeastConns                // the one with the fewest requests
+)
+
+// Options are the settings of a [Pool]. Command is required.
+type Options struct {
+	// Command is the program of a process and its arguments. Required.
+	Command []string
+
+	// Dir is its working directory. Empty: that of this process.
+	Dir string
+
+	// Env are environment variables, as NAME=value, that it gets beside those of this
+	// process.
+	Env []string
+
+	// Name is the process type, with which the names of processes begin. Defaults to
+	// DefaultName.
+	Name string
+
+	// Initial is how many processes Run starts with. 0: one. Negative: none.
+	Initial int
+
+	// Max is the most processes that can be ordered. Defaults to DefaultMax.
+	Max int
+
+	// Health is the path that answers with a status of 2xx once a process serves, as
+	// "/healthz". Empty: a process serves when it accepts a connection.
+	Health string
+
+	// BootTime is how long a process may take until it serves. Defaults to
+	// DefaultBootTime.
+	BootTime time.Duration
+
+	// Drain is how long the requests of a process may take before it is stopped.
+	// Defaults to DefaultDrain. Negative: no time.
+	Drain time.Duration
+
+	// Stop is how long a process may take to end after SIGTERM. Defaults to DefaultStop.
+	// Negative: it is killed at once.
+	Stop time.Duration
+
+	// Balance says which process gets a request. Defaults to Random.
+	Balance Balance
+
+	// Proxied says that another proxy is in front of the Pool, whose X-Forwarded headers
+	// and X-Request-Start are passed on. If it is false, these headers are replaced.
+	Proxied bool
+
+	// Wait is how long a request waits while no process serves. Defaults to DefaultWait.
+	// Negative: not at all.
+	Wait time.Duration
+
+	// Output returns where a process writes its standard output and its standard error.
+	// Nil: to those of this process.
+	Output func(process string) (stdout, stderr io.Writer)
+
+	// Observe, if set, gets each event. It must return soon, and call nothing of the Pool.
+	Observe func(Event)
+
+	// Logger gets each event too. Nil: slog.Default().
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	o.Command, o.Env = slices.Clone(o.Command), slices.Clone(o.Env)
+	o.Name = cmp.Or(o.Name, DefaultName)
+	o.Initial = cmp.Or(o.Initial, 1)
+	o.Max = cmp.Or(o.Max, DefaultMax)
+	o.BootTime = cmp.Or(o.BootTime, DefaultBootTime)
+	o.Drain = cmp.Or(o.Drain, DefaultDrain)
+	o.Stop = cmp.Or(o.Stop, DefaultStop)
+	o.Wait = cmp.Or(o.Wait, DefaultWait)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+// Format writes the name and Max, whatever the verb: the command and the environment may
+// be secret.
+func (o Options) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "pool.Options(%s, at most %d)", cmp.Or(o.Name, DefaultName), cmp.Or(o.Max, DefaultMax))
+}
+
+// MarshalJSON writes what Format does.
+func (o Options) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%q", fmt.Sprint(o)), nil }
+
+func (o Options) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(o.Command) == 0 || o.Command[0] == "" {
+		bad("Options.Command is empty: give the program of a process and its arguments")
+	}
+	if !validName(o.Name) {
+		bad("Options.Name is %.60q: it must be 1 to 40 letters, digits and dashes", o.Name)
+	}
+	if o.Max < 1 {
+		bad("Options.Max is %d: it must be 1 or more, or 0 for %d", o.Max, DefaultMax)
+	} else if o.Initial > o.Max {
+		bad("Options.Initial is %d, above Options.Max, which is %d", o.Initial, o.Max)
+	}
+	if o.Health != "" && !strings.HasPrefix(o.Health, "/") {
+		bad("Options.Health must be a path that begins with /, as /healthz")
+	}
+	if o.BootTime < 0 {
+		bad("Options.BootTime is %v: it must be above 0, or 0 for %v", o.BootTime, DefaultBootTime)
+	}
+	if o.Balance != Random && o.Balance != LeastConns {
+		bad("Options.Balance is %d: it must be Random or LeastConns", o.Balance)
+	}
+	for i, e := range o.Env {
+		if name, _, ok := strings.Cut(e, "="); !ok || name == "" {
+			bad("Options.Env[%d] is not NAME=value", i)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func validName(s string) bool {
+	return s != "" && len(s) <= 40 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == ""
+}
+
+// A Pool runs the processes of a service, passes requests on to them, and is the
+// [autoscale.Scaler] of them. Make one with [New]. Its methods are safe for concurrent use.
+type Pool struct {
+	opts  Options
+	fault error
+	token string
+	front front
+
+	wake chan struct{} // something changed that may need doing
+
+	mu        sync.Mutex
+	running   bool
+	wanted    int
+	keep      string // the process that ordered wanted
+	changed   time.Time
+	processes []*process // those that have not ended, by number
+	crashes   int        // in a row
+	notBefore time.Time  // when the next process may be started
+	url       string     // of the control, while Run is under way
+}
+
+var _ autoscale.Scaler = (*Pool)(nil)
+
+// New returns a Pool. It starts nothing: what is wrong with the options is reported by
+// [Pool.Validate], by Run and by each call.
+func New(o Options) *Pool {
+	o = o.withDefaults()
+	p := &Pool{opts: o, token: rand.Text(), wake: make(chan struct{}, 1), wanted: max(o.Initial, 0)}
+	if err := o.validate(); err != nil {
+		p.fault = fmt.Errorf("pool: %w", err)
+	}
+	p.front.pool = p
+	p.front.changed = make(chan struct{})
+	return p
+}
+
+// Validate reports everything that is wrong with the options.
+func (p *Pool) Validate() error { return p.fault }
+
+// Format writes the name and Max.
+func (p *Pool) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "pool.Pool(%s, at most %d)", p.opts.Name, p.opts.Max)
+}
+
+// ErrNotRunning is the error of a call while Run is not under way.
+var ErrNotRunning = errors.New("pool: Run is not under way: start it before the autoscaler")
+
+// Capacity returns how many processes were ordered, and how many of them do not serve yet.
+func (p *Pool) Capacity(ctx context.Context) (autoscale.Capacity, error) {
+	if err := cmp.Or(p.fault, ctx.Err()); err != nil {
+		return autoscale.Capacity{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.running {
+		return autoscale.Capacity{}, ErrNotRunning
+	}
+	up := 0
+	for _, each := range p.processes {
+		if each.state == Serving {
+			up++
+		}
+	}
+	return autoscale.Capacity{Desired: p.wanted, Pending: max(p.wanted-up, 0), PendingKnown: true, Changed: p.changed}, nil
+}
+
+// Scale orders size processes. Above Options.Max the error is an [autoscale.LimitError].
+func (p *Pool) Scale(ctx context.Context, size int) error { return p.scale(ctx, size, "") }
+
+func (p *Pool) scale(ctx context.Context, size int, by string) error {
+	if err := cmp.Or(p.fault, ctx.Err()); err != nil {
+		return err
+	}
+	switch {
+	case size < 0:
+		return fmt.Errorf("pool: scale %s to %d: a size must not be negative", p.opts.Name, size)
+	case size > p.opts.Max:
+		return &autoscale.LimitError{Size: size, Limit: p.opts.Max, Err: fmt.Errorf("pool: Options.Max is %d", p.opts.Max)}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.running {
+		return ErrNotRunning
+	}
+	if size != p.wanted {
+		p.wanted, p.keep, p.changed = size, by, time.Now()
+		p.opts.Logger.LogAttrs(ctx, slog.LevelInfo, fmt.Sprintf("pool: %d processes of %s were ordered", size, p.opts.Name))
+		p.shrink()
+		p.nudge()
+	}
+	return nil
+}
+
+// ServeHTTP passes a request on to a process.
+func (p *Pool) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.front.ServeHTTP(w, r) }
+
+// ErrRunning is returned by [Pool.Run] if another Run is under way.
+var ErrRunning = errors.New("pool: another Run of this Pool is under way")
+
+// Run starts processes, and keeps as many of them running as were ordered, until ctx ends.
+// It then stops all of them, which takes Options.Drain and Options.Stop at most, and
+// returns nil. The error says what is wrong with the options, or that the control could
+// not be opened.
+func (p *Pool) Run(ctx context.Context) error {
+	if p.fault != nil {
+		return p.fault
+	}
+	p.mu.Lock()
+	if p.running {
+		p.mu.Unlock()
+		return ErrRunning
+	}
+	p.running = true
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.running = false
+	}()
+	closeControl, err := p.control()
+	if err != nil {
+		return fmt.Errorf("pool: listen for the orders of processes: %w", err)
+	}
+	defer closeControl()
+
+	// On Linux a child is told of the death of the thread that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	for ctx.Err() == nil {
+		if after := p.grow(); after > 0 {
+			retry.Reset(after)
+		}
+		select {
+		case <-ctx.Done():
+		case <-p.wake:
+		case <-retry.C:
+		}
+	}
+	p.stopAll()
+	return nil
+}
+
+func (p *Pool) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// shrink stops the processes that are not wanted. It returns how many stay. The mutex is
+// held.
+func (p *Pool) shrink() int {
+	var staying []*process
+	for _, each := range p.processes {
+		if each.state < Stopping {
+			staying = append(staying, each)
+		}
+	}
+	for len(staying) > p.wanted {
+		last := len(staying) - 1
+		if staying[last].name() == p.keep && last > 0 {
+			last--
+		}
+		p.stop(staying[last])
+		staying = slices.Delete(staying, last, last+1)
+	}
+	return len(staying)
+}
+
+// grow starts the processes that are missing. It returns after how long it must be called
+// again, or 0.
+func (p *Pool) grow() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken := make(map[int]bool)
+	for _, each := range p.processes {
+		taken[each.number] = true // also while it stops: its name must not be used twice
+	}
+	for n, staying := 1, p.shrink(); staying < p.wanted; n++ {
+		if taken[n] {
+			continue
+		}
+		if wait := time.Until(p.notBefore); wait > 0 {
+			return wait
+		}
+		started, err := p.start(n)
+		if err != nil {
+			p.crashed(Event{Kind: Crashes, Process: fmt.Sprintf("%s.%d", p.opts.Name, n), Err: fmt.Errorf("it could not be started: %w", err)})
+			return time.Until(p.notBefore)
+		}
+		p.processes = append(p.processes, started)
+		slices.SortFunc(p.processes, func(a, b *process) int { return a.number - b.number })
+		staying++
+	}
+	return 0
+}
+
+// crashed notes that a process could not be started, or ended by itself.
+func (p *Pool) crashed(e Event) {
+	e.Pause = min(firstPause<<min(p.crashes, 10), longestPause)
+	p.crashes++
+	p.notBefore = time.Now().Add(e.Pause)
+	p.tell(e)
+}
+
+// stopAll stops all processes and waits until they have ended.
+func (p *Pool) stopAll() {
+	p.mu.Lock()
+	left := slices.Clone(p.processes)
+	for _, each := range left {
+		if each.state < Stopping {
+			p.stop(each)
+		}
+	}
+	p.mu.Unlock()
+	for _, each := range left {
+		<-each.exited
+	}
+}
