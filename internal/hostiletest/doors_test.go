@@ -38,6 +38,9 @@ var tested = map[string]string{
 	"render.NewClient": "internal/hostiletest/platform_render_test.go", "render.Client.Scaler": "internal/hostiletest/platform_render_test.go",
 	"render.Scaler": "internal/hostiletest/platform_render_test.go",
 
+	"scalingo.NewClient": "internal/hostiletest/platform_scalingo_test.go", "scalingo.Client.Scaler": "internal/hostiletest/platform_scalingo_test.go",
+	"scalingo.Scaler": "internal/hostiletest/platform_scalingo_test.go",
+
 	"pool.NewClient": "internal/hostiletest/platform_pool_test.go", "pool.Client.Scaler": "internal/hostiletest/platform_pool_test.go",
 	"pool.Scaler":  "internal/hostiletest/platform_pool_test.go",
 	"pool.FromEnv": own, // NewClient is it

@@ -25,6 +25,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
+	"github.com/autoscalebot/autoscale/platform/scalingo"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/settings"
 	"github.com/autoscalebot/autoscale/status"
@@ -81,6 +82,10 @@ var made = map[string]func() any{
 	"pool.Pool":            func() any { return pool.New(*full[pool.Options]()) },
 	"heroku.Scaler":        func() any { return heroku.NewClient(sentinel, nil).Scaler("shop", "web") },
 	"heroku.Scaler, bad":   func() any { return heroku.NewClient(sentinel, nil).Scaler(sentinel, sentinel) },
+	"scalingo.Client":      func() any { return scalingo.NewClient(sentinel, nil) },
+	"scalingo.Client, bad": func() any { return scalingo.NewClient(`"`+sentinel, full[platform.Options]()) },
+	"scalingo.Scaler":      func() any { return scalingo.NewClient(sentinel, nil).Scaler("shop", "web") },
+	"scalingo.Scaler, bad": func() any { return scalingo.NewClient(sentinel, nil).Scaler(sentinel, sentinel) },
 	"render.Client":        func() any { return render.NewClient(sentinel, nil) },
 	"render.Client, bad":   func() any { return render.NewClient(`"`+sentinel, full[platform.Options]()) },
 	"render.Scaler":        func() any { return render.NewClient(sentinel, nil).Scaler("srv-a") },

@@ -28,13 +28,20 @@ func serve(t *testing.T, v rendertest.Service) (*rendertest.Server, string, *ren
 }
 
 func TestScaler(t *testing.T) {
-	s, _, scaler := serve(t, rendertest.Service{Instances: 1})
-	autoscaletest.Scaler(t, scaler, autoscaletest.ScalerOptions{Fail: func(fail bool) {
-		s.ClearFaults()
-		if fail {
-			s.Inject(platformtest.Fault{Times: -1, Status: 418})
+	s, id, scaler := serve(t, rendertest.Service{Instances: 1})
+	fail := func(f platformtest.Fault) func(bool) {
+		return func(fail bool) {
+			s.ClearFaults()
+			if fail {
+				s.Inject(f)
+			}
 		}
-	}})
+	}
+	autoscaletest.Scaler(t, scaler, autoscaletest.ScalerOptions{
+		Fail:  fail(platformtest.Fault{Times: -1, Status: 418}),
+		Busy:  fail(platformtest.Fault{Times: -1, Method: "POST", Status: 409}),
+		Rival: func(on bool) { s.Change(id, func(v *rendertest.Service) { v.Autoscaling = on }) },
+	})
 }
 
 func TestFaults(t *testing.T) {
