@@ -41,6 +41,9 @@ var tested = map[string]string{
 	"scalingo.NewClient": "internal/hostiletest/platform_scalingo_test.go", "scalingo.Client.Scaler": "internal/hostiletest/platform_scalingo_test.go",
 	"scalingo.Scaler": "internal/hostiletest/platform_scalingo_test.go",
 
+	"cloudfoundry.NewClient": "internal/hostiletest/platform_cloudfoundry_test.go", "cloudfoundry.Client.Scaler": "internal/hostiletest/platform_cloudfoundry_test.go",
+	"cloudfoundry.Scaler": "internal/hostiletest/platform_cloudfoundry_test.go",
+
 	"pool.NewClient": "internal/hostiletest/platform_pool_test.go", "pool.Client.Scaler": "internal/hostiletest/platform_pool_test.go",
 	"pool.Scaler":  "internal/hostiletest/platform_pool_test.go",
 	"pool.FromEnv": own, // NewClient is it

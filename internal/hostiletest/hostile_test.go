@@ -68,6 +68,7 @@ var doors = slices.Concat(
 	common,
 	renderDoors,
 	scalingoDoors,
+	cloudfoundryDoors,
 	poolDoors,
 )
 

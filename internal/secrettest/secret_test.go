@@ -23,6 +23,7 @@ import (
 	"github.com/autoscalebot/autoscale/notify"
 	"github.com/autoscalebot/autoscale/notify/email"
 	"github.com/autoscalebot/autoscale/platform"
+	"github.com/autoscalebot/autoscale/platform/cloudfoundry"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/platform/scalingo"
@@ -61,6 +62,7 @@ var structs = []func() any{
 	func() any { return new(notify.ChatOptions) },
 	func() any { return new(heroku.Options) },
 	func() any { return new(platform.Options) },
+	func() any { return new(cloudfoundry.Credentials) },
 	func() any { return new(pool.Options) },
 	func() any { return new(leader.Options) },
 	func() any { return new(email.Config) },
@@ -86,6 +88,16 @@ var made = map[string]func() any{
 	"scalingo.Client, bad": func() any { return scalingo.NewClient(`"`+sentinel, full[platform.Options]()) },
 	"scalingo.Scaler":      func() any { return scalingo.NewClient(sentinel, nil).Scaler("shop", "web") },
 	"scalingo.Scaler, bad": func() any { return scalingo.NewClient(sentinel, nil).Scaler(sentinel, sentinel) },
+	"cloudfoundry.Client": func() any {
+		return cloudfoundry.NewClient(cloudfoundry.Credentials{ClientID: "a", ClientSecret: sentinel}, &platform.Options{BaseURL: "https://api.example.com"})
+	},
+	"cloudfoundry.Client, bad": func() any { return cloudfoundry.NewClient(*full[cloudfoundry.Credentials](), full[platform.Options]()) },
+	"cloudfoundry.Scaler": func() any {
+		return cloudfoundry.NewClient(cloudfoundry.Credentials{RefreshToken: sentinel}, nil).Scaler(sentinel, "web")
+	},
+	"cloudfoundry.Scaler, bad": func() any {
+		return cloudfoundry.NewClient(*full[cloudfoundry.Credentials](), nil).Scaler(sentinel, sentinel)
+	},
 	"render.Client":        func() any { return render.NewClient(sentinel, nil) },
 	"render.Client, bad":   func() any { return render.NewClient(`"`+sentinel, full[platform.Options]()) },
 	"render.Scaler":        func() any { return render.NewClient(sentinel, nil).Scaler("srv-a") },

@@ -17,6 +17,7 @@ import (
 var shown = []string{
 	"autoscale.Capacity", "autoscale.Event", "autoscale.Explanation", "autoscale.Recommendation", "autoscale.Record", "autoscale.Sample", "autoscale.Status", "autoscale.Term",
 	"autoscale.Config", // tested with parts that hold secrets
+	"cloudfoundry.Instance",
 	"platform.CallBudgetError", "heroku.Error", "platform.Error",
 	"history.Point", "history.Span",
 	"leader.Claim", "leader.Row",
