@@ -87,6 +87,7 @@ func New(d Dialect, opts *platform.Options, faults ...error) *Client {
 		dialect: d, base: base, timeout: cmp.Or(o.AttemptTimeout, platform.DefaultAttemptTimeout),
 		budget: NewBudget(d.Platform, max(perHour, 1), d.Account), scrub: Scrubber(d.Like, d.Secrets...), fault: errors.Join(faults...),
 	}
+	c.dialect.Secrets = nil // in no field that a verb of fmt may reach
 	next := o.Transport
 	if next == nil {
 		c.own = outbound.NewTransport()
