@@ -40,8 +40,9 @@ type Dialect struct {
 	// exchange a token. body is what will be sent.
 	Authorize func(ctx context.Context, req *http.Request, body []byte) error
 
-	Secrets []string       // are taken out of every text
-	Like    *regexp.Regexp // what looks like a token of the platform is taken out too
+	Secrets  []string        // are taken out of every text
+	Changing func() []string // returns secrets that change, such as tokens with an end. May be nil
+	Like     *regexp.Regexp  // what looks like a token of the platform is taken out too
 
 	// Explain fills in the Code and the Message of a refusal. Nil: the fields "code" and
 	// "message", or "error", of JSON.
@@ -88,6 +89,10 @@ func New(d Dialect, opts *platform.Options, faults ...error) *Client {
 		budget: NewBudget(d.Platform, max(perHour, 1), d.Account), scrub: Scrubber(d.Like, d.Secrets...), fault: errors.Join(faults...),
 	}
 	c.dialect.Secrets = nil // in no field that a verb of fmt may reach
+	if d.Changing != nil {
+		fixed := c.scrub
+		c.scrub = func(s string) string { return fixed(Scrubber(nil, d.Changing()...)(s)) }
+	}
 	next := o.Transport
 	if next == nil {
 		c.own = outbound.NewTransport()
