@@ -67,6 +67,7 @@ type door struct {
 var doors = slices.Concat(
 	common,
 	poolDoors,
+	ecsDoors,
 )
 
 var common = []door{

@@ -23,6 +23,7 @@ import (
 	"github.com/autoscalebot/autoscale/notify"
 	"github.com/autoscalebot/autoscale/notify/email"
 	"github.com/autoscalebot/autoscale/platform"
+	"github.com/autoscalebot/autoscale/platform/ecs"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/settings"
@@ -60,6 +61,7 @@ var structs = []func() any{
 	func() any { return new(heroku.Options) },
 	func() any { return new(platform.Options) },
 	func() any { return new(pool.Options) },
+	func() any { return new(ecs.Credentials) },
 	func() any { return new(leader.Options) },
 	func() any { return new(email.Config) },
 	func() any { return new(settings.Options) },
@@ -74,6 +76,9 @@ var made = map[string]func() any{
 	"heroku.Client, bad": func() any {
 		return heroku.NewClient(`"`+sentinel+`"`, &heroku.Options{BaseURL: "http://[" + secretURL})
 	},
+	"ecs.Client":           func() any { return ecs.NewClient("eu-west-1", awsCredentials, full[platform.Options]()) },
+	"ecs.Client, bad":      func() any { return ecs.NewClient("eu-west-1", badCredentials, nil).Scaler("a", "b") },
+	"ecs.Scaler":           func() any { return ecs.NewClient("eu-west-1", awsCredentials, nil).Scaler("a", "b") },
 	"pool.Client":          func() any { return pool.NewClient(sentinel, nil) },
 	"pool.Client, bad":     func() any { return pool.NewClient(sentinel, &platform.Options{BaseURL: secretURL}) },
 	"pool.Scaler":          func() any { return pool.NewClient(sentinel, nil).Scaler() },
@@ -128,6 +133,12 @@ var made = map[string]func() any{
 		}})
 		return err
 	},
+}
+
+func awsCredentials(context.Context) (ecs.Credentials, error) { return *full[ecs.Credentials](), nil }
+
+func badCredentials(context.Context) (ecs.Credentials, error) {
+	return ecs.Credentials{AccessKeyID: "AKIA", SecretAccessKey: sentinel + "\n"}, nil
 }
 
 func config() autoscale.Config {
