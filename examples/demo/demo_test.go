@@ -157,6 +157,9 @@ func TestScalesUpAndDownAgain(t *testing.T) {
 			"requests in flight, at 2.4 a process, need ", "autoscaler: from 3 to 2: ", "autoscaler: from 2 to 1: ",
 			"  in flight ", "leadership changed; this process leads now",
 		}},
+		{[]string{"-release"}, []string{
+			"platform: a release is under way", "the platform is busy; the size is held for ", "platform: the release has ended", "autoscaler: from 2 to 1: ",
+		}},
 		{[]string{"-heartbeat"}, []string{
 			"autoscaler: from 1 to 2: ", "autoscaler: from 2 to 3: ", "autoscaler: from 3 to 2: ", "autoscaler: from 2 to 1: ",
 			"  heartbeat ", "3 times in a row (3 needed)",
@@ -236,7 +239,7 @@ func TestReplacesADyno(t *testing.T) {
 	if err := dyno.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	r.until("web.1 ended by itself (exit status 1) and is replaced")
+	r.until("web.1 ended by itself (exit status 0) and is replaced")
 	r.until("web.1 is up")
 	r.until("  in flight ")
 	if err := r.cmd.Process.Signal(os.Interrupt); err != nil {

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/platform/pool"
 )
 
 // The columns of the picture: names, charts over the time of the whole run, and
@@ -161,7 +163,7 @@ func (d drawing) targets(y, rows int) {
 	for _, p := range d.sc.points {
 		enough = 0
 		for _, dy := range p.dynos {
-			if dy.state == up {
+			if dy.State == pool.Serving {
 				enough += target * workers
 			}
 		}
@@ -180,27 +182,27 @@ func (d drawing) dynos(y int) {
 	}
 	for _, p := range d.sc.points {
 		for _, dy := range p.dynos {
-			switch x := d.column(p.at); dy.state {
-			case booting:
-				d.c.set(x, row(dy.number), '░', yellow)
-			case up:
-				d.c.set(x, row(dy.number), '█', green)
-			case stopping:
-				d.c.set(x, row(dy.number), '▒', dim)
+			switch x := d.column(p.at); dy.State {
+			case pool.Booting:
+				d.c.set(x, row(dy.Number), '░', yellow)
+			case pool.Serving:
+				d.c.set(x, row(dy.Number), '█', green)
+			case pool.Stopping:
+				d.c.set(x, row(dy.Number), '▒', dim)
 			}
 		}
 	}
 	for _, dy := range d.sc.dynos {
-		x, y := d.right(), row(dy.number)
-		switch dy.state {
-		case booting:
+		x, y := d.right(), row(dy.Number)
+		switch dy.State {
+		case pool.Booting:
 			d.c.text(x, y, yellow, "boots")
-		case stopping:
+		case pool.Stopping:
 			d.c.text(x, y, dim, "stops")
-		case up:
-			working := min(dy.busy, workers)
+		case pool.Serving:
+			working := min(dy.Requests, workers)
 			d.c.text(x, y, green, strings.Repeat("■", working)+strings.Repeat("□", workers-working))
-			if waiting := dy.busy - working; waiting > 0 {
+			if waiting := dy.Requests - working; waiting > 0 {
 				d.c.text(x+workers+1, y, red, fmt.Sprintf("%d waiting", waiting))
 			}
 		}

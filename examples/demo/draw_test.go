@@ -7,19 +7,20 @@ import (
 	"unicode/utf8"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/platform/pool"
 )
 
 func sample(heartbeat bool) scene {
 	s := newScript(fullLength, 1, heartbeat)
 	sc := scene{script: s, elapsed: 45 * time.Second, load: 70, lately: served{pages: 350, p95: 850 * time.Millisecond}}
 	for at := time.Duration(0); at <= sc.elapsed; at += frameTime {
-		dynos := []dynoView{{number: 1, state: up, busy: 9}}
+		dynos := []pool.Process{{Number: 1, State: pool.Serving, Requests: 9}}
 		if at > 10*time.Second {
-			dynos = append(dynos, dynoView{number: 2, state: booting})
+			dynos = append(dynos, pool.Process{Number: 2, State: pool.Booting})
 		}
 		if at > 20*time.Second {
-			dynos[1] = dynoView{number: 2, state: up, busy: 3}
-			dynos = append(dynos, dynoView{number: 3, state: stopping})
+			dynos[1] = pool.Process{Number: 2, State: pool.Serving, Requests: 3}
+			dynos = append(dynos, pool.Process{Number: 3, State: pool.Stopping})
 		}
 		sc.dynos = dynos
 		sc.points = append(sc.points, point{at, s.load(at), dynos})

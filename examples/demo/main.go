@@ -9,7 +9,10 @@
 // every dyno counts its own requests and publishes the counts in the database of
 // the service. One dyno leads, and orders dynos from the Platform API. What is fake
 // is Heroku: its Platform API is that of the package herokutest, and its router
-// and its dynos are a few hundred lines in this folder.
+// and its dynos are those of the package pool.
+//
+// With -release a release is under way as the load rises: Heroku takes no order, and the
+// autoscaler holds the size without an alarm until the release has ended.
 //
 // With -heartbeat it goes by the latency of a heartbeat instead, and by
 // autoscalebot's rule.
@@ -59,6 +62,7 @@ var errStopped = errors.New("stopped before it was over")
 type script struct {
 	seed      uint64
 	heartbeat bool          // goes by a heartbeat, and not by the traffic
+	release   bool          // as the load rises, a release is under way, and no order is taken
 	duration  time.Duration // until the load has risen and fallen and the service has had time to follow
 	patience  time.Duration // beyond that, until the service is back at its least
 
@@ -127,6 +131,7 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	length := flags.Duration("duration", fullLength, "how long it lasts")
 	heartbeat := flags.Bool("heartbeat", false, "go by the latency of a heartbeat, and not by the traffic")
+	release := flags.Bool("release", false, "as the load rises, a release is under way, and Heroku takes no order")
 	plain := flags.Bool("plain", false, "write lines, on a terminal too")
 	seed := flags.Uint64("seed", 0, "of the arrivals of the load, the choices of the router and the lengths of the pages; 0: a random one")
 	if err := flags.Parse(args); err != nil {
@@ -141,5 +146,7 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *seed == 0 {
 		*seed = rand.Uint64()%1_000_000 + 1
 	}
-	return play(ctx, newScript(*length, *seed, *heartbeat), newView(stdout, *plain))
+	s := newScript(*length, *seed, *heartbeat)
+	s.release = *release
+	return play(ctx, s, newView(stdout, *plain))
 }

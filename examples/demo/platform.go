@@ -1,18 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
-	"slices"
+	"os"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/platform/pool"
 )
 
 const (
@@ -26,209 +29,168 @@ const (
 	// bootTime is how much longer than its script says a dyno may take to boot;
 	// Heroku grants a minute in all.
 	bootTime = 15 * time.Second
+
+	// stopTime is how long a dyno may take to finish its requests when it is asked
+	// to stop; Heroku grants 30 s.
+	stopTime = 4 * time.Second
 )
 
-// A platform is a small Heroku: an API by which dynos are ordered, dynos, and a
-// router before them.
+// A platform is a small Heroku: an API by which dynos are ordered, and a pool of
+// processes, which are the dynos, with the router before them.
 type platform struct {
 	script script
-	dir    string
 	api    *herokutest.Server
 	app    *herokutest.App
+	pool   *pool.Pool
 	router *http.Server
 	story  *story
 
-	wake    chan struct{} // something changed that may need doing
 	managed chan struct{} // closed when the last dyno is gone
 	cancel  context.CancelFunc
 
-	wanted atomic.Int64 // dynos, as ordered
-
-	mu      sync.Mutex // guards what follows, and the dynos' states
-	dynos   []*dyno    // those that have not ended
+	mu      sync.Mutex // guards what follows
 	served  time.Duration
 	crashes int
+	words   map[string]*tail // the last ones of each dyno
 	fault   error
 }
 
 // newPlatform starts a platform with one app that has s.min web dynos. Close
 // ends it.
 func newPlatform(s script, dir string, st *story) (*platform, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	p := &platform{
-		script: s, dir: dir, api: herokutest.NewServer(), story: st,
-		wake: make(chan struct{}, 1), managed: make(chan struct{}),
-	}
-	p.wanted.Store(int64(s.min))
+	p := &platform{script: s, api: herokutest.NewServer(), story: st, managed: make(chan struct{}), words: make(map[string]*tail)}
+	p.pool = pool.New(pool.Options{
+		Name: processType,
+		Command: []string{
+			self, "-dir", dir, "-api", p.api.URL, "-duration", s.duration.String(), "-seed", fmt.Sprint(s.seed), fmt.Sprintf("-heartbeat=%t", s.heartbeat),
+		},
+		Env:     []string{serviceEnv + "=1"},
+		Initial: s.min, Max: s.max, BootTime: s.boot + bootTime, Drain: stopTime, Stop: stopTime,
+		Wait:    -1, // Heroku's router answers at once that no dyno is up
+		Output:  p.output,
+		Observe: p.observe,
+		Logger:  slog.New(slog.DiscardHandler), // the view shows it all
+	})
 	p.app = p.api.AddApp(herokutest.AppConfig{
 		Name:      appName,
 		WebURL:    "http://" + listener.Addr().String() + "/",
 		Formation: []herokutest.Process{{Type: processType, Quantity: s.min}},
 		Boot:      -1, // a dyno is up when its process says so
 	})
-	p.api.OnScale(func(_, _ string, _, to int) {
-		p.wanted.Store(int64(to))
-		p.nudge()
-	})
-	p.router = &http.Server{Handler: newRouter(p, s.seed), ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = p.router.Serve(listener) }()
-
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
-	go p.manage(ctx)
+	// The API must not wait for the pool, which tells it of dynos.
+	orders := make(chan int, 100)
+	p.api.OnScale(func(_, _ string, _, to int) { orders <- to })
+	go func() {
+		for {
+			select {
+			case to := <-orders:
+				if err := p.pool.Scale(ctx, to); err != nil && ctx.Err() == nil {
+					p.fail(err)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	p.router = &http.Server{Handler: http.HandlerFunc(p.route), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = p.router.Serve(listener) }()
+	go func() {
+		defer close(p.managed)
+		if err := p.pool.Run(ctx); err != nil {
+			p.fail(err)
+		}
+	}()
 	return p, nil
 }
 
 // Close ends the dynos, the router and the API, in the order that leaves nothing
 // waiting. What is being answered is cut off.
 func (p *platform) Close() {
+	_ = p.router.Close()
 	p.cancel()
 	<-p.managed
-	_ = p.router.Close()
 	p.api.Close()
 }
 
-func (p *platform) nudge() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
+// route passes a request on to a dyno that is up, at random, as Heroku's router does: it
+// knows nothing of how busy they are.
+func (p *platform) route(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), p.script.giveUp)
+	defer cancel()
+	p.pool.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// manage starts and stops dynos until ctx ends, and then waits until all are
-// gone. It keeps its thread: on Linux a child is told of the death of the thread
-// that started it.
-func (p *platform) manage(ctx context.Context) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer close(p.managed)
-	for {
-		p.reconcile()
-		select {
-		case <-p.wake:
-			continue
-		case <-ctx.Done():
-		}
-		break
-	}
-	p.mu.Lock()
-	left := slices.Clone(p.dynos)
-	for _, d := range left {
-		d.state = stopping
-	}
-	p.mu.Unlock()
-	for _, d := range left {
-		_ = d.kill()
-	}
-	for _, d := range left {
-		<-d.exited
-	}
-}
-
-// reconcile makes the dynos those that are wanted: web.1 to web.N. As on Heroku,
-// the one with the highest number is the first to stop.
-func (p *platform) reconcile() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.fault != nil {
-		return
-	}
-	wanted := int(p.wanted.Load())
-	running := make(map[int]bool)
-	for _, d := range p.dynos {
-		switch {
-		case d.state == stopping:
-		case d.number > wanted:
-			d.state = stopping
-			d.stop()
-			p.story.say(fmt.Sprintf("%s stops", d.name()))
-		default:
-			running[d.number] = true
-		}
-	}
-	for n := 1; n <= wanted; n++ {
-		if running[n] {
-			continue
-		}
-		d, err := startDyno(n, p.script, p.dir, p.api.URL, p.hear, p.isGone)
-		if err != nil {
-			p.fault = err
-			return
-		}
-		p.dynos = append(p.dynos, d)
-		time.AfterFunc(p.script.boot+bootTime, func() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if d.state == booting {
-				_ = d.kill()
-			}
+// release has the API refuse orders for a seventh of the script, as the load rises.
+func (p *platform) release() *time.Timer {
+	length := p.script.duration / 7
+	return time.AfterFunc(length, func() {
+		p.api.Inject(herokutest.Busy())
+		p.story.say("a release is under way, and no order is taken")
+		time.AfterFunc(length, func() {
+			p.api.ClearFaults()
+			p.story.say("the release has ended")
 		})
-		p.story.say(fmt.Sprintf("%s boots, process %d", d.name(), d.pid))
-	}
+	})
 }
 
-// hear is called with what a dyno writes.
-func (p *platform) hear(d *dyno, m message) {
-	if m.Addr != "" {
-		p.isUp(d, m.Addr)
-	}
-	p.story.hear(m)
-}
-
-// isUp is called when a dyno listens.
-func (p *platform) isUp(d *dyno, addr string) {
+// output returns where a dyno writes: messages, and its last words.
+func (p *platform) output(name string) (stdout, stderr io.Writer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if d.state != booting {
+	p.words[name] = new(tail)
+	return &messages{hear: p.story.hear}, p.words[name]
+}
+
+// observe is called with what happens to a dyno.
+func (p *platform) observe(e pool.Event) {
+	switch e.Kind {
+	case pool.Boots:
+		p.story.say(e.String())
+	case pool.Serves:
+		p.app.SetDynoState(e.Process, herokutest.Up)
+		p.story.say(fmt.Sprintf("%s is up at %s, %v after its start", e.Process, e.Addr, e.Uptime.Round(10*time.Millisecond)))
+	case pool.Stops:
+		p.story.say(e.Process + " stops")
+	case pool.Ends, pool.Crashes:
+		p.ended(e)
+	}
+}
+
+func (p *platform) ended(e pool.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.served += e.Uptime
+	if e.Kind == pool.Ends {
 		return
 	}
-	d.state, d.addr, d.proxy = up, addr, newProxy(addr)
-	p.app.SetDynoState(d.name(), herokutest.Up)
-	p.story.say(fmt.Sprintf("%s is up at %s, %v after its start", d.name(), addr, time.Since(d.started).Round(10*time.Millisecond)))
+	err := e.Err
+	if w := p.words[e.Process]; w != nil && w.String() != "" {
+		err = fmt.Errorf("%w: %s", err, w)
+	}
+	if p.crashes++; p.crashes > mostCrashes {
+		p.fault = fmt.Errorf("%s ended by itself, as %d dynos did before: %w", e.Process, mostCrashes, err)
+		return
+	}
+	p.app.SetDynoState(e.Process, herokutest.Starting)
+	p.story.say(fmt.Sprintf("%s ended by itself (%v) and is replaced", e.Process, err))
 }
 
-// isGone is called when a process has ended.
-func (p *platform) isGone(d *dyno, err error) {
+func (p *platform) fail(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wasAsked := d.state == stopping
-	d.state = gone
-	if err == nil {
-		err = errors.New("exit status 0")
+	if p.fault == nil {
+		p.fault = err
 	}
-	p.served += time.Since(d.started)
-	p.dynos = slices.DeleteFunc(p.dynos, func(other *dyno) bool { return other == d })
-	switch {
-	case wasAsked:
-	case p.crashes < mostCrashes:
-		p.crashes++
-		p.app.SetDynoState(d.name(), herokutest.Starting)
-		p.story.say(fmt.Sprintf("%s ended by itself (%v) and is replaced", d.name(), err))
-	default:
-		p.fault = fmt.Errorf("%s ended by itself, as %d dynos did before: %w", d.name(), mostCrashes, err)
-	}
-	p.nudge()
-}
-
-// A dynoView is what can be seen of a dyno.
-type dynoView struct {
-	number int
-	state  dynoState
-	busy   int
-}
-
-// look returns what can be seen of the dynos that have not ended.
-func (p *platform) look() []dynoView {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out []dynoView
-	for _, d := range p.dynos {
-		out = append(out, dynoView{number: d.number, state: d.state, busy: int(d.busy.Load())})
-	}
-	return out
 }
 
 // err returns what keeps the platform from working.
@@ -242,10 +204,52 @@ func (p *platform) err() error {
 // their end, which is what Heroku bills.
 func (p *platform) used() time.Duration {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	sum := p.served
-	for _, d := range p.dynos {
-		sum += time.Since(d.started)
+	p.mu.Unlock()
+	for _, d := range p.pool.Processes() {
+		sum += time.Since(d.Started)
 	}
 	return sum
+}
+
+// messages hears one in each line that is written to it.
+type messages struct {
+	hear func(message)
+	rest []byte
+}
+
+func (l *messages) Write(b []byte) (int, error) {
+	l.rest = append(l.rest, b...)
+	for {
+		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
+		if !whole {
+			return len(b), nil
+		}
+		var m message
+		if json.Unmarshal(line, &m) == nil {
+			l.hear(m)
+		}
+		l.rest = rest
+	}
+}
+
+// tail keeps the last line that was written to it.
+type tail struct {
+	mu   sync.Mutex
+	text string
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text += string(p)
+	t.text = t.text[max(0, len(t.text)-4096):]
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := strings.Split(strings.TrimSpace(t.text), "\n")
+	return lines[len(lines)-1]
 }

@@ -34,6 +34,9 @@ func play(ctx context.Context, s script, v view) (err error) {
 		return err
 	}
 	start := st.restart()
+	if s.release {
+		defer p.release().Stop()
+	}
 	coming, stopComing := context.WithCancel(context.Background())
 	defer stopComing()
 	gone := make(chan struct{})

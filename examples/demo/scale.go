@@ -116,7 +116,6 @@ func (sc *scaling) run(ctx context.Context) {
 
 // A message is what a dyno writes to its standard output, as a line of JSON.
 type message struct {
-	Addr     string              `json:"addr,omitempty"` // where it listens: the first message
 	Event    *observed           `json:"event,omitempty"`
 	Notified autoscale.EventKind `json:"notified,omitempty"`
 	Status   *standing           `json:"status,omitempty"`

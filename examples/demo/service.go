@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -22,14 +23,12 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/autoscalebot/autoscale/heartbeat"
+	"github.com/autoscalebot/autoscale/platform/pool"
 )
 
 const (
 	// serviceEnv makes this program the web service instead of the demo.
 	serviceEnv = "AUTOSCALE_DEMO_DYNO"
-
-	// stopLine on its standard input asks the service to stop.
-	stopLine = "stop"
 
 	heartbeatPath = "/autoscalebot/heartbeat/"
 
@@ -38,25 +37,28 @@ const (
 	workers = 4
 )
 
-// serve is the web service. It writes messages to standard output, the first of
-// them when it is up, and ends when it is asked to on standard input.
+// serve is the web service. It listens on the port that the pool gave it, writes messages
+// to standard output, and ends on SIGTERM.
 func serve(args []string) error {
 	flags := flag.NewFlagSet("service", flag.ContinueOnError)
 	dir := flags.String("dir", "", "the folder of the database")
 	api := flags.String("api", "", "the URL of the Platform API")
-	name := flags.String("name", "", "of this dyno")
 	length := flags.Duration("duration", fullLength, "that of the script")
 	seed := flags.Uint64("seed", 1, "that of the script")
-	chance := flags.Uint64("chance", 1, "the seed of this dyno's own chance")
 	heartbeat := flags.Bool("heartbeat", false, "that of the script")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	signal.Ignore(os.Interrupt) // Ctrl-C is for the demo, which then stops its dynos
-	stop := make(chan struct{})
-	go obey(*dir, stop)
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	gone := orphaned()
 
+	chance, err := strconv.ParseUint(os.Getenv(pool.EnvNumber), 10, 32)
+	if err != nil {
+		return fmt.Errorf("the number of this dyno: %w", err)
+	}
 	s := newScript(*length, *seed, *heartbeat)
 	time.Sleep(s.boot)
 	db, err := openDatabase(*dir)
@@ -64,18 +66,17 @@ func serve(args []string) error {
 		return err
 	}
 	defer db.Close()
-	p := &page{db: db, least: s.least, more: s.more, chance: rand.New(rand.NewPCG(*chance, 0))}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	p := &page{db: db, least: s.least, more: s.more, chance: rand.New(rand.NewPCG(*seed+chance, 0))}
+	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
 	if err != nil {
 		return err
 	}
 	reports := newReporter(os.Stdout)
-	scaling := newScaling(s, *name, *api, db, reports)
+	scaling := newScaling(s, os.Getenv(pool.EnvProcess), *api, db, reports)
 	server := &http.Server{Handler: scaling.handler(newService(p, *dir)), ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	server.RegisterOnShutdown(func() { _ = scaling.page.Close() })
-	reports.write(message{Addr: listener.Addr().String()})
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -87,47 +88,40 @@ func serve(args []string) error {
 		cancel()
 		return err
 	case <-stop:
+	case <-gone:
 	}
 	cancel() // if this dyno led, another does from now on
 	finish, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	return server.Shutdown(finish)
+	err = server.Shutdown(finish)
+	background.Wait()
+	select {
+	case <-gone:
+		cleanUp(*dir)
+	case <-time.After(100 * time.Millisecond): // in which a demo that was killed has ended
+	}
+	return err
 }
 
-// obey closes stop when the platform says so. If the platform has gone without
-// a word, it was killed, and nobody is left to clean up but the dynos.
-func obey(dir string, stop chan<- struct{}) {
-	terminated := make(chan os.Signal, 1)
-	signal.Notify(terminated, syscall.SIGTERM) // which Linux sends when the parent dies
-	lines := make(chan string)
+// orphaned returns a channel that is closed when the demo ends, however that happens.
+func orphaned() <-chan struct{} {
+	gone := make(chan struct{})
 	go func() {
-		defer close(lines)
-		in := bufio.NewScanner(os.Stdin)
-		for in.Scan() {
-			lines <- in.Text()
-		}
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		close(gone)
 	}()
-	select {
-	case line := <-lines:
-		if line == stopLine {
-			close(stop)
-			return
-		}
-	case <-terminated:
-		select {
-		case <-lines:
-		case <-time.After(time.Second):
-			os.Exit(1) // somebody stopped this dyno alone, by hand
-		}
-	}
-	// The other dynos do the same, and one may still write: the last one wins.
+	return gone
+}
+
+// cleanUp removes what the demo left, if it was killed. All dynos do so, and one may still
+// write: the last one wins.
+func cleanUp(dir string) {
 	for range 20 {
 		if os.RemoveAll(dir) == nil {
-			break
+			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	os.Exit(1)
 }
 
 // openDatabase opens the database that all dynos share.

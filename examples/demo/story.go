@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/platform/pool"
 )
 
 // A story is what happened so far.
@@ -51,7 +52,7 @@ type measurement struct {
 type point struct {
 	at    time.Duration
 	load  float64
-	dynos []dynoView
+	dynos []pool.Process
 }
 
 // restart lets the time begin again, and returns when that is.
@@ -120,7 +121,7 @@ type scene struct {
 	elapsed time.Duration
 	load    float64 // as it should be now
 	lately  served
-	dynos   []dynoView
+	dynos   []pool.Process
 	status  standing
 
 	entries      []entry
@@ -130,7 +131,7 @@ type scene struct {
 
 // serves reports whether a dyno is up.
 func (sc scene) serves() bool {
-	return slices.ContainsFunc(sc.dynos, func(d dynoView) bool { return d.state == up })
+	return slices.ContainsFunc(sc.dynos, func(d pool.Process) bool { return d.State == pool.Serving })
 }
 
 // over reports whether the script has come to its end.
@@ -141,7 +142,7 @@ func (sc scene) over() bool {
 
 // scene looks at everything, and remembers what it saw for those to come.
 func (st *story) scene(p *platform, crowd *people) scene {
-	dynos := p.look()
+	dynos := p.pool.Processes()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	now := time.Since(st.start)

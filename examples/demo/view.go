@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/autoscalebot/autoscale/platform/pool"
 )
 
 // A view shows a run. Its methods are called by one goroutine.
@@ -70,11 +72,11 @@ func (l *lines) show(sc scene) {
 	l.next = sc.elapsed + 3*sc.script.interval - frameTime/2
 	serving, boots, waiting := 0, 0, 0
 	for _, d := range sc.dynos {
-		switch d.state {
-		case up:
+		switch d.State {
+		case pool.Serving:
 			serving++
-			waiting += max(0, d.busy-workers)
-		case booting:
+			waiting += max(0, d.Requests-workers)
+		case pool.Booting:
 			boots++
 		}
 	}

@@ -19,6 +19,7 @@ const (
 	bySQL   = "internal/servertest/hostile_test.go"
 	byRedis = "contrib/redis/hostile_test.go"
 	byECS   = "internal/hostiletest/platform_ecs_test.go"
+	byKube  = "contrib/kubernetes/hostile_test.go"
 	// own are doors that ask nobody but the process itself, or what the host gave.
 	own = ""
 )
@@ -35,6 +36,9 @@ var tested = map[string]string{
 
 	"heroku.NewClient": byHTTP, "heroku.Client.Scaler": byHTTP, "heroku.Client.WebURL": byHTTP, "heroku.Scaler": byHTTP,
 
+	"render.NewClient": "internal/hostiletest/platform_render_test.go", "render.Client.Scaler": "internal/hostiletest/platform_render_test.go",
+	"render.Scaler": "internal/hostiletest/platform_render_test.go",
+
 	"pool.NewClient": "internal/hostiletest/platform_pool_test.go", "pool.Client.Scaler": "internal/hostiletest/platform_pool_test.go",
 	"pool.Scaler":  "internal/hostiletest/platform_pool_test.go",
 	"pool.FromEnv": own, // NewClient is it
@@ -42,6 +46,10 @@ var tested = map[string]string{
 	"pool.Prober":  own,
 
 	"ecs.NewClient": byECS, "ecs.Client.Scaler": byECS, "ecs.Scaler": byECS,
+	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,
+	"kubernetes.Client.Elector": "contrib/kubernetes/lease_hostile_test.go",
+	"kubernetes.InCluster":      own, "kubernetes.FromKubeconfig": own, // they are FromConfig, of what the machine has
+	"kubernetes.ProtectedElector.Unwrap": own, // it returns what the host gave
 
 	"leader.SQL": bySQL, "leader.Open": bySQL, "leader.CreateTable": bySQL, "leader.MetricsBoard": bySQL,
 	"leader.New": own, "leader.Static": own, "leader.Dyno": own, "leader.Index": own,

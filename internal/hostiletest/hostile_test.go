@@ -66,6 +66,7 @@ type door struct {
 // the platforms are in files of their own.
 var doors = slices.Concat(
 	common,
+	renderDoors,
 	poolDoors,
 	ecsDoors,
 )

@@ -25,6 +25,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform"
 	"github.com/autoscalebot/autoscale/platform/ecs"
 	"github.com/autoscalebot/autoscale/platform/pool"
+	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/settings"
 	"github.com/autoscalebot/autoscale/status"
@@ -85,6 +86,10 @@ var made = map[string]func() any{
 	"pool.Pool":            func() any { return pool.New(*full[pool.Options]()) },
 	"heroku.Scaler":        func() any { return heroku.NewClient(sentinel, nil).Scaler("shop", "web") },
 	"heroku.Scaler, bad":   func() any { return heroku.NewClient(sentinel, nil).Scaler(sentinel, sentinel) },
+	"render.Client":        func() any { return render.NewClient(sentinel, nil) },
+	"render.Client, bad":   func() any { return render.NewClient(`"`+sentinel, full[platform.Options]()) },
+	"render.Scaler":        func() any { return render.NewClient(sentinel, nil).Scaler("srv-a") },
+	"render.Scaler, bad":   func() any { return render.NewClient(sentinel, nil).Scaler(sentinel) },
 	"notify.Webhook":       func() any { return notify.Webhook(secretURL, *full[notify.WebhookOptions]()) },
 	"notify.Webhook, bad":  func() any { return notify.Webhook(":"+secretURL, *full[notify.WebhookOptions]()) },
 	"notify.Webhook, http": func() any { return notify.Webhook("http://"+sentinel+"@example.com", notify.WebhookOptions{}) },

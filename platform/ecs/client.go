@@ -68,7 +68,7 @@ func NewClient(region string, credentials CredentialsFunc, opts *platform.Option
 		scope := sigv4.Scope{Region: region, Service: service}
 		return calls.New(calls.Dialect{
 			Platform: "ecs", BaseURL: endpoint(service, region), CallsPerHour: DefaultCallsPerHour,
-			Changing: keep.secrets, Like: likeSecret,
+			Hidden: keep.secrets, Like: likeSecret,
 			Authorize: func(ctx context.Context, req *http.Request, body []byte) error {
 				c, err := keep.get(ctx)
 				if err != nil {

@@ -52,7 +52,7 @@ type trial struct {
 	seed       uint64
 	clock      journal.Clock
 	path       string // of the journal
-	db         *database
+	db         store
 	server     *herokutest.Server
 	app        *herokutest.App
 	procs      []*process
@@ -80,17 +80,31 @@ type trial struct {
 	toSize   []time.Duration // and until the size was right
 }
 
+// A store keeps the lease. The trial stops and starts it as it likes.
+type store interface {
+	address() string             // where the proxies reach it
+	flags(proxy string) []string // of a host that reaches it through a proxy
+	start(ctx context.Context) error
+	stop(how syscall.Signal)     // SIGINT: in good order; SIGQUIT: as in a crash
+	canStep() bool               // whether its clock can be stepped
+	step(by time.Duration) error // sets its clock so far from the true one
+}
+
 func TestChaos(t *testing.T) {
+	testChaos(t, func(t *testing.T) store { return newDatabase(t) })
+}
+
+func testChaos(t *testing.T, newStore func(*testing.T) store) {
 	if testing.Short() {
 		t.Skip("it takes twenty seconds")
 	}
 	if len(deck(rand.New(rand.NewPCG(1, 1)))) == 0 {
 		t.Fatalf("there is no fault named %q: the summary of a trial has the names", *only)
 	}
-	x := newTrial(t)
+	x := newTrial(t, newStore)
 	t.Logf("the seed is %d", x.seed)
-	if x.db.faketime == "" {
-		t.Log("the clock of the database is not stepped: libfaketime is not installed")
+	if !x.db.canStep() {
+		t.Log("the clock of the store is not stepped: it has none that matters, or libfaketime is not installed")
 	}
 	defer func() {
 		v := x.verdict()
@@ -114,7 +128,7 @@ func TestChaos(t *testing.T) {
 	x.run()
 }
 
-func newTrial(t *testing.T) *trial {
+func newTrial(t *testing.T, newStore func(*testing.T) store) *trial {
 	x := &trial{
 		t: t, seed: *seed, clock: journal.NewClock(), counts: make(map[string]int),
 		holds: make(map[string]journal.Line), rests: make(map[string]int64),
@@ -130,7 +144,7 @@ func newTrial(t *testing.T) *trial {
 	x.path = filepath.Join(dir, "journal")
 	program, steps := buildHost(t)
 	x.clockSteps = steps
-	x.db = newDatabase(t)
+	x.db = newStore(t)
 	x.server = herokutest.NewServer()
 	t.Cleanup(x.server.Close)
 	x.server.SetSenderHeader("X-Sender")
@@ -148,13 +162,13 @@ func newTrial(t *testing.T) *trial {
 		}
 		t.Cleanup(func() { log.Close() })
 		p := &process{name: fmt.Sprintf("web.%d", i+1), program: program, log: log}
-		p.db = newProxy(t, x.db.addr)
+		p.db = newProxy(t, x.db.address())
 		p.api = newProxy(t, strings.TrimPrefix(x.server.URL, "http://"))
-		p.args = []string{
-			"-database=" + x.db.url(p.db.addr), "-api=http://" + p.api.addr, "-load=" + load.URL, "-journal=" + x.path,
+		p.args = append(x.db.flags(p.db.addr),
+			"-api=http://"+p.api.addr, "-load="+load.URL, "-journal="+x.path,
 			fmt.Sprint("-min=", smallest), fmt.Sprint("-max=", largest),
 			fmt.Sprint("-ttl=", ttl), fmt.Sprint("-renew=", renew), fmt.Sprint("-margin=", margin), fmt.Sprint("-rest=", rest),
-		}
+		)
 		x.procs = append(x.procs, p)
 		if err := p.start(); err != nil {
 			t.Fatal(err)

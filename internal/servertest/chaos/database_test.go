@@ -87,6 +87,10 @@ func (d *database) url(addr string) string {
 	return "postgres://postgres@" + addr + "/postgres?sslmode=disable"
 }
 
+func (d *database) address() string             { return d.addr }
+func (d *database) flags(proxy string) []string { return []string{"-database=" + d.url(proxy)} }
+func (d *database) canStep() bool               { return d.faketime != "" }
+
 // start starts the server, and waits until it answers.
 func (d *database) start(ctx context.Context) error {
 	_, port, _ := net.SplitHostPort(d.addr)

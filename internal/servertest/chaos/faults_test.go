@@ -304,7 +304,7 @@ func stepProcess(x *trial, r *rand.Rand) func(context.Context) {
 func stepDatabase(x *trial, r *rand.Rand) func(context.Context) {
 	to := between(r, -8*ttl, 8*ttl).Round(time.Millisecond)
 	return func(context.Context) {
-		if x.db.faketime == "" {
+		if !x.db.canStep() {
 			return
 		}
 		x.mu.Lock()

@@ -8,14 +8,23 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
-	"github.com/autoscalebot/autoscale/leader"
 
 	"github.com/autoscalebot/autoscale/internal/servertest/chaos/journal"
 )
 
+// An Elector is one of package leader, or of a store with an Elector of its own.
+type Elector interface {
+	autoscale.Elector
+	autoscale.Store
+	autoscale.HistoryStore
+	autoscale.Resigner
+	autoscale.DefaultNamer
+	Validate() error
+}
+
 // elector is the elector under trial, of which the journal is told.
 type elector struct {
-	*leader.Elector
+	Elector
 	journal *journal.Journal
 	rest    time.Duration
 

@@ -17,12 +17,15 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
+	kuberest "k8s.io/client-go/rest"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/contrib/kubernetes"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
 	"github.com/autoscalebot/autoscale/leader"
@@ -32,7 +35,9 @@ import (
 )
 
 var (
-	database = flag.String("database", "", "`URL` of the PostgreSQL database")
+	database = flag.String("database", "", "`URL` of the PostgreSQL database that keeps the lease")
+	cluster  = flag.String("cluster", "", "`URL` of the Kubernetes API server that keeps it, if there is no database")
+	token    = flag.String("token", "", "`token` for the API server")
 	api      = flag.String("api", "", "`URL` of the Platform API")
 	load     = flag.String("load", "", "`URL` that says how many processes are needed")
 	record   = flag.String("journal", "", "`file` to append to")
@@ -61,16 +66,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	db, err := sql.Open("pgx", *database)
+	lease, err := openLease()
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-
-	e := &elector{
-		Elector: leader.SQL(db, &leader.Options{TTL: *ttl, Renew: *renew, Margin: *margin}),
-		journal: j, rest: *rest,
-	}
+	e := &elector{Elector: lease, journal: j, rest: *rest}
 	t := &trap{journal: j}
 	t.at.Store("")
 	client := heroku.NewClient(herokutest.Token, &heroku.Options{
@@ -120,6 +120,22 @@ func run() error {
 	err = a.Run(ctx)
 	e.Current() // the journal is to know that it ended
 	return err
+}
+
+// openLease returns the elector under trial.
+func openLease() (Elector, error) {
+	o := leader.Options{TTL: *ttl, Renew: *renew, Margin: *margin}
+	if *cluster == "" {
+		db, err := sql.Open("pgx", *database)
+		if err != nil {
+			return nil, err
+		}
+		return leader.SQL(db, &o), nil
+	}
+	o.App = "quiet-river"
+	config := &kuberest.Config{Host: *cluster, BearerToken: *token}
+	config.Insecure = strings.HasPrefix(*cluster, "https:") // its certificate is for another name
+	return kubernetes.FromConfig(config, &kubernetes.Options{QPS: 1000}).Elector(&o), nil
 }
 
 // routes is the web service: its page, and what the test tells it.

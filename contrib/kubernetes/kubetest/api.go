@@ -1,0 +1,306 @@
+package kubetest
+
+import (
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// answer carries q out.
+func (s *Server) answer(q *query) *answer {
+	if q.res == nil {
+		if q.account == nil && q.Header.Get("Authorization") != "" {
+			return unauthorized().answer()
+		}
+		if a := discover(q.URL.Path); a != nil {
+			return a
+		}
+		return noPath().answer()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reconcile()
+	a, e := s.carryOut(q)
+	if e != nil {
+		return e.answer()
+	}
+	s.reconcile()
+	return a
+}
+
+func (s *Server) carryOut(q *query) (*answer, *apiError) {
+	if e := s.authorize(q); e != nil {
+		return nil, e
+	}
+	served := q.sub == "" || q.sub == "status" && q.res.status || q.sub == "scale" && q.res.scale
+	if !served || q.ns == "" && (q.name != "" || q.Method != http.MethodGet) {
+		return nil, noPath()
+	}
+	k := key{q.res, q.ns, q.name}
+	switch {
+	case q.Method == http.MethodGet && q.name == "":
+		return s.list(q)
+	case q.Method == http.MethodPost && q.name == "":
+		return s.create(q)
+	case q.name == "":
+		return nil, &apiError{http.StatusMethodNotAllowed, "MethodNotAllowed", "the server does not allow this method on the requested resource", map[string]any{}}
+	}
+	old := s.objects[k]
+	if old == nil && q.Method == http.MethodPut && q.res.upsert && q.sub == "" {
+		return s.create(q)
+	}
+	if old == nil {
+		return nil, notFound(q.res, q.name)
+	}
+	switch q.Method {
+	case http.MethodGet:
+		if q.sub == "scale" {
+			old = scaleOf(q.res, old)
+		}
+		return answerJSON(http.StatusOK, old), nil
+	case http.MethodPut, http.MethodPatch:
+		return s.update(q, k, old)
+	case http.MethodDelete:
+		return s.delete(q, k, old)
+	}
+	return nil, &apiError{http.StatusMethodNotAllowed, "MethodNotAllowed", "the server does not allow this method on the requested resource", map[string]any{}}
+}
+
+func (s *Server) list(q *query) (*answer, *apiError) {
+	if q.verb == "watch" {
+		w, e := s.newWatch(q)
+		return &answer{status: http.StatusOK, watch: w}, e
+	}
+	items, meta := []any{}, object{"resourceVersion": strconv.FormatInt(s.version, 10)}
+	limit, _ := strconv.Atoi(q.values.Get("limit"))
+	after := q.values.Get("continue")
+	last := ""
+	for _, k := range s.sorted(q) {
+		if after != "" && k.path() <= after {
+			continue
+		}
+		if limit > 0 && len(items) == limit {
+			meta["continue"] = last
+			break
+		}
+		items, last = append(items, s.objects[k]), k.path()
+	}
+	return answerJSON(http.StatusOK, object{
+		"kind": q.res.kind + "List", "apiVersion": q.res.apiVersion(), "metadata": meta, "items": items,
+	}), nil
+}
+
+func (k key) path() string { return k.ns + "/" + k.name }
+
+// sorted returns the keys of the objects that q asks for, in the order of lists.
+func (s *Server) sorted(q *query) (keys []key) {
+	if name := fieldName(q.values.Get("fieldSelector")); name != "" && q.ns != "" {
+		if k := (key{q.res, q.ns, name}); q.selects(k, s.objects[k]) {
+			keys = append(keys, k)
+		}
+		return keys
+	}
+	for k := range s.keys[q.res] {
+		if q.selects(k, s.objects[k]) {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, func(a, b key) int { return strings.Compare(a.path(), b.path()) })
+	return keys
+}
+
+// selects reports whether an object is of those that a list or watch asks for.
+func (q *query) selects(k key, o object) bool {
+	if o == nil || k.res != q.res || q.ns != "" && k.ns != q.ns {
+		return false
+	}
+	if name := fieldName(q.values.Get("fieldSelector")); name != "" && name != k.name {
+		return false
+	}
+	labels, _ := at(o, "metadata", "labels").(object)
+	return matchesLabels(labels, q.values.Get("labelSelector"))
+}
+
+func (q *query) decode() (object, *apiError) {
+	o, err := parseObject(q.body)
+	if err != nil {
+		return nil, badRequest("the object provided is unrecognized (must be of type " + q.res.kind + "): " + err.Error())
+	}
+	return o, nil
+}
+
+func (s *Server) create(q *query) (*answer, *apiError) {
+	o, e := q.decode()
+	if e != nil {
+		return nil, e
+	}
+	k := key{q.res, q.ns, text(o, "metadata", "name")}
+	if prefix := text(o, "metadata", "generateName"); k.name == "" && prefix != "" {
+		k.name = fmt.Sprintf("%s%05d", prefix, s.version)
+	}
+	if ns := text(o, "metadata", "namespace"); ns != "" && ns != q.ns {
+		return nil, badRequest("the namespace of the provided object does not match the namespace sent on the request")
+	}
+	if !s.namespaces[q.ns] {
+		return nil, &apiError{http.StatusNotFound, "NotFound", fmt.Sprintf("namespaces %q not found", q.ns), details("namespaces", "", q.ns)}
+	}
+	if text(o, "metadata", "resourceVersion") != "" && q.Method == http.MethodPost {
+		return nil, badRequest("resourceVersion should not be set on objects to be created")
+	}
+	delete(child(o, "metadata"), "resourceVersion")
+	if q.res.status {
+		delete(o, "status")
+	}
+	if e := validate(k, o, false); e != nil {
+		return nil, e
+	}
+	if s.objects[k] != nil {
+		return nil, alreadyExists(q.res, k.name)
+	}
+	return answerJSON(http.StatusCreated, s.put(k, nil, o, q.manager(), "")), nil
+}
+
+// update carries out a PUT or a PATCH, of the object or of a subresource.
+func (s *Server) update(q *query, k key, old object) (*answer, *apiError) {
+	before := old
+	if q.sub == "scale" {
+		before = scaleOf(k.res, old)
+	}
+	to, e := q.decode()
+	if e != nil {
+		return nil, e
+	}
+	if q.Method == http.MethodPatch {
+		switch kind, _, _ := mime.ParseMediaType(q.Header.Get("Content-Type")); {
+		case kind == "application/merge-patch+json", kind == "application/strategic-merge-patch+json" && !k.res.custom:
+		default:
+			return nil, &apiError{http.StatusUnsupportedMediaType, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: application/merge-patch+json, application/strategic-merge-patch+json", map[string]any{}}
+		}
+		to = mergePatch(normal(before), to)
+	} else if name := text(to, "metadata", "name"); name != k.name {
+		return nil, badRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", name, k.name))
+	}
+	version, current := text(to, "metadata", "resourceVersion"), text(old, "metadata", "resourceVersion")
+	uid := text(to, "metadata", "uid")
+	switch {
+	case uid != "" && uid != text(old, "metadata", "uid"):
+		return nil, conflict(k.res, k.name, fmt.Sprintf("Precondition failed: UID in precondition: %s, UID in object meta: %s", uid, text(old, "metadata", "uid")))
+	case version == "" && k.res.conditional && q.sub == "":
+		return nil, invalid(k.res.plural, k.res.group, k.name, "metadata.resourceVersion", invalidValue, "Invalid value: 0: must be specified for an update")
+	case version != "" && version != current:
+		return nil, conflict(k.res, k.name, modified)
+	}
+	switch q.sub {
+	case "scale":
+		return s.updateScale(q, k, old, to)
+	case "status":
+		next := normal(old)
+		next["status"] = to["status"]
+		to = next
+	default:
+		if k.res.status {
+			delete(to, "status")
+			if status, ok := old["status"]; ok {
+				to["status"] = status
+			}
+		}
+	}
+	if e := validate(k, to, q.Method == http.MethodPatch); e != nil {
+		return nil, e
+	}
+	if q.sub == "" && k.res.scale && number(old, "spec", "replicas") != number(to, "spec", "replicas") {
+		s.scaled(q, k, old, number(to, "spec", "replicas"))
+	}
+	return answerJSON(http.StatusOK, s.put(k, old, to, q.manager(), q.sub)), nil
+}
+
+func (s *Server) delete(q *query, k key, old object) (*answer, *apiError) {
+	if q.sub != "" {
+		return nil, noPath()
+	}
+	if p := s.pods[k]; p != nil && !strings.Contains(string(q.body), `"gracePeriodSeconds":0`) {
+		s.terminate(k, p, time.Now())
+		return answerJSON(http.StatusOK, s.objects[k]), nil
+	}
+	s.remove(k)
+	s.forget(k)
+	return answerJSON(http.StatusOK, object{
+		"kind": "Status", "apiVersion": "v1", "metadata": object{}, "status": "Success",
+		"details": object{"name": k.name, "group": k.res.group, "kind": k.res.plural, "uid": text(old, "metadata", "uid")},
+	}), nil
+}
+
+// Object returns an object as JSON would decode it, or nil: Object("Lease", "", "web").
+func (s *Server) Object(kind, namespace, name string) map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reconcile()
+	o := s.objects[key{ofKind(kind), orDefault(namespace), name}]
+	if o == nil {
+		return nil
+	}
+	return normal(o)
+}
+
+// Put creates or replaces an object, its status included, without any check. It is what
+// another client or controller does. It panics if o lacks kind or metadata.name, or if the
+// kind is not served.
+func (s *Server) Put(o map[string]any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o = normal(o)
+	k := key{ofKind(text(o, "kind")), orDefault(text(o, "metadata", "namespace")), text(o, "metadata", "name")}
+	if k.name == "" {
+		panic("kubetest: Put: the object has no metadata.name")
+	}
+	s.put(k, s.objects[k], o, "kubetest", "")
+	s.reconcile()
+}
+
+// AddNamespace adds a namespace. Those of what is added to the Server are added with it. In
+// others nothing can be created.
+func (s *Server) AddNamespace(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.namespaces[name] = true
+}
+
+// Edit changes an object in place, its status included, as another client or controller
+// does. It panics if there is no such object.
+func (s *Server) Edit(kind, namespace, name string, change func(o map[string]any)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reconcile()
+	k := key{ofKind(kind), orDefault(namespace), name}
+	if s.objects[k] == nil {
+		panic(fmt.Sprintf("kubetest: Edit: there is no %s %q", kind, name))
+	}
+	o := normal(s.objects[k])
+	change(o)
+	s.put(k, s.objects[k], normal(o), "kubetest", "")
+	s.reconcile()
+}
+
+// Delete removes an object at once. It does nothing if there is none.
+func (s *Server) Delete(kind, namespace, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := key{ofKind(kind), orDefault(namespace), name}
+	if s.objects[k] == nil {
+		return
+	}
+	s.remove(k)
+	s.forget(k)
+	s.reconcile()
+}
+
+func orDefault(namespace string) string {
+	if namespace == "" {
+		return DefaultNamespace
+	}
+	return namespace
+}

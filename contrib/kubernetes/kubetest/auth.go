@@ -1,0 +1,80 @@
+package kubetest
+
+import "slices"
+
+// An Account is who a token belongs to, and what it may do.
+type Account struct {
+	Name      string // of the user, as the messages of refusals say it
+	Namespace string // in which the Rules hold. Empty: in all
+	Rules     []Rule
+}
+
+// A Rule is one of a Role: it allows the Verbs on the Resources. "*" stands for everything.
+type Rule struct {
+	APIGroups     []string // "" is the core group
+	Resources     []string // as "deployments" and "deployments/scale"
+	ResourceNames []string // empty: all. A list or watch names one by the field selector metadata.name
+	Verbs         []string // get, list, watch, create, update, patch, delete
+}
+
+type account struct {
+	Account
+	admin bool
+	cut   chan struct{} // closed: it is cut off
+}
+
+// AddAccount adds a token, or replaces the account that it has.
+func (s *Server) AddAccount(token string, a Account) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cut := make(chan struct{})
+	if old := s.accounts[token]; old != nil {
+		cut = old.cut
+	}
+	s.accounts[token] = &account{Account: a, cut: cut}
+}
+
+// RemoveAccount makes a token unknown.
+func (s *Server) RemoveAccount(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.accounts, token)
+}
+
+// authorize reports what keeps q from being carried out. Whether the object exists plays no
+// part.
+func (s *Server) authorize(q *query) *apiError {
+	user := "system:anonymous"
+	switch {
+	case q.account != nil && q.account.admin:
+		return nil
+	case q.account != nil:
+		user = q.account.Name
+	case q.Header.Get("Authorization") != "":
+		return unauthorized()
+	}
+	if q.account != nil && (q.account.Namespace == "" || q.account.Namespace == q.ns) {
+		for _, r := range q.account.Rules {
+			if r.allows(q) {
+				return nil
+			}
+		}
+	}
+	return forbidden(q, user)
+}
+
+func (r Rule) allows(q *query) bool {
+	has := func(list []string, what string) bool {
+		return slices.Contains(list, what) || slices.Contains(list, "*")
+	}
+	res := q.res.plural
+	if q.sub != "" {
+		res += "/" + q.sub
+	}
+	name := q.name
+	if name == "" && q.verb != "create" {
+		name = fieldName(q.values.Get("fieldSelector"))
+	}
+	return has(r.Verbs, q.verb) && has(r.APIGroups, q.res.group) && has(r.Resources, res) &&
+		(len(r.ResourceNames) == 0 || name != "" && slices.Contains(r.ResourceNames, name))
+}

@@ -1,0 +1,64 @@
+package kubetest
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// scaleOf returns the subresource scale of a workload. As in autoscaling/v1, 0 replicas are
+// left out of its spec, and not out of its status.
+func scaleOf(res *resource, o object) object {
+	spec := object{}
+	if n := number(o, "spec", "replicas"); n != 0 {
+		spec["replicas"] = n
+	}
+	status := object{"replicas": number(o, "status", "replicas")}
+	selector := selectorOf(o)
+	if res.custom {
+		status["replicas"], selector = number(o, "status", "HPAReplicas"), text(o, "status", "selector")
+	}
+	if selector != "" {
+		status["selector"] = selector
+	}
+	meta := object{}
+	for _, field := range []string{"name", "namespace", "uid", "resourceVersion", "creationTimestamp"} {
+		meta[field] = at(o, "metadata", field)
+	}
+	return normal(object{"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": status})
+}
+
+// selectorOf returns spec.selector as text.
+func selectorOf(o object) string {
+	labels, _ := at(o, "spec", "selector", "matchLabels").(object)
+	return joinLabels(labels)
+}
+
+// updateScale sets the replicas of a workload to those of a Scale.
+func (s *Server) updateScale(q *query, k key, old, scale object) (*answer, *apiError) {
+	if text(scale, "kind") != "Scale" {
+		return nil, badRequest(fmt.Sprintf("expected input object type to be Scale, but %q", text(scale, "kind")))
+	}
+	n := number(scale, "spec", "replicas")
+	if n < 0 {
+		return nil, invalid("Scale", "autoscaling", k.name, "spec.replicas", invalidValue, fmt.Sprintf("Invalid value: %d: must be greater than or equal to 0", n))
+	}
+	if v, ok := at(scale, "spec", "replicas").(float64); ok && (v != float64(int32(v))) {
+		return nil, badRequest(fmt.Sprintf("Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal number %v into Go struct field ScaleSpec.spec.replicas of type int32", v))
+	}
+	s.scaled(q, k, old, n)
+	to := normal(old)
+	child(to, "spec")["replicas"] = float64(n)
+	next := s.put(k, old, to, q.manager(), "scale")
+	return answerJSON(http.StatusOK, scaleOf(k.res, next)), nil
+}
+
+// scaled remembers an order.
+func (s *Server) scaled(q *query, k key, old object, to int) {
+	if len(s.scales) >= 2*maxRecorded {
+		s.scales = append(s.scales[:0:0], s.scales[maxRecorded:]...)
+	}
+	s.scales = append(s.scales, Scale{
+		Time: time.Now(), Kind: k.res.kind, Name: k.name, From: number(old, "spec", "replicas"), To: to, Account: q.record.Account,
+	})
+}

@@ -1,0 +1,133 @@
+package kubernetes_test
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/autoscalebot/autoscale/contrib/kubernetes"
+	"github.com/autoscalebot/autoscale/internal/hostiletest"
+	"github.com/autoscalebot/autoscale/leader"
+)
+
+// leaseDoors has a line for each way by which Client.Elector asks a server.
+var leaseDoors = []struct {
+	name string
+	call func(ctx context.Context, c *kubernetes.Client) error
+}{
+	{"Elector.Run", func(ctx context.Context, c *kubernetes.Client) error {
+		return hostileElector(c).Run(ctx)
+	}},
+	{"Elector.Command", func(ctx context.Context, c *kubernetes.Client) error {
+		return hostileElector(c).Command(ctx, []byte("pause"))
+	}},
+	{"Elector.History", func(ctx context.Context, c *kubernetes.Client) error {
+		e := hostileElector(c)
+		_, err := e.History(ctx)
+		return errors.Join(err, e.Refresh(ctx))
+	}},
+	{"Elector.Save", func(ctx context.Context, c *kubernetes.Client) error {
+		l, claim := kubernetes.NewLease(c), leader.Claim{Name: "web", Holder: "a", TTL: time.Second}
+		_, _, err := l.Acquire(ctx, claim, leader.Row{}, true)
+		_, _, err2 := l.Renew(ctx, claim, 0)
+		_, err3 := l.Save(ctx, claim, []byte("state"), 1)
+		return errors.Join(err, err2, err3, l.Release(ctx, claim))
+	}},
+}
+
+func hostileElector(c *kubernetes.Client) *kubernetes.Elector {
+	return c.Elector(&leader.Options{Name: "web", TTL: 3 * time.Second, Logger: quiet})
+}
+
+// Each call to keep a lease ends at its deadline and when its context ends, and says what is
+// wrong in a short text, whatever the server does.
+func TestHostileLease(t *testing.T) {
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hostiletest.Certificate().Certificate[0]})
+	behaviors := hostiletest.Behaviors()
+	for _, code := range []int{0, 99, 100, 101, 200, 201, 204, 301, 304, 400, 401, 403, 404, 409, 410, 422, 429, 500, 503, 599, 999} {
+		behaviors = append(behaviors, hostiletest.Status(code))
+	}
+	for _, body := range []string{`{}`, `[]`, `null`, `{"metadata":{"name":"` + strings.Repeat(`\u001b`, 10_000) + `","resourceVersion":"1"},"spec":{"holderIdentity":"` + strings.Repeat(`\u001b`, 10_000) + `"}}`} {
+		behaviors = append(behaviors, hostiletest.Behavior{Name: "the answer " + body[:2], Do: hostiletest.Once("", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)).Do})
+	}
+	room := make(chan struct{}, 48)
+	var wg sync.WaitGroup
+	for _, b := range behaviors {
+		server := hostiletest.Serve(b)
+		t.Cleanup(server.Close)
+		for _, door := range leaseDoors {
+			for _, cancelled := range []bool{false, true} {
+				room <- struct{}{}
+				wg.Go(func() {
+					defer func() { <-room }()
+					config := &rest.Config{Host: server.URL, BearerToken: token}
+					if b.TLS || b.H2 {
+						config.CAData = ca
+					}
+					c := kubernetes.FromConfig(config, nil)
+					defer c.CloseIdleConnections()
+					ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
+					if cancelled {
+						ctx, cancel = context.WithCancel(t.Context())
+						time.AfterFunc(60*time.Millisecond, cancel)
+					}
+					defer cancel()
+					name := fmt.Sprintf("%s, %s, cancelled %t", door.name, b.Name, cancelled)
+					done := make(chan error, 1)
+					go func() { done <- door.call(ctx, c) }()
+					select {
+					case err := <-done:
+						saysLittle(t, name, err)
+					case <-time.After(20 * time.Second):
+						t.Errorf("%s: the call did not end with its context", name)
+					}
+				})
+			}
+		}
+	}
+	wg.Wait()
+}
+
+func saysLittle(t *testing.T, name string, err error) {
+	text := fmt.Sprint(err)
+	switch {
+	case len(text) > 6000: // of up to four calls
+		t.Errorf("%s: a text of %d bytes: %.200q", name, len(text), text)
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }):
+		t.Errorf("%s: control characters in %.300q", name, text)
+	case strings.Contains(text, token):
+		t.Errorf("%s: the token shows in %.300q", name, text)
+	}
+}
+
+// An Elector does not show the credentials of its Client, however it is formatted.
+func TestElectorShowsNoSecret(t *testing.T) {
+	e := kubernetes.FromConfig(&rest.Config{Host: "http://127.0.0.1:1", BearerToken: token}, nil).Elector(&leader.Options{Name: "web"})
+	if err := e.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	log := slog.New(slog.NewJSONHandler(&out, nil))
+	for _, v := range []any{e, []any{e}, e.Elector, struct{ E any }{e}} {
+		for _, verb := range []string{"v", "+v", "#v", "s", "q", "x", "d"} {
+			fmt.Fprintf(&out, "%"+verb+"\n", v)
+		}
+		log.Info("m", "v", v)
+		text, _ := json.Marshal(v)
+		out.Write(text)
+	}
+	if strings.Contains(out.String(), token) || strings.Contains(out.String(), fmt.Sprintf("%x", token)) {
+		t.Error("the token shows")
+	}
+}

@@ -1,0 +1,306 @@
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+// ScalerOptions are the settings of a [Scaler]. The zero value is ready to use.
+type ScalerOptions struct {
+	// Namespace is where the target is. Defaults to that of the [Client].
+	Namespace string
+}
+
+// A Scaler sets the size of one object that has a scale subresource. It is safe for
+// concurrent use, and so are all Scalers of one [Client].
+type Scaler struct {
+	client       *Client
+	opts         ScalerOptions
+	target       string // as given
+	plural, name string
+	kind         kind // zero: to be looked up
+	fault        error
+
+	mu       sync.Mutex // guards what follows, and is not held during a request
+	found    kind
+	last     reading
+	manager  Manager
+	shortage shortage
+	rival    rival
+}
+
+// A reading is what was read last.
+type reading struct {
+	size    int
+	version string // empty: nothing was read yet
+}
+
+var (
+	_ autoscale.Scaler     = (*Scaler)(nil)
+	_ autoscale.IdleCloser = (*Scaler)(nil)
+)
+
+// Scaler returns the Scaler of one object, which target names by its kind and name:
+//
+//	deployment/web
+//	statefulset/web
+//	replicaset/web
+//	rollout/web               of Argo Rollouts
+//	workers.example.com/web   of any other resource that has a scale subresource
+//
+// The last form is a resource's plural with its group. Its version and its kind are looked
+// up once, by two requests that every account may send. If opts is nil, the default
+// options are used. Later changes of *opts have no effect.
+//
+// Scaler does no I/O: what is wrong with its arguments is reported by [Scaler.Validate]
+// and by every call.
+func (c *Client) Scaler(target string, opts *ScalerOptions) *Scaler {
+	s := &Scaler{client: c, target: target}
+	if c == nil || c.source == nil {
+		s.fault = errNoClient
+		return s
+	}
+	s.target = c.hidden.hide(target)
+	if opts != nil {
+		s.opts = *opts
+	}
+	s.kind, s.plural, s.name, s.fault = parseTarget(s.target)
+	if s.opts.Namespace != "" && !validNamespace.MatchString(s.opts.Namespace) {
+		s.fault = errors.Join(s.fault, fmt.Errorf("ScalerOptions.Namespace %s is not a name of at most 63 lower-case letters, digits and dashes: `kubectl get namespaces` lists them", quoted(s.opts.Namespace)))
+	}
+	return s
+}
+
+// Validate reports everything that is wrong with the target, and with the options and the
+// configuration of the [Client]. It reads the files of the configuration, and sends no
+// request.
+func (s *Scaler) Validate() error {
+	if errors.Is(s.fault, errNoClient) {
+		return s.fault
+	}
+	return errors.Join(s.fault, s.client.Validate())
+}
+
+var errNoClient = errors.New("the Client was not made: use kubernetes.InCluster, FromKubeconfig or FromConfig")
+
+// CloseIdleConnections does what that of the [Client] does.
+func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
+
+// Format writes what is scaled, whatever the verb.
+func (s *Scaler) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "kubernetes.Scaler(%s)", s.subject())
+}
+
+// MarshalJSON writes what Format does.
+func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
+
+func (s *Scaler) namespace() string { return cmp.Or(s.opts.Namespace, s.client.Namespace()) }
+
+func (s *Scaler) subject() string {
+	if s.fault != nil {
+		return "target " + quoted(s.target)
+	}
+	subject := s.target
+	if namespace := s.namespace(); namespace != "" {
+		subject += " in namespace " + namespace
+	}
+	return subject
+}
+
+// Capacity reads the object, which is one request.
+//
+// Desired is spec.replicas. Pending is what lacks in ready pods: during a rollout more
+// pods exist than are ordered, and those do not count. PendingKnown is false until the
+// controller has seen the newest spec. Of kinds other than Deployment, StatefulSet,
+// ReplicaSet and Rollout the scale subresource is read, which counts the pods that exist,
+// ready or not: Pending is then what does not exist yet, and PendingKnown is false.
+//
+// Changed is when spec.replicas was last set by a program that says so. The API keeps no
+// time of an order that came by the scale subresource. Changed is then zero.
+//
+// ExternalAutoscaler is a HorizontalPodAutoscaler whose scaleTargetRef names the object,
+// KEDA's included, whether or not its metrics work: one without metrics rules all the
+// same, within its bounds. It is empty at a size of 0, which switches a
+// HorizontalPodAutoscaler off. It is also Knative, if the object is of a Knative Service.
+// Autoscalers are listed at most every 25 seconds, for all Scalers of the Client in one
+// namespace together. A failed look is not an error: what was seen last stands for ten
+// minutes, and then nothing is known.
+//
+// If pods have not become ready for ten minutes, the pods are listed at most every minute,
+// to learn whether nodes lack: see [Scaler.Scale].
+func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
+	if s.fault != nil {
+		return autoscale.Capacity{}, s.invalid("read the size", s.fault)
+	}
+	k, err := s.kindOf(ctx)
+	if err != nil {
+		return autoscale.Capacity{}, err
+	}
+	w, err := s.read(ctx, k)
+	if err != nil {
+		return autoscale.Capacity{}, s.answered(err, 0)
+	}
+	c := w.capacity()
+	s.look(ctx, w, c)
+	c.ExternalAutoscaler = s.externalAutoscaler(ctx, k, w)
+	return c, nil
+}
+
+// Scale orders size pods by the scale subresource. It names the version of the object that
+// was read last, so that the API server accepts it only if nothing was changed since.
+// If something was, the object is read again. If somebody else changed its size, the
+// order is not carried out, and the error wraps an [autoscale.BusyError]: the next tick
+// decides again. If only something else was changed, the order is sent once more.
+//
+// The error also wraps an autoscale.BusyError if the API server sheds load (429).
+//
+// The API server accepts a size for which there is no room. The pods are then missing, or
+// pending. So Scale refuses a size above the last one read with an
+// [autoscale.LimitError], and sends nothing, for five minutes after Capacity saw that
+//
+//   - pods cannot be created, for a quota or a policy of the cluster, which a Deployment
+//     and a ReplicaSet say by the condition ReplicaFailure, and none has become ready for
+//     a minute. The limit is how many pods exist.
+//   - pods cannot be scheduled, because no node has room for them, and none has become ready
+//     for ten minutes. The limit is how many could be scheduled. Until then, larger
+//     sizes are ordered: a cluster autoscaler adds nodes for the pods that are pending.
+//
+// The limit is forgotten as soon as another pod becomes ready. An [autoscale.Autoscaler]
+// believes a limit for an hour.
+//
+// A refusal of a size above the maximum of a CustomResourceDefinition is a LimitError too.
+func (s *Scaler) Scale(ctx context.Context, size int) error {
+	op := fmt.Sprintf("scale to %d", size)
+	switch {
+	case s.fault != nil:
+		return s.invalid(op, s.fault)
+	case size < 0:
+		return s.invalid(op, errors.New("a size must not be negative"))
+	case size > math.MaxInt32:
+		return s.invalid(op, fmt.Errorf("a size is at most %d", math.MaxInt32))
+	}
+	if err := s.short(size, time.Now()); err != nil {
+		return err
+	}
+	k, err := s.kindOf(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	last := s.last
+	s.mu.Unlock()
+	if last.version == "" {
+		w, err := s.read(ctx, k)
+		if err != nil {
+			return s.answered(err, size)
+		}
+		last = reading{w.replicas(), w.Metadata.ResourceVersion}
+	}
+	err = s.put(ctx, k, op, size, last.version)
+	if isStatus(err, http.StatusConflict) {
+		w, readErr := s.read(ctx, k)
+		switch {
+		case readErr != nil:
+			return s.answered(readErr, size)
+		case w.replicas() == size:
+			return nil // ours, if the answer was lost, or somebody else's: it is done
+		case w.replicas() != last.size:
+			return &autoscale.BusyError{Err: fmt.Errorf("kubernetes: %s: %s: the order was not sent again, because %s has changed the size from %d to %d: it is decided again", op, s.subject(), cmp.Or(w.manager().Name, "somebody else"), last.size, w.replicas())}
+		}
+		err = s.put(ctx, k, op, size, w.Metadata.ResourceVersion)
+	}
+	return s.answered(err, size)
+}
+
+// read reads the object, or its Scale, and keeps what Scale needs of it.
+func (s *Scaler) read(ctx context.Context, k kind) (*workload, error) {
+	call := call{op: "read the size", subject: s.subject(), api: k.api, resource: k.resource, name: s.name, namespace: s.opts.Namespace}
+	name := k.name
+	if !k.known {
+		call.sub, name = "scale", "Scale"
+	}
+	var w workload
+	if err := s.client.do(ctx, call, nil, &w); err != nil {
+		return nil, err
+	}
+	if err := w.check(name, s.name); err != nil {
+		return nil, s.client.unfit(call, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = reading{w.replicas(), w.Metadata.ResourceVersion}
+	s.manager = w.manager()
+	return &w, nil
+}
+
+// put orders a size if the object still has that version.
+func (s *Scaler) put(ctx context.Context, k kind, op string, size int, version string) error {
+	call := call{
+		op: op, subject: s.subject(), method: http.MethodPut,
+		api: k.api, resource: k.resource, name: s.name, sub: "scale", namespace: s.opts.Namespace,
+		query: url.Values{"fieldManager": {FieldManager}},
+	}
+	order := map[string]any{
+		"apiVersion": "autoscaling/v1",
+		"kind":       "Scale",
+		"metadata":   meta{Name: s.name, Namespace: s.namespace(), ResourceVersion: version},
+		"spec":       map[string]int{"replicas": size},
+	}
+	var w workload
+	if err := s.client.do(ctx, call, order, &w); err != nil {
+		return err
+	}
+	if err := w.check("Scale", s.name); err != nil {
+		return s.client.unfit(call, err)
+	}
+	s.mu.Lock()
+	s.last = reading{w.replicas(), w.Metadata.ResourceVersion}
+	s.mu.Unlock()
+	if n := w.replicas(); n != size {
+		return s.client.unfit(call, fmt.Errorf("the answer says that the size is %d: an admission webhook of the cluster may have changed it", n))
+	}
+	return nil
+}
+
+// maximum is how the API server says the maximum of a schema.
+var maximum = regexp.MustCompile(`should be less than or equal to (\d{1,9})\b`)
+
+// answered returns err as the kind of error that an Autoscaler knows.
+func (s *Scaler) answered(err error, size int) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Status {
+	case http.StatusConflict, http.StatusTooManyRequests:
+		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: e}
+	case http.StatusUnprocessableEntity:
+		if m := maximum.FindStringSubmatch(e.Message); m != nil {
+			if limit, _ := strconv.Atoi(m[1]); limit < size {
+				return &autoscale.LimitError{Size: size, Limit: limit, Err: e}
+			}
+		}
+	}
+	return err
+}
+
+func (s *Scaler) invalid(op string, fault error) error {
+	return fmt.Errorf("kubernetes: %s: %s: %w", op, s.subject(), fault)
+}
+
+func isStatus(err error, status int) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == status
+}
