@@ -69,6 +69,7 @@ var doors = slices.Concat(
 	renderDoors,
 	poolDoors,
 	ecsDoors,
+	cloudrunDoors,
 )
 
 var common = []door{

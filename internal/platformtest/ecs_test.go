@@ -71,7 +71,10 @@ type recorder struct {
 }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
-	body, _ := io.ReadAll(req.Body)
+	var body []byte
+	if req.Body != nil {
+		body, _ = io.ReadAll(req.Body)
+	}
 	r.requests, r.bodies = append(r.requests, req.Clone(context.Background())), append(r.bodies, string(body))
 	if r.to == "" {
 		return nil, errors.New("not sent")

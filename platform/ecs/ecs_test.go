@@ -35,6 +35,11 @@ func TestScaler(t *testing.T) {
 		if fail {
 			s.Inject(platformtest.Fault{Times: -1, Status: 418})
 		}
+	}, Busy: func(busy bool) {
+		s.ClearFaults()
+		if busy {
+			s.Inject(platformtest.Fault{Times: -1, Status: 400, Body: `{"__type":"ThrottlingException","message":"Rate exceeded"}`})
+		}
 	}})
 }
 
