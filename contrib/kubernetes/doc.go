@@ -99,11 +99,11 @@
 // # Requests
 //
 // One Scaler sends one request in each tick, and one for each order. The
-// HorizontalPodAutoscalers of a namespace are listed at most every 25 seconds for all Scalers of a
-// Client, and KEDA's ScaledObjects too. A request is tried three times at most, after a network fault, a 429 or a 5xx,
-// within the time of its context. client-go by itself would send 5 requests per second and
-// queue the rest in silence; [Options.QPS] is 50, and a request for which no time is left
-// fails and says so.
+// HorizontalPodAutoscalers of a namespace, and KEDA's ScaledObjects, are listed at most
+// every 25 seconds for all Scalers of a Client. A request is tried three times at most,
+// after a network fault, a 429 or a 5xx, within the time of its context. client-go by
+// itself would send 5 requests per second and queue the rest in silence; [Options.QPS] is
+// 50, and a request for which no time is left fails and says so.
 //
 // # Weight
 //
