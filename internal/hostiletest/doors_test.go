@@ -27,13 +27,22 @@ const (
 var tested = map[string]string{
 	"autoscale.ProberFunc": own, "autoscale.NotifierFunc": own, "autoscale.Merge": own,
 
-	"probe.HTTP": byHTTP, "probe.JSON": byHTTP, "probe.SQLBacklog": bySQL, "redis.Backlog": byRedis,
+	"probe.HTTP": byHTTP, "probe.JSON": byHTTP, "probe.SQLBacklog": bySQL, "probe.SQLPool": own, "redis.Backlog": byRedis,
 
 	"notify.Webhook": byHTTP, "notify.Slack": byHTTP, "notify.SlackBot": byHTTP, "notify.Discord": byHTTP, "notify.Teams": byHTTP,
 	"email.New":      bySMTP,
 	"notify.Console": own, "notify.Log": own, "notify.Only": own, "notify.Recorder": own,
 
 	"heroku.NewClient": byHTTP, "heroku.Client.Scaler": byHTTP, "heroku.Client.WebURL": byHTTP, "heroku.Scaler": byHTTP,
+
+	"render.NewClient": "internal/hostiletest/platform_render_test.go", "render.Client.Scaler": "internal/hostiletest/platform_render_test.go",
+	"render.Scaler": "internal/hostiletest/platform_render_test.go",
+
+	"scalingo.NewClient": "internal/hostiletest/platform_scalingo_test.go", "scalingo.Client.Scaler": "internal/hostiletest/platform_scalingo_test.go",
+	"scalingo.Scaler": "internal/hostiletest/platform_scalingo_test.go",
+
+	"cloudfoundry.NewClient": "internal/hostiletest/platform_cloudfoundry_test.go", "cloudfoundry.Client.Scaler": "internal/hostiletest/platform_cloudfoundry_test.go",
+	"cloudfoundry.Scaler": "internal/hostiletest/platform_cloudfoundry_test.go",
 
 	"pool.NewClient": "internal/hostiletest/platform_pool_test.go", "pool.Client.Scaler": "internal/hostiletest/platform_pool_test.go",
 	"pool.Scaler":  "internal/hostiletest/platform_pool_test.go",
@@ -80,7 +89,7 @@ func TestEveryDoorIsTested(t *testing.T) {
 		}
 		name := d.Name()
 		if d.IsDir() {
-			if file != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"internal", "testdata", "cmd", "bench", "examples", "sim", "autoscaletest", "herokutest", "kubetest"}, name)) {
+			if file != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"internal", "testdata", "cmd", "bench", "examples", "sim"}, name) || strings.HasSuffix(name, "test")) {
 				return fs.SkipDir
 			}
 			return nil

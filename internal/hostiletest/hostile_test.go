@@ -66,6 +66,9 @@ type door struct {
 // the platforms are in files of their own.
 var doors = slices.Concat(
 	common,
+	renderDoors,
+	scalingoDoors,
+	cloudfoundryDoors,
 	poolDoors,
 )
 

@@ -74,7 +74,7 @@ func Start(t testing.TB) *Cluster {
 		t.Fatal(err)
 	}
 	c.manager, err = c.start("kube-controller-manager", filepath.Join(bin, "kube-controller-manager"),
-		"--kubeconfig="+c.Kubeconfig(), "--controllers=deployment-controller,replicaset-controller,statefulset-controller,horizontal-pod-autoscaler-controller,namespace-controller,garbage-collector-controller,endpointslice-controller,serviceaccount-controller",
+		"--kubeconfig="+c.Kubeconfig(), "--controllers=deployment-controller,replicaset-controller,statefulset-controller,horizontal-pod-autoscaler-controller,namespace-controller,garbage-collector-controller,endpointslice-controller,serviceaccount-controller,resourcequota-controller",
 		"--leader-elect=false", "--horizontal-pod-autoscaler-sync-period=2s", "--secure-port=0",
 		"--service-account-private-key-file="+c.path("sa.key"))
 	if err != nil {

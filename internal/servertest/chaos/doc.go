@@ -1,7 +1,8 @@
 // Package chaos holds the trial of an autoscaler inside a real service: six
 // processes of the program in the folder host, one PostgreSQL, one fake Platform
 // API, and a script that kills, stops and freezes the processes, cuts them off
-// from the database or the platform, restarts the database, and steps clocks.
+// from the database or the platform, restarts the database, takes rights and tables away,
+// and steps clocks.
 // README.md has the output of an hour of it. From this folder:
 //
 //	go test .                                                     # twenty seconds
@@ -30,6 +31,9 @@
 //     was given out in time and written or arrived later, as its sender was frozen
 //     or the network held it up, is counted
 //   - no order is outside the bounds
+//   - an elector fails for good only if its process has never led, and what it found
+//     was a table that it may not use. The trial starts such a process again, as whoever
+//     reads its log would; these are counted
 //   - nothing is told twice, whichever process tells it
 //   - after each round of faults, the last of which kills the leader, somebody
 //     leads within a TTL and a renewal, and then the size is right, each with a
