@@ -188,10 +188,10 @@ func (g *Group) Validate() error {
 //
 // If the Group itself is bad, Run starts nothing, logs an error that wraps [ErrConfig],
 // and returns it when ctx ends. See [Autoscaler.Run] for why it waits. If another Run of
-// the Group is under way, Run returns an error that wraps [ErrBusy] at once.
+// the Group is under way, Run returns an error that wraps [ErrRunning] at once.
 func (g *Group) Run(ctx context.Context) error {
 	if !g.busy.TryLock() {
-		err := fmt.Errorf("autoscale: run a Group twice: %w", ErrBusy)
+		err := fmt.Errorf("autoscale: run a Group twice: %w", ErrRunning)
 		g.log(ctx, slog.LevelError, err.Error())
 		return err
 	}

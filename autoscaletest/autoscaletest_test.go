@@ -1,6 +1,8 @@
 package autoscaletest_test
 
 import (
+	"cmp"
+	"context"
 	"testing"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 func TestHerokuScaler(t *testing.T) {
 	platform := herokutest.NewServer()
 	defer platform.Close()
-	platform.AddApp(herokutest.AppConfig{
+	app := platform.AddApp(herokutest.AppConfig{
 		Name:      "quiet-river",
 		Formation: []herokutest.Process{{Type: "web", Quantity: 1}},
 	})
@@ -27,6 +29,60 @@ func TestHerokuScaler(t *testing.T) {
 				platform.Inject(herokutest.Fault{Status: 404, Times: -1})
 			}
 		},
+		Busy: func(busy bool) {
+			platform.ClearFaults()
+			if busy {
+				platform.Inject(herokutest.Busy())
+			}
+		},
+		Limit: func(most int) { app.SetLimit(most) },
+	})
+}
+
+// memory is a platform that can do all that a Scaler may say.
+type memory struct {
+	size, most                               int
+	failing, busy, deploying, rival, partial bool
+}
+
+func (m *memory) Capacity(ctx context.Context) (autoscale.Capacity, error) {
+	if err := ctx.Err(); err != nil || m.failing {
+		return autoscale.Capacity{}, cmp.Or(err, errRefused)
+	}
+	c := autoscale.Capacity{Desired: m.size, PendingKnown: true, Deploying: m.deploying}
+	if m.rival {
+		c.ExternalAutoscaler = "a rival"
+	}
+	return c, nil
+}
+
+func (m *memory) Scale(ctx context.Context, size int) error {
+	switch from := m.size; {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case m.failing || size < 0:
+		return errRefused
+	case m.busy || m.deploying:
+		return &autoscale.BusyError{Err: errRefused}
+	case m.most > 0 && size > m.most:
+		return &autoscale.LimitError{Size: size, Limit: m.most, Err: errRefused}
+	case m.partial && size > from+1:
+		m.size, m.partial = from+1, false
+		return &autoscale.PartialError{Size: size, Reached: m.size, Err: errRefused}
+	}
+	m.size = size
+	return nil
+}
+
+func TestScaler(t *testing.T) {
+	m := new(memory)
+	autoscaletest.Scaler(t, m, autoscaletest.ScalerOptions{
+		Fail:      func(fail bool) { m.failing = fail },
+		Busy:      func(busy bool) { m.busy = busy },
+		Deploying: func(deploying bool) { m.deploying = deploying },
+		Rival:     func(on bool) { m.rival = on },
+		Limit:     func(most int) { m.most = most },
+		Partial:   func() { m.partial = true },
 	})
 }
 

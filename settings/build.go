@@ -34,12 +34,17 @@ func (l *loader) check(v *values, chosen map[string]given) {
 	l.together(chosen, period, threshold)
 
 	l.measured(v, about)
+	l.elsewhere(v, about)
 	for i := range keys {
 		k := &keys[i]
 		switch {
 		case l.bad["DECISION_BACKEND"] || l.bad["MEASUREMENT_BACKEND"]:
 		case k.rules != "" && !slices.Contains(strings.Fields(k.rules), v.rule):
 			l.idle(chosen, "DECISION_BACKEND is "+v.rule, k.name)
+		case k.platform != "" && k.platform != v.platform && !l.bad["PLATFORM"]:
+			if !k.ambient {
+				l.idle(chosen, "PLATFORM is "+v.platform, k.name)
+			}
 		case k.measures != "" && k.measures != v.measurement:
 			l.idle(chosen, "MEASUREMENT_BACKEND is "+v.measurement, k.name)
 		}
@@ -161,7 +166,7 @@ func (l *loader) config(v *values, o Options) autoscale.Config {
 		Name:     v.process,
 		Prober:   namedProber{prober},
 		Decider:  v.decider(),
-		Scaler:   namedScaler{client.Scaler(v.app, v.process)},
+		Scaler:   namedScaler{v.scaler(client)},
 		Min:      v.min,
 		Max:      v.max,
 		Interval: v.interval,

@@ -66,3 +66,24 @@ func Table() string {
 	}
 	return b.String()
 }
+
+// A PlatformCase is what a platform needs.
+type PlatformCase struct{ Right, Required []string }
+
+// Platforms are the platforms other than Heroku, with settings that are right.
+func Platforms() map[string]PlatformCase {
+	out := make(map[string]PlatformCase)
+	for _, p := range platforms {
+		var c PlatformCase
+		for _, k := range p.keys {
+			if k.example != "" {
+				c.Right = append(c.Right, k.name+"="+k.example)
+			}
+			if k.required != "" {
+				c.Required = append(c.Required, k.name)
+			}
+		}
+		out[p.name] = c
+	}
+	return out
+}

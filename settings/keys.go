@@ -17,6 +17,9 @@ type values struct {
 	app, apiKey, process, apiURL string
 	store                        string
 
+	platform string
+	texts    map[string]string // of the settings of platforms other than Heroku
+
 	heartbeatURL, heartbeatToken string
 	interval                     time.Duration
 
@@ -80,6 +83,8 @@ type key struct {
 	ambient  bool   // Heroku itself sets a variable of that name, see [Load]
 	heading  string // of the section that begins here, in the sample file
 	sample   string // what the sample sets, other than the default. "": nothing
+	platform string // the value of PLATFORM with which it has an effect. "": all
+	example  string // a value that is right, for tests
 	rules    string // the values of DECISION_BACKEND with which it has an effect, as "m_of_n backlog". "": all
 	measures string // the value of MEASUREMENT_BACKEND with which it has an effect. "": all
 }
@@ -87,22 +92,30 @@ type key struct {
 // keys is every setting. The settings are read by it. The sample file, the table in the
 // README, the suggestions and the names in errors are made from it. The order is that of
 // reading: a schedule is read in the zone that comes before it.
-var keys = slices.Concat(appKeys, measurementKeys, ruleKeys, sizeKeys, limitKeys, notifyKeys)
+var keys = slices.Concat(appKeys, platformKeys, measurementKeys, ruleKeys, sizeKeys, limitKeys, notifyKeys)
 
 var appKeys = []key{
 	{
 		heading: "The app that is scaled",
-		name:    "HEROKU_APP_NAME", ambient: true,
+		name:    "PLATFORM", initial: herokuPlatform,
+		field: "Scaler",
+		doc:   "Where the app runs: " + oneOf(platformNames) + ".",
+		read:  word(func(v *values) *string { return &v.platform }, platformNames...),
+	},
+	{
+		name: "HEROKU_APP_NAME", ambient: true,
+		platform: herokuPlatform,
 		required: "give the app's name, as HEROKU_APP_NAME=dancing-forest-1234",
 		field:    "Scaler",
-		doc:      "The name of the app. Required.",
+		doc:      "The name of the app. Required on Heroku.",
 		read:     app,
 	},
 	{
 		name: "HEROKU_API_KEY", secret: true,
+		platform: herokuPlatform,
 		required: "make a token with `heroku authorizations:create --scope write`, and hand it over with `heroku config:set`",
 		field:    "heroku.NewClient",
-		doc:      "A token with the scope write, from `heroku authorizations:create --scope write`. Required. A secret: better a variable of the environment than a line of a file.",
+		doc:      "A token with the scope write, from `heroku authorizations:create --scope write`. Required on Heroku. A secret: better a variable of the environment than a line of a file.",
 		read:     apiKey,
 	},
 	{
@@ -113,9 +126,10 @@ var appKeys = []key{
 	},
 	{
 		name: "HEROKU_API_URL", initial: heroku.DefaultBaseURL,
-		field: "heroku.Options.BaseURL",
-		doc:   "Where Heroku's Platform API is.",
-		read:  apiURL,
+		platform: herokuPlatform,
+		field:    "heroku.Options.BaseURL",
+		doc:      "Where Heroku's Platform API is.",
+		read:     apiURL,
 	},
 	{
 		name: "STORE", secret: true, prefixed: true,

@@ -10,8 +10,8 @@
 //	}
 //	err = autoscale.New(s.Config).Run(ctx)
 //
-// [Sample] has every setting with its default and its meaning. HEROKU_APP_NAME
-// and HEROKU_API_KEY are required.
+// [Sample] has every setting with its default and its meaning. On Heroku, which is the
+// default PLATFORM, HEROKU_APP_NAME and HEROKU_API_KEY are required.
 //
 // # Names
 //
@@ -121,7 +121,7 @@ type Settings struct {
 	// add an Observe or an Elector for instance.
 	Config autoscale.Config
 
-	// App is the app whose process type Config.Name is scaled.
+	// App is the app whose process type Config.Name is scaled, as PLATFORM names apps.
 	App string
 
 	// Heartbeat is HEARTBEAT_URL, or JSON_URL if that is measured, without what may be
@@ -191,8 +191,12 @@ func Load(o Options) (*Settings, error) {
 	if v.measurement == jsonBackend {
 		measured = v.jsonURL
 	}
+	app := v.app
+	if p := v.choice(); p != nil {
+		app = p.app(v.text)
+	}
 	return &Settings{
-		Config: cfg, App: v.app, Heartbeat: withoutSecrets(measured),
+		Config: cfg, App: app, Heartbeat: withoutSecrets(measured),
 		Zone: v.zone, LogLevel: v.logLevel, Warnings: l.warnings,
 		store: func() string { return v.store },
 	}, nil
@@ -295,7 +299,7 @@ func (l *loader) read(chosen map[string]given) *values {
 		}
 		g, ok := chosen[k.name]
 		if !ok {
-			if k.required != "" {
+			if k.required != "" && (k.platform == "" || k.platform == v.platform && !l.bad["PLATFORM"]) {
 				l.fault(given{name: k.name}, "is missing: %s", k.required)
 			}
 			continue

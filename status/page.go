@@ -15,6 +15,7 @@ import (
 	"github.com/autoscalebot/autoscale/advice"
 	"github.com/autoscalebot/autoscale/internal/chart"
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/internal/wish"
 )
 
 //go:embed page.html
@@ -89,7 +90,7 @@ func (p *Page) panel(ctx context.Context, a *autoscale.Autoscaler, now time.Time
 	if s.Known {
 		out.Size = fmt.Sprint(s.Capacity.Desired)
 	}
-	if size, err := p.wish(s, now); err == nil {
+	if size, err := wish.Size(s, now, p.opts.StaleAfter); err == nil {
 		out.Wish = fmt.Sprint(size)
 	}
 	switch {

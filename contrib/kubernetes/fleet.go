@@ -252,7 +252,7 @@ func (f *Fleet) Validate() error {
 // Run scales the targets of the shards that this worker holds, until ctx ends. It then stops
 // them, releases its leases, which may take some seconds, and returns nil. It tries again
 // whatever fails. If Validate fails, Run logs the error, and returns it when ctx ends. If
-// another Run is under way, Run returns an error that wraps [autoscale.ErrBusy] at once.
+// another Run is under way, Run returns an error that wraps [autoscale.ErrRunning] at once.
 func (f *Fleet) Run(ctx context.Context) error {
 	if err := f.Validate(); err != nil {
 		f.opts.Logger.ErrorContext(ctx, err.Error()+"; nothing is scaled until it is restarted")
@@ -260,7 +260,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 		return err
 	}
 	if !f.running.TryLock() {
-		return fmt.Errorf("kubernetes: run a Fleet twice: %w", autoscale.ErrBusy)
+		return fmt.Errorf("kubernetes: run a Fleet twice: %w", autoscale.ErrRunning)
 	}
 	defer f.running.Unlock()
 	// The leases are renewed until the last member has ended.

@@ -40,8 +40,14 @@ type Dialect struct {
 	// exchange a token. body is what will be sent.
 	Authorize func(ctx context.Context, req *http.Request, body []byte) error
 
-	Secrets []string       // are taken out of every text
-	Like    *regexp.Regexp // what looks like a token of the platform is taken out too
+	// Renew is told the Authorization header that the API refused with a 401, and reports
+	// whether Authorize has a newer one now. The call is then tried again. Nil: it never
+	// has.
+	Renew func(refused string) bool
+
+	Secrets []string        // are taken out of every text
+	Hidden  func() []string // are further secrets, which are known later; may be nil
+	Like    *regexp.Regexp  // what looks like a token of the platform is taken out too
 
 	// Explain fills in the Code and the Message of a refusal. Nil: the fields "code" and
 	// "message", or "error", of JSON.
@@ -87,6 +93,10 @@ func New(d Dialect, opts *platform.Options, faults ...error) *Client {
 		dialect: d, base: base, timeout: cmp.Or(o.AttemptTimeout, platform.DefaultAttemptTimeout),
 		budget: NewBudget(d.Platform, max(perHour, 1), d.Account), scrub: Scrubber(d.Like, d.Secrets...), fault: errors.Join(faults...),
 	}
+	if fixed := c.scrub; d.Hidden != nil {
+		c.scrub = func(s string) string { return Scrubber(nil, d.Hidden()...)(fixed(s)) }
+	}
+	c.dialect.Secrets = nil // in no field that a verb of fmt may reach
 	next := o.Transport
 	if next == nil {
 		c.own = outbound.NewTransport()
@@ -262,11 +272,11 @@ func (c *Client) attempt(parent context.Context, call Call, body []byte, out any
 		return fail(&platform.Error{}, err, true)
 	}
 	defer res.Body.Close()
-	return c.judge(res, out, fail)
+	return c.judge(req, res, out, fail)
 }
 
 // judge reads an answer.
-func (c *Client) judge(res *http.Response, out any, fail func(*platform.Error, error, bool) (http.Header, bool, *platform.Error)) (http.Header, bool, *platform.Error) {
+func (c *Client) judge(req *http.Request, res *http.Response, out any, fail func(*platform.Error, error, bool) (http.Header, bool, *platform.Error)) (http.Header, bool, *platform.Error) {
 	e := &platform.Error{
 		Status:     res.StatusCode,
 		RequestID:  c.Scrub(cmp.Or(res.Header.Get("X-Request-Id"), res.Header.Get("Request-Id"), res.Header.Get("Fly-Request-Id"))),
@@ -281,7 +291,11 @@ func (c *Client) judge(res *http.Response, out any, fail func(*platform.Error, e
 	switch {
 	case !good:
 		c.explain(e, res.Header, body)
-		return fail(e, nil, res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500)
+		again := res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500
+		if res.StatusCode == http.StatusUnauthorized && c.dialect.Renew != nil {
+			again = c.dialect.Renew(req.Header.Get("Authorization"))
+		}
+		return fail(e, nil, again)
 	case err != nil:
 		return fail(e, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err), true)
 	case len(body) > limit:

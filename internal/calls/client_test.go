@@ -122,6 +122,10 @@ func TestOnce(t *testing.T) {
 	if room == nil || room.Op != "create" || room.Subject != "a machine" || !strings.HasPrefix(room.Error(), "acme: create: a machine: no call was made: this client makes at most 1 calls an hour") {
 		t.Errorf("a spent budget: %v", room)
 	}
+	var busy *autoscale.BusyError
+	if held := c.Held(room); !errors.As(held, &busy) || busy.RetryAfter <= 0 || busy.RetryAfter > calls.MaxRetryAfter {
+		t.Errorf("a spent budget is not busy: %v", held)
+	}
 }
 
 // A client that was made of something bad makes no call and says all that is wrong.

@@ -18,6 +18,8 @@ const (
 	bySMTP  = "internal/hostiletest/protocols_test.go"
 	bySQL   = "internal/servertest/hostile_test.go"
 	byRedis = "contrib/redis/hostile_test.go"
+	byRun   = "internal/hostiletest/platform_cloudrun_test.go"
+	byECS   = "internal/hostiletest/platform_ecs_test.go"
 	byKube  = "contrib/kubernetes/hostile_test.go"
 	// own are doors that ask nobody but the process itself, or what the host gave.
 	own = ""
@@ -27,7 +29,7 @@ const (
 var tested = map[string]string{
 	"autoscale.ProberFunc": own, "autoscale.NotifierFunc": own, "autoscale.Merge": own,
 
-	"probe.HTTP": byHTTP, "probe.JSON": byHTTP, "probe.SQLBacklog": bySQL, "redis.Backlog": byRedis,
+	"probe.HTTP": byHTTP, "probe.JSON": byHTTP, "probe.SQLBacklog": bySQL, "probe.SQLPool": own, "redis.Backlog": byRedis,
 
 	"notify.Webhook": byHTTP, "notify.Slack": byHTTP, "notify.SlackBot": byHTTP, "notify.Discord": byHTTP, "notify.Teams": byHTTP,
 	"email.New":      bySMTP,
@@ -35,12 +37,24 @@ var tested = map[string]string{
 
 	"heroku.NewClient": byHTTP, "heroku.Client.Scaler": byHTTP, "heroku.Client.WebURL": byHTTP, "heroku.Scaler": byHTTP,
 
+	"render.NewClient": "internal/hostiletest/platform_render_test.go", "render.Client.Scaler": "internal/hostiletest/platform_render_test.go",
+	"render.Scaler": "internal/hostiletest/platform_render_test.go",
+
+	"scalingo.NewClient": "internal/hostiletest/platform_scalingo_test.go", "scalingo.Client.Scaler": "internal/hostiletest/platform_scalingo_test.go",
+	"scalingo.Scaler": "internal/hostiletest/platform_scalingo_test.go",
+
+	"cloudfoundry.NewClient": "internal/hostiletest/platform_cloudfoundry_test.go", "cloudfoundry.Client.Scaler": "internal/hostiletest/platform_cloudfoundry_test.go",
+	"cloudfoundry.Scaler": "internal/hostiletest/platform_cloudfoundry_test.go",
+
 	"pool.NewClient": "internal/hostiletest/platform_pool_test.go", "pool.Client.Scaler": "internal/hostiletest/platform_pool_test.go",
 	"pool.Scaler":  "internal/hostiletest/platform_pool_test.go",
 	"pool.FromEnv": own, // NewClient is it
 	"pool.Pool":    own, // its own processes answer
 	"pool.Prober":  own,
 
+	"cloudrun.NewClient": byRun, "cloudrun.Client.Scaler": byRun, "cloudrun.Client.WorkerPool": byRun, "cloudrun.Scaler": byRun,
+
+	"ecs.NewClient": byECS, "ecs.Client.Scaler": byECS, "ecs.Scaler": byECS,
 	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,
 	"kubernetes.Client.Elector": "contrib/kubernetes/lease_hostile_test.go",
 	"kubernetes.InCluster":      own, "kubernetes.FromKubeconfig": own, // they are FromConfig, of what the machine has
@@ -80,7 +94,7 @@ func TestEveryDoorIsTested(t *testing.T) {
 		}
 		name := d.Name()
 		if d.IsDir() {
-			if file != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"internal", "testdata", "cmd", "bench", "examples", "sim", "autoscaletest", "herokutest", "kubetest"}, name)) {
+			if file != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"internal", "testdata", "cmd", "bench", "examples", "sim"}, name) || strings.HasSuffix(name, "test")) {
 				return fs.SkipDir
 			}
 			return nil

@@ -66,7 +66,12 @@ type door struct {
 // the platforms are in files of their own.
 var doors = slices.Concat(
 	common,
+	renderDoors,
+	scalingoDoors,
+	cloudfoundryDoors,
 	poolDoors,
+	ecsDoors,
+	cloudrunDoors,
 )
 
 var common = []door{

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
@@ -23,7 +24,12 @@ import (
 	"github.com/autoscalebot/autoscale/notify"
 	"github.com/autoscalebot/autoscale/notify/email"
 	"github.com/autoscalebot/autoscale/platform"
+	"github.com/autoscalebot/autoscale/platform/cloudfoundry"
+	"github.com/autoscalebot/autoscale/platform/cloudrun"
+	"github.com/autoscalebot/autoscale/platform/ecs"
 	"github.com/autoscalebot/autoscale/platform/pool"
+	"github.com/autoscalebot/autoscale/platform/render"
+	"github.com/autoscalebot/autoscale/platform/scalingo"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/settings"
 	"github.com/autoscalebot/autoscale/status"
@@ -55,11 +61,14 @@ var structs = []func() any{
 	func() any { return new(probe.HTTP) },
 	func() any { return new(probe.JSON) },
 	func() any { return &probe.SQLBacklog{DB: database()} },
+	func() any { return &probe.SQLPool{DB: database()} },
 	func() any { return new(notify.WebhookOptions) },
 	func() any { return new(notify.ChatOptions) },
 	func() any { return new(heroku.Options) },
 	func() any { return new(platform.Options) },
+	func() any { return new(cloudfoundry.Credentials) },
 	func() any { return new(pool.Options) },
+	func() any { return new(ecs.Credentials) },
 	func() any { return new(leader.Options) },
 	func() any { return new(email.Config) },
 	func() any { return new(settings.Options) },
@@ -74,12 +83,36 @@ var made = map[string]func() any{
 	"heroku.Client, bad": func() any {
 		return heroku.NewClient(`"`+sentinel+`"`, &heroku.Options{BaseURL: "http://[" + secretURL})
 	},
+	"cloudrun.Client":      func() any { return cloudrun.NewClient(googleToken, full[platform.Options]()) },
+	"cloudrun.Client, bad": func() any { return cloudrun.NewClient(badToken, nil).Scaler("my-project", "europe-west1", "a") },
+	"cloudrun.Scaler":      func() any { return cloudrun.NewClient(googleToken, nil).Scaler("my-project", "europe-west1", "a") },
+	"ecs.Client":           func() any { return ecs.NewClient("eu-west-1", awsCredentials, full[platform.Options]()) },
+	"ecs.Client, bad":      func() any { return ecs.NewClient("eu-west-1", badCredentials, nil).Scaler("a", "b") },
+	"ecs.Scaler":           func() any { return ecs.NewClient("eu-west-1", awsCredentials, nil).Scaler("a", "b") },
 	"pool.Client":          func() any { return pool.NewClient(sentinel, nil) },
 	"pool.Client, bad":     func() any { return pool.NewClient(sentinel, &platform.Options{BaseURL: secretURL}) },
 	"pool.Scaler":          func() any { return pool.NewClient(sentinel, nil).Scaler() },
 	"pool.Pool":            func() any { return pool.New(*full[pool.Options]()) },
 	"heroku.Scaler":        func() any { return heroku.NewClient(sentinel, nil).Scaler("shop", "web") },
 	"heroku.Scaler, bad":   func() any { return heroku.NewClient(sentinel, nil).Scaler(sentinel, sentinel) },
+	"scalingo.Client":      func() any { return scalingo.NewClient(sentinel, nil) },
+	"scalingo.Client, bad": func() any { return scalingo.NewClient(`"`+sentinel, full[platform.Options]()) },
+	"scalingo.Scaler":      func() any { return scalingo.NewClient(sentinel, nil).Scaler("shop", "web") },
+	"scalingo.Scaler, bad": func() any { return scalingo.NewClient(sentinel, nil).Scaler(sentinel, sentinel) },
+	"cloudfoundry.Client": func() any {
+		return cloudfoundry.NewClient(cloudfoundry.Credentials{ClientID: "a", ClientSecret: sentinel}, &platform.Options{BaseURL: "https://api.example.com"})
+	},
+	"cloudfoundry.Client, bad": func() any { return cloudfoundry.NewClient(*full[cloudfoundry.Credentials](), full[platform.Options]()) },
+	"cloudfoundry.Scaler": func() any {
+		return cloudfoundry.NewClient(cloudfoundry.Credentials{RefreshToken: sentinel}, nil).Scaler(sentinel, "web")
+	},
+	"cloudfoundry.Scaler, bad": func() any {
+		return cloudfoundry.NewClient(*full[cloudfoundry.Credentials](), nil).Scaler(sentinel, sentinel)
+	},
+	"render.Client":        func() any { return render.NewClient(sentinel, nil) },
+	"render.Client, bad":   func() any { return render.NewClient(`"`+sentinel, full[platform.Options]()) },
+	"render.Scaler":        func() any { return render.NewClient(sentinel, nil).Scaler("srv-a") },
+	"render.Scaler, bad":   func() any { return render.NewClient(sentinel, nil).Scaler(sentinel) },
 	"notify.Webhook":       func() any { return notify.Webhook(secretURL, *full[notify.WebhookOptions]()) },
 	"notify.Webhook, bad":  func() any { return notify.Webhook(":"+secretURL, *full[notify.WebhookOptions]()) },
 	"notify.Webhook, http": func() any { return notify.Webhook("http://"+sentinel+"@example.com", notify.WebhookOptions{}) },
@@ -130,6 +163,16 @@ var made = map[string]func() any{
 	},
 }
 
+func googleToken(context.Context) (string, time.Time, error) { return sentinel, time.Time{}, nil }
+
+func badToken(context.Context) (string, time.Time, error) { return sentinel + "\n", time.Time{}, nil }
+
+func awsCredentials(context.Context) (ecs.Credentials, error) { return *full[ecs.Credentials](), nil }
+
+func badCredentials(context.Context) (ecs.Credentials, error) {
+	return ecs.Credentials{AccessKeyID: "AKIA", SecretAccessKey: sentinel + "\n"}, nil
+}
+
 func config() autoscale.Config {
 	p := full[probe.HTTP]
 	prober := &probe.HTTP{URL: secretURL, Header: p().Header}
@@ -147,7 +190,7 @@ func TestNoSecretShows(t *testing.T) {
 		fill(p.Elem(), p.Elem().Type().String())
 		name := p.Elem().Type().String()
 		hidden(t, "*"+name, p.Interface())
-		if !strings.HasPrefix(name, "probe.HTTP") && !strings.HasPrefix(name, "probe.JSON") { // which must not be copied
+		if !strings.HasPrefix(name, "probe.HTTP") && !strings.HasPrefix(name, "probe.JSON") && name != "probe.SQLPool" { // which must not be copied
 			hidden(t, name, p.Elem().Interface())
 		}
 	}

@@ -1,0 +1,253 @@
+// Package platformtest is what the fakes of the platforms' APIs share, such as rendertest:
+// a server that remembers its requests, and whose answers can be made to fail.
+package platformtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	maxBody    = 1 << 20 // of a request
+	maxRecords = 10_000
+)
+
+// A Request is a request that arrived. Credentials are not kept.
+type Request struct {
+	Time   time.Time
+	Method string
+	Path   string // with the query
+	Body   string // empty where it may hold credentials
+	Status int    // of the answer. 0: none was sent
+}
+
+// A Server answers as a platform's API would, or as an injected fault says. Its methods
+// are safe for concurrent use.
+type Server struct {
+	// URL is the base of every request, as "http://127.0.0.1:4711".
+	URL string
+
+	handler http.Handler
+	secret  func(path string) bool
+	http    *http.Server
+	served  sync.WaitGroup
+	done    chan struct{} // closed by Close: ends hangs and delays
+	close   sync.Once
+
+	mu       sync.Mutex // guards what follows
+	faults   []*Fault
+	requests []*Request
+}
+
+// NewServer returns a Server that listens on a port of the loopback interface, and hands
+// its requests to h. secret says of which paths the bodies hold credentials; nil: of none.
+// The caller should call Close when finished. NewServer panics if it cannot listen.
+func NewServer(h http.Handler, secret func(path string) bool) *Server {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		if l, err = net.Listen("tcp6", "[::1]:0"); err != nil {
+			panic(fmt.Sprintf("platformtest: failed to listen on a port: %v", err))
+		}
+	}
+	if secret == nil {
+		secret = func(string) bool { return false }
+	}
+	s := &Server{URL: "http://" + l.Addr().String(), handler: h, secret: secret, done: make(chan struct{})}
+	s.http = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: time.Minute}
+	s.served.Go(func() {
+		_ = s.http.Serve(l) // ends when Close closes the listener
+	})
+	return s
+}
+
+// Close ends all requests, hanging ones too, and shuts the Server down.
+func (s *Server) Close() {
+	s.close.Do(func() { close(s.done) })
+	s.http.Close() // its error is the listener's, which nobody needs any more
+	s.served.Wait()
+}
+
+// Requests returns the last 10,000 requests, in the order of their arrival.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Request, len(s.requests))
+	for i, r := range s.requests {
+		out[i] = *r
+	}
+	return out
+}
+
+// Count returns how many requests had that method, if it is not empty, and a path that
+// matches the pattern of path.Match, without the query.
+func (s *Server) Count(method, pattern string) int {
+	n := 0
+	for _, r := range s.Requests() {
+		p, _, _ := strings.Cut(r.Path, "?")
+		if ok, _ := path.Match(pattern, p); ok && (method == "" || method == r.Method) {
+			n++
+		}
+	}
+	return n
+}
+
+// Transport returns a transport that carries requests to the Server through memory alone,
+// so that a client in a testing/synctest bubble can use it.
+func (s *Server) Transport() http.RoundTripper { return memory{s} }
+
+// An answer is a response in memory. It is the http.ResponseWriter of the handler.
+type answer struct {
+	status int
+	header http.Header
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+
+// exchange answers a request. A nil answer: the connection ends without one. done ends a
+// hang and a delay; nil in memory, because a channel of the Server is not of the client's
+// bubble.
+func (s *Server) exchange(r *http.Request, done <-chan struct{}) (a *answer, truncate bool) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
+	if err != nil {
+		return nil, false
+	}
+	rec := &Request{Time: time.Now(), Method: r.Method, Path: r.URL.RequestURI()}
+	if !s.secret(r.URL.Path) {
+		rec.Body = string(body)
+	}
+	s.mu.Lock()
+	if len(s.requests) == maxRecords {
+		s.requests = slices.Delete(s.requests, 0, 1)
+	}
+	s.requests = append(s.requests, rec)
+	s.mu.Unlock()
+
+	f := s.next(r)
+	carryOut := func() *answer {
+		a := &answer{status: http.StatusOK, header: make(http.Header)}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		s.handler.ServeHTTP(a, r)
+		return a
+	}
+	if f.Apply {
+		a = carryOut()
+	}
+	if f.Delay > 0 && !wait(r.Context(), f.Delay, done) {
+		return nil, false
+	}
+	switch {
+	case f.Hang:
+		wait(r.Context(), 0, done)
+		return nil, false
+	case f.Reset:
+		return nil, false
+	case f.Status != 0:
+		a = &answer{status: f.Status, header: make(http.Header)}
+		a.body.WriteString(f.Body)
+		a.header.Set("Content-Type", "application/json")
+		if strings.HasPrefix(f.Body, "<") {
+			a.header.Set("Content-Type", "text/html; charset=utf-8")
+		}
+	case a == nil:
+		a = carryOut()
+	}
+	for name, values := range f.Header {
+		a.header[http.CanonicalHeaderKey(name)] = values
+	}
+	s.mu.Lock()
+	rec.Status = a.status
+	s.mu.Unlock()
+	return a, f.Truncate
+}
+
+// wait waits for d, or without end if d is 0. It reports whether the time passed before
+// the client left and the Server was closed.
+func wait(ctx context.Context, d time.Duration, done <-chan struct{}) bool {
+	var timeout <-chan time.Time
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-timeout:
+		return true
+	case <-ctx.Done():
+	case <-done:
+	}
+	return false
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	a, truncate := s.exchange(r, s.done)
+	if a == nil {
+		reset(w)
+	}
+	for name, values := range a.header {
+		w.Header()[name] = values
+	}
+	body := a.body.Bytes()
+	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
+		length := len(body)
+		if truncate {
+			body = body[:length/2]
+			length = max(length, 1)
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(length))
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body) // a client may leave before the end
+}
+
+// reset ends the connection by an RST. It does not return.
+func reset(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // a connection that is gone already needs no reset
+		}
+		conn.Close()
+	}
+	panic(http.ErrAbortHandler)
+}
+
+type memory struct{ s *Server }
+
+func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
+	r := req.Clone(req.Context())
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	r.RequestURI = r.URL.RequestURI()
+	a, truncate := m.s.exchange(r, nil)
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	if a == nil {
+		return nil, io.ErrUnexpectedEOF
+	}
+	var body io.Reader = bytes.NewReader(a.body.Bytes())
+	if truncate {
+		body = io.MultiReader(bytes.NewReader(a.body.Bytes()[:a.body.Len()/2]), broken{})
+	}
+	return &http.Response{
+		StatusCode: a.status, Header: a.header, Body: io.NopCloser(body), Request: req,
+		ContentLength: int64(a.body.Len()), ProtoMajor: 1, ProtoMinor: 1,
+	}, nil
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

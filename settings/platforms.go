@@ -1,0 +1,132 @@
+package settings
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/heroku"
+	"github.com/autoscalebot/autoscale/platform/pool"
+)
+
+// herokuPlatform is the value of PLATFORM that is autoscalebot's.
+const herokuPlatform = "heroku"
+
+// A platformChoice is a value of PLATFORM other than Heroku.
+type platformChoice struct {
+	name string
+	keys []key // of this platform alone. Their texts are in values.texts
+
+	// app names what is scaled, beside the process type.
+	app func(get func(setting string) string) string
+
+	// scaler makes the Scaler. Its Validate reports what is wrong with the settings.
+	scaler func(get func(setting string) string, process string) autoscale.Scaler
+}
+
+// platforms are the platforms other than Heroku, by their names.
+var platforms = []platformChoice{
+	{
+		name: "pool",
+		app:  func(func(string) string) string { return "the pool of this process" },
+		scaler: func(func(string) string, string) autoscale.Scaler {
+			return pool.FromEnv(nil).Scaler()
+		},
+	},
+}
+
+// platformKeys are the settings of the platforms other than Heroku.
+var platformKeys = func() (all []key) {
+	for _, p := range platforms {
+		for i, k := range p.keys {
+			k.platform = p.name
+			k.read = text(k.name)
+			if i == 0 {
+				k.heading = "If PLATFORM is " + p.name
+			}
+			all = append(all, k)
+		}
+	}
+	return all
+}()
+
+// text reads a setting of a platform, whose Scaler says whether it is right.
+func text(name string) reader {
+	return func(v *values, s string) error {
+		if v.texts == nil {
+			v.texts = make(map[string]string)
+		}
+		v.texts[name] = s
+		return nil
+	}
+}
+
+// platformNames are the values of PLATFORM.
+var platformNames = func() []string {
+	names := []string{herokuPlatform}
+	for _, p := range platforms {
+		names = append(names, p.name)
+	}
+	return names
+}()
+
+// choice returns the platform that is chosen, or nil for Heroku.
+func (v *values) choice() *platformChoice {
+	for i := range platforms {
+		if platforms[i].name == v.platform {
+			return &platforms[i]
+		}
+	}
+	return nil
+}
+
+func (v *values) text(setting string) string { return v.texts[setting] }
+
+// elsewhere checks what is of another platform than Heroku.
+func (l *loader) elsewhere(v *values, about func(string) given) {
+	p := v.choice()
+	if p == nil || l.bad["PLATFORM"] {
+		return
+	}
+	if v.measurement == heartbeatBackend && strings.HasPrefix(v.heartbeatURL, "/") && !l.bad["HEARTBEAT_URL"] {
+		l.fault(about("HEARTBEAT_URL"), "must be a whole URL if PLATFORM is %s, as https://shop.example.com/autoscalebot/heartbeat/", p.name)
+	}
+	if v.measurement == jsonBackend && strings.HasPrefix(v.jsonURL, "/") && !l.bad["JSON_URL"] {
+		l.fault(about("JSON_URL"), "must be a whole URL if PLATFORM is %s", p.name)
+	}
+	for _, k := range p.keys {
+		if k.required != "" && v.text(k.name) == "" {
+			return // that it is missing was said
+		}
+	}
+	v2, ok := p.scaler(v.text, v.process).(autoscale.Validator)
+	if !ok {
+		return
+	}
+	if err := v2.Validate(); err != nil {
+		for _, each := range flatten(err) {
+			l.fault(about("PLATFORM"), "is %s, and its settings are not right: %v", p.name, each)
+		}
+	}
+}
+
+// flatten returns the errors that are joined in err.
+func flatten(err error) []error {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return []error{err}
+	}
+	var all []error
+	for _, each := range joined.Unwrap() {
+		all = append(all, flatten(each)...)
+	}
+	return all
+}
+
+// scaler returns the Scaler of the platform that is chosen.
+func (v *values) scaler(client *heroku.Client) autoscale.Scaler {
+	if p := v.choice(); p != nil {
+		return p.scaler(v.text, v.process)
+	}
+	return client.Scaler(v.app, v.process)
+}
