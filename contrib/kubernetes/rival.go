@@ -61,21 +61,21 @@ type hpa struct {
 	} `json:"spec"`
 }
 
-// rivals are the autoscalers of one namespace. All Scalers of the Client share them.
-type rivals struct {
+// autoscalers are those of one namespace. All Scalers of the Client share them.
+type autoscalers struct {
 	hpas listing[hpa]
 	keda listing[scaledObject]
 }
 
-// rivals returns those of a namespace.
-func (c *Client) rivals(namespace string) *rivals {
+// autoscalers returns those of a namespace.
+func (c *Client) autoscalers(namespace string) *autoscalers {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.others == nil {
-		c.others = map[string]*rivals{}
+		c.others = map[string]*autoscalers{}
 	}
 	if c.others[namespace] == nil {
-		c.others[namespace] = new(rivals)
+		c.others[namespace] = new(autoscalers)
 	}
 	return c.others[namespace]
 }
@@ -143,7 +143,7 @@ func (s *Scaler) externalAutoscaler(ctx context.Context, k kind, w *workload) st
 		return "Knative Service " + outbound.Line(service, 63) + ", which sets the size of its revisions itself"
 	}
 	namespace := s.namespace()
-	others := s.client.rivals(namespace)
+	others := s.client.autoscalers(namespace)
 	hpas := others.hpas.get(ctx, s.client, call{
 		op: "list the HorizontalPodAutoscalers", subject: "namespace " + namespace,
 		api: "autoscaling/v2", resource: "horizontalpodautoscalers", namespace: namespace,

@@ -230,8 +230,14 @@ func TestCompareAndSwap(t *testing.T) {
 		web := c.Scaler("deployment/web", nil)
 		s.Inject(kubetest.Fault{Method: http.MethodPut, Apply: true, Reset: true})
 		scale(t, web, 3)
-		if w.Replicas() != 3 {
-			t.Error(w.Replicas())
+		orders := 0
+		for _, r := range s.Requests() {
+			if r.Method == http.MethodPut {
+				orders++
+			}
+		}
+		if w.Replicas() != 3 || orders != 2 {
+			t.Errorf("%d replicas after %d orders", w.Replicas(), orders)
 		}
 	})
 }
@@ -266,7 +272,11 @@ func TestRefusals(t *testing.T) {
 			capacity(t, web)
 			tt.fault.Times = -1
 			s.Inject(tt.fault)
+			began := time.Now()
 			_, readErr := web.Capacity(t.Context())
+			if took := time.Since(began); took > 30*time.Second {
+				t.Errorf("took %v", took)
+			}
 			for _, err := range []error{readErr, web.Scale(t.Context(), 3)} {
 				if err == nil {
 					t.Fatal("no error")
