@@ -43,6 +43,9 @@ func (s *Server) updateScale(q *query, k key, old, scale object) (*answer, *apiE
 		return nil, misread("Scale", "v1", scale, q.Method == http.MethodPatch, err)
 	}
 	n := number(scale, "spec", "replicas")
+	if n < 0 && k.res.custom {
+		return nil, negative(k, n)
+	}
 	if n < 0 {
 		return nil, invalid("Scale", "autoscaling", k.name, "spec.replicas", invalidValue, fmt.Sprintf("Invalid value: %d: must be greater than or equal to 0", n))
 	}
@@ -51,6 +54,11 @@ func (s *Server) updateScale(q *query, k key, old, scale object) (*answer, *apiE
 	child(to, "spec")["replicas"] = float64(n)
 	next := s.put(k, old, to, q.manager(), "scale")
 	return answerJSON(http.StatusOK, scaleOf(k.res, next)), nil
+}
+
+// negative refuses negative replicas of a custom resource.
+func negative(k key, n int) *apiError {
+	return invalid(k.res.kind, k.res.group, k.name, ".spec.replicas", invalidValue, fmt.Sprintf("Invalid value: %d: should be a non-negative integer", n))
 }
 
 // scaled remembers an order.

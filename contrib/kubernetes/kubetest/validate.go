@@ -53,7 +53,11 @@ func validate(k key, o object, patched bool) *apiError {
 		return bad("metadata.annotations", tooLong, "Too long: may not be more than %d bytes", annotations)
 	}
 	if k.res.scale {
-		if n := number(o, "spec", "replicas"); n < 0 {
+		n := number(o, "spec", "replicas")
+		if n < 0 && k.res.custom {
+			return negative(k, n)
+		}
+		if n < 0 {
 			return bad("spec.replicas", invalidValue, "Invalid value: %d: must be greater than or equal to 0", n)
 		}
 	}
