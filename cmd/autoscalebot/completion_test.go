@@ -51,7 +51,7 @@ func TestCompletionInFish(t *testing.T) {
 		"autoscalebot pause u":                     "until",
 		"autoscalebot pause --st":                  "--store",
 		"autoscalebot pause for 2h --j":            "--json",
-		"autoscalebot simulate --tr":               "--trace=",
+		"autoscalebot simulate --tr":               "--trace",
 		"autoscalebot completion z":                "zsh",
 		"autoscalebot --ver":                       "--version",
 		"autoscalebot simulate --trace=trace-of-m": "--trace=trace-of-monday.csv",
