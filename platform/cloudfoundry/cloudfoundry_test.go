@@ -132,6 +132,27 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
+// A list of deployments that have ended is no deployment.
+func TestEndedDeployments(t *testing.T) {
+	s, scaler := serve(t, cftest.App{})
+	s.Inject(platformtest.Fault{Path: "/v3/deployments", Status: 200, Body: `{"resources":[{"status":{"value":"FINALIZED"}}]}`})
+	if c, err := scaler.Capacity(t.Context()); err != nil || c.Deploying {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// UAA may move: the API's root is read again after a token could not be had.
+func TestUAAMoves(t *testing.T) {
+	s, scaler := serve(t, cftest.App{})
+	s.Inject(platformtest.Fault{Path: "/", Status: 200, Body: `{"links":{"uaa":{"href":"` + s.URL + `/old"}}}`})
+	if _, err := scaler.Capacity(t.Context()); err == nil {
+		t.Error("a token from an address where there is no UAA")
+	}
+	if _, err := scaler.Capacity(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // Another process than web is scaled during a deployment too.
 func TestWorker(t *testing.T) {
 	s := cftest.NewServer()
@@ -236,6 +257,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"deploying", cftest.App{Deploying: true}, platformtest.Fault{}, 3, 0, true, "422 Unprocessable Entity (CF-UnprocessableEntity): Cannot scale this process while a deployment is in flight: this ends with the deployment"},
 		{"quota", cftest.App{Quota: 5}, platformtest.Fault{}, 9, 5, false, "app_instance_limit space_app_instance_limit_exceeded: lower Max, or have the quota"},
+		{"above a lowered quota", cftest.App{Processes: map[string]int{"web": 5}, Quota: 3}, platformtest.Fault{}, 4, 0, false, "app_instance_limit space_app_instance_limit_exceeded"},
 		{"memory", cftest.App{}, platformtest.Fault{Status: 422, Body: `{"errors":[{"code":10008,"title":"CF-UnprocessableEntity","detail":"memory quota_exceeded"}]}`}, 2, 1, false, "memory quota_exceeded"},
 		{"another 422", cftest.App{}, platformtest.Fault{Status: 422, Body: `{"errors":[{"code":10008,"title":"CF-UnprocessableEntity","detail":"no"}]}`}, 2, 0, false, "CF-UnprocessableEntity): no"},
 		{"forbidden", cftest.App{}, platformtest.Fault{Status: 403, Body: `{"errors":[{"code":10003,"title":"CF-NotAuthorized","detail":"no"}]}`}, 2, 0, false, "role Space Supporter"},

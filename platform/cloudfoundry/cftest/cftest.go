@@ -193,7 +193,7 @@ func (s *Server) oauth(w http.ResponseWriter, r *http.Request) {
 			deny(http.StatusBadRequest, "invalid_grant", "Invalid refresh token")
 			return
 		}
-		s.refresh = fmt.Sprintf("%s-%d", RefreshToken, s.tokens+1)
+		s.refresh = fmt.Sprintf("cftest0newer0refresh0token-%d", s.tokens+1)
 		answer["refresh_token"] = s.refresh
 	default:
 		deny(http.StatusUnauthorized, "unauthorized_client", "Unauthorized grant type: "+grant)
