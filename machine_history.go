@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/history"
+	"github.com/autoscalebot/autoscale/internal/measure"
 )
 
 // archived is what the loop knows about the history in the HistoryStore.
@@ -33,6 +34,12 @@ func (m *machine) point() history.Point {
 		return p
 	}
 	flag(history.Failure, t.sample.Failure != NoFailure)
+	p.PoolWaiting = t.sample.PoolWaiting
+	if s := &t.sample; s.Signals.Has(SignalQueueTime | SignalServiceTime | SignalThroughput) {
+		if busy := measure.InFull(s.QueueTime, s.ServiceTime, s.Throughput, s.Ready, s.Peak); busy > 0 {
+			p.Slots = max(busy/measure.SaturatedShare, s.Peak)
+		}
+	}
 	for _, s := range [...]Signals{SignalBusy, SignalBacklog, SignalArrivals, SignalThroughput, SignalUtilization, SignalValue} {
 		if t.sample.Signals.Has(s) {
 			p.Signal, p.Load = s.String(), t.sample.value(s)

@@ -23,7 +23,7 @@
 //	deployments                [get]     resourceNames: [web]
 //	deployments/scale          [update]  resourceNames: [web]
 //	horizontalpodautoscalers   [list]    to see another autoscaler
-//	scaledobjects              [get]     to see whether KEDA is paused; optional
+//	scaledobjects              [list]    to see KEDA; not needed without it
 //	pods                       [list]    to see that nodes lack; optional
 //
 // A target of a kind without a short name needs [get, update] of its scale subresource, and
@@ -39,10 +39,11 @@
 // leaves the size to it. To keep KEDA or a HorizontalPodAutoscaler as the one that orders,
 // set [autoscale.Config.RecommendOnly], which publishes the size to them.
 //
-// A HorizontalPodAutoscaler counts as long as it exists, also if its metrics fail. KEDA
-// deletes its HorizontalPodAutoscaler if it is paused by annotation, depending on its
-// version. The target then has no other autoscaler. A VerticalPodAutoscaler changes what pods
-// request and not how many there are, so it is not counted.
+// A HorizontalPodAutoscaler counts as long as it exists, also if its metrics fail: it then
+// still keeps the size within its bounds. At a size of 0 it does nothing. KEDA counts at 0
+// too, and if an annotation pauses it at a size. If the annotation autoscaling.keda.sh/paused
+// alone pauses it, KEDA does nothing, and does not count. A VerticalPodAutoscaler changes
+// what pods request and not how many there are, so it does not count.
 //
 // # Manifests that set the size
 //
@@ -54,9 +55,10 @@
 //   - kubectl apply: before the first apply without it, remove it from what kubectl remembers,
 //     with `kubectl apply edit-last-applied deployment/web`. Otherwise that apply removes the
 //     field, and the API server sets its default of 1.
-//   - kubectl apply --server-side: whoever applied it gives it up by applying without it. If
-//     nobody else owns the field then, it becomes 1. It is owned by [FieldManager] once
-//     this package has ordered a size.
+//   - kubectl apply --server-side: with spec.replicas, it fails with a conflict once this package
+//     has ordered a size, and names the manager [FieldManager]. --force-conflicts would set the
+//     size back. Without spec.replicas, it leaves the size alone. Only if nothing but the
+//     applier has ever set it, the first apply without it sets 1.
 //   - Helm: leave it out of the template, as charts do if autoscaling is enabled.
 //   - Argo CD: leave it out, or add to the Application ignoreDifferences with the
 //     jsonPointers [/spec/replicas] and the sync option RespectIgnoreDifferences=true.

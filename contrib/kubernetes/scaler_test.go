@@ -352,3 +352,18 @@ func TestNoClient(t *testing.T) {
 		_ = fmt.Sprint(s, c, c.Namespace())
 	}
 }
+
+// An object of a custom resource may have no size, and the API server has no better
+// status for that than 500.
+func TestNoSize(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
+		s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2})
+		none := kubetest.Error(500, "InternalError", `Internal error occurred: the spec replicas field ".spec.replicas" does not exist`)
+		none.Times = -1
+		s.Inject(none)
+		_, err := c.Scaler("deployment/web", nil).Capacity(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "set this field once") {
+			t.Error(err)
+		}
+	})
+}

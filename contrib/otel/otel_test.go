@@ -30,7 +30,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 func leading() fixed {
 	return fixed{
 		Name: "web", Running: true, Leading: true, Term: autoscale.Term{Holder: "web.1", Number: 7},
-		Ticked: noon, Known: true, Capacity: autoscale.Capacity{Desired: 4, Pending: 1, PendingKnown: true},
+		Ticked: noon, Interval: 30 * time.Second, Known: true, Capacity: autoscale.Capacity{Desired: 4, Pending: 1, PendingKnown: true},
 		Changed: noon.Add(-time.Minute), Min: 2, Max: 8,
 		Last: autoscale.Explanation{
 			Sample: autoscale.Sample{

@@ -74,6 +74,11 @@ var Metrics = [...]Metric{
 	timestamp("next_increase", "Before this time no processes are added, in seconds since 1970. Absent: the next tick may do it.", func(s *autoscale.Status) time.Time { return s.Last.NextUp }),
 	timestamp("next_decrease", "Before this time no processes are removed, in seconds since 1970. Absent: the next tick may do it.", func(s *autoscale.Status) time.Time { return s.Last.NextDown }),
 	{
+		Name: "autoscale.interval", Unit: "s", Who: Leader,
+		Help: "The time between the starts of two ticks, as configured.",
+		read: func(s *autoscale.Status, emit func(string, float64)) { known(emit, s.Interval.Seconds()) },
+	},
+	{
 		Name: "autoscale.boot.time", Unit: "s", Who: Leader,
 		Help: "How long a process takes to serve, learned or configured. Absent if that is not known.",
 		read: func(s *autoscale.Status, emit func(string, float64)) { known(emit, s.Last.Boot.Seconds()) },

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
@@ -24,6 +25,8 @@ import (
 	"github.com/autoscalebot/autoscale/notify/email"
 	"github.com/autoscalebot/autoscale/platform"
 	"github.com/autoscalebot/autoscale/platform/cloudfoundry"
+	"github.com/autoscalebot/autoscale/platform/cloudrun"
+	"github.com/autoscalebot/autoscale/platform/ecs"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/platform/scalingo"
@@ -58,12 +61,14 @@ var structs = []func() any{
 	func() any { return new(probe.HTTP) },
 	func() any { return new(probe.JSON) },
 	func() any { return &probe.SQLBacklog{DB: database()} },
+	func() any { return &probe.SQLPool{DB: database()} },
 	func() any { return new(notify.WebhookOptions) },
 	func() any { return new(notify.ChatOptions) },
 	func() any { return new(heroku.Options) },
 	func() any { return new(platform.Options) },
 	func() any { return new(cloudfoundry.Credentials) },
 	func() any { return new(pool.Options) },
+	func() any { return new(ecs.Credentials) },
 	func() any { return new(leader.Options) },
 	func() any { return new(email.Config) },
 	func() any { return new(settings.Options) },
@@ -78,6 +83,12 @@ var made = map[string]func() any{
 	"heroku.Client, bad": func() any {
 		return heroku.NewClient(`"`+sentinel+`"`, &heroku.Options{BaseURL: "http://[" + secretURL})
 	},
+	"cloudrun.Client":      func() any { return cloudrun.NewClient(googleToken, full[platform.Options]()) },
+	"cloudrun.Client, bad": func() any { return cloudrun.NewClient(badToken, nil).Scaler("my-project", "europe-west1", "a") },
+	"cloudrun.Scaler":      func() any { return cloudrun.NewClient(googleToken, nil).Scaler("my-project", "europe-west1", "a") },
+	"ecs.Client":           func() any { return ecs.NewClient("eu-west-1", awsCredentials, full[platform.Options]()) },
+	"ecs.Client, bad":      func() any { return ecs.NewClient("eu-west-1", badCredentials, nil).Scaler("a", "b") },
+	"ecs.Scaler":           func() any { return ecs.NewClient("eu-west-1", awsCredentials, nil).Scaler("a", "b") },
 	"pool.Client":          func() any { return pool.NewClient(sentinel, nil) },
 	"pool.Client, bad":     func() any { return pool.NewClient(sentinel, &platform.Options{BaseURL: secretURL}) },
 	"pool.Scaler":          func() any { return pool.NewClient(sentinel, nil).Scaler() },
@@ -152,6 +163,16 @@ var made = map[string]func() any{
 	},
 }
 
+func googleToken(context.Context) (string, time.Time, error) { return sentinel, time.Time{}, nil }
+
+func badToken(context.Context) (string, time.Time, error) { return sentinel + "\n", time.Time{}, nil }
+
+func awsCredentials(context.Context) (ecs.Credentials, error) { return *full[ecs.Credentials](), nil }
+
+func badCredentials(context.Context) (ecs.Credentials, error) {
+	return ecs.Credentials{AccessKeyID: "AKIA", SecretAccessKey: sentinel + "\n"}, nil
+}
+
 func config() autoscale.Config {
 	p := full[probe.HTTP]
 	prober := &probe.HTTP{URL: secretURL, Header: p().Header}
@@ -169,7 +190,7 @@ func TestNoSecretShows(t *testing.T) {
 		fill(p.Elem(), p.Elem().Type().String())
 		name := p.Elem().Type().String()
 		hidden(t, "*"+name, p.Interface())
-		if !strings.HasPrefix(name, "probe.HTTP") && !strings.HasPrefix(name, "probe.JSON") { // which must not be copied
+		if !strings.HasPrefix(name, "probe.HTTP") && !strings.HasPrefix(name, "probe.JSON") && name != "probe.SQLPool" { // which must not be copied
 			hidden(t, name, p.Elem().Interface())
 		}
 	}
