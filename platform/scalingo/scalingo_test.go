@@ -281,6 +281,17 @@ func TestSecrets(t *testing.T) {
 	platformsuite.Hidden(t, secrets, scaler, err, c, *c, c.Scaler(scalingotest.Token, scalingotest.Token), bad, bad.Scaler("x", "y").Validate())
 }
 
+// A bearer token of another form than today's does not show either.
+func TestOpaqueBearer(t *testing.T) {
+	s, scaler := serve(t, scalingotest.App{})
+	const opaque = "another0form0of0token"
+	s.Inject(platformtest.Fault{Path: "/v1/tokens/exchange", Status: 200, Body: `{"token":"` + opaque + `"}`}, platformtest.Fault{Status: 400, Body: `{"error":"not with ` + opaque + `"}`})
+	_, err := scaler.Capacity(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "not with [redacted]") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestSelf(t *testing.T) {
 	t.Setenv("APP", "shop")
 	t.Setenv("CONTAINER", "web-1")

@@ -14,6 +14,9 @@
 //	GET  /v3/apps/{guid}/processes/{type}
 //	GET  /v3/apps/{guid}/processes/{type}/stats
 //	POST /v3/apps/{guid}/processes/{type}/actions/scale
+//	GET  /v3/processes/{process}
+//	GET  /v3/processes/{process}/stats
+//	POST /v3/processes/{process}/actions/scale
 //	GET  /v3/deployments
 //	GET  /v1/apps/{guid}/policy, of App Autoscaler
 //
@@ -89,6 +92,9 @@ func NewServer() *Server {
 	mux.HandleFunc("GET /v3/apps/{guid}/processes/{type}", s.with(s.get))
 	mux.HandleFunc("GET /v3/apps/{guid}/processes/{type}/stats", s.with(s.stats))
 	mux.HandleFunc("POST /v3/apps/{guid}/processes/{type}/actions/scale", s.with(s.scale))
+	mux.HandleFunc("GET /v3/processes/{process}", s.with(s.get))
+	mux.HandleFunc("GET /v3/processes/{process}/stats", s.with(s.stats))
+	mux.HandleFunc("POST /v3/processes/{process}/actions/scale", s.with(s.scale))
 	mux.HandleFunc("GET /v3/deployments", s.deployments)
 	mux.HandleFunc("GET /v1/apps/{guid}/policy", s.policy)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
@@ -187,7 +193,7 @@ func (s *Server) oauth(w http.ResponseWriter, r *http.Request) {
 			deny(http.StatusBadRequest, "invalid_grant", "Invalid refresh token")
 			return
 		}
-		s.refresh = fmt.Sprintf("%s-%d", RefreshToken, s.tokens+1)
+		s.refresh = fmt.Sprintf("cftest0newer0refresh0token-%d", s.tokens+1)
 		answer["refresh_token"] = s.refresh
 	default:
 		deny(http.StatusUnauthorized, "unauthorized_client", "Unauthorized grant type: "+grant)
@@ -214,6 +220,9 @@ func (s *Server) with(h func(http.ResponseWriter, *http.Request, *state, string)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		st, typ := s.apps[r.PathValue("guid")], r.PathValue("type")
+		if guid := r.PathValue("process"); guid != "" {
+			st, typ = s.find(guid)
+		}
 		if !s.authorized(w, r) {
 			return
 		}
@@ -229,12 +238,31 @@ func (s *Server) with(h func(http.ResponseWriter, *http.Request, *state, string)
 	}
 }
 
+// processGUID returns the GUID of a process. That of web is the app's, as long as no rolling
+// deployment has replaced it.
+func (st *state) processGUID(typ string) string {
+	if typ == "web" {
+		return st.guid
+	}
+	at, _ := slices.BinarySearch(slices.Sorted(maps.Keys(st.Processes)), typ)
+	return fmt.Sprintf("1%07d", at) + st.guid[8:]
+}
+
+// find returns the process of a GUID.
+func (s *Server) find(guid string) (*state, string) {
+	for _, st := range s.apps {
+		for typ := range st.Processes {
+			if st.processGUID(typ) == guid {
+				return st, typ
+			}
+		}
+	}
+	return nil, ""
+}
+
 func (s *Server) process(st *state, typ string) map[string]any {
 	href := func(path string) map[string]string { return map[string]string{"href": s.URL + "/v3" + path} }
-	guid := st.guid
-	if typ != "web" {
-		guid = "10000000" + guid[8:]
-	}
+	guid := st.processGUID(typ)
 	check := map[string]any{"type": "port", "data": map[string]any{"timeout": nil, "invocation_timeout": nil, "interval": nil}}
 	return map[string]any{
 		"guid": guid, "type": typ, "command": "./app", "user": "vcap", "instances": st.Processes[typ],
