@@ -220,7 +220,7 @@ func TestCompareAndSwap(t *testing.T) {
 				puts++
 			}
 		}
-		if puts != 2 {
+		if puts != 6 {
 			t.Errorf("the order was sent %d times", puts)
 		}
 	})
