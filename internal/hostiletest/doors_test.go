@@ -52,6 +52,7 @@ var tested = map[string]string{
 
 	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,
 	"kubernetes.Client.Elector": "contrib/kubernetes/lease_hostile_test.go",
+	"kubernetes.PodBoard":       "contrib/kubernetes/lease_hostile_test.go",
 	"kubernetes.InCluster":      own, "kubernetes.FromKubeconfig": own, // they are FromConfig, of what the machine has
 	"kubernetes.ProtectedElector.Unwrap": own, // it returns what the host gave
 
