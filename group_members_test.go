@@ -63,7 +63,7 @@ func TestMembersComeAndGo(t *testing.T) {
 		ran := make(chan error, 1)
 		go func() { ran <- g.Run(ctx) }()
 		synctest.Wait()
-		if err := g.Run(ctx); !errors.Is(err, autoscale.ErrBusy) {
+		if err := g.Run(ctx); !errors.Is(err, autoscale.ErrRunning) {
 			t.Errorf("a second Run = %v", err)
 		}
 		a, err := g.Add(memberConfig("late", late))

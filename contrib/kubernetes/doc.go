@@ -16,8 +16,9 @@
 //
 // # Rights
 //
-// The folder deploy has a ServiceAccount, a Role, a RoleBinding and a Deployment. A test
-// holds the Role against the requests of this package: each right is used, and none lacks.
+// The folder deploy has a ServiceAccount, a Role, a RoleBinding and a Deployment, for a
+// Scaler and an [Elector], whose rights its documentation lists. A test holds the Role
+// against the requests of this package: each right is used, and none lacks.
 // For the size it is:
 //
 //	deployments                [get]     resourceNames: [web]
@@ -83,19 +84,26 @@
 //
 // A rule that counts requests needs those of all pods. They publish them on a board, which
 // the leader reads: [leader.MetricsBoard] in PostgreSQL or MySQL, or that of package
-// contrib/redis. There is no board in Lease annotations. Each pod would write an object of the API
-// every few seconds, and each write goes to the disks of all etcd members, and to
-// everybody who watches Leases. A node renews its own Lease once in ten seconds; a board
-// would be as much load as that many nodes.
+// contrib/redis. Without a database, [Client.PodBoard] has the leader ask the pods by HTTP.
+//
+// There is no board in Lease annotations. Each pod would write an object of the API every
+// few seconds, and each write goes to the disks of all etcd members, and to everybody who
+// watches Leases. A node renews its own Lease once in ten seconds, so a board would be as
+// much load as that many nodes.
+//
+// # Many targets
+//
+// A [Fleet] scales all Deployments or StatefulSets with a label, from a few workers that
+// share them. It watches them instead of reading each in each tick.
 //
 // # Requests
 //
 // One Scaler sends one request in each tick, and one for each order. The
-// HorizontalPodAutoscalers of a namespace are listed at most every 25 seconds for all Scalers of a
-// Client. A request is tried three times at most, after a network fault, a 429 or a 5xx,
-// within the time of its context. client-go by itself would send 5 requests per second and
-// queue the rest in silence; [Options.QPS] is 50, and a request for which no time is left
-// fails and says so.
+// HorizontalPodAutoscalers of a namespace, and KEDA's ScaledObjects, are listed at most
+// every 25 seconds for all Scalers of a Client. A request is tried three times at most,
+// after a network fault, a 429 or a 5xx, within the time of its context. client-go by
+// itself would send 5 requests per second and queue the rest in silence; [Options.QPS] is
+// 50, and a request for which no time is left fails and says so.
 //
 // # Weight
 //

@@ -136,6 +136,9 @@ var errSilence = errors.New("the watch said nothing for too long, and the connec
 func (c *fleetCache[T]) follow(ctx context.Context) error {
 	c.mu.Lock()
 	version := c.version
+	if time.Since(c.heard) > c.stale/2 {
+		version = "" // a watch that goes on is silent until something happens, and a list is not
+	}
 	c.mu.Unlock()
 	if version == "" {
 		if err := c.list(ctx); err != nil {

@@ -123,7 +123,7 @@ func TestFleetDoesNotTrustAnOldWatch(t *testing.T) {
 			t.Errorf("what is old is used: %v, %v", s, s.Last.Err)
 		}
 		c.server.ClearFaults()
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2 * time.Minute) // a try that hangs, a pause between two tries, and a tick
 		if s := a.Status(); s.Last.Err != nil || c.size("t0") != 3 {
 			t.Errorf("it does not recover: t0 is at %d, %v", c.size("t0"), s.Last.Err)
 		}

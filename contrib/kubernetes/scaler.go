@@ -163,7 +163,7 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 // was read last, so that the API server accepts it only if nothing was changed since.
 // If something was, the object is read again. If somebody else changed its size, the
 // order is not carried out, and the error wraps an [autoscale.BusyError]: the next tick
-// decides again. If only something else was changed, the order is sent once more.
+// decides again. If only something else was changed, the order is sent again, up to five times.
 //
 // The error also wraps an autoscale.BusyError if the API server sheds load (429).
 //
@@ -210,7 +210,11 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		last = reading{w.replicas(), w.Metadata.ResourceVersion}
 	}
 	err = s.put(ctx, k, op, size, last.version)
-	if isStatus(err, http.StatusConflict) {
+	// Controllers write the object's status several times a second during a rollout.
+	for range rounds {
+		if !isStatus(err, http.StatusConflict) {
+			break
+		}
 		w, readErr := s.read(ctx, k)
 		switch {
 		case readErr != nil:

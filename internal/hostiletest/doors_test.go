@@ -18,6 +18,8 @@ const (
 	bySMTP  = "internal/hostiletest/protocols_test.go"
 	bySQL   = "internal/servertest/hostile_test.go"
 	byRedis = "contrib/redis/hostile_test.go"
+	byRun   = "internal/hostiletest/platform_cloudrun_test.go"
+	byECS   = "internal/hostiletest/platform_ecs_test.go"
 	byKube  = "contrib/kubernetes/hostile_test.go"
 	// own are doors that ask nobody but the process itself, or what the host gave.
 	own = ""
@@ -50,6 +52,9 @@ var tested = map[string]string{
 	"pool.Pool":    own, // its own processes answer
 	"pool.Prober":  own,
 
+	"cloudrun.NewClient": byRun, "cloudrun.Client.Scaler": byRun, "cloudrun.Client.WorkerPool": byRun, "cloudrun.Scaler": byRun,
+
+	"ecs.NewClient": byECS, "ecs.Client.Scaler": byECS, "ecs.Scaler": byECS,
 	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,
 	"kubernetes.Client.Elector": "contrib/kubernetes/lease_hostile_test.go",
 	"kubernetes.PodBoard":       "contrib/kubernetes/lease_hostile_test.go",

@@ -70,6 +70,8 @@ var doors = slices.Concat(
 	scalingoDoors,
 	cloudfoundryDoors,
 	poolDoors,
+	ecsDoors,
+	cloudrunDoors,
 )
 
 var common = []door{

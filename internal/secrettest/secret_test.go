@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
@@ -24,6 +25,8 @@ import (
 	"github.com/autoscalebot/autoscale/notify/email"
 	"github.com/autoscalebot/autoscale/platform"
 	"github.com/autoscalebot/autoscale/platform/cloudfoundry"
+	"github.com/autoscalebot/autoscale/platform/cloudrun"
+	"github.com/autoscalebot/autoscale/platform/ecs"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/platform/scalingo"
@@ -65,6 +68,7 @@ var structs = []func() any{
 	func() any { return new(platform.Options) },
 	func() any { return new(cloudfoundry.Credentials) },
 	func() any { return new(pool.Options) },
+	func() any { return new(ecs.Credentials) },
 	func() any { return new(leader.Options) },
 	func() any { return new(email.Config) },
 	func() any { return new(settings.Options) },
@@ -79,6 +83,12 @@ var made = map[string]func() any{
 	"heroku.Client, bad": func() any {
 		return heroku.NewClient(`"`+sentinel+`"`, &heroku.Options{BaseURL: "http://[" + secretURL})
 	},
+	"cloudrun.Client":      func() any { return cloudrun.NewClient(googleToken, full[platform.Options]()) },
+	"cloudrun.Client, bad": func() any { return cloudrun.NewClient(badToken, nil).Scaler("my-project", "europe-west1", "a") },
+	"cloudrun.Scaler":      func() any { return cloudrun.NewClient(googleToken, nil).Scaler("my-project", "europe-west1", "a") },
+	"ecs.Client":           func() any { return ecs.NewClient("eu-west-1", awsCredentials, full[platform.Options]()) },
+	"ecs.Client, bad":      func() any { return ecs.NewClient("eu-west-1", badCredentials, nil).Scaler("a", "b") },
+	"ecs.Scaler":           func() any { return ecs.NewClient("eu-west-1", awsCredentials, nil).Scaler("a", "b") },
 	"pool.Client":          func() any { return pool.NewClient(sentinel, nil) },
 	"pool.Client, bad":     func() any { return pool.NewClient(sentinel, &platform.Options{BaseURL: secretURL}) },
 	"pool.Scaler":          func() any { return pool.NewClient(sentinel, nil).Scaler() },
@@ -151,6 +161,16 @@ var made = map[string]func() any{
 		}})
 		return err
 	},
+}
+
+func googleToken(context.Context) (string, time.Time, error) { return sentinel, time.Time{}, nil }
+
+func badToken(context.Context) (string, time.Time, error) { return sentinel + "\n", time.Time{}, nil }
+
+func awsCredentials(context.Context) (ecs.Credentials, error) { return *full[ecs.Credentials](), nil }
+
+func badCredentials(context.Context) (ecs.Credentials, error) {
+	return ecs.Credentials{AccessKeyID: "AKIA", SecretAccessKey: sentinel + "\n"}, nil
 }
 
 func config() autoscale.Config {

@@ -1,0 +1,188 @@
+package ecs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/autoscalebot/autoscale/internal/platformsuite"
+	"github.com/autoscalebot/autoscale/platform"
+	"github.com/autoscalebot/autoscale/platform/ecs"
+	"github.com/autoscalebot/autoscale/platform/ecs/ecstest"
+	"github.com/autoscalebot/autoscale/platform/platformtest"
+)
+
+// clear empties the environment of credentials.
+func clear(t *testing.T) {
+	for _, name := range []string{
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+	} {
+		t.Setenv(name, "")
+	}
+}
+
+const role = `{"RoleArn":"arn:aws:iam::1:role/x","AccessKeyId":"ASIAX","SecretAccessKey":"s","Token":"t","Expiration":"2030-01-02T03:04:05Z"}`
+
+func endpoint(t *testing.T, status int, body string) (url string, seen *atomic.Value) {
+	seen = new(atomic.Value)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen.Store(r.Header.Get("Authorization"))
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/v2/credentials/x", seen
+}
+
+func TestDefaultCredentials(t *testing.T) {
+	clear(t)
+	get := ecs.DefaultCredentials()
+	if c, err := get(t.Context()); err == nil || !strings.Contains(err.Error(), "there are no credentials: give the task a role") {
+		t.Errorf("%v, %v", c, err)
+	}
+	url, seen := endpoint(t, 200, role)
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
+	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "one")
+	c, err := get(t.Context())
+	want := ecs.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: "s", SessionToken: "t", Expires: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}
+	if err != nil || c != want || seen.Load() != "one" {
+		t.Errorf("%v, %v, with the token %q", c, err, seen.Load())
+	}
+	file := filepath.Join(t.TempDir(), "token")
+	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file)
+	if _, err := get(t.Context()); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	for _, token := range []string{"two\n", "three"} { // EKS replaces it
+		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := get(t.Context()); err != nil || seen.Load() != strings.TrimSpace(token) {
+			t.Errorf("%v, with the token %q", err, seen.Load())
+		}
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIA")
+	if _, err := get(t.Context()); err == nil || !strings.Contains(err.Error(), "only one is set") {
+		t.Error(err)
+	}
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "s")
+	if c, err := get(t.Context()); err != nil || c != (ecs.Credentials{AccessKeyID: "AKIA", SecretAccessKey: "s"}) {
+		t.Errorf("%v, %v", c, err)
+	}
+}
+
+// What the endpoint answers shows in no error, and is not followed elsewhere.
+func TestContainerCredentialsRefuse(t *testing.T) {
+	for _, tt := range []struct {
+		status     int
+		body, want string
+	}{
+		{403, `{"code":"AccessDenied","message":"zqx"}`, "status 403 (AccessDenied)"},
+		{500, `zqx`, "status 500 (no code)"},
+		{302, ``, "status 302"},
+		{200, `<html>zqx`, "is not JSON"},
+		{200, `{"SecretAccessKey":"zqx"}`, "no AccessKeyId"},
+		{200, `{"AccessKeyId":"zqx"}`, "no AccessKeyId or no SecretAccessKey"},
+		{200, `{"AccessKeyId":"zqx","SecretAccessKey":"zqx","Expiration":"soon"}`, "is not JSON of the expected form"},
+		{200, strings.Repeat("z", 1<<20), "is not JSON"},
+	} {
+		url, _ := endpoint(t, tt.status, tt.body)
+		c, err := ecs.ContainerCredentials(url, nil)(t.Context())
+		if err == nil || c != (ecs.Credentials{}) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%d %.60s became %v, %v; want %q", tt.status, tt.body, c, err, tt.want)
+			continue
+		}
+		platformsuite.Text(t, "the error", err.Error(), "zqx")
+	}
+	for _, url := range []string{"", "/x", "http://example.com/", "http://169.254.169.254/x", "http://169.254.170.20/", "ftp://127.0.0.1/", "http://%zz"} {
+		if _, err := ecs.ContainerCredentials(url, nil)(t.Context()); err == nil || !strings.Contains(err.Error(), "the URL of the container's credentials") {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+	if _, err := ecs.ContainerCredentials("http://[fd00:ec2::23]/", func() (string, error) { return "a\r\nb", nil })(t.Context()); err == nil || !strings.Contains(err.Error(), "more than one line") {
+		t.Error(err)
+	}
+}
+
+// Credentials are kept until five minutes before their end, one request at a time fetches
+// them, and what is kept is good until its end if no others can be had.
+func TestCredentialsAreKept(t *testing.T) {
+	s := ecstest.NewServer()
+	defer s.Close()
+	s.AddService(ecstest.Service{Cluster: "production", Name: "web", Desired: 1})
+	synctest.Test(t, func(t *testing.T) {
+		var fetched, fail atomic.Int64
+		credentials := func(ctx context.Context) (ecs.Credentials, error) {
+			fetched.Add(1)
+			time.Sleep(time.Second)
+			if fail.Load() != 0 {
+				return ecs.Credentials{}, errors.New("no credentials")
+			}
+			c, err := ecstest.Credentials(ctx)
+			c.Expires = time.Now().Add(time.Hour)
+			return c, err
+		}
+		client := ecs.NewClient(ecstest.Region, credentials, &platform.Options{BaseURL: s.URL, Transport: s.Transport()})
+		read := func() error {
+			_, err := client.Scaler("production", "web").Capacity(t.Context())
+			return err
+		}
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if err := read(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := fetched.Load(); n != 1 {
+			t.Errorf("fetched %d times", n)
+		}
+		fail.Store(1)
+		time.Sleep(56 * time.Minute)
+		if err := read(); err != nil || fetched.Load() < 2 {
+			t.Errorf("four minutes before the end: %v, fetched %d times", err, fetched.Load())
+		}
+		time.Sleep(5 * time.Minute)
+		if err := read(); err == nil || !strings.Contains(err.Error(), "the request was not sent: no credentials") {
+			t.Errorf("after the end: %v", err)
+		}
+		fail.Store(0)
+		if err := read(); err != nil {
+			t.Error(err)
+		}
+		n := fetched.Load()
+		s.Inject(platformtest.Fault{Status: 400, Body: `{"__type":"ExpiredTokenException"}`})
+		if err := read(); err == nil || !strings.Contains(err.Error(), "other ones are fetched") {
+			t.Error(err)
+		}
+		if err := read(); err != nil || fetched.Load() == n {
+			t.Errorf("after a refusal: %v, fetched %d times", err, fetched.Load()-n)
+		}
+	})
+}
+
+// Bad credentials are an error that does not repeat them.
+func TestBadCredentials(t *testing.T) {
+	for _, c := range []ecs.Credentials{{}, {AccessKeyID: "AKIA"}, {AccessKeyID: "AKIA", SecretAccessKey: "zqx\nzqx"}} {
+		client := ecs.NewClient(ecstest.Region, func(context.Context) (ecs.Credentials, error) { return c, nil }, nil)
+		_, err := client.Scaler("production", "web").Capacity(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "the credentials have") {
+			t.Error(err)
+			continue
+		}
+		platformsuite.Text(t, "the error", err.Error(), "zqx")
+	}
+}

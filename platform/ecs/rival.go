@@ -1,0 +1,94 @@
+package ecs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/autoscalebot/autoscale/internal/calls"
+)
+
+const (
+	targetScalable = "AnyScaleFrontendService.DescribeScalableTargets"
+
+	// rivalAge is after how long the scalable target is read again: with ticks every 30
+	// seconds every twentieth time, whatever their jitter.
+	rivalAge = 10*time.Minute - 15*time.Second
+
+	// rivalTrust is how long it counts as registered since it was last seen so.
+	rivalTrust = 30 * time.Minute
+
+	// rivalPatience bounds a look: what else a tick has to do is more urgent.
+	rivalPatience = 5 * time.Second
+)
+
+// A rival is what is known of Application Auto Scaling.
+type rival struct {
+	name string    // empty: none
+	read time.Time // when that was read
+	next time.Time // when it is to be read again, whether or not it could be read
+}
+
+// lookUpRival names Application Auto Scaling if the service is registered there.
+func (s *Scaler) lookUpRival(ctx context.Context, v *service) string {
+	now := time.Now()
+	s.mu.Lock()
+	due := !now.Before(s.rival.next)
+	if due {
+		s.rival.next = now.Add(rivalAge)
+	}
+	s.mu.Unlock()
+	if due {
+		if name, err := s.readRival(ctx, "service/"+last(s.cluster)+"/"+v.Name); err == nil {
+			s.mu.Lock()
+			s.rival.name, s.rival.read = name, now
+			s.mu.Unlock()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.rival.read) < rivalTrust {
+		return s.rival.name
+	}
+	return ""
+}
+
+// readRival asks once.
+func (s *Scaler) readRival(ctx context.Context, resource string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(calls.Patience(ctx)/4, rivalPatience))
+	defer cancel()
+	call := call("read the scalable target", s.subject(), targetScalable, map[string]any{
+		"ServiceNamespace": "ecs", "ResourceIds": []string{resource}, "ScalableDimension": "ecs:service:DesiredCount",
+	}, calls.Urgent)
+	call.Once = true
+	var answer struct {
+		Targets []struct {
+			ResourceID string `json:"ResourceId"`
+			Min        *int   `json:"MinCapacity"`
+			Max        *int   `json:"MaxCapacity"`
+			Suspended  struct {
+				In        bool `json:"DynamicScalingInSuspended"`
+				Out       bool `json:"DynamicScalingOutSuspended"`
+				Scheduled bool `json:"ScheduledScalingSuspended"`
+			} `json:"SuspendedState"`
+		} `json:"ScalableTargets"`
+	}
+	if err := s.client.rivals.Do(ctx, call, &answer); err != nil {
+		return "", err
+	}
+	if answer.Targets == nil {
+		return "", errors.New("the answer has no ScalableTargets")
+	}
+	for _, t := range answer.Targets {
+		if t.ResourceID != resource || t.Suspended.In && t.Suspended.Out && t.Suspended.Scheduled {
+			continue
+		}
+		bounds := ""
+		if t.Min != nil && t.Max != nil {
+			bounds = fmt.Sprintf(" (%d to %d tasks)", *t.Min, *t.Max)
+		}
+		return "Application Auto Scaling" + bounds + ", which `aws application-autoscaling deregister-scalable-target` removes", nil
+	}
+	return "", nil
+}
