@@ -39,15 +39,25 @@ func (x *trial) hasGivenUp(p *process) bool {
 	return x.gaveUp[p.host()]
 }
 
-// without keeps the hosts from using the table for a while.
-func (x *trial) without(ctx context.Context, long time.Duration, lost bool, take, giveBack []string) {
+// tables returns the database, or nil if the lease is elsewhere and nothing is to be done to a
+// table.
+func (x *trial) tables() *database {
+	d, ok := x.db.(*database)
+	if !ok {
+		x.count("(not done, as there is no table)")
+	}
+	return d
+}
+
+// without keeps the hosts from using the table of d for a while.
+func (x *trial) without(ctx context.Context, d *database, long time.Duration, lost bool, take, giveBack []string) {
 	x.mu.Lock()
 	i := len(x.aways)
 	x.aways = append(x.aways, away{from: x.clock.Now(), lost: lost})
 	x.mu.Unlock()
-	x.check(x.db.do(x.t.Context(), take...))
+	x.check(d.do(x.t.Context(), take...))
 	pause(ctx, long)
-	x.check(x.db.do(x.t.Context(), giveBack...))
+	x.check(d.do(x.t.Context(), giveBack...))
 	x.mu.Lock()
 	x.aways[i].until = x.clock.Now()
 	x.mu.Unlock()
@@ -58,9 +68,13 @@ func revoke(x *trial, r *rand.Rand) func(context.Context) {
 	rights := []string{"SELECT, INSERT, UPDATE", "UPDATE", "INSERT", "SELECT"}[r.IntN(4)]
 	long := between(r, ttl/4, 3*ttl)
 	return func(ctx context.Context) {
+		d := x.tables()
+		if d == nil {
+			return
+		}
 		x.dbLife.Lock()
 		defer x.dbLife.Unlock()
-		x.without(ctx, long, false,
+		x.without(ctx, d, long, false,
 			[]string{"REVOKE " + rights + " ON autoscale_lease FROM host"},
 			[]string{"GRANT " + rights + " ON autoscale_lease TO host"})
 	}
@@ -70,9 +84,13 @@ func revoke(x *trial, r *rand.Rand) func(context.Context) {
 func rename(x *trial, r *rand.Rand) func(context.Context) {
 	long := between(r, ttl/4, 3*ttl)
 	return func(ctx context.Context) {
+		d := x.tables()
+		if d == nil {
+			return
+		}
 		x.dbLife.Lock()
 		defer x.dbLife.Unlock()
-		x.without(ctx, long, false,
+		x.without(ctx, d, long, false,
 			[]string{mayNotCreate, "ALTER TABLE autoscale_lease RENAME TO autoscale_lease_away"},
 			[]string{"ALTER TABLE autoscale_lease_away RENAME TO autoscale_lease", mayCreate})
 	}
@@ -84,6 +102,10 @@ func rename(x *trial, r *rand.Rand) func(context.Context) {
 func drop(x *trial, r *rand.Rand) func(context.Context) {
 	long, theirs := between(r, ttl/4, 2*ttl), r.IntN(2) == 0
 	return func(ctx context.Context) {
+		d := x.tables()
+		if d == nil {
+			return
+		}
 		x.starts.Lock()
 		defer x.starts.Unlock()
 		x.dbLife.Lock()
@@ -100,9 +122,9 @@ func drop(x *trial, r *rand.Rand) func(context.Context) {
 			take = []string{mayNotCreate, "DROP TABLE autoscale_lease"}
 			give = []string{leader.Postgres.Schema(), "GRANT SELECT, INSERT, UPDATE ON autoscale_lease TO host", mayCreate}
 		}
-		x.without(ctx, long, true, take, give)
+		x.without(ctx, d, long, true, take, give)
 		for end := x.clock.Now() + int64(slack); ; pause(ctx, 10*time.Millisecond) {
-			if l, ok := x.holder(); ok && x.db.leads(x.t.Context(), l.Term) || x.clock.Now() > end {
+			if l, ok := x.holder(); ok && d.leads(x.t.Context(), l.Term) || x.clock.Now() > end {
 				return // what is not right then, the end of the round finds
 			}
 		}
