@@ -162,7 +162,7 @@ func (c *fleetCache[T]) follow(ctx context.Context) error {
 // list replaces all objects, page by page.
 func (c *fleetCache[T]) list(ctx context.Context) error {
 	items := make(map[string]T)
-	version, next := "", ""
+	var version, next string
 	for {
 		k := c.call
 		k.query = url.Values{}

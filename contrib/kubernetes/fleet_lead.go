@@ -74,8 +74,10 @@ func (f *Fleet) round(ctx, round context.Context) error {
 	if err := l.read(round); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		return nil // it stops
+	select {
+	case <-ctx.Done(): // nothing is acquired any more
+		return nil
+	default:
 	}
 	errs[len(terms)] = l.present(round)
 	now := time.Now()

@@ -59,7 +59,9 @@ func TestFleetFollowsItsTargets(t *testing.T) {
 		c.deploy("t1", 1, map[string]any{kubernetes.AnnotationMax: "7"})
 		c.deploy("t2", 1, map[string]any{kubernetes.AnnotationMin: "9", kubernetes.AnnotationMax: "9"})
 		c.deploy("t4", 1, nil)
+		c.mu.Lock()
 		c.load["t4"] = 2
+		c.mu.Unlock()
 		sizes(5, 7, 9, 1, 2)
 		a, ok := w.fleet.Lookup("default/t4")
 		if !ok || a.Status().Capacity.Desired != 2 {
