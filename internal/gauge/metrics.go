@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/wish"
 	"github.com/autoscalebot/autoscale/limit"
 )
 
@@ -44,6 +45,10 @@ var Metrics = [...]Metric{
 	size("pending", "How many of them do not serve yet. Absent if the platform does not say.", func(s *autoscale.Status) (int, bool) { return s.Capacity.Pending, pendingKnown(s) }),
 	bound("recommended", "What the rule recommended in the last tick. Absent if it holds, or measured nothing.", func(s *autoscale.Status) (int, bool) {
 		return s.Last.Recommendation.Size, s.Last.Recommendation.Act
+	}),
+	bound("wish", "The size to run, after the limits. Absent if it is not known, or five minutes old.", func(s *autoscale.Status) (int, bool) {
+		size, err := wish.Size(*s, time.Now(), wish.StaleAfter)
+		return size, err == nil
 	}),
 	bound("min", "The lower bound at the last tick.", func(s *autoscale.Status) (int, bool) { return s.Min, true }),
 	bound("max", "The upper bound at the last tick.", func(s *autoscale.Status) (int, bool) { return s.Max, true }),
