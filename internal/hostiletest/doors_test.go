@@ -57,6 +57,7 @@ var tested = map[string]string{
 	"ecs.NewClient": byECS, "ecs.Client.Scaler": byECS, "ecs.Scaler": byECS,
 	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,
 	"kubernetes.Client.Elector": "contrib/kubernetes/lease_hostile_test.go",
+	"kubernetes.PodBoard":       "contrib/kubernetes/podboard_linux_test.go",
 	"kubernetes.InCluster":      own, "kubernetes.FromKubeconfig": own, // they are FromConfig, of what the machine has
 	"kubernetes.ProtectedElector.Unwrap": own, // it returns what the host gave
 
