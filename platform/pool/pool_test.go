@@ -439,7 +439,11 @@ func TestWait(t *testing.T) {
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 		t.Errorf("status %d", w.Code)
 	}
-	go r.order(1)
+	go func() {
+		if err := r.p.Scale(t.Context(), 1); err != nil {
+			t.Error(err)
+		}
+	}()
 	if code, name := r.get("/"); code != http.StatusOK || name != "web.1" {
 		t.Errorf("%d %s", code, name)
 	}

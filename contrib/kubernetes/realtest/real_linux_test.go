@@ -89,7 +89,7 @@ func TestReal(t *testing.T) {
 	t.Run("Deploy", func(t *testing.T) { testDeploy(t, c) })
 	t.Run("HPA", func(t *testing.T) { testHPA(t, c, k) })
 	t.Run("NoRoom", func(t *testing.T) { testNoRoom(t, c, k) })
-	t.Run("Quota", func(t *testing.T) { testQuota(t, c, k) })
+	t.Run("Quota", func(t *testing.T) { testQuota(t, c) })
 	t.Run("Elector", func(t *testing.T) {
 		var contests atomic.Int64
 		autoscaletest.Elector(t, autoscaletest.ElectorOptions{TTL: 2300 * time.Millisecond}, func(t *testing.T) autoscaletest.Contest {
@@ -289,7 +289,7 @@ func testNoRoom(t *testing.T, c *kubecluster.Cluster, k *kubernetes.Client) {
 }
 
 // A quota that keeps pods from being made becomes a limit.
-func testQuota(t *testing.T, c *kubecluster.Cluster, k *kubernetes.Client) {
+func testQuota(t *testing.T, c *kubecluster.Cluster) {
 	c.Kubectl(t, "", "create", "namespace", "small")
 	c.Kubectl(t, "", "create", "quota", "pods", "--hard=pods=3", "--namespace=small")
 	until(t, "the quota is known", func() bool {
@@ -300,7 +300,7 @@ func testQuota(t *testing.T, c *kubecluster.Cluster, k *kubernetes.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k = kubernetes.FromConfig(&rest.Config{Host: c.URL, BearerToken: kubecluster.AdminToken, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}, &kubernetes.Options{Namespace: "small"})
+	k := kubernetes.FromConfig(&rest.Config{Host: c.URL, BearerToken: kubecluster.AdminToken, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}, &kubernetes.Options{Namespace: "small"})
 	s := k.Scaler("deployment/quota", nil)
 	settled(t, s, 2)
 	if err := s.Scale(t.Context(), 6); err != nil {
