@@ -20,6 +20,7 @@ var shown = []string{
 	"platform.CallBudgetError", "heroku.Error", "platform.Error",
 	"history.Point", "history.Span",
 	"leader.Claim", "leader.Row",
+	"dokku.Error", "dokku.Options", // tests of contrib/dokku keep keys out of the former; the latter has a user's name
 	"settings.Fault", "settings.Settings", // tested as Load makes them
 	"sim.Options", "sim.Report", // in which there is no service
 	"advice.Advice", "autoscale.Share", "status.Advice",
