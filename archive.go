@@ -22,8 +22,9 @@ const (
 // days in half-hours. It is a copy.
 //
 // In a process that leads it does no I/O. In the others it asks the [HistoryStore], in one
-// round trip within [Config.Timeout]. What that has is up to a minute old. Without a
-// HistoryStore it is what this process saw while it led.
+// round trip within [Config.Timeout]. What that has is up to a minute old. The last tick of
+// the leader is added to it, as the Store has that. Without a HistoryStore it is what this
+// process saw while it led.
 func (a *Autoscaler) History(ctx context.Context) (*history.Log, error) {
 	a.mu.Lock()
 	leading, past := a.machine.leading, a.machine.past.Clone()
@@ -43,7 +44,27 @@ func (a *Autoscaler) History(ctx context.Context) (*history.Log, error) {
 			return nil, fmt.Errorf("autoscale: %s: the stored history cannot be shown: %w", a.cfg.Name, err)
 		}
 	}
+	addLast(past, a.Status())
 	return past, nil
+}
+
+// addLast adds the last tick of s, unless past has it. Its time is by this process's clock,
+// and those of past are by the leader's: only a tick that is clearly later is another one.
+func addLast(past *history.Log, s Status) {
+	points := past.Points()
+	if s.Leading || s.Ticked.IsZero() || len(points) > 0 && s.Ticked.Sub(points[len(points)-1].Time) < s.Interval/2 {
+		return
+	}
+	p := history.Point{
+		Time: s.Ticked, Size: s.Capacity.Desired, Ready: s.Capacity.Ready(), Min: s.Min, Max: s.Max,
+		Recommends: s.Last.Recommendation.Act, Recommended: s.Last.Recommendation.Size, Limit: s.Last.Limit,
+	}
+	if s.ProbeFailures > 0 {
+		p.Flags = history.ProbeFailed
+	} else {
+		measured(&p, &s.Last.Sample)
+	}
+	past.Add(p)
 }
 
 func (a *Autoscaler) readHistory(ctx context.Context) (data []byte, err error) {

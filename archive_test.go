@@ -111,6 +111,30 @@ func TestHistory(t *testing.T) {
 	})
 }
 
+// The Store has the history of up to a minute ago, and the state of the last tick: a
+// follower knows both, after any tick.
+func TestFollowersHistoryIsFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, sa, _, _ := kept(t)
+		a.gauge.latency(slow)
+		sa.lead()
+		for range 4 {
+			a.pass()
+		}
+		for i := range 5 {
+			a.pass()
+			own, theirs := mustHistory(t, a).Points(), mustHistory(t, b).Points()
+			last, end := own[len(own)-1], theirs[len(theirs)-1]
+			if end.Time.Sub(last.Time).Abs() > time.Second || end.Size != last.Size || end.Wait != last.Wait || end.Recommended != last.Recommended {
+				t.Errorf("tick %d: the follower's last point is %+v, want %+v", i, end, last)
+			}
+			if n := len(theirs); n > len(own) || end.Time.Sub(theirs[n-2].Time) < 20*time.Second {
+				t.Errorf("tick %d: the follower has %d points of %d, the last two at %v and %v", i, n, len(own), theirs[n-2].Time, end.Time)
+			}
+		}
+	})
+}
+
 // A history that cannot be read is not lost while the Store fails, and is replaced if it
 // is of another format. Neither keeps the leader from its work.
 func TestHistoryFaults(t *testing.T) {

@@ -116,6 +116,7 @@ type Autoscaler struct {
 	health    storeHealth
 	archived  archived
 	rules     []Recommendation // of the last tick, to be used again
+	slots     float64          // of the Decider, if it says; guarded by mu
 	composite Composite        // the Decider, if it is one
 
 	calling call // what the tick under way waits for

@@ -44,12 +44,24 @@ func commandAt(at time.Time, given command, record Record) command {
 	return c
 }
 
+// resumed says who gave a Resume, and when. It is empty for other commands.
+func (c command) resumed() string {
+	if c.Kind != resumeCommand {
+		return ""
+	}
+	return "resumed at " + c.Given.UTC().Format(time.RFC3339) + c.by()
+}
+
+func (c command) by() string {
+	if c.By == "" {
+		return ""
+	}
+	return " (by " + c.By + ")"
+}
+
 // String says what the command asks for.
 func (c command) String() string {
-	by := ""
-	if c.By != "" {
-		by = " (by " + c.By + ")"
-	}
+	by := c.by()
 	switch {
 	case c.Kind == pauseCommand && !c.Until.IsZero():
 		return "paused until " + c.Until.UTC().Format(time.RFC3339) + by

@@ -210,3 +210,41 @@ func TestCommandWithoutAStore(t *testing.T) {
 		t.Errorf("Pause of a follower without a store = %v: it would be obeyed by nobody", err)
 	}
 }
+
+// Who gave a Resume is shown as who gave a Pause: in the Status of every process for a day,
+// and in the notice that the pause is over.
+func TestResumeSaysWho(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, sa, _, _ := two(t, func(c *autoscale.Config) { c.NotifyOn = autoscale.Paused })
+		sa.lead()
+		if err := a.a.Pause(autoscale.WithActor(t.Context(), "ada")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		a.pass()
+		if s := a.a.Status(); !strings.HasSuffix(s.Command, "(by ada)") || s.Resumed != "" {
+			t.Errorf("paused: %q, %q", s.Command, s.Resumed)
+		}
+		time.Sleep(time.Second)
+		if err := b.a.Resume(autoscale.WithActor(t.Context(), "eve")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		a.pass()
+		for name, x := range map[string]*rig{"leader": a, "follower": b} {
+			s := x.a.Status()
+			if s.Command != "" || !strings.HasPrefix(s.Resumed, "resumed at ") || !strings.HasSuffix(s.Resumed, "(by eve)") {
+				t.Errorf("%s, resumed: %q, %q", name, s.Command, s.Resumed)
+			}
+		}
+		events := a.a.Status().Events
+		last := events[len(events)-1]
+		if last.Kind != autoscale.Paused || last.Phase != autoscale.Ended || !strings.Contains(last.String(), "(by eve)") || strings.Contains(last.String(), "ada") {
+			t.Errorf("the end of the pause is %q", last)
+		}
+		time.Sleep(25 * time.Hour)
+		if s := a.a.Status(); s.Resumed != "" {
+			t.Errorf("a day later: %q", s.Resumed)
+		}
+	})
+}

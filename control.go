@@ -66,8 +66,8 @@ func checkEnd(until time.Time) error {
 }
 
 // WithActor returns a context for Pause, PauseUntil, Override and Resume that says who
-// asks for it, as the name of a person or of a program. Status and events show the name, up to
-// 80 bytes of it. Without it they show the value of $DYNO.
+// asks for it, as the name of a person or of a program. Status, events and notices show the name, up
+// to 80 bytes of it. Without it they show the value of $DYNO.
 func WithActor(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, actorKey{}, name)
 }
@@ -92,6 +92,9 @@ func actor(ctx context.Context) string {
 	}
 	return name
 }
+
+// Name returns the name of the process type, with its default.
+func (a *Autoscaler) Name() string { return a.cfg.Name }
 
 // All returns a slice of a alone. With [Group.All], a page can show either.
 func (a *Autoscaler) All() []*Autoscaler { return []*Autoscaler{a} }
@@ -121,6 +124,9 @@ func (a *Autoscaler) command(ctx context.Context, op string, c command) error {
 	return nil
 }
 
+// showResumed is how long Status says who gave a Resume.
+const showResumed = 24 * time.Hour
+
 // Status returns a snapshot. It is cheap enough for a page that is reloaded, does no
 // I/O, and may be called from any goroutine, and from Observe.
 func (a *Autoscaler) Status() Status {
@@ -130,8 +136,12 @@ func (a *Autoscaler) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.machine.status(now, record)
-	s.Running = running
-	s.Command = commandAt(now, given, record).String()
+	s.Running, s.Interval, s.Slots = running, a.cfg.Interval, a.slots
+	c := commandAt(now, given, record)
+	s.Command = c.String()
+	if now.Sub(c.Given) < showResumed {
+		s.Resumed = c.resumed()
+	}
 	s.Counters.add(pending)
 	if lasted, part, stalled := a.stalled(now); stalled {
 		s.Stalled = fmt.Sprintf("%s has not returned for %s", part, names.Duration(lasted))

@@ -234,6 +234,9 @@ func (e Event) String() string {
 	b.WriteString(": ")
 	if e.Phase == Ended {
 		fmt.Fprintf(&b, "resolved: %s (it began %s ago)", e.Kind.phrase(), names.Duration(e.Time.Sub(e.Since)))
+		if e.Kind&(Paused|Yielding) != 0 && e.Detail != "" {
+			b.WriteString("; " + e.Detail)
+		}
 		return b.String()
 	}
 	e.sentence(&b)

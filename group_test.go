@@ -53,8 +53,7 @@ func TestGroupIsChecked(t *testing.T) {
 		group *autoscale.Group
 		want  []string
 	}{
-		{autoscale.NewGroup(), []string{"a Group without a Config"}},
-		{autoscale.NewGroup(autoscale.Config{Logger: silent}, autoscale.Config{}), []string{`Name of Config 2 is "web", which is also the Name of Config 1`, "web: ", "Prober is nil"}},
+		{autoscale.NewGroup(autoscale.Config{Logger: silent}, autoscale.Config{}), []string{`Config 2: its Name is "web", which another member has`, "web: ", "Prober is nil"}},
 		{
 			autoscale.NewGroup(autoscale.Config{Logger: silent, Elector: same}, autoscale.Config{Name: "worker", Elector: same}),
 			[]string{"web and worker have the same Elector", "worker: "},
@@ -126,4 +125,18 @@ func TestDefaultName(t *testing.T) {
 			t.Errorf("Tick: %v", terr)
 		}
 	}
+}
+
+func ExampleGroup_Add() {
+	var g autoscale.Group
+	go g.Run(context.Background())
+
+	web, err := g.Add(autoscale.Config{Name: "web", Prober: measured(2 * time.Second), Scaler: &memory{size: 1}, Logger: quiet})
+	fmt.Println(web.Name(), err)
+	fmt.Println(g.Remove(context.Background(), "web"))
+	fmt.Println(len(g.All()))
+	// Output:
+	// web <nil>
+	// <nil>
+	// 0
 }

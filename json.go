@@ -71,6 +71,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		Term          int64              `json:"term,omitempty"`
 		Age           float64            `json:"age_seconds,omitempty"`
 		Command       string             `json:"command,omitempty"`
+		Resumed       string             `json:"resumed,omitempty"`
 		Ticked        time.Time          `json:"ticked,omitzero"`
 		Size          *int               `json:"size,omitempty"` // left out until it is known
 		Pending       int                `json:"pending,omitempty"`
@@ -95,7 +96,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		Counters      Counters           `json:"counters"`
 	}{
 		Name: s.Name, Text: s.String(), Running: s.Running, DryRun: s.DryRun, RecommendOnly: s.RecommendOnly, Rule: s.Rule,
-		Leading: s.Leading, Holder: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Command: s.Command,
+		Leading: s.Leading, Holder: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Command: s.Command, Resumed: s.Resumed,
 		Ticked: s.Ticked.UTC(), Pending: s.Capacity.Pending, Changed: s.Changed.UTC(), Min: s.Min, Max: s.Max,
 		Boot: s.Last.Boot.Seconds(), Rules: s.Last.Rules, Adjustments: s.Last.Adjustments,
 		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(), Spent: s.Last.Spent, Error: message(s.Last.Err), Stalled: s.Stalled,
@@ -126,7 +127,7 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*s = Sample{
-		Time: in.Time, Ready: in.Ready, Peak: in.Peak, Requests: in.Requests, Detail: in.Detail,
+		Time: in.Time, Ready: in.Ready, Peak: in.Peak, PoolWaiting: in.PoolWaiting, Requests: in.Requests, Detail: in.Detail,
 		Span: time.Duration(math.Round(in.Span * float64(time.Second))),
 	}
 	for i, field := range in.fields() {
@@ -161,6 +162,7 @@ type sampleOut struct {
 	Backlog     *float64  `json:"backlog,omitempty"`
 	Value       *float64  `json:"value,omitempty"`
 	Peak        float64   `json:"peak,omitempty"`
+	PoolWaiting float64   `json:"pool_waiting,omitempty"`
 	Requests    float64   `json:"requests,omitempty"`
 	Ready       float64   `json:"ready,omitempty"`
 	Span        float64   `json:"span,omitempty"`
@@ -177,7 +179,7 @@ func (o *sampleOut) fields() [len(signalNames)]**float64 {
 
 func newSampleOut(s Sample) sampleOut {
 	out := sampleOut{
-		Time: s.Time.UTC(), Ready: jsonNumber(s.Ready), Peak: jsonNumber(s.Peak), Requests: jsonNumber(s.Requests),
+		Time: s.Time.UTC(), Ready: jsonNumber(s.Ready), Peak: jsonNumber(s.Peak), PoolWaiting: jsonNumber(s.PoolWaiting), Requests: jsonNumber(s.Requests),
 		Span: s.Span.Seconds(), Detail: s.Detail,
 	}
 	for i, field := range out.fields() {

@@ -324,6 +324,12 @@ func (m *machine) commitConditions(e Event) {
 		if !ok {
 			return
 		}
+		if over.Kind&(Paused|Yielding) != 0 {
+			over.Detail = ""
+			if t.command.Given.After(over.Since) {
+				over.Detail = t.command.resumed()
+			}
+		}
 		m.push(over)
 	}
 }

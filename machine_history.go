@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/history"
+	"github.com/autoscalebot/autoscale/internal/measure"
 )
 
 // archived is what the loop knows about the history in the HistoryStore.
@@ -32,18 +33,31 @@ func (m *machine) point() history.Point {
 	if t.probeErr != nil {
 		return p
 	}
-	flag(history.Failure, t.sample.Failure != NoFailure)
-	for _, s := range [...]Signals{SignalBusy, SignalBacklog, SignalArrivals, SignalThroughput, SignalUtilization, SignalValue} {
-		if t.sample.Signals.Has(s) {
-			p.Signal, p.Load = s.String(), t.sample.value(s)
-			break
-		}
-	}
-	for _, s := range [...]Signals{SignalLatency, SignalQueueTime} {
-		if t.sample.Signals.Has(s) {
-			p.Delay, p.Wait = s.String(), t.sample.value(s)
-			break
-		}
-	}
+	measured(&p, &t.sample)
 	return p
+}
+
+// measured adds to p what a sample says.
+func measured(p *history.Point, s *Sample) {
+	if s.Failure != NoFailure {
+		p.Flags |= history.Failure
+	}
+	p.PoolWaiting = s.PoolWaiting
+	if s.Signals.Has(SignalQueueTime | SignalServiceTime | SignalThroughput) {
+		if busy := measure.InFull(s.QueueTime, s.ServiceTime, s.Throughput, s.Ready, s.Peak); busy > 0 {
+			p.Slots = max(busy/measure.SaturatedShare, s.Peak)
+		}
+	}
+	for _, signal := range [...]Signals{SignalBusy, SignalBacklog, SignalArrivals, SignalThroughput, SignalUtilization, SignalValue} {
+		if s.Signals.Has(signal) {
+			p.Signal, p.Load = signal.String(), s.value(signal)
+			break
+		}
+	}
+	for _, signal := range [...]Signals{SignalLatency, SignalQueueTime} {
+		if s.Signals.Has(signal) {
+			p.Delay, p.Wait = signal.String(), s.value(signal)
+			break
+		}
+	}
 }

@@ -90,6 +90,7 @@ func (s *Sample) merge(from Sample) {
 		s.Processes, s.Breakdown, s.Span = from.Processes, from.Breakdown, from.Span
 		s.Requests, s.Peak = from.Requests, from.Peak
 	}
+	s.PoolWaiting = max(s.PoolWaiting, from.PoolWaiting)
 	s.Signals |= fresh
 	for i := range signalNames {
 		signal := Signals(1) << i

@@ -117,6 +117,11 @@ type Sample struct {
 	// 0: not known.
 	Peak float64
 
+	// PoolWaiting is how many callers waited for a connection of a database's pool, on
+	// average since the last probe, in the process that probes. See probe.SQLPool. 0: none,
+	// or not known.
+	PoolWaiting float64
+
 	// Span is the time over which Throughput, Arrivals and Busy were measured.
 	// It ends at Time. 0: a moment.
 	Span time.Duration

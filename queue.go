@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -11,30 +12,24 @@ import (
 // queued. Platforms give a process 10 to 30 seconds to stop.
 const flushTimeout = 8 * time.Second
 
-// queue stands between the loop and the notifiers.
+// queue stands between the loop and the notifiers. While it is empty it has no goroutine
+// and no memory: a process may run thousands of Autoscalers.
 type queue struct {
-	outbox *outbox
-	events chan Event
-	done   chan struct{}
-	abort  context.CancelFunc
+	outbox     *outbox
+	ctx        context.Context // of the notifiers
+	abort      context.CancelFunc
+	delivering sync.WaitGroup
+
+	mu     sync.Mutex
+	events []Event // oldest first
+	busy   bool    // a goroutine delivers
 }
 
-// newQueue starts the goroutine that calls the notifiers. The end of ctx does not stop
-// it: close does, after it has waited long enough.
+// newQueue returns a queue. The end of ctx does not stop it: close does, after it has
+// waited long enough.
 func newQueue(ctx context.Context, o *outbox) *queue {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	q := &queue{outbox: o, events: make(chan Event, queueSize), done: make(chan struct{}), abort: cancel}
-	go func() {
-		defer close(q.done)
-		for e := range q.events {
-			if ctx.Err() != nil {
-				o.mail.dropped(1)
-				continue
-			}
-			o.deliver(ctx, e, notifyTimeout)
-		}
-	}()
-	return q
+	return &queue{outbox: o, ctx: ctx, abort: cancel}
 }
 
 // put queues e. If the queue is full, the oldest event is dropped. It never blocks.
@@ -42,25 +37,51 @@ func (q *queue) put(e Event) {
 	if !q.outbox.wanted(e) {
 		return
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.events) == queueSize {
+		q.events = append(q.events[:0], q.events[1:]...)
+		q.outbox.mail.dropped(1)
+	}
+	q.events = append(q.events, e)
+	if !q.busy {
+		q.busy = true
+		q.delivering.Go(q.deliver)
+	}
+}
+
+// deliver calls the notifiers until the queue is empty.
+func (q *queue) deliver() {
 	for {
-		select {
-		case q.events <- e:
+		e, ok := q.take()
+		switch {
+		case !ok:
 			return
-		default:
-		}
-		select {
-		case <-q.events:
+		case q.ctx.Err() != nil:
 			q.outbox.mail.dropped(1)
 		default:
+			q.outbox.deliver(q.ctx, e, notifyTimeout)
 		}
 	}
 }
 
-// close passes on what is queued, for at most flushTimeout, and ends the goroutine.
+// take returns the oldest event. It returns false if there is none.
+func (q *queue) take() (e Event, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.events) == 0 {
+		q.events, q.busy = nil, false
+		return e, false
+	}
+	e, q.events[0] = q.events[0], Event{}
+	q.events = q.events[1:]
+	return e, true
+}
+
+// close passes on what is queued, for at most flushTimeout. Nothing may be put after it.
 func (q *queue) close() {
-	close(q.events)
 	timer := time.AfterFunc(flushTimeout, q.abort)
-	<-q.done
+	q.delivering.Wait()
 	timer.Stop()
 	q.abort()
 	if pending, _, _ := q.outbox.mail.peek(); pending.Dropped > 0 {

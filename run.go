@@ -14,9 +14,9 @@ import (
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// ErrBusy is returned by [Autoscaler.Run] and [Autoscaler.Tick] if another Run or Tick of
+// ErrRunning is returned by [Autoscaler.Run] and [Autoscaler.Tick] if another Run or Tick of
 // the same Autoscaler is under way: they never overlap.
-var ErrBusy = errors.New("autoscale: another Run or Tick of this Autoscaler is under way")
+var ErrRunning = errors.New("autoscale: another Run or Tick of this Autoscaler is under way")
 
 // Run ticks at once and then every Interval, until ctx ends. It then returns nil, after
 // every goroutine that it started has ended, except that of a notifier which ignores its
@@ -26,11 +26,11 @@ var ErrBusy = errors.New("autoscale: another Run or Tick of this Autoscaler is u
 // error wraps [ErrConfig]), or the Elector fails for good, Run logs the error once, scales
 // nothing, and waits until ctx ends. Only then it returns the error, so that an errgroup
 // does not end the service either. A program that only scales calls [Autoscaler.Validate]
-// first. If another Run or Tick is under way, Run returns [ErrBusy] at once.
+// first. If another Run or Tick is under way, Run returns [ErrRunning] at once.
 func (a *Autoscaler) Run(ctx context.Context) error {
 	if !a.busy.TryLock() {
-		a.log(ctx, slog.LevelError, ErrBusy.Error(), slog.String("name", a.cfg.Name))
-		return ErrBusy
+		a.log(ctx, slog.LevelError, ErrRunning.Error(), slog.String("name", a.cfg.Name))
+		return ErrRunning
 	}
 	defer a.busy.Unlock()
 	err := a.run(ctx)
@@ -132,7 +132,7 @@ func (a *Autoscaler) loop(ctx context.Context, send func(Event)) {
 // process that does not lead.
 func (a *Autoscaler) Tick(ctx context.Context, now time.Time) (Decision, error) {
 	if !a.busy.TryLock() {
-		return Decision{}, ErrBusy
+		return Decision{}, ErrRunning
 	}
 	defer a.busy.Unlock()
 	if err := a.check(); err != nil {
@@ -193,13 +193,18 @@ func (a *Autoscaler) check() error {
 		var window time.Duration
 		var number int
 		var rule string
+		var slots float64
 		err := guard.Do(func() error {
 			window, number = reach(a.cfg.Decider)
 			rule = ruleName(a.cfg.Decider)
 			a.composite, _ = part.As[Composite](a.cfg.Decider)
+			if d, ok := part.As[interface{ Slots() float64 }](a.cfg.Decider); ok {
+				slots = d.Slots()
+			}
 			return nil
 		})
 		a.mu.Lock()
+		a.slots = slots
 		a.machine.samples.window, a.machine.samples.number, a.machine.rule = window, number, rule
 		a.mu.Unlock()
 		if err != nil {

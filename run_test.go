@@ -66,14 +66,14 @@ func TestRunAndTickNeverOverlap(t *testing.T) {
 		})
 		stop := running(t, a)
 		synctest.Wait()
-		if err := a.Run(t.Context()); !errors.Is(err, autoscale.ErrBusy) {
-			t.Errorf("a second Run = %v, want ErrBusy", err)
+		if err := a.Run(t.Context()); !errors.Is(err, autoscale.ErrRunning) {
+			t.Errorf("a second Run = %v, want ErrRunning", err)
 		}
-		if _, err := a.Tick(t.Context(), time.Now()); !errors.Is(err, autoscale.ErrBusy) {
-			t.Errorf("Tick beside Run = %v, want ErrBusy", err)
+		if _, err := a.Tick(t.Context(), time.Now()); !errors.Is(err, autoscale.ErrRunning) {
+			t.Errorf("Tick beside Run = %v, want ErrRunning", err)
 		}
-		if !errors.Is(within, autoscale.ErrBusy) {
-			t.Errorf("Tick from Observe = %v, want ErrBusy", within)
+		if !errors.Is(within, autoscale.ErrRunning) {
+			t.Errorf("Tick from Observe = %v, want ErrRunning", within)
 		}
 		if !a.Status().Running {
 			t.Error("Status does not say that it runs")

@@ -1,6 +1,7 @@
 package autoscale
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 	// step of the wall clock would otherwise be wrong by that step.
 	shift(reflect.ValueOf(&m).Elem(), func(t time.Time) time.Time { return now.Add(t.Sub(now)) })
 	for {
-		data, err := json.Marshal(m)
+		data, err := plain(m)
 		if err != nil || len(data) <= MaxState {
 			return data, err
 		}
@@ -68,6 +69,16 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 		m.Samples = m.Samples[(len(m.Samples)+1)/2:]
 		m.Events = m.Events[(len(m.Events)+1)/2:]
 	}
+}
+
+// plain returns v as JSON in which <, > and & are one byte each: no page embeds the state,
+// and the texts of others are full of them.
+func plain(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // reading is what was last decoded of a leader's record, for Status.

@@ -14,26 +14,29 @@ const maxStatusSamples = 60
 // are cut. As JSON it has less than 1 MiB.
 //
 // In a process that does not lead, it is what the leader last saved, with its Age, if
-// there is a [Store]. Name, Running, DryRun, RecommendOnly, Rule, Leading and Counters are this process's own.
+// there is a [Store]. Name, Running, DryRun, RecommendOnly, Interval, Rule, Leading and Counters are this process's own.
 // Without a Store it is what this process knew when it last led.
 type Status struct {
 	Name          string
 	Running       bool // Run is under way
 	DryRun        bool
-	RecommendOnly bool   // the size is published for another autoscaler to order
-	Rule          string // the Decider's name. Empty before the first tick
+	RecommendOnly bool          // the size is published for another autoscaler to order
+	Rule          string        // the Decider's name. Empty before the first tick
+	Interval      time.Duration // between the starts of two ticks, as configured
 
 	Leading bool // this process acted in the last tick
 	Term    Term // in which it leads, or in which another process does. Zero without an Elector
 
 	Age     time.Duration // how old what is shown is, by the Store's clock, in a process that does not lead
-	Command string        // what Pause or Override last asked for, while that holds
+	Command string        // what Pause or Override last asked for, and who, while that holds
+	Resumed string        // when Resume was called and by whom, for a day, if that is the last command
 
 	Ticked   time.Time // the last tick. Zero: none yet
 	Known    bool      // the size was read at least once
 	Capacity Capacity  // as last read, or ordered since
 	Changed  time.Time // when the size last changed. Zero: not known
 	Min, Max int       // the bounds at the last tick
+	Slots    float64   // how many requests the rule takes a process to work on at once. 0: it does not say
 
 	Samples []Sample // the last ones, oldest first
 

@@ -8,6 +8,7 @@ package advice
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -40,7 +41,7 @@ func From(s autoscale.Status, past *history.Log, now time.Time) []Advice {
 		}
 	}
 	var out []Advice
-	for _, rule := range []func(period) *Advice{atMax, failures, bottleneck, neverBelow, flapping, rival, probes, slowTicks} {
+	for _, rule := range []func(period) *Advice{atMax, failures, slots, pool, bottleneck, neverBelow, flapping, rival, probes, slowTicks} {
 		if a := rule(p); a != nil {
 			out = append(out, *a)
 		}
@@ -114,6 +115,44 @@ func bottleneck(p period) *Advice {
 	return &Advice{
 		"bottleneck", fmt.Sprintf("Adding processes did not help, last at %s.", clock(last.Time)),
 		"Look at what all processes share: the pool of the database, a lock, a queue, another service.",
+	}
+}
+
+// slots: in three half-hours or more of the last seven days, and in 20 ticks or more, the
+// processes were saturated, and in none of these half-hours did one work on more than four
+// fifths of what the rule takes it to. What a process does at once is
+// [history.Span.Slots], as the rule measures it.
+func slots(p period) *Advice {
+	set := p.status.Slots
+	ticks, halves, most := 0, 0, 0.
+	for _, s := range p.spans {
+		if s.Saturated > 0 {
+			ticks, halves, most = ticks+s.Saturated, halves+1, max(most, s.Slots)
+		}
+	}
+	if set <= 0 || halves < 3 || ticks < 20 || most > .8*set {
+		return nil
+	}
+	fit := max(1, math.Round(most))
+	return &Advice{
+		"slots", fmt.Sprintf("While requests waited, a process worked on %.2g at once at most, in %d ticks of %d half-hours of the last 7 days. The rule takes it to work on %.4g.", most, ticks, halves, set),
+		fmt.Sprintf("Set TargetTracking.Concurrency to %.0f, or find out what keeps a process from using its workers.", fit),
+	}
+}
+
+// pool: in one tick of twenty or more of the last 24 hours, and 20 or more, a caller or more
+// waited on average for a connection of the database's pool.
+func pool(p period) *Advice {
+	waits, ticks := 0, 0
+	for _, s := range p.today {
+		waits, ticks = waits+s.PoolWaits, ticks+s.Ticks
+	}
+	if waits < 20 || waits*20 < ticks {
+		return nil
+	}
+	return &Advice{
+		"pool", fmt.Sprintf("In %d or more of %d ticks of the last 24 hours, a request or more waited for a connection of the database's pool, on average.", waits, ticks),
+		"Raise the pool's SetMaxOpenConns if the database takes that many from each of Max processes. Else make the queries shorter: more processes do not help.",
 	}
 }
 

@@ -73,6 +73,22 @@ func TestFrom(t *testing.T) {
 	booting := func(d time.Duration) autoscale.Status {
 		return autoscale.Status{Min: 4, Max: 8, Last: autoscale.Explanation{Boot: d}}
 	}
+	slots := func(n float64) autoscale.Status { return autoscale.Status{Min: 4, Max: 8, Slots: n} }
+	// For 20 minutes at a time.
+	saturated := func(at float64, every time.Duration) func(time.Duration, *history.Point) {
+		return func(before time.Duration, p *history.Point) {
+			if before%every > 0 && before%every < 11*time.Minute && before < day {
+				p.Slots = at
+			}
+		}
+	}
+	waiting := func(n float64, every int) func(time.Duration, *history.Point) {
+		return func(before time.Duration, p *history.Point) {
+			if int(before/time.Minute)%every == 0 {
+				p.PoolWaiting = n
+			}
+		}
+	}
 	plain := autoscale.Status{Min: 4, Max: 8}
 	for _, tt := range []struct {
 		name string
@@ -106,6 +122,13 @@ func TestFrom(t *testing.T) {
 		{"up and down, for an hour", plain, past(time.Hour, time.Minute, turning(time.Minute)), "", ""},
 		{"a rival at nine on four days", plain, past(7*day, time.Minute, daily(4)), "rival", "between 09:00 and 09:30 UTC on 4 of the last 7 days"},
 		{"a rival at nine on two days", plain, past(7*day, time.Minute, daily(2)), "", ""},
+		{"five slots that look like three", slots(5), past(2*day, time.Minute, saturated(3, 6*time.Hour)), "slots", "worked on 3 at once at most, in 40 ticks of 4 half-hours"},
+		{"that, for a while only", slots(5), past(2*day, time.Minute, saturated(3, 12*time.Hour+15*time.Minute)), "", ""},
+		{"five slots that look like 4.5", slots(5), past(2*day, time.Minute, saturated(4.5, 6*time.Hour)), "", ""},
+		{"a rule that says nothing of slots", plain, past(2*day, time.Minute, saturated(3, 6*time.Hour)), "", ""},
+		{"requests wait for the pool", plain, past(day, time.Minute, waiting(2.5, 10)), "pool", "In 145 or more of 1441 ticks"},
+		{"they hardly do", plain, past(day, time.Minute, waiting(.5, 10)), "", ""},
+		{"they seldom do", plain, past(day, time.Minute, waiting(2.5, 50)), "", ""},
 		{"increases did not help", ineffective, past(time.Hour, time.Minute, nothing), "bottleneck", "last at 9 Mar 11:00 UTC"},
 		{"a tick a minute, a boot of 20 s", booting(20 * time.Second), past(time.Hour, time.Minute, nothing), "slow_ticks", "Set Interval to 20s"},
 		{"a tick a minute, a boot of two", booting(2 * time.Minute), past(time.Hour, time.Minute, nothing), "", ""},
@@ -129,8 +152,9 @@ func TestAnyHistory(t *testing.T) {
 		l := past(length, time.Duration(1+r.IntN(10))*time.Minute, func(_ time.Duration, p *history.Point) {
 			p.Size, p.Min, p.Max = r.IntN(60), r.IntN(5), 5+r.IntN(60)
 			p.Limit, p.Flags = limit.Kind(r.IntN(int(limit.ByPlatform)+1)), history.Flags(r.IntN(32))
+			p.Slots, p.PoolWaiting = r.Float64()*float64(r.IntN(2)), 3*r.Float64()
 		})
-		s := autoscale.Status{Min: r.IntN(5), Last: autoscale.Explanation{Boot: time.Duration(r.Int64N(int64(2 * time.Minute)))}}
+		s := autoscale.Status{Min: r.IntN(5), Slots: 9 * r.Float64(), Last: autoscale.Explanation{Boot: time.Duration(r.Int64N(int64(2 * time.Minute)))}}
 		list := advice.From(s, l, now)
 		seen := codes(list)
 		slices.Sort(seen)

@@ -1,6 +1,8 @@
 package heartbeat_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -79,6 +81,42 @@ func FuzzLog(f *testing.F) {
 		wantAnswer(t, get(h), http.StatusServiceUnavailable, "fail")
 		if strings.Contains(log.String(), password) {
 			t.Errorf("the password is logged: %s", log)
+		}
+	})
+}
+
+// FuzzRequest reads any bytes as a request. The answer is one of a few, short, and without
+// what the request said.
+func FuzzRequest(f *testing.F) {
+	const path = "/autoscalebot/heartbeat/"
+	for _, seed := range []string{
+		"GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n",
+		"POST " + path + " HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello",
+		"GET /other?token=t0ken HTTP/1.1\r\nHost: a\r\n\r\n",
+		"HEAD " + path + "%00 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t0ken\r\n\r\n",
+		"GET " + path + " HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("Autoscale-Timeout-Ms: 1\r\nAuthorization: Bearer x\r\n", 500) + "\r\n",
+		"OPTIONS * HTTP/1.1\r\nHost: a\r\nAutoscale-Timeout-Ms: \x1b[31m\r\n\r\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	answers := map[int]bool{200: true, 404: true, 405: true, 503: true}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		for _, closed := range []bool{false, true} {
+			r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
+			if err != nil {
+				return
+			}
+			token := heartbeat.MaxConcurrent(4)
+			if closed {
+				token = heartbeat.Token("t0ken")
+			}
+			w := do(heartbeat.Handler(heartbeat.NoDefaults(), heartbeat.Check("none", succeed), token), r)
+			if !answers[w.Code] || w.Body.Len() > 200 {
+				t.Errorf("%d, %d bytes: %.300q", w.Code, w.Body.Len(), w.Body)
+			}
+			if w.Code == http.StatusOK && closed && !bytes.Contains(raw, []byte("t0ken")) {
+				t.Error("let in without the token")
+			}
 		}
 	})
 }

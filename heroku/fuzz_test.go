@@ -1,17 +1,21 @@
 package heroku_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 	"unicode"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
+	"github.com/autoscalebot/autoscale/internal/hostiletest"
 )
 
 // Whatever answers, a size is what the answer says in so many words, and everything
@@ -61,6 +65,52 @@ func FuzzAnswer(f *testing.F) {
 			var limit *autoscale.LimitError
 			if err := scaler.Scale(t.Context(), 5); errors.As(err, &limit) && (status != 422 || limit.Limit < 0 || limit.Limit >= limit.Size) {
 				t.Errorf("%d %q became %v", status, body, err)
+			}
+		})
+	})
+}
+
+// FuzzRawAnswer has the Platform API answer by any bytes, and hang up or not. Each call ends,
+// and no size is made up.
+func FuzzRawAnswer(f *testing.F) {
+	for _, answer := range []string{
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n" + `{"type":"web","quantity":3}`,
+		"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + `{"type":"web","quantity":3}`,
+		"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnope",
+		"HTTP/1.1 429 \r\nRetry-After: 99999999999999\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 503 \r\nRetry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n\r\n<html>",
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\n\r\n",
+		"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\n\r\n",
+		"HTTP/1.1 401 \r\n" + strings.Repeat("Www-Authenticate: "+token+"\r\n", 50) + "\r\n" + token,
+		"HTTP/1.1 2 \x1b[31m\r\n\r\n", "\x00", "",
+	} {
+		f.Add([]byte(answer), false)
+		f.Add([]byte(answer), true)
+	}
+	f.Fuzz(func(t *testing.T, answer []byte, hang bool) {
+		synctest.Test(t, func(t *testing.T) {
+			transport := hostiletest.Raw(answer, hang)
+			defer transport.CloseIdleConnections()
+			scaler := heroku.NewClient(token, &heroku.Options{BaseURL: "http://herokutest.invalid", Transport: transport}).Scaler("shop", "web")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			start := time.Now()
+			got, err := scaler.Capacity(ctx)
+			if err == nil && !strings.Contains(string(answer), fmt.Sprint(got.Desired)) {
+				t.Errorf("%+v is made up", got)
+			}
+			fault := func(err error) {
+				if err == nil {
+					return
+				}
+				if text := err.Error(); strings.Contains(text, token) || strings.ContainsFunc(text, unicode.IsControl) || len(text) > 4000 {
+					t.Errorf("not fit for a log: %q", text)
+				}
+			}
+			fault(err)
+			fault(scaler.Scale(ctx, 5))
+			if took := time.Since(start); took > time.Minute+time.Second {
+				t.Errorf("it took %v", took)
 			}
 		})
 	})

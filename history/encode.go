@@ -13,8 +13,9 @@ import (
 // MaxBytes is the most that [Log.MarshalBinary] writes.
 const MaxBytes = 48 << 10
 
-// format grows when an older release could not read what this one writes.
-const format = 1
+// format grows when an older release could not read what this one writes. A release reads
+// the format before its own as well: 1 has no slots and no pool.
+const format = 2
 
 // MarshalBinary writes l, compressed. If that would take more than [MaxBytes], the oldest
 // points are left out.
@@ -64,6 +65,9 @@ func (l *Log) marshal(points []point) ([]byte, error) {
 		for _, f := range s.floats() {
 			raw.float(*f)
 		}
+		raw.uint(uint64(s.slots))
+		raw.uint(uint64(s.saturated))
+		raw.uint(uint64(s.pooled))
 	}
 	var out bytes.Buffer
 	out.WriteByte(format)
@@ -83,8 +87,8 @@ func (l *Log) UnmarshalBinary(data []byte) error {
 	if len(data) == 0 {
 		return errors.New("history: read a log: it has no bytes")
 	}
-	if data[0] != format {
-		return fmt.Errorf("history: read a log: it has format %d, and this release reads format %d", data[0], format)
+	if data[0] != format && data[0] != format-1 {
+		return fmt.Errorf("history: read a log: it has format %d, and this release reads formats %d and %d", data[0], format-1, format)
 	}
 	// A log that fits into memory is much smaller than this.
 	const most = 1 << 20
@@ -92,7 +96,7 @@ func (l *Log) UnmarshalBinary(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("history: read a log: %w", err)
 	}
-	in := decoder{data: raw}
+	in := decoder{data: raw, format: data[0]}
 	read := in.log()
 	if in.err != nil {
 		return fmt.Errorf("history: read a log: %w", in.err)
@@ -129,6 +133,10 @@ func (in *decoder) log() *Log {
 		s.signal, s.delay = uint8(in.max(math.MaxUint8)), uint8(in.max(math.MaxUint8))
 		for _, f := range s.floats() {
 			*f = in.float()
+		}
+		if in.format > 1 {
+			s.slots = uint16(in.max(math.MaxUint16))
+			s.saturated, s.pooled = uint8(in.max(math.MaxUint8)), uint8(in.max(math.MaxUint8))
 		}
 		if n := len(l.spans); in.err == nil && (s.ticks == 0 || n > 0 && s.start <= l.spans[n-1].start) {
 			in.err = errors.New("its half-hours are not in order, or are empty")
@@ -169,8 +177,9 @@ func (e *encoder) float(v float32) {
 
 // decoder reads numbers. After an error it reads zeros.
 type decoder struct {
-	data []byte
-	err  error
+	data   []byte
+	format byte
+	err    error
 }
 
 var errShort = errors.New("it ends too early, or has a number that is too long")

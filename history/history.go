@@ -44,6 +44,11 @@ type Point struct {
 
 	Limit limit.Kind // the limit that decided
 	Flags Flags
+
+	// What follows is kept of half-hours, and not of single ticks.
+
+	Slots       float64 // how many requests a process works on at once, by what it did while it was saturated. 0: it was not
+	PoolWaiting float64 // callers that waited for a connection of the database's pool, on average. 0: none, or not known
 }
 
 // Flags say what happened in a tick.
@@ -83,6 +88,10 @@ type Span struct {
 	Failures                   int // ticks in which the service failed a probe
 	Paused                     int // ticks in which the autoscaler was paused
 	Yielding                   int // ticks in which another autoscaler was at work
+
+	Saturated int     // ticks in which the processes were saturated, up to 255
+	Slots     float64 // the most requests that a process then worked on at once. 0: not known
+	PoolWaits int     // ticks, up to 255, in which one caller or more waited for a connection of the pool, on average
 }
 
 // A Log keeps points and spans. The zero Log is empty and ready to use. It is not safe for
@@ -114,7 +123,14 @@ type span struct {
 	least, most, wish, lo, hi                                             uint16
 	orders, changes, probeFailures, scaleErrors, failed, paused, yielding uint16
 	signal, delay                                                         uint8
+
+	slots             uint16 // the most, in hundredths
+	saturated, pooled uint8  // ticks, of which 255 count
 }
+
+// confirmed is after how many ticks behind a leap in time the ones before it are dropped for
+// their age: a clock that was set far ahead by mistake is soon set back.
+const confirmed = 10
 
 // Add appends a point. If the clock was set back, points from after p.Time are dropped.
 func (l *Log) Add(p Point) {
@@ -127,6 +143,14 @@ func (l *Log) Add(p Point) {
 		q.recommended = small(p.Recommended)
 	}
 	l.addSpan(q)
+	s := &l.spans[len(l.spans)-1]
+	if p.Slots > 0 {
+		s.slots = max(s.slots, hundredths(p.Slots))
+		s.saturated = few(s.saturated, 1)
+	}
+	if p.PoolWaiting >= 1 {
+		s.pooled = few(s.pooled, 1)
+	}
 	for len(l.points) > 0 && l.points[len(l.points)-1].at > q.at {
 		l.points = l.points[:len(l.points)-1]
 	}
@@ -145,12 +169,25 @@ func (l *Log) addPoint(q point) {
 	if n == maxPoints {
 		drop = batch
 	}
-	if oldest := q.at - Recent.Milliseconds(); n > 0 && l.points[0].at < oldest-Recent.Milliseconds()/16 {
+	if oldest := l.oldest(q.at); n > 0 && l.points[0].at < oldest-Recent.Milliseconds()/16 {
 		for drop < n && l.points[drop].at < oldest {
 			drop++
 		}
 	}
 	l.points = push(l.points, drop, q, maxPoints)
+}
+
+// oldest returns the time before which points are too old, when the next one is of a time.
+// What is before a leap is kept until enough ticks have come after it.
+func (l *Log) oldest(at int64) int64 {
+	next := at
+	for _, q := range slices.Backward(l.points[max(0, len(l.points)-confirmed):]) {
+		if next-q.at > Recent.Milliseconds() {
+			at = q.at
+		}
+		next = q.at
+	}
+	return at - Recent.Milliseconds()
 }
 
 func (l *Log) addSpan(q point) {
@@ -159,8 +196,15 @@ func (l *Log) addSpan(q point) {
 		l.spans = l.spans[:len(l.spans)-1]
 	}
 	if n := len(l.spans); n == 0 || l.spans[n-1].start < start {
-		drop := 0
-		for drop < n && (int(l.spans[drop].start) <= int(start)-maxSpans || n-drop >= maxSpans) {
+		drop, newest := 0, start
+		later := start
+		for _, s := range slices.Backward(l.spans[max(0, n-2):]) { // after a leap, as for points
+			if int(later)-int(s.start) > maxSpans {
+				newest = s.start
+			}
+			later = s.start
+		}
+		for drop < n && (int(l.spans[drop].start) <= int(newest)-maxSpans || n-drop >= maxSpans) {
 			drop++
 		}
 		l.spans = push(l.spans, drop, span{start: start, least: q.size}, maxSpans)
@@ -234,6 +278,7 @@ func (l *Log) Spans() []Span {
 			Delay: l.name(s.delay), Wait: mean(s.waits, s.waited), MaxWait: float64(s.maxWait),
 			Orders: int(s.orders), Changes: int(s.changes), ProbeFailures: int(s.probeFailures), ScaleErrors: int(s.scaleErrors),
 			Failures: int(s.failed), Paused: int(s.paused), Yielding: int(s.yielding),
+			Saturated: int(s.saturated), Slots: float64(s.slots) / 100, PoolWaits: int(s.pooled),
 		}
 	}
 	return out
@@ -285,6 +330,7 @@ func (s *span) join(o span) {
 	} else {
 		s.delay, s.waits, s.maxWait, s.waited = o.delay, o.waits, o.maxWait, o.waited
 	}
+	s.slots, s.saturated, s.pooled = max(s.slots, o.slots), few(s.saturated, o.saturated), few(s.pooled, o.pooled)
 	for _, p := range [...][2]*uint16{
 		{&s.ticks, &o.ticks},
 		{&s.atMax, &o.atMax},
@@ -353,6 +399,10 @@ func count(n *uint16, yes bool) {
 }
 
 func sum(a, b uint16) uint16 { return uint16(min(int(a)+int(b), math.MaxUint16)) }
+
+func few(a, b uint8) uint8 { return uint8(min(int(a)+int(b), math.MaxUint8)) }
+
+func hundredths(v float64) uint16 { return uint16(min(math.Round(100*v), math.MaxUint16)) }
 
 func small(n int) uint16 { return uint16(max(0, min(n, none-1))) }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"runtime"
 	"strings"
@@ -27,6 +28,9 @@ func fill(l *history.Log, interval time.Duration) (last time.Time) {
 			Time: last, Size: 3 + random.IntN(40), Ready: 3 + random.IntN(40), Recommends: random.IntN(4) > 0, Recommended: random.IntN(50),
 			Min: 3, Max: 60, Signal: "busy", Load: random.ExpFloat64() * 20, Delay: "latency", Wait: random.ExpFloat64(),
 			Limit: limit.Kind(random.IntN(int(limit.ByPlatform) + 1)), Flags: history.Flags(random.IntN(32)),
+		}
+		if p.Slots = random.Float64() * 40; random.IntN(3) > 0 {
+			p.Slots, p.PoolWaiting = 0, random.ExpFloat64()
 		}
 		l.Add(p)
 	}
@@ -80,9 +84,9 @@ func TestLogIsBounded(t *testing.T) {
 func TestSpan(t *testing.T) {
 	var l history.Log
 	for i, p := range []history.Point{
-		{Size: 2, Recommends: true, Recommended: 9, Signal: "busy", Load: 4, Delay: "latency", Wait: 1, Limit: limit.ByMax, Flags: history.Ordered},
-		{Size: 4, Signal: "busy", Load: 8, Limit: limit.ByPlatform, Flags: history.Changed | history.Failure},
-		{Size: 3, Limit: limit.ByPause, Flags: history.ProbeFailed},
+		{Size: 2, Recommends: true, Recommended: 9, Signal: "busy", Load: 4, Delay: "latency", Wait: 1, Limit: limit.ByMax, Flags: history.Ordered, Slots: 3},
+		{Size: 4, Signal: "busy", Load: 8, Limit: limit.ByPlatform, Flags: history.Changed | history.Failure, Slots: 2.5, PoolWaiting: 1.5},
+		{Size: 3, Limit: limit.ByPause, Flags: history.ProbeFailed, PoolWaiting: .5},
 		{Size: 3, Delay: "latency", Wait: 3, Limit: limit.ByYielding, Flags: history.ScaleFailed, Load: math.NaN()},
 	} {
 		p.Time, p.Min, p.Max = monday.Add(time.Duration(i)*time.Minute), 2, 4
@@ -92,6 +96,7 @@ func TestSpan(t *testing.T) {
 		Start: monday.Local(), Ticks: 4, Size: 3, MinSize: 2, MaxSize: 4, MaxRecommended: 9, Min: 2, Max: 4, AtMax: 2, AtMin: 1,
 		Signal: "busy", Load: 6, MaxLoad: 8, Delay: "latency", Wait: 2, MaxWait: 3,
 		Orders: 1, Changes: 1, ProbeFailures: 1, ScaleErrors: 1, Failures: 1, Paused: 1, Yielding: 1,
+		Saturated: 2, Slots: 3, PoolWaits: 1,
 	}}
 	if d := cmp.Diff(want, l.Spans()); d != "" {
 		t.Error(d)
@@ -114,8 +119,9 @@ func TestSpanIsWhole(t *testing.T) {
 		for j := range v.Len() {
 			set = set || !v.Index(j).Field(i).IsZero()
 		}
-		if !set {
-			t.Errorf("Point.%s stays zero in a week of everything", v.Index(0).Type().Field(i).Name)
+		name := v.Index(0).Type().Field(i).Name
+		if !set && name != "Slots" && name != "PoolWaiting" { // kept of half-hours
+			t.Errorf("Point.%s stays zero in a week of everything", name)
 		}
 	}
 }
@@ -189,6 +195,56 @@ func TestAddBounds(t *testing.T) {
 	}
 }
 
+// A clock that leaps ahead and is soon set back costs nothing but what was added meanwhile.
+// One that stays ahead drops what is too old.
+func TestClockLeaps(t *testing.T) {
+	for _, leap := range []time.Duration{5 * time.Hour, 30 * 24 * time.Hour} {
+		var l history.Log
+		at := monday
+		add := func(n int, from time.Time) {
+			for i := range n {
+				at = from.Add(time.Duration(i) * 30 * time.Second)
+				l.Add(history.Point{Time: at, Size: 3})
+			}
+		}
+		add(300, monday)
+		points, spans := len(l.Points()), len(l.Spans())
+		back := at
+		add(6, at.Add(leap))
+		add(1, back.Add(20*time.Second))
+		if n, m := len(l.Points()), len(l.Spans()); n != points+1 || m < spans || m > spans+1 {
+			t.Errorf("ahead by %v and back: %d points and %d half-hours of %d and %d", leap, n, m, points, spans)
+		}
+		add(500, at.Add(leap))
+		if first := l.Points()[0].Time; at.Sub(first) > history.Recent+history.Recent/8 {
+			t.Errorf("ahead by %v for good: the first point is %v old", leap, at.Sub(first))
+		}
+		if first := l.Spans()[0].Start; at.Sub(first) > history.Past+2*history.Width {
+			t.Errorf("ahead by %v for good: the first half-hour is %v old", leap, at.Sub(first))
+		}
+	}
+}
+
+// What the release before wrote is read.
+func TestFormerFormat(t *testing.T) {
+	data, err := os.ReadFile("testdata/format1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var l history.Log
+	if err := l.UnmarshalBinary(data); err != nil {
+		t.Fatal(err)
+	}
+	points, spans := l.Points(), l.Spans()
+	if len(points) != 20 || points[19].Size != 19 || len(spans) != 7 || spans[0].Ticks != 3 || spans[0].Orders != 3 || spans[0].Wait != .25 || spans[0].Slots != 0 {
+		t.Errorf("%d points, %d half-hours, the first of which is %+v", len(points), len(spans), spans[0])
+	}
+	l.Add(history.Point{Time: points[19].Time.Add(time.Minute), Slots: 3, PoolWaiting: 2})
+	if last := l.Spans()[6]; last.Slots != 3 || last.PoolWaits != 1 {
+		t.Errorf("%+v", last)
+	}
+}
+
 func FuzzUnmarshalBinary(f *testing.F) {
 	var l history.Log
 	for i := range 20 {
@@ -201,6 +257,10 @@ func FuzzUnmarshalBinary(f *testing.F) {
 	f.Add(data)
 	f.Add([]byte{})
 	f.Add([]byte{2})
+	f.Add([]byte{3})
+	if former, err := os.ReadFile("testdata/format1"); err == nil {
+		f.Add(former)
+	}
 	f.Add(data[:len(data)-3])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var l history.Log

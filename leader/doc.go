@@ -20,7 +20,10 @@
 // is judged by the clock of the store alone, so that the clocks of the processes do not
 // matter. A leader renews well before that. Followers read, and try to take the
 // lease only when it has expired, in one atomic statement. Every new leader has a
-// greater term, and the row is never deleted, so that a term only grows.
+// greater term, and the row is never deleted, so that a term only grows. Somebody else may
+// drop the table or restore a copy that is behind. A process that remembers a greater term
+// then waits for a TTL, until the last leader trusts itself no more. A process that has just
+// started remembers nothing, and takes the lease at once: start none meanwhile.
 //
 // The leader itself trusts a renewal from the moment at which it began to ask for
 // it, for the TTL less a margin, by its own monotonic clock. This ends before the
@@ -44,9 +47,9 @@
 // suspended; a process that wakes then trusts itself too long. That check by the
 // store's clock stops it as well.
 //
-// A store that fails over to a copy which is behind may forget the last renewals,
-// and a new leader start while the old one still trusts itself, for at most the
-// TTL. A leader that learns of it steps down, and the next term is above every
+// A store that fails over to a copy which is behind may forget the last renewals. A
+// process that does not remember the last term may then lead while the old leader still
+// trusts itself, for at most the TTL. A leader that learns of it steps down, and the next term is above every
 // term that the processes remember.
 //
 // While the store cannot be reached nobody leads, once the trust of the last
@@ -60,4 +63,16 @@
 // less. A part of that is that pgx pings a connection that was idle for a second
 // (BenchmarkLeaderFollowers in internal/servertest). Current takes ten nanoseconds
 // more than the machine's clock does.
+//
+// # A server that is not trusted
+//
+// pgx makes room for what the server announces, by default for up to a gibibyte in one
+// message. If you do not trust the server, or what is between, set a bound:
+//
+//	config, err := pgx.ParseConfig(url)
+//	config.MaxProtocolMessageBodyLen = 1 << 20 // bytes; a row here has at most 66 KiB
+//	Elector: leader.Open("pgx", stdlib.RegisterConnConfig(config), nil)
+//
+// The same field bounds the pool that [SQL] is given, where it was opened by
+// stdlib.OpenDB(*config). There the bound must fit the rows of the service as well.
 package leader

@@ -6,8 +6,12 @@ import (
 )
 
 // A Lease is the store's side of an [Elector]: it keeps one [Row] for each name.
-// Every method is one round trip at most, or two where a store needs them, honours
+// Every method is one round trip at most, or a few where a store needs them, honours
 // ctx, and is atomic. An Elector makes one call at a time.
+//
+// A store without a clock, such as Kubernetes, gives a lease that is held its whole TTL
+// in Left. It has not expired then until somebody else acquires it: an Elector that saw
+// no renewal for the TTL, by its own clock, says that it is stale.
 //
 // An error means that the outcome is not known. One that will not pass by itself,
 // such as a missing right, is wrapped with [Permanent], and ends [Elector.Run] if the store never answered before;

@@ -45,10 +45,11 @@ func FuzzElection(f *testing.F) {
 //
 //   - A term has one holder, and each term that begins is above those before.
 //   - No two lead at once; save for as long as a TTL after the store's clock was
-//     set forward or the store forgot, when the old leader trusts a lease that it
-//     has lost.
+//     set forward, when the old leader trusts a lease that it has lost.
 //   - What is saved is never of a term before that of what was saved before.
 //   - When the faults are over one leads, within two TTL and two renewals.
+//   - A store that forgot is waited for: a process that remembers a term leads only when
+//     the last leader cannot trust itself any more.
 type model struct {
 	t        *testing.T
 	store    *fakeStore
@@ -140,7 +141,6 @@ func (m *model) do(what, how byte) {
 		m.store.mu.Lock()
 		delete(m.store.rows, "web")
 		m.store.mu.Unlock()
-		m.tolerant = time.Now().Add(modelTTL)
 	case 14:
 		// A right is revoked, or the table is away. For a process that never had it that
 		// is permanent. A leader had it.

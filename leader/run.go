@@ -22,6 +22,8 @@ const (
 	// slowest is the longest wait between two tries of a store that worked before and has
 	// a permanent fault now, such as a table that is being restored.
 	slowest = time.Minute
+	// farthest bounds the times that a store answers.
+	farthest = 365 * 24 * time.Hour
 )
 
 // campaign is what one Run remembers between its steps.
@@ -159,19 +161,27 @@ func (e *Elector) follow(ctx context.Context, rest time.Time, resigned int64) (t
 	if row.Term < c.top && row.Term != c.last.Term {
 		e.log(ctx, slog.LevelWarn, "the store went back to an earlier term: it was restored or replaced by a copy that was behind", "term", row.Term, "seen", c.top)
 	}
+	// A store that went back does not know until when the last leader trusts itself. That
+	// is for a TTL at most from when it went back.
+	behind, ttl, left := row.Term < c.top, min(max(row.TTL, 0), farthest), min(row.Left, farthest)
+	if behind {
+		ttl = max(ttl, e.opts.TTL)
+		left = max(left, ttl-now.Sub(c.since))
+	}
 	c.last, c.top = row, max(c.top, row.Term)
 
 	// A lease that this process saw unrenewed for its whole TTL is not trusted
 	// by its holder any more. The store's clock may have been set back since.
-	stale := row.TTL > 0 && now.Sub(c.since) >= row.TTL
-	ours := row.Holder == e.holder && row.Left > 0
+	unrenewed := ttl - now.Sub(c.since) // until then
+	stale := row.TTL > 0 && unrenewed <= 0
+	ours := row.Holder == e.holder && row.Left > 0 && !behind
 	if resting := rest.Sub(now); resting > 0 {
 		if ours { // won by an attempt whose answer was lost
 			return 0, e.release(ctx, row.Term)
 		}
 		return min(resting, e.pause()), nil
 	}
-	if row.Left <= 0 || stale || ours {
+	if left <= 0 || stale || ours {
 		won, err := e.acquire(ctx, row, stale, resigned)
 		if won || err != nil {
 			return now.Sub(began) + e.opts.Renew, err
@@ -179,7 +189,7 @@ func (e *Elector) follow(ctx context.Context, rest time.Time, resigned int64) (t
 		return e.pause(), nil
 	}
 	// Look again when the lease expires, and not all followers at once.
-	due := min(row.Left, row.TTL-now.Sub(c.since)) + time.Millisecond + rand.N(e.opts.Renew/4+1)
+	due := min(left, max(unrenewed, 0)) + time.Millisecond + rand.N(e.opts.Renew/4+1)
 	return now.Sub(began) + min(e.pause(), due), nil
 }
 
@@ -200,7 +210,8 @@ func (e *Elector) acquire(ctx context.Context, last Row, stale bool, resigned in
 	if !won {
 		return false, nil
 	}
-	e.campaign.top = max(e.campaign.top, row.Term)
+	c := &e.campaign
+	c.last, c.since, c.top = row, start, max(c.top, row.Term)
 	e.mu.Lock()
 	if e.resigned != resigned { // while the attempt was under way
 		e.owed = row.Term

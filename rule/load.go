@@ -73,12 +73,8 @@ func (l *load) measure() (now *autoscale.Sample) {
 		if l.concurrency == 0 {
 			continue
 		}
-		if s.Signals.Has(saturatedSignals) && s.Ready > 0 && float64(s.QueueTime) > saturatedAt*float64(s.ServiceTime) && s.ServiceTime > 0 {
-			// The header that says how long a request waited may be wrong or forged.
-			// A saturated process is full all the time.
-			if busy := measure.Bounded(s.Throughput) * s.ServiceTime.Seconds() / s.Ready; busy >= fullShare*measure.Bounded(s.Peak) {
-				l.saturated = max(l.saturated, busy)
-			}
+		if s.Signals.Has(saturatedSignals) {
+			l.saturated = max(l.saturated, measure.InFull(s.QueueTime, s.ServiceTime, s.Throughput, s.Ready, s.Peak))
 		}
 		l.peak = max(l.peak, measure.Bounded(s.Peak))
 		crowded = crowded || l.measured < shortWindow && l.full(s)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/measure"
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
@@ -44,22 +45,9 @@ const (
 	// old a sample may be to count as the present. Range: 30 to 120 s.
 	shortWindow = time.Minute
 
-	// saturatedAt is how many service times requests wait on average in processes
-	// that are saturated. With two workers they wait 0.56 of one if 0.60
-	// of the capacity is in use, 2 at 0.8, and 4.3 at 0.90. Range: 1 to 5.
-	saturatedAt = 2.0
-
-	// saturatedShare is how much of its concurrency a saturated process has in use:
-	// 0.8 to 1, the most of which is looked at. Range: 0.8 to 1.
-	saturatedShare = 0.9
-
 	// restAfterRise is for how long after a rise the size does not fall: until then
 	// the means rest on what was counted before it as well. Range: 1 to 3 minutes.
 	restAfterRise = 2 * time.Minute
-
-	// fullShare is how much of the most that a process has ever had in flight a full
-	// process has in flight on average. Range: 0.7 to 0.9.
-	fullShare = 0.8
 
 	// mostSlower is how many times the least of the last quarter of an hour the work
 	// on a request may seem to take while a process has more requests in flight than
@@ -198,6 +186,9 @@ func (r TargetTracking) Window() time.Duration {
 // however far apart they were taken.
 func (r TargetTracking) Samples() int { return minSamples(r.withDefaults().Decay) }
 
+// Slots returns Concurrency, which [autoscale.Status] shows.
+func (r TargetTracking) Slots() float64 { return r.Concurrency }
+
 // Decide applies the rule.
 func (r TargetTracking) Decide(o autoscale.Observation) autoscale.Decision {
 	r = r.withDefaults()
@@ -220,7 +211,7 @@ func (r TargetTracking) Decide(o autoscale.Observation) autoscale.Decision {
 	}
 
 	why := tracked{code: ReasonLoad, inUse: l.rate * l.service, utilization: l.concurrency == 0}
-	if most := max(l.saturated/saturatedShare, l.peak); l.saturated > 0 && most < r.Concurrency {
+	if most := max(l.saturated/measure.SaturatedShare, l.peak); l.saturated > 0 && most < r.Concurrency {
 		perProcess, why.code = most*r.Target, ReasonSaturated
 	}
 	needed := func(rate float64) float64 { return rate * l.service / perProcess }

@@ -42,9 +42,7 @@ func (l *loader) check(v *values, chosen map[string]given) {
 		case k.rules != "" && !slices.Contains(strings.Fields(k.rules), v.rule):
 			l.idle(chosen, "DECISION_BACKEND is "+v.rule, k.name)
 		case k.platform != "" && k.platform != v.platform && !l.bad["PLATFORM"]:
-			if !k.ambient {
-				l.idle(chosen, "PLATFORM is "+v.platform, k.name)
-			}
+			l.idle(chosen, "PLATFORM is "+v.platform, k.name)
 		case k.measures != "" && k.measures != v.measurement:
 			l.idle(chosen, "MEASUREMENT_BACKEND is "+v.measurement, k.name)
 		}

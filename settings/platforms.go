@@ -6,7 +6,6 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
-	"github.com/autoscalebot/autoscale/platform/pool"
 )
 
 // herokuPlatform is the value of PLATFORM that is autoscalebot's.
@@ -22,17 +21,6 @@ type platformChoice struct {
 
 	// scaler makes the Scaler. Its Validate reports what is wrong with the settings.
 	scaler func(get func(setting string) string, process string) autoscale.Scaler
-}
-
-// platforms are the platforms other than Heroku, by their names.
-var platforms = []platformChoice{
-	{
-		name: "pool",
-		app:  func(func(string) string) string { return "the pool of this process" },
-		scaler: func(func(string) string, string) autoscale.Scaler {
-			return pool.FromEnv(nil).Scaler()
-		},
-	},
 }
 
 // platformKeys are the settings of the platforms other than Heroku.

@@ -12,7 +12,8 @@ import (
 func (p *Page) admit(r *http.Request) (who string, ok bool) {
 	const nobody = "the status page"
 	who, ok = nobody, p.opts.Public
-	if token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); found && p.opts.Token != "" {
+	// A scheme has no case (RFC 9110, section 11.1).
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") && p.opts.Token != "" {
 		ok = equal(token, p.opts.Token) || ok
 	}
 	if name, password, found := r.BasicAuth(); found {

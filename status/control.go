@@ -53,7 +53,7 @@ func (p *Page) control(ctx context.Context, r *http.Request) error {
 	var a *autoscale.Autoscaler
 	all := p.source.All()
 	for _, each := range all {
-		if each.Status().Name == name || name == "" && len(all) == 1 {
+		if each.Name() == name || name == "" && len(all) == 1 {
 			a = each
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/wish"
 	"github.com/autoscalebot/autoscale/limit"
 )
 
@@ -21,6 +22,7 @@ type Document struct {
 	Version     int          `json:"version"` // 1
 	Time        time.Time    `json:"time"`    // when the document was made, by the clock of this process
 	Autoscalers []Autoscaler `json:"autoscalers"`
+	Left        int          `json:"left,omitempty"` // how many more there are: ask for status.json?name=
 }
 
 // An Autoscaler is what a [Document] says of one process type.
@@ -50,6 +52,7 @@ type Autoscaler struct {
 	NextUp      time.Time `json:"next_up,omitzero"`
 	NextDown    time.Time `json:"next_down,omitzero"`
 	Command     string    `json:"command,omitempty"` // that a person gave, and who
+	Resumed     string    `json:"resumed,omitempty"` // when a person ended a pause or an override, and who. For a day
 	Stalled     string    `json:"stalled,omitempty"`
 	Error       string    `json:"error,omitempty"`
 
@@ -94,13 +97,14 @@ type Wish struct {
 func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 	now := time.Now()
 	d := Document{Version: version, Time: now.UTC(), Autoscalers: []Autoscaler{}}
-	all := p.source.All()
-	ctx, cancel := p.refresh(r.Context(), all)
+	shown, left := p.shown(r)
+	d.Left = left
+	ctx, cancel := p.refresh(r.Context(), shown)
 	defer cancel()
-	for _, a := range all {
+	for _, a := range shown {
 		s := a.Status()
 		out := Describe(s)
-		if size, err := p.wish(s, now); err == nil {
+		if size, err := wish.Size(s, now, p.opts.StaleAfter); err == nil {
 			out.Wish = &size
 		}
 		out.Advice = []Advice{}
@@ -115,12 +119,12 @@ func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 func (p *Page) serveWish(w http.ResponseWriter, r *http.Request, _ string) {
 	name, all := r.URL.Query().Get("name"), p.source.All()
 	for _, a := range all {
-		s := a.Status()
-		if s.Name != name && (name != "" || len(all) > 1) {
+		if a.Name() != name && (name != "" || len(all) > 1) {
 			continue
 		}
+		s := a.Status()
 		out := Wish{Version: version, Name: s.Name, Ticked: s.Ticked.UTC()}
-		size, err := p.wish(s, time.Now())
+		size, err := wish.Size(s, time.Now(), p.opts.StaleAfter)
 		if err != nil {
 			out.Error = err.Error()
 			writeJSON(w, http.StatusServiceUnavailable, out)
@@ -130,30 +134,11 @@ func (p *Page) serveWish(w http.ResponseWriter, r *http.Request, _ string) {
 		writeJSON(w, http.StatusOK, out)
 		return
 	}
-	names := make([]string, len(all))
-	for i, a := range all {
-		names[i] = a.Status().Name
+	names := make([]string, min(len(all), maxShown))
+	for i := range names {
+		names[i] = all[i].Name()
 	}
 	writeJSON(w, http.StatusNotFound, Wish{Version: version, Error: fmt.Sprintf("there is no autoscaler of the process type %.40q: ask for wish.json?name= and one of %q", name, names)})
-}
-
-// mute is how many probes in a row may measure nothing until the wish is not known. One lost
-// probe holds the size, as it does when the Autoscaler orders by itself.
-const mute = 3
-
-// wish returns the size to run.
-func (p *Page) wish(s autoscale.Status, now time.Time) (int, error) {
-	switch age := now.Sub(s.Ticked); {
-	case s.Ticked.IsZero():
-		return 0, fmt.Errorf("no tick yet: the autoscaler of %s has just started, or no process leads", s.Name)
-	case age > p.opts.StaleAfter:
-		return 0, fmt.Errorf("the last tick of %s was %s ago, and what it came to holds for %s", s.Name, age.Round(time.Second), p.opts.StaleAfter)
-	case s.ProbeFailures >= mute:
-		return 0, fmt.Errorf("%d probes of %s in a row measured nothing, so no size can be recommended", s.ProbeFailures, s.Name)
-	case !s.Known || s.ScaleFailures > 0:
-		return 0, fmt.Errorf("the size of %s is not known: the platform could not be asked", s.Name)
-	}
-	return s.Last.Decision.Size, nil
 }
 
 // Describe returns what a [Document] says of s, without a Wish and without advice.
@@ -162,7 +147,7 @@ func Describe(s autoscale.Status) Autoscaler {
 		Name: s.Name, Text: s.String(), Rule: s.Rule, Running: s.Running, DryRun: s.DryRun, RecommendOnly: s.RecommendOnly, Leading: s.Leading,
 		Leader: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Ticked: s.Ticked.UTC(), Min: s.Min, Max: s.Max,
 		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(),
-		Command: s.Command, Stalled: s.Stalled, Boot: s.Last.Boot.Seconds(), Budget: s.Last.Spent,
+		Command: s.Command, Resumed: s.Resumed, Stalled: s.Stalled, Boot: s.Last.Boot.Seconds(), Budget: s.Last.Spent,
 		Measured: measured(s.Last.Sample), Conditions: events(s.Conditions), Events: events(s.Events),
 	}
 	if s.Known {

@@ -62,7 +62,7 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request, _ string) {
 	}
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	last, sent, end := p.ticked(), time.Now(), time.Now().Add(streamFor)
+	last, sent, end := p.ticked(r), time.Now(), time.Now().Add(streamFor)
 	for {
 		select {
 		case <-r.Context().Done():
@@ -70,7 +70,7 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request, _ string) {
 		case <-p.closed:
 			return
 		case now := <-look.C:
-			ticked := p.ticked()
+			ticked := p.ticked(r)
 			switch {
 			case now.After(end):
 				return
@@ -89,14 +89,33 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request, _ string) {
 	}
 }
 
-// ticked returns when the newest tick of any Autoscaler began.
-func (p *Page) ticked() (last time.Time) {
-	for _, a := range p.source.All() {
-		if at := a.Status().Ticked; at.After(last) {
-			last = at
+// maxLooks bounds the choices of Autoscalers of which a Page remembers the newest tick.
+const maxLooks = 64
+
+// A look is when the newest tick began of those that are shown, and when that was seen.
+type look struct{ at, newest time.Time }
+
+// ticked returns when the newest tick of those that are shown began. The streams that show
+// the same ones look together.
+func (p *Page) ticked(r *http.Request) time.Time {
+	p.looking.Lock()
+	defer p.looking.Unlock()
+	now, begin := time.Now(), r.URL.Query().Get("name")
+	if l, ok := p.looks[begin]; ok && now.Sub(l.at) < lookEvery/2 {
+		return l.newest
+	}
+	l := look{at: now}
+	shown, _ := p.shown(r)
+	for _, a := range shown {
+		if at := a.Status().Ticked; at.After(l.newest) {
+			l.newest = at
 		}
 	}
-	return last
+	if p.looks == nil || len(p.looks) >= maxLooks {
+		p.looks = make(map[string]look)
+	}
+	p.looks[begin] = l
+	return l.newest
 }
 
 //go:embed style.css live.js

@@ -2,6 +2,8 @@
 (function () {
   "use strict";
   var live = document.getElementById("live"), main = document.querySelector("main");
+  var part = new URLSearchParams(location.search);
+  part.set("part", "main");
   var source = null, timer = null, waiting = null, busy = false;
 
   function localize() {
@@ -35,7 +37,7 @@
       return;
     }
     busy = true;
-    fetch("?part=main", { cache: "no-store", credentials: "same-origin" }).then(function (r) {
+    fetch("?" + part, { cache: "no-store", credentials: "same-origin" }).then(function (r) {
       if (!r.ok) throw new Error("status " + r.status);
       return r.text();
     }).then(function (text) {
@@ -65,7 +67,7 @@
 
   function start() {
     stop();
-    source = new EventSource("events");
+    source = new EventSource("events" + location.search);
     // Middleware may hold the events back. Then poll.
     waiting = setTimeout(function () { stop(); poll(); update(); }, 10000);
     source.addEventListener("ready", function () { clearTimeout(waiting); });

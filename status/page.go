@@ -15,6 +15,7 @@ import (
 	"github.com/autoscalebot/autoscale/advice"
 	"github.com/autoscalebot/autoscale/internal/chart"
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/internal/wish"
 )
 
 //go:embed page.html
@@ -28,6 +29,8 @@ type view struct {
 	Now     time.Time
 	Control bool
 	Panels  []panel
+	Shown   int
+	Left    int // how many more there are
 }
 
 // panel shows one Autoscaler.
@@ -64,10 +67,11 @@ func (p *Page) servePage(w http.ResponseWriter, r *http.Request, _ string) {
 		name = "main"
 	}
 	v := view{Title: p.opts.Title, Now: time.Now().UTC(), Control: p.opts.Control}
-	all := p.source.All()
-	ctx, cancel := p.refresh(r.Context(), all)
+	shown, left := p.shown(r)
+	v.Shown, v.Left = len(shown), left
+	ctx, cancel := p.refresh(r.Context(), shown)
 	defer cancel()
-	for _, a := range all {
+	for _, a := range shown {
 		v.Panels = append(v.Panels, p.panel(ctx, a, v.Now))
 	}
 	var page bytes.Buffer
@@ -86,7 +90,7 @@ func (p *Page) panel(ctx context.Context, a *autoscale.Autoscaler, now time.Time
 	if s.Known {
 		out.Size = fmt.Sprint(s.Capacity.Desired)
 	}
-	if size, err := p.wish(s, now); err == nil {
+	if size, err := wish.Size(s, now, p.opts.StaleAfter); err == nil {
 		out.Wish = fmt.Sprint(size)
 	}
 	switch {

@@ -3,7 +3,6 @@ package status
 import (
 	"context"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -38,13 +37,18 @@ const (
 	maxShares = 100
 )
 
-// refresh begins to read what the Store and the metrics board hold about all, and forgets
-// the others. The context ends when the answer must not wait any longer.
-func (p *Page) refresh(ctx context.Context, all []*autoscale.Autoscaler) (context.Context, context.CancelFunc) {
+// refresh begins to read what the Store and the metrics board hold about those that are
+// shown, and forgets those that the Source has no longer. The context ends when the answer
+// must not wait any longer.
+func (p *Page) refresh(ctx context.Context, shown []*autoscale.Autoscaler) (context.Context, context.CancelFunc) {
+	here := make(map[*autoscale.Autoscaler]bool)
+	for _, a := range p.source.All() {
+		here[a] = true
+	}
 	p.mu.Lock()
-	maps.DeleteFunc(p.pasts, func(a *autoscale.Autoscaler, _ *cached) bool { return !slices.Contains(all, a) })
+	maps.DeleteFunc(p.pasts, func(a *autoscale.Autoscaler, _ *cached) bool { return !here[a] })
 	p.mu.Unlock()
-	for _, a := range all {
+	for _, a := range shown {
 		p.past(a).begin(ctx, a)
 	}
 	return context.WithTimeout(ctx, readFor)

@@ -92,3 +92,42 @@ func TestSourceChanges(t *testing.T) {
 	runtime.KeepAlive(page)
 	t.Error("the page keeps an Autoscaler that its Source has no longer")
 }
+
+// A page of a Group follows its members, and shows a bounded number of them.
+func TestMembersComeAndGo(t *testing.T) {
+	var group autoscale.Group
+	page := status.Handler(&group, &status.Options{Token: token, Control: true, Logger: quiet})
+	has := func(path string, want, not []string) {
+		t.Helper()
+		body := get(t, page, path).Body.String()
+		for _, text := range want {
+			if !strings.Contains(body, text) {
+				t.Errorf("GET %s lacks %q", path, text)
+			}
+		}
+		for _, text := range not {
+			if strings.Contains(body, text) {
+				t.Errorf("GET %s has %q", path, text)
+			}
+		}
+	}
+	has("/", []string{"There is no process type to show."}, nil)
+	has("/status.json", []string{`"autoscalers": []`}, nil)
+	for i := range 150 {
+		c := config(&service{size: 2})
+		c.Name = fmt.Sprintf("shop/worker%03d", i)
+		if _, err := group.Add(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has("/", []string{"shop/worker099", "This shows 100. 50 more are left out"}, []string{"shop/worker100"})
+	has("/status.json", []string{"shop/worker099", `"left": 50`}, []string{"shop/worker100"})
+	has("/?name=shop/worker10", []string{"shop/worker100", "shop/worker109"}, []string{"shop/worker110", "left out"})
+	has("/status.json?name=shop/worker149", []string{"shop/worker149"}, []string{"shop/worker148", `"left"`})
+	has("/wish.json?name=shop/worker149", []string{"no tick yet"}, nil)
+	if err := group.Remove(t.Context(), "shop/worker100"); err != nil {
+		t.Fatal(err)
+	}
+	has("/?name=shop/worker10", []string{"shop/worker101"}, []string{"shop/worker100"})
+	has("/wish.json?name=shop/worker100", []string{"there is no autoscaler"}, nil)
+}

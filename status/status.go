@@ -20,6 +20,10 @@
 //	GET  ./style.css, ./live.js
 //	POST ./control      pauses, resumes or overrides, if Options.Control is set
 //
+// An answer shows at most 100 process types, and says how many it leaves out. The query
+// ?name=shop/ of the page, of status.json and of events picks those whose names begin so.
+// Members that are added to a Group, and removed from it, appear and vanish.
+//
 // A form of control has the fields name (the process type), action (pause, resume or
 // override), for (a duration, as 2h), until (RFC 3339) and size.
 //
@@ -44,6 +48,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/wish"
 )
 
 // A Source is what a page shows: an [autoscale.Autoscaler] or an [autoscale.Group].
@@ -101,12 +106,10 @@ func (o *Options) validate() error {
 		}
 	}
 	if o.StaleAfter < 0 {
-		bad("Options.StaleAfter is %v: it must be positive, or 0 for %v", o.StaleAfter, defaultStale)
+		bad("Options.StaleAfter is %v: it must be positive, or 0 for %v", o.StaleAfter, wish.StaleAfter)
 	}
 	return errors.Join(errs...)
 }
-
-const defaultStale = 5 * time.Minute
 
 // A Page is an [http.Handler]. Make one with [Handler]. It is safe for concurrent use.
 type Page struct {
@@ -118,6 +121,9 @@ type Page struct {
 	streams chan struct{} // holds a token for each open stream
 	closed  chan struct{}
 	close   sync.Once
+
+	looking sync.Mutex      // guards what follows
+	looks   map[string]look // what the streams saw last, by the name that they show
 
 	mu    sync.Mutex
 	pasts map[*autoscale.Autoscaler]*cached
@@ -147,7 +153,7 @@ func Handler(source Source, o *Options) *Page {
 		p.fault = fmt.Errorf("status: the page is not served: %w", p.fault)
 		p.opts.Logger.Error(p.fault.Error())
 	}
-	p.opts.StaleAfter = cmp.Or(p.opts.StaleAfter, defaultStale)
+	p.opts.StaleAfter = cmp.Or(p.opts.StaleAfter, wish.StaleAfter)
 	return p
 }
 
@@ -178,16 +184,19 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	where := r.URL.Path
-	if u, err := url.ParseRequestURI(r.RequestURI); where == "" && err == nil { // StripPrefix may leave nothing
+	bare := where == "" // StripPrefix left nothing
+	if u, err := url.ParseRequestURI(r.RequestURI); bare && err == nil {
 		where = u.Path
 	}
+	// A ServeMux says where the page is mounted. Without it any name may be the place.
+	bare = bare || r.Pattern == "" || strings.HasSuffix(r.Pattern, where)
 	name := "."
 	if !strings.HasSuffix(where, "/") {
 		name = path.Base(where)
 	}
 	serve, method := p.route(name)
 	switch {
-	case serve == nil && strings.Contains(name, "."):
+	case serve == nil && (!bare || strings.Contains(name, ".")):
 		http.NotFound(w, r)
 	case serve == nil: // mounted without its slash, so that relative links would not work
 		// Without "./" and the escapes, "https:1" or "\\1" would lead to another host.

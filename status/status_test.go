@@ -108,12 +108,22 @@ func TestPaths(t *testing.T) {
 	mux.Handle("/autoscale/", page)
 	mux.Handle("/deep/er/", http.StripPrefix("/deep/er", page))
 	mux.Handle("/bare", http.StripPrefix("/bare", page))
+	mux.Handle("/exact", page)
 	for path, want := range map[string]int{
 		"/autoscale/": 200, "/autoscale/status.json": 200, "/autoscale/wish.json": 200, "/deep/er/": 200, "/deep/er/status.json": 200,
 		"/deep/er/style.css": 200, "/autoscale/none.css": 404, "/bare": 303,
+		"/autoscale/none": 404, "/deep/er/none": 404, "/exact": 303,
 	} {
 		if w := get(t, mux, path); w.Code != want {
 			t.Errorf("GET %s = %d, want %d", path, w.Code, want)
+		}
+	}
+	for _, scheme := range []string{"bearer", "BEARER"} {
+		r := httptest.NewRequest(http.MethodGet, "/autoscale/", nil)
+		r.Header.Set("Authorization", scheme+" "+token)
+		w := httptest.NewRecorder()
+		if mux.ServeHTTP(w, r); w.Code != 200 {
+			t.Errorf("with the scheme %s: %d", scheme, w.Code)
 		}
 	}
 	if to := get(t, mux, "/bare").Header().Get("Location"); to != "./bare/" {

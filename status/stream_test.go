@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,4 +99,34 @@ func TestStreamBeginsWithAnEvent(t *testing.T) {
 			t.Errorf("a stream begins with %q", w.Body)
 		}
 	})
+}
+
+// The streams of a page look together, however many there are.
+func TestStreamsShareALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := autoscale.New(config(&service{size: 2}))
+		source := &counted{Source: a}
+		page := status.Handler(source, &status.Options{Token: token, Logger: quiet})
+		var open sync.WaitGroup
+		for range 20 {
+			open.Go(func() { get(t, page, "/events") })
+		}
+		time.Sleep(time.Minute)
+		page.Close()
+		open.Wait()
+		if n := source.n.Load(); n < 55 || n > 125 {
+			t.Errorf("20 streams looked %d times in a minute", n)
+		}
+	})
+}
+
+// counted counts how often a source is asked.
+type counted struct {
+	status.Source
+	n atomic.Int64
+}
+
+func (c *counted) All() []*autoscale.Autoscaler {
+	c.n.Add(1)
+	return c.Source.All()
 }

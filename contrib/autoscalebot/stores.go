@@ -10,7 +10,8 @@ import (
 	"os"
 	"strings"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	goredis "github.com/redis/go-redis/v9"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
@@ -21,6 +22,11 @@ import (
 
 // historyMark separates the name of a lease from what else is kept under it.
 const historyMark = "\x1f"
+
+// maxMessage bounds a message of PostgreSQL's protocol, in bytes. pgx makes room for what a
+// server announces, and by itself takes up to a gibibyte. A row of the lease has a tenth of
+// this at most.
+const maxMessage = 1 << 20
 
 // openPostgres opens a PostgreSQL database by its URL.
 func openPostgres(text string, _ bool, opts *leader.Options) (cli.Store, error) {
@@ -34,7 +40,12 @@ func openPostgres(text string, _ bool, opts *leader.Options) (cli.Store, error) 
 		q.Set("default_query_exec_mode", "exec")
 		u.RawQuery = q.Encode()
 	}
-	return openSQL("pgx", u.String(), leader.Postgres, opts)
+	config, err := pgx.ParseConfig(u.String())
+	if err != nil { // its text may hold the password
+		return cli.Store{}, errors.New("the driver refuses the URL: check its parameters against the documentation of pgx")
+	}
+	config.MaxProtocolMessageBodyLen = maxMessage
+	return openSQL("pgx", stdlib.RegisterConnConfig(config), leader.Postgres, opts)
 }
 
 // openSQLite opens a SQLite database, by sqlite:FILE.

@@ -10,6 +10,8 @@ import (
 // advice says what to do about a status.
 func (e *Error) advice() string {
 	switch {
+	case e.Status == http.StatusInternalServerError && strings.Contains(e.Message, "spec replicas field"):
+		return "the object does not say its size: set this field once, in its manifest"
 	case e.webhook():
 		return "an admission webhook of the cluster decides this: ask those who run it, `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations` lists them"
 	case e.quota():

@@ -99,9 +99,9 @@ type Client struct {
 	limiter *rate.Limiter
 	hidden  secrets
 
-	mu    sync.Mutex          // guards what follows
-	conn  *conn               // nil: not read yet
-	lists map[string]*hpaList // by namespace
+	mu     sync.Mutex              // guards what follows
+	conn   *conn                   // nil: not read yet
+	others map[string]*autoscalers // by namespace
 }
 
 // A conn is what a configuration came to.

@@ -16,14 +16,15 @@
 //
 // # Rights
 //
-// The folder deploy has a ServiceAccount, a Role, a RoleBinding and a Deployment. A test
-// holds the Role against the requests of this package: each right is used, and none lacks.
+// The folder deploy has a ServiceAccount, a Role, a RoleBinding and a Deployment, for a
+// Scaler and an [Elector], whose rights its documentation lists. A test holds the Role
+// against the requests of this package: each right is used, and none lacks.
 // For the size it is:
 //
 //	deployments                [get]     resourceNames: [web]
 //	deployments/scale          [update]  resourceNames: [web]
 //	horizontalpodautoscalers   [list]    to see another autoscaler
-//	scaledobjects              [get]     to see whether KEDA is paused; optional
+//	scaledobjects              [list]    to see KEDA; not needed without it
 //	pods                       [list]    to see that nodes lack; optional
 //
 // A target of a kind without a short name needs [get, update] of its scale subresource, and
@@ -39,10 +40,11 @@
 // leaves the size to it. To keep KEDA or a HorizontalPodAutoscaler as the one that orders,
 // set [autoscale.Config.RecommendOnly], which publishes the size to them.
 //
-// A HorizontalPodAutoscaler counts as long as it exists, also if its metrics fail. KEDA
-// deletes its HorizontalPodAutoscaler if it is paused by annotation, depending on its
-// version. The target then has no other autoscaler. A VerticalPodAutoscaler changes what pods
-// request and not how many there are, so it is not counted.
+// A HorizontalPodAutoscaler counts as long as it exists, also if its metrics fail: it then
+// still keeps the size within its bounds. At a size of 0 it does nothing. KEDA counts at 0
+// too, and if an annotation pauses it at a size. If the annotation autoscaling.keda.sh/paused
+// alone pauses it, KEDA does nothing, and does not count. A VerticalPodAutoscaler changes
+// what pods request and not how many there are, so it does not count.
 //
 // # Manifests that set the size
 //
@@ -54,9 +56,10 @@
 //   - kubectl apply: before the first apply without it, remove it from what kubectl remembers,
 //     with `kubectl apply edit-last-applied deployment/web`. Otherwise that apply removes the
 //     field, and the API server sets its default of 1.
-//   - kubectl apply --server-side: whoever applied it gives it up by applying without it. If
-//     nobody else owns the field then, it becomes 1. It is owned by [FieldManager] once
-//     this package has ordered a size.
+//   - kubectl apply --server-side: with spec.replicas, it fails with a conflict once this package
+//     has ordered a size, and names the manager [FieldManager]. --force-conflicts would set the
+//     size back. Without spec.replicas, it leaves the size alone. Only if nothing but the
+//     applier has ever set it, the first apply without it sets 1.
 //   - Helm: leave it out of the template, as charts do if autoscaling is enabled.
 //   - Argo CD: leave it out, or add to the Application ignoreDifferences with the
 //     jsonPointers [/spec/replicas] and the sync option RespectIgnoreDifferences=true.
@@ -81,19 +84,26 @@
 //
 // A rule that counts requests needs those of all pods. They publish them on a board, which
 // the leader reads: [leader.MetricsBoard] in PostgreSQL or MySQL, or that of package
-// contrib/redis. There is no board in Lease annotations. Each pod would write an object of the API
-// every few seconds, and each write goes to the disks of all etcd members, and to
-// everybody who watches Leases. A node renews its own Lease once in ten seconds; a board
-// would be as much load as that many nodes.
+// contrib/redis. Without a database, [Client.PodBoard] has the leader ask the pods by HTTP.
+//
+// There is no board in Lease annotations. Each pod would write an object of the API every
+// few seconds, and each write goes to the disks of all etcd members, and to everybody who
+// watches Leases. A node renews its own Lease once in ten seconds, so a board would be as
+// much load as that many nodes.
+//
+// # Many targets
+//
+// A [Fleet] scales all Deployments or StatefulSets with a label, from a few workers that
+// share them. It watches them instead of reading each in each tick.
 //
 // # Requests
 //
 // One Scaler sends one request in each tick, and one for each order. The
-// HorizontalPodAutoscalers of a namespace are listed at most every 25 seconds for all Scalers of a
-// Client. A request is tried three times at most, after a network fault, a 429 or a 5xx,
-// within the time of its context. client-go by itself would send 5 requests per second and
-// queue the rest in silence; [Options.QPS] is 50, and a request for which no time is left
-// fails and says so.
+// HorizontalPodAutoscalers of a namespace, and KEDA's ScaledObjects, are listed at most
+// every 25 seconds for all Scalers of a Client. A request is tried three times at most,
+// after a network fault, a 429 or a 5xx, within the time of its context. client-go by
+// itself would send 5 requests per second and queue the rest in silence; [Options.QPS] is
+// 50, and a request for which no time is left fails and says so.
 //
 // # Weight
 //

@@ -86,11 +86,13 @@ var (
 //
 // # Cost
 //
-// A leader patches the Lease once in Renew, ten seconds by default: about 1 KB in etcd, and one
-// event for each process, which watches the Lease. A follower asks for nothing as long as the
-// watch shows renewals, except for a new state: one GET for each Save, at the next renewal. Without
-// the watch it makes one GET in Renew. A Save writes the state, and never the Lease: it is one
-// PATCH of four thirds of its size, and its size in etcd.
+// A leader patches the Lease once in Renew, ten seconds by default. That writes 600 bytes in
+// etcd, and is an event of 1 KB of JSON for each process, which watches the Lease. A follower
+// asks for nothing while the watch shows renewals, except for the state: one GET after each Save,
+// when the next renewal has shown that there was one. Without the watch it makes one GET in
+// Renew. A Save is one PATCH of four thirds of the state's size, and writes the state and 750
+// bytes in etcd. It never writes the Lease, and a renewal never writes the state. All this
+// was measured with kube-apiserver v1.35.
 type Elector struct {
 	*leader.Elector
 	lease  *lease

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,11 +76,11 @@ func TestMissingRights(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
-				led := false
-				time.AfterFunc(20*time.Second, func() { led = leads(e) })
+				var led atomic.Bool
+				time.AfterFunc(20*time.Second, func() { led.Store(leads(e)) })
 				err := e.Run(ctx)
-				if led != test.leads || (err != nil) != test.ends {
-					t.Errorf("it led: %t, Run: %v", led, err)
+				if led.Load() != test.leads || (err != nil) != test.ends {
+					t.Errorf("it led: %t, Run: %v", led.Load(), err)
 				}
 				if !test.ends {
 					if missing := strings.Contains(log.String(), "may not "+test.verb+" "+test.resource); missing != (test.verb == "patch" && test.resource == "leases") {

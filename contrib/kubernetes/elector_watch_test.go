@@ -157,3 +157,34 @@ func TestWatchFails(t *testing.T) {
 		})
 	}
 }
+
+// A watch whose connection died in silence delays nothing: the follower asks, and begins
+// another watch.
+func TestSilentWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.NewPipeServer()
+		defer s.Close()
+		first := leastClient(t, s, "a").Elector(&leader.Options{Name: "shop/web", Holder: "a", Logger: quiet})
+		second := leastClient(t, s, "b").Elector(&leader.Options{Name: "shop/web", Holder: "b", Logger: quiet})
+		stop := run(t, first)
+		time.Sleep(time.Minute)
+		end := run(t, second)
+		time.Sleep(time.Minute)
+		s.SilenceWatches(true)
+		since := time.Now()
+		time.Sleep(2 * time.Minute)
+		if n := requests(s, since); n["b: watch leases"] < 1 || n["b: get leases"] < 8 {
+			t.Errorf("in two minutes without a word of the watch: %v", n)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(12 * time.Second)
+		if !leads(second) {
+			t.Error("it does not lead although the lease was released")
+		}
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,12 +18,15 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/contrib/kubernetes"
+	"github.com/autoscalebot/autoscale/contrib/kubernetes/kubetest"
 	"github.com/autoscalebot/autoscale/internal/hostiletest"
 	"github.com/autoscalebot/autoscale/leader"
 )
 
-// leaseDoors has a line for each way by which Client.Elector asks a server.
+// leaseDoors has a line for each way by which Client.Elector, Client.Fleet and PodBoard ask a
+// server.
 var leaseDoors = []struct {
 	name string
 	call func(ctx context.Context, c *kubernetes.Client) error
@@ -44,6 +49,74 @@ var leaseDoors = []struct {
 		_, err3 := l.Save(ctx, claim, []byte("state"), 1)
 		return errors.Join(err, err2, err3, l.Release(ctx, claim))
 	}},
+	{"Fleet.Run", func(ctx context.Context, c *kubernetes.Client) error {
+		return c.Fleet(func(kubernetes.Target) (autoscale.Config, error) {
+			return autoscale.Config{}, errors.New("no target is expected")
+		}, &kubernetes.FleetOptions{Worker: "w", TTL: 5 * time.Second, Logger: quiet}).Run(ctx)
+	}},
+	{"PodBoard.Read", func(ctx context.Context, c *kubernetes.Client) error {
+		b := c.PodBoard("web", &kubernetes.PodBoardOptions{Token: hostilePodToken})
+		defer b.CloseIdleConnections()
+		_, err := b.Read(ctx, time.Minute)
+		return err
+	}},
+}
+
+const hostilePodToken = "a token of thirty-two characters"
+
+// A pod that is hostile costs no more than its own report, and its words are cut.
+func TestHostilePods(t *testing.T) {
+	s := newServer(t)
+	room := make(chan struct{}, 32)
+	var wg sync.WaitGroup
+	for i, b := range hostiletest.Behaviors() {
+		if b.TLS || b.H2 {
+			continue // a pod is asked in plain HTTP
+		}
+		server := hostiletest.Serve(b)
+		t.Cleanup(server.Close)
+		host, port, err := net.SplitHostPort(strings.TrimPrefix(server.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		service := fmt.Sprint("web-", i)
+		s.Put(map[string]any{
+			"kind":        "EndpointSlice",
+			"metadata":    map[string]any{"name": service, "labels": map[string]any{"kubernetes.io/service-name": service}},
+			"addressType": "IPv4", "ports": []any{map[string]any{"port": n, "protocol": "TCP"}},
+			"endpoints": []any{map[string]any{"addresses": []any{host}, "conditions": map[string]any{"ready": true, "serving": true}}},
+		})
+		room <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-room }()
+			board := tokenClient(t, s, kubetest.Token).PodBoard(service, &kubernetes.PodBoardOptions{Token: hostilePodToken, Timeout: time.Second})
+			defer board.CloseIdleConnections()
+			done := make(chan error, 1)
+			go func() {
+				reports, err := board.Read(t.Context(), time.Minute)
+				if len(reports) > 0 {
+					err = fmt.Errorf("%d reports", len(reports))
+				} else if err == nil {
+					err = errors.New("no error") // a pod that answers nothing useful
+				}
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				saysLittle(t, "PodBoard of a pod: "+b.Name, err)
+				if strings.HasSuffix(err.Error(), "reports") || err.Error() == "no error" {
+					t.Errorf("PodBoard of a pod: %s: %v", b.Name, err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Errorf("PodBoard of a pod: %s: Read did not end", b.Name)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func hostileElector(c *kubernetes.Client) *kubernetes.Elector {

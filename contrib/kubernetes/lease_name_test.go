@@ -1,10 +1,13 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/autoscalebot/autoscale"
 )
 
 var subdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
@@ -71,6 +74,29 @@ func FuzzObjectName(f *testing.F) {
 		}
 		if back, ok := decode(object); ok && back != lease {
 			t.Errorf("the lease %q has the object %q of the lease %q", lease, object, back)
+		}
+	})
+}
+
+// Whatever an API server sends as a Lease or a ConfigMap is read without a panic, and nothing
+// that is too large is kept.
+func FuzzObjects(f *testing.F) {
+	f.Add([]byte(`{"metadata":{"name":"autoscale-web","resourceVersion":"7","annotations":{"autoscalebot.github.io/name":"web","autoscalebot.github.io/command":"AAEC"}},"spec":{"holderIdentity":"a","leaseDurationSeconds":30,"leaseTransitions":3,"renewTime":"2026-11-26T18:00:00.000001Z"}}`))
+	f.Add([]byte(`{"metadata":{"name":"autoscale-web","resourceVersion":"7","annotations":{"autoscalebot.github.io/name":"web","autoscalebot.github.io/version":"5"}},"binaryData":{"state":"AAEC","history":"AA=="}}`))
+	f.Add([]byte(`{"spec":{"leaseDurationSeconds":-1,"leaseTransitions":-7}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var lease leaseObject
+		if json.Unmarshal(data, &lease) == nil && lease.check("web") == nil {
+			row, err := lease.row()
+			if err == nil && (len(row.Command) > autoscale.MaxCommand || row.TTL <= 0 || (row.Left > 0) != (row.Holder != "")) {
+				t.Errorf("the row is %+v", row)
+			}
+		}
+		var o configMap
+		if json.Unmarshal(data, &o) == nil {
+			if r, err := o.record("web"); err == nil && (len(r.state) > autoscale.MaxState || r.term < 0 || r.version < 0) {
+				t.Errorf("the record is %+v", r)
+			}
 		}
 	})
 }

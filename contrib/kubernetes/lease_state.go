@@ -40,11 +40,7 @@ func (l *lease) Save(ctx context.Context, c leader.Claim, state []byte, version 
 		switch r := l.record; {
 		case r.term > c.Term, r.version > version:
 			return false, nil
-		case r.term == c.Term && r.holder == c.Holder:
-			if r.version == version { // an earlier try of this call, whose answer was lost
-				return true, nil
-			}
-		default:
+		case r.term != c.Term || r.holder != c.Holder:
 			// Somebody deleted the ConfigMap, or brought an old one back.
 			if o, err := l.get(ctx, c.Name); err != nil || o == nil || o.holder() != c.Holder || o.term() != c.Term {
 				return false, err

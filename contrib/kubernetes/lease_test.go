@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
@@ -78,7 +79,13 @@ func newServer(t testing.TB) *kubetest.Server {
 
 // A lease is taken only from who did not renew, and an earlier term can do nothing any more.
 func TestLeaseIsFenced(t *testing.T) {
-	s := newServer(t)
+	t.Run("in real time", func(t *testing.T) { leaseIsFenced(t, newServer(t)) })
+	t.Run("all at one time", func(t *testing.T) {
+		bubble(t, leaseIsFenced)
+	})
+}
+
+func leaseIsFenced(t *testing.T, s *kubetest.Server) {
 	a, b := newHolder(t, s, "a"), newHolder(t, s, "b")
 	if row := b.read(); row.Term != 0 || row.Left > 0 {
 		t.Errorf("before anybody led the row is %+v", row)
@@ -118,19 +125,63 @@ func TestLeaseIsFenced(t *testing.T) {
 // Between taking the Lease and sealing the ConfigMap nobody leads: an order of the last leader
 // that was saved then is in the state from which the next one starts.
 func TestSaveBeforeTheSealIsSeen(t *testing.T) {
-	s := newServer(t)
-	a, b := newHolder(t, s, "a"), newHolder(t, s, "b")
-	a.acquire(false, true)
-	a.save("one", 1, true)
-	b.read()
-	// The patch of the ConfigMap by b waits until a has saved.
-	s.Inject(kubetest.Fault{Account: "b", Method: "PATCH", Path: "/api/v1/namespaces/default/configmaps/*", Delay: 300 * time.Millisecond})
-	time.AfterFunc(100*time.Millisecond, func() { a.save("two", 2, true) })
-	b.acquire(true, true)
-	if string(b.last.State) != "two" {
-		t.Errorf("b begins with %q, want two", b.last.State)
-	}
-	a.save("three", 3, false)
+	bubble(t, func(t *testing.T, s *kubetest.Server) {
+		a, b := newHolder(t, s, "a"), newHolder(t, s, "b")
+		a.acquire(false, true)
+		a.save("one", 1, true)
+		b.read()
+		// The patch of the ConfigMap by b waits until a has saved.
+		s.Inject(sealed("b", 3*time.Second))
+		done := make(chan struct{})
+		time.AfterFunc(time.Second, func() {
+			defer close(done)
+			a.save("two", 2, true)
+		})
+		b.acquire(true, true)
+		<-done
+		if string(b.last.State) != "two" {
+			t.Errorf("b begins with %q, want two", b.last.State)
+		}
+		a.save("three", 3, false)
+	})
+}
+
+// A process that took the Lease and was overtaken before it sealed the ConfigMap does not lead.
+func TestSealOfAnEarlierTerm(t *testing.T) {
+	bubble(t, func(t *testing.T, s *kubetest.Server) {
+		a, b := newHolder(t, s, "a"), newHolder(t, s, "b")
+		b.acquire(false, true)
+		a.read()
+		s.Inject(sealed("a", 3*time.Second))
+		done := make(chan struct{})
+		time.AfterFunc(time.Second, func() {
+			defer close(done)
+			b.read()
+			b.acquire(true, true)
+		})
+		a.acquire(true, false)
+		<-done
+		if b.claim.Term != 3 {
+			t.Errorf("b leads in term %d, want 3, as a took the Lease in 2", b.claim.Term)
+		}
+		b.renew(true)
+		b.save("one", 1, true)
+		a.claim.Term = 2
+		a.save("late", 2, false)
+	})
+}
+
+// sealed delays the next patch of a ConfigMap by an account.
+func sealed(account string, by time.Duration) kubetest.Fault {
+	return kubetest.Fault{Account: account, Method: "PATCH", Path: "/api/v1/namespaces/default/configmaps/*", Delay: by}
+}
+
+func bubble(t *testing.T, f func(t *testing.T, s *kubetest.Server)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.NewPipeServer()
+		defer s.Close()
+		f(t, s)
+	})
 }
 
 // Whatever of the objects somebody deletes, terms only grow for those who remember them, and no
@@ -160,6 +211,14 @@ func TestDeletedObjects(t *testing.T) {
 			b.acquire(true, true)
 			a.save("late", 3, false)
 			a.renew(false)
+			if kinds[0] == "Lease" && len(kinds) == 1 {
+				s.Delete("Lease", "", object)
+				newcomer := newHolder(t, s, "c") // it remembers nothing, but the ConfigMap does
+				newcomer.acquire(false, true)
+				if newcomer.claim.Term <= b.claim.Term {
+					t.Errorf("after term %d comes %d", b.claim.Term, newcomer.claim.Term)
+				}
+			}
 		})
 	}
 }

@@ -31,6 +31,9 @@ func TestProtectLeader(t *testing.T) {
 		w := s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 3})
 		pod := w.Pods()[2] // the newest one, which would be the first to go
 		t.Setenv("POD_NAME", pod)
+		s.Edit("Pod", "", pod, func(o map[string]any) { // of a process before
+			o["metadata"].(map[string]any)["annotations"] = map[string]any{"controller.kubernetes.io/pod-deletion-cost": "100"}
+		})
 		var inner seat
 		e := c.ProtectLeader(&inner, nil)
 		if err := e.Validate(); err != nil {
@@ -54,9 +57,6 @@ func TestProtectLeader(t *testing.T) {
 				t.Errorf("leads %v: the cost is %v", leads, got)
 			}
 		}
-		s.Edit("Pod", "", pod, func(o map[string]any) { // of a process before
-			o["metadata"].(map[string]any)["annotations"] = map[string]any{"controller.kubernetes.io/pod-deletion-cost": "100"}
-		})
 		expect(false, nil)
 		expect(true, "100")
 		time.Sleep(time.Hour)
@@ -82,7 +82,11 @@ func TestProtectLeader(t *testing.T) {
 		if err := e.Err(); !errors.As(err, &refusal) || !strings.Contains(refusal.Role(), "verbs: [\"patch\"]") {
 			t.Error(err)
 		}
+		before := len(s.Requests())
 		time.Sleep(time.Minute)
+		if n := len(s.Requests()) - before; n > 2 {
+			t.Errorf("%d requests in a minute", n)
+		}
 		expect(false, nil)
 		if err := e.Err(); err != nil {
 			t.Error(err)

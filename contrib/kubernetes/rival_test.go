@@ -10,9 +10,9 @@ import (
 	"github.com/autoscalebot/autoscale/contrib/kubernetes/kubetest"
 )
 
-func hpaLists(s *kubetest.Server) (n int) {
+func lists(s *kubetest.Server, resource string) (n int) {
 	for _, r := range s.Requests() {
-		if strings.HasSuffix(r.Path, "/horizontalpodautoscalers") {
+		if strings.HasSuffix(r.Path, "/"+resource) {
 			n++
 		}
 	}
@@ -60,32 +60,57 @@ func TestRivals(t *testing.T) {
 		}
 	})
 	inBubble(t, "KEDA", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
-		s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2})
-		s.AddHPA(kubetest.HPAConfig{Name: "keda-hpa-web", Target: "web", ScaledObject: "web"})
-		const name = "KEDA ScaledObject web (HorizontalPodAutoscaler keda-hpa-web"
-		if got := rivalOf(t, c, "deployment/web"); got != name+")" {
-			t.Errorf("%q", got)
+		w := s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2})
+		h := s.AddHPA(kubetest.HPAConfig{Name: "keda-hpa-web", Target: "web", ScaledObject: "so"})
+		put := func(annotation string) {
+			annotations := map[string]any{}
+			for _, a := range strings.Fields(annotation) {
+				key, value, _ := strings.Cut(a, "=")
+				annotations["autoscaling.keda.sh/"+key] = value
+			}
+			s.Put(map[string]any{
+				"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+				"metadata": map[string]any{"name": "so", "namespace": "default", "annotations": annotations},
+				"spec":     map[string]any{"scaleTargetRef": map[string]any{"name": "web"}},
+			})
 		}
-		for annotation, want := range map[string]string{
-			"paused-replicas: 3":     ", paused at 3 by an annotation)",
-			"paused: true":           ", paused by an annotation)",
-			"paused: false":          ")",
-			"paused-scale-in: true":  ", which does not scale in, by an annotation)",
-			"paused-scale-out: true": ")",
-		} {
-			key, value, _ := strings.Cut(annotation, ": ")
-			s.Put(map[string]any{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": map[string]any{
-				"name": "web", "namespace": "default", "annotations": map[string]any{"autoscaling.keda.sh/" + key: value},
-			}})
-			if got := rivalOf(t, c, "deployment/web"); got != name+want {
-				t.Errorf("%s: %q", annotation, got)
+		expect := func(what, want string) {
+			t.Helper()
+			if got := rivalOf(t, c, "deployment/web"); got != want {
+				t.Errorf("%s: %q, want %q", what, got, want)
 			}
 		}
-		denied := kubetest.Error(403, "Forbidden", "no")
-		denied.Path, denied.Times = "/apis/keda.sh/*/*/*/*/*", -1
-		s.Inject(denied)
-		if got := rivalOf(t, c, "deployment/web"); got != name+")" {
-			t.Errorf("not permitted: %q", got)
+		const withHPA, alone = "KEDA ScaledObject so (HorizontalPodAutoscaler keda-hpa-web)", "KEDA ScaledObject so"
+		expect("the ScaledObject is not known", withHPA)
+		for _, tt := range []struct {
+			annotations, pause string
+		}{
+			{"", ""},
+			{"paused=true", ", which an annotation pauses"},
+			{"paused=yes", ", which an annotation pauses"}, // what KEDA cannot read pauses too
+			{"paused=false", ""},
+			{"paused-replicas=3 paused=true", ", which an annotation pauses at 3"},
+			{"paused-scale-in=true", ", which an annotation keeps from scaling in"},
+			{"paused-scale-out=true", ", which an annotation keeps from scaling out"},
+			{"paused-scale-in=true paused-scale-out=true", ", which an annotation keeps from scaling in and out"},
+		} {
+			put(tt.annotations)
+			expect(tt.annotations, withHPA+tt.pause)
+		}
+		put("")
+		w.SetReplicas(0)
+		expect("at 0, where KEDA scales from", withHPA)
+		w.SetReplicas(2)
+		h.Remove()
+		expect("without an HPA", alone)
+		put("paused-replicas=3")
+		expect("paused at 3", alone+", which an annotation pauses at 3")
+		put("paused=true")
+		expect("paused", "")
+		s.AddWorkload(kubetest.WorkloadConfig{Kind: "StatefulSet", Name: "web", Replicas: 2})
+		put("")
+		if got := rivalOf(t, c, "statefulset/web"); got != "" {
+			t.Errorf("of another kind: %q", got)
 		}
 	})
 	inBubble(t, "Knative", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
@@ -114,7 +139,7 @@ func TestRivalIsLookedUpSeldom(t *testing.T) {
 			}
 			time.Sleep(10 * time.Second)
 		}
-		if n := hpaLists(s); n != 4 { // at 0, 30, 60 and 90 seconds
+		if n := lists(s, "horizontalpodautoscalers"); n != 4 { // at 0, 30, 60 and 90 seconds
 			t.Errorf("%d lists", n)
 		}
 		fault := kubetest.Fault{Path: "/apis/autoscaling/v2/namespaces/default/*", Hang: true, Times: -1}
@@ -135,5 +160,21 @@ func TestRivalIsLookedUpSeldom(t *testing.T) {
 		if got := capacity(t, web).ExternalAutoscaler; got == "" {
 			t.Error("not seen again")
 		}
+	})
+}
+
+// Where KEDA is not installed, it is seldom asked for.
+func TestNoKEDA(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
+		s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2})
+		none := kubetest.Error(404, "NotFound", "the server could not find the requested resource")
+		none.Path, none.Times = "/apis/keda.sh/v1alpha1/namespaces/default/scaledobjects", -1
+		s.Inject(none)
+		web := c.Scaler("deployment/web", nil)
+		tick(t, web, 30*time.Minute)
+		if n := lists(s, "scaledobjects"); n != 6 {
+			t.Errorf("%d lists", n)
+		}
+		s.ClearFaults()
 	})
 }

@@ -38,7 +38,6 @@ type Scaler struct {
 	last     reading
 	manager  Manager
 	shortage shortage
-	rival    rival
 }
 
 // A reading is what was read last.
@@ -131,12 +130,14 @@ func (s *Scaler) subject() string {
 // time of an order that came by the scale subresource. Changed is then zero.
 //
 // ExternalAutoscaler is a HorizontalPodAutoscaler whose scaleTargetRef names the object,
-// KEDA's included, whether or not its metrics work: one without metrics rules all the
-// same, within its bounds. It is empty at a size of 0, which switches a
-// HorizontalPodAutoscaler off. It is also Knative, if the object is of a Knative Service.
-// Autoscalers are listed at most every 25 seconds, for all Scalers of the Client in one
-// namespace together. A failed look is not an error: what was seen last stands for ten
-// minutes, and then nothing is known.
+// whether or not its metrics work: one without metrics rules all the same, within its
+// bounds. At a size of 0 it is not, because that switches it off. ExternalAutoscaler is also
+// KEDA, if a ScaledObject names the object, at any size, unless an annotation pauses it
+// altogether. And it is Knative, if the object is of a Knative Service. Autoscalers
+// are listed at most every 25 seconds, for all Scalers of the Client in one namespace
+// together, and every five minutes if they may not be listed or the cluster has no KEDA. A
+// failed look is not an error: what was seen last stands for ten minutes, and then nothing
+// is known.
 //
 // If pods have not become ready for ten minutes, the pods are listed at most every minute,
 // to learn whether nodes lack: see [Scaler.Scale].
@@ -162,7 +163,7 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 // was read last, so that the API server accepts it only if nothing was changed since.
 // If something was, the object is read again. If somebody else changed its size, the
 // order is not carried out, and the error wraps an [autoscale.BusyError]: the next tick
-// decides again. If only something else was changed, the order is sent once more.
+// decides again. If only something else was changed, the order is sent again, up to five times.
 //
 // The error also wraps an autoscale.BusyError if the API server sheds load (429).
 //
@@ -209,7 +210,11 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		last = reading{w.replicas(), w.Metadata.ResourceVersion}
 	}
 	err = s.put(ctx, k, op, size, last.version)
-	if isStatus(err, http.StatusConflict) {
+	// Controllers write the object's status several times a second during a rollout.
+	for range rounds {
+		if !isStatus(err, http.StatusConflict) {
+			break
+		}
 		w, readErr := s.read(ctx, k)
 		switch {
 		case readErr != nil:

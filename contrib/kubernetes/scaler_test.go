@@ -220,7 +220,7 @@ func TestCompareAndSwap(t *testing.T) {
 				puts++
 			}
 		}
-		if puts != 2 {
+		if puts != 6 {
 			t.Errorf("the order was sent %d times", puts)
 		}
 	})
@@ -230,8 +230,14 @@ func TestCompareAndSwap(t *testing.T) {
 		web := c.Scaler("deployment/web", nil)
 		s.Inject(kubetest.Fault{Method: http.MethodPut, Apply: true, Reset: true})
 		scale(t, web, 3)
-		if w.Replicas() != 3 {
-			t.Error(w.Replicas())
+		orders := 0
+		for _, r := range s.Requests() {
+			if r.Method == http.MethodPut {
+				orders++
+			}
+		}
+		if w.Replicas() != 3 || orders != 2 {
+			t.Errorf("%d replicas after %d orders", w.Replicas(), orders)
 		}
 	})
 }
@@ -266,7 +272,11 @@ func TestRefusals(t *testing.T) {
 			capacity(t, web)
 			tt.fault.Times = -1
 			s.Inject(tt.fault)
+			began := time.Now()
 			_, readErr := web.Capacity(t.Context())
+			if took := time.Since(began); took > 30*time.Second {
+				t.Errorf("took %v", took)
+			}
 			for _, err := range []error{readErr, web.Scale(t.Context(), 3)} {
 				if err == nil {
 					t.Fatal("no error")
@@ -351,4 +361,19 @@ func TestNoClient(t *testing.T) {
 		s.CloseIdleConnections()
 		_ = fmt.Sprint(s, c, c.Namespace())
 	}
+}
+
+// An object of a custom resource may have no size, and the API server has no better
+// status for that than 500.
+func TestNoSize(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
+		s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2})
+		none := kubetest.Error(500, "InternalError", `Internal error occurred: the spec replicas field ".spec.replicas" does not exist`)
+		none.Times = -1
+		s.Inject(none)
+		_, err := c.Scaler("deployment/web", nil).Capacity(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "set this field once") {
+			t.Error(err)
+		}
+	})
 }

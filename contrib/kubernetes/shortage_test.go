@@ -107,6 +107,21 @@ func TestShortage(t *testing.T) {
 		tick(t, web, 15*time.Minute)
 		scale(t, web, 11)
 	})
+	inBubble(t, "pods that wait for a gate", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
+		w := s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2, Nodes: 4})
+		web := c.Scaler("deployment/web", nil)
+		time.Sleep(time.Second)
+		scale(t, web, 6)
+		time.Sleep(time.Second)
+		s.StopControllers(true)
+		for _, pod := range w.Pods() {
+			s.Edit("Pod", "", pod, func(o map[string]any) {
+				o["status"] = map[string]any{"phase": "Pending", "conditions": []any{map[string]any{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}}}
+			})
+		}
+		tick(t, web, 15*time.Minute)
+		scale(t, web, 7)
+	})
 	inBubble(t, "slow pods are no shortage", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
 		s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2, Boot: 20 * time.Minute})
 		web := c.Scaler("deployment/web", nil)

@@ -30,7 +30,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 func leading() fixed {
 	return fixed{
 		Name: "web", Running: true, Leading: true, Term: autoscale.Term{Holder: "web.1", Number: 7},
-		Ticked: noon, Known: true, Capacity: autoscale.Capacity{Desired: 4, Pending: 1, PendingKnown: true},
+		Ticked: noon, Interval: 30 * time.Second, Known: true, Capacity: autoscale.Capacity{Desired: 4, Pending: 1, PendingKnown: true},
 		Changed: noon.Add(-time.Minute), Min: 2, Max: 8,
 		Last: autoscale.Explanation{
 			Sample: autoscale.Sample{
@@ -121,7 +121,9 @@ func series(t testing.TB, metrics []metricdata.Metrics) map[string]float64 {
 func TestTheTableIsWhatIsExported(t *testing.T) {
 	other := following()
 	other.Name = "worker"
-	metrics, err := collect(t, leading(), other)
+	fresh := leading() // whose wish is known
+	fresh.Name, fresh.Ticked, fresh.ProbeFailures, fresh.ScaleFailures = "fresh", time.Now(), 0, 0
+	metrics, err := collect(t, leading(), fresh, other)
 	if err != nil {
 		t.Fatal(err)
 	}

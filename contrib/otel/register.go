@@ -25,8 +25,14 @@ type Source interface {
 	Status() autoscale.Status
 }
 
+// A Group is what has the Autoscalers that are shown: an [*autoscale.Group]. All is called
+// once a collection, and must be safe for concurrent use.
+type Group interface {
+	All() []*autoscale.Autoscaler
+}
+
 // Register creates the instruments and registers what observes them, for one Autoscaler, as
-// Register(provider, a), or for those of a Group, as Register(provider, group.All()...). The
+// Register(provider, a), or for those of a Group whose members stay, as Register(provider, group.All()...). The
 // sources must have different Names. If two have the same, or if one panics, each
 // collection reports that as an error, and the other sources are observed.
 //
@@ -35,10 +41,28 @@ type Source interface {
 //
 // Call it once a process, with all sources. It is safe for concurrent use.
 func Register[S Source](provider metric.MeterProvider, sources ...S) (metric.Registration, error) {
-	o := &observer{}
-	for _, s := range sources {
-		o.sources = append(o.sources, s)
+	all := make([]Source, len(sources))
+	for i, s := range sources {
+		all[i] = s
 	}
+	return register(provider, func() []Source { return all })
+}
+
+// RegisterGroup is [Register] of those that are members of g at a collection. A member
+// that was removed is observed no more.
+func RegisterGroup(provider metric.MeterProvider, g Group) (metric.Registration, error) {
+	return register(provider, func() []Source {
+		members := g.All()
+		all := make([]Source, len(members))
+		for i, a := range members {
+			all[i] = a
+		}
+		return all
+	})
+}
+
+func register(provider metric.MeterProvider, sources func() []Source) (metric.Registration, error) {
+	o := &observer{sources: sources}
 	meter := provider.Meter(Scope)
 	var all []metric.Observable
 	var errs []error
@@ -92,14 +116,18 @@ func newInstrument(meter metric.Meter, m *gauge.Metric) (in instrument, err erro
 
 // observer observes the sources.
 type observer struct {
-	sources     []Source
+	sources     func() []Source
 	instruments []instrument // one for each of gauge.Metrics
 }
 
 func (o *observer) observe(_ context.Context, to metric.Observer) error {
 	var errs []error
-	names := make(map[string]bool, len(o.sources))
-	for i, source := range o.sources {
+	var sources []Source
+	if err := guard.Do(func() error { sources = o.sources(); return nil }); err != nil {
+		return fmt.Errorf("autoscaleotel: list the members of the Group: %w", err)
+	}
+	names := make(map[string]bool, len(sources))
+	for i, source := range sources {
 		var s autoscale.Status
 		err := guard.Do(func() error { s = source.Status(); return nil })
 		name := gauge.Label(s.Name)
@@ -107,7 +135,7 @@ func (o *observer) observe(_ context.Context, to metric.Observer) error {
 			err = fmt.Errorf("two have the Name %q: give each process type its own", name)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("autoscaleotel: source %d of %d: %w", i+1, len(o.sources), err))
+			errs = append(errs, fmt.Errorf("autoscaleotel: source %d of %d: %w", i+1, len(sources), err))
 			continue
 		}
 		names[name] = true

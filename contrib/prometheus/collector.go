@@ -18,24 +18,49 @@ type Source interface {
 	Status() autoscale.Status
 }
 
+// A Group is what has the Autoscalers that are shown: an [*autoscale.Group]. All is called
+// once a scrape, and must be safe for concurrent use.
+type Group interface {
+	All() []*autoscale.Autoscaler
+}
+
 // collector is a prometheus.Collector.
 type collector struct {
-	sources []Source
+	sources func() []Source
 	descs   []*prometheus.Desc // one for each of gauge.Metrics
 }
 
 // NewCollector returns a Collector of one Autoscaler, as NewCollector(a), or of those of a
-// Group, as NewCollector(group.All()...). The sources must have different Names. If two
+// Group whose members stay, as NewCollector(group.All()...). The sources must have different Names. If two
 // have the same, or if one panics, the scrape reports that as an error, and the other
 // sources are exported. What promhttp does then is up to its HandlerOpts.ErrorHandling.
 //
 // Give each process type of a process to one Collector. The Collector is safe for
 // concurrent use.
 func NewCollector[S Source](sources ...S) prometheus.Collector {
-	c := &collector{}
-	for _, s := range sources {
-		c.sources = append(c.sources, s)
+	all := make([]Source, len(sources))
+	for i, s := range sources {
+		all[i] = s
 	}
+	return newCollector(func() []Source { return all })
+}
+
+// NewGroupCollector returns a Collector of those that are members of g at a scrape. A
+// member that was removed is exported no more. A member has about 40 series. It is
+// otherwise as [NewCollector].
+func NewGroupCollector(g Group) prometheus.Collector {
+	return newCollector(func() []Source {
+		members := g.All()
+		all := make([]Source, len(members))
+		for i, a := range members {
+			all[i] = a
+		}
+		return all
+	})
+}
+
+func newCollector(sources func() []Source) prometheus.Collector {
+	c := &collector{sources: sources}
 	for i := range gauge.Metrics {
 		m := &gauge.Metrics[i]
 		labels := []string{gauge.NameLabel}
@@ -56,17 +81,22 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect reads every source.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	names := make(map[string]bool, len(c.sources))
-	for i, source := range c.sources {
+	var sources []Source
+	// A panic here would end the process: the registry collects on goroutines of its own.
+	if err := guard.Do(func() error { sources = c.sources(); return nil }); err != nil {
+		ch <- prometheus.NewInvalidMetric(c.descs[0], fmt.Errorf("autoscaleprom: list the members of the Group: %w", err))
+		return
+	}
+	names := make(map[string]bool, len(sources))
+	for i, source := range sources {
 		var s autoscale.Status
-		// A panic here would end the process: the registry collects on goroutines of its own.
 		err := guard.Do(func() error { s = source.Status(); return nil })
 		name := gauge.Label(s.Name)
 		if err == nil && names[name] {
 			err = fmt.Errorf("two have the Name %q: give each process type its own", name)
 		}
 		if err != nil {
-			ch <- prometheus.NewInvalidMetric(c.descs[0], fmt.Errorf("autoscaleprom: source %d of %d: %w", i+1, len(c.sources), err))
+			ch <- prometheus.NewInvalidMetric(c.descs[0], fmt.Errorf("autoscaleprom: source %d of %d: %w", i+1, len(sources), err))
 			continue
 		}
 		names[name] = true

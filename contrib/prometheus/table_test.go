@@ -26,7 +26,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 func leading() fixed {
 	f := fixed{
 		Name: "web", Running: true, Leading: true, Term: autoscale.Term{Holder: "web.1", Number: 7},
-		Ticked: noon, Known: true, Capacity: autoscale.Capacity{Desired: 4, Pending: 1, PendingKnown: true},
+		Ticked: noon, Interval: 30 * time.Second, Known: true, Capacity: autoscale.Capacity{Desired: 4, Pending: 1, PendingKnown: true},
 		Changed: noon.Add(-time.Minute), Min: 2, Max: 8,
 		ProbeFailures: 5, ScaleFailures: 6,
 		Last: autoscale.Explanation{
@@ -88,7 +88,9 @@ func series(families map[string]*dto.MetricFamily) map[string]float64 {
 
 // The table in README.md has one row for each metric of the exposition, and no other.
 func TestTheTableIsWhatIsExported(t *testing.T) {
-	families := gather(t, leading(), func() fixed { f := following(); f.Name = "worker"; return f }())
+	fresh := leading() // whose wish is known
+	fresh.Name, fresh.Ticked, fresh.ProbeFailures, fresh.ScaleFailures = "fresh", time.Now(), 0, 0
+	families := gather(t, leading(), fresh, func() fixed { f := following(); f.Name = "worker"; return f }())
 	var want strings.Builder
 	want.WriteString("| Name | Type | Unit | Labels | Exported by | Meaning |\n|---|---|---|---|---|---|\n")
 	for i := range gauge.Metrics {
@@ -212,7 +214,7 @@ func TestWhatIsNotKnownIsAbsent(t *testing.T) {
 	got := series(gather(t, fixed{Name: "web", Leading: true}))
 	for name := range got {
 		for _, unknown := range []string{
-			"autoscale_term", "process_desired", "process_ready", "process_pending", "process_recommended", "sample_latency", "sample_queue",
+			"autoscale_term", "process_desired", "process_ready", "process_pending", "process_recommended", "process_wish", "sample_latency", "sample_queue",
 			"sample_service", "sample_throughput", "sample_arrivals", "sample_busy", "sample_utilization", "sample_backlog", "sample_value",
 			"timestamp", "boot_time", "reason",
 		} {

@@ -35,8 +35,9 @@
 //     settings min-replicas-to-write and min-replicas-max-lag end this: a primary that
 //     its replicas have left then takes no renewals.
 //   - It writes to disk later, by default after up to a second (appendfsync everysec), or
-//     never. After a restart the server may have forgotten the lease. Another process then
-//     leads while the old one still trusts itself, for at most the TTL. The state and the
+//     never. After a restart the server may have forgotten the lease. A process that
+//     remembers it waits for a TTL. One that has just started leads at once, while the old
+//     leader still trusts itself, for at most the TTL. The state and the
 //     command are forgotten with the lease: a pause is over, and a notice may be sent
 //     again.
 //

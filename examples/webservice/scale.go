@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/leader"
@@ -59,6 +62,11 @@ func heartbeatProber(base func(context.Context) (string, error), token string) a
 // no elector.
 func elector(databaseURL, dyno string) autoscale.Elector {
 	if databaseURL != "" {
+		// By itself the driver makes room for a message of up to a gibibyte.
+		if config, err := pgx.ParseConfig(databaseURL); err == nil {
+			config.MaxProtocolMessageBodyLen = 1 << 20
+			databaseURL = stdlib.RegisterConnConfig(config)
+		}
 		return leader.Open("pgx", databaseURL, nil)
 	}
 	_, number, numbered := strings.Cut(dyno, ".")

@@ -98,8 +98,13 @@ func TestBearerRefused(t *testing.T) {
 		if !errors.As(err, &e) || e.Status != 401 || e.Tries != 1 || a.given.Load() != 1 {
 			t.Errorf("%v, %d tokens", err, a.given.Load())
 		}
-		if strings.Contains(err.Error(), "bearer-") {
-			t.Errorf("a token shows: %v", err)
+		_ = c.Do(t.Context(), read, nil) // with another token
+		a.accepts.Store(-1)
+		newer := c.Do(t.Context(), read, nil)
+		for _, err := range []error{err, newer} {
+			if err == nil || strings.Contains(err.Error(), "bearer-") {
+				t.Errorf("a token shows: %v", err)
+			}
 		}
 	})
 }

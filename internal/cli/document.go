@@ -49,6 +49,9 @@ func (d *described) print(w io.Writer, app string, now time.Time, zone *time.Loc
 	if d.Command != "" {
 		row("command", "%s", d.Command)
 	}
+	if d.Resumed != "" {
+		row("command", "%s", d.Resumed)
+	}
 	if len(d.Measured) > 0 {
 		row("measured", "%s", d.numbers())
 	}

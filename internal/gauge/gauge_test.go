@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/gauge"
@@ -132,6 +133,25 @@ func TestLabel(t *testing.T) {
 	} {
 		if got := gauge.Label(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The wish is what wish.json says: absent if that is unknown, and the leader's alone.
+func TestWish(t *testing.T) {
+	const metric = "autoscale_process_wish"
+	known := autoscale.Status{Name: "web", Leading: true, Ticked: time.Now(), Known: true}
+	known.Last.Decision.Size = 11
+	follower, stale, failing := known, known, known
+	follower.Leading = false
+	stale.Ticked = time.Now().Add(-6 * time.Minute)
+	failing.ScaleFailures = 1
+	if v, ok := read(known)[metric]; !ok || v != 11 {
+		t.Errorf("it is %v (exported: %t)", v, ok)
+	}
+	for name, s := range map[string]autoscale.Status{"follower": follower, "stale": stale, "failing": failing} {
+		if v, ok := read(s)[metric]; ok {
+			t.Errorf("%s: it is %v", name, v)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/wish"
 	"github.com/autoscalebot/autoscale/limit"
 )
 
@@ -45,6 +46,10 @@ var Metrics = [...]Metric{
 	bound("recommended", "What the rule recommended in the last tick. Absent if it holds, or measured nothing.", func(s *autoscale.Status) (int, bool) {
 		return s.Last.Recommendation.Size, s.Last.Recommendation.Act
 	}),
+	bound("wish", "The size to run, after the limits. Absent if it is not known, or five minutes old.", func(s *autoscale.Status) (int, bool) {
+		size, err := wish.Size(*s, time.Now(), wish.StaleAfter)
+		return size, err == nil
+	}),
 	bound("min", "The lower bound at the last tick.", func(s *autoscale.Status) (int, bool) { return s.Min, true }),
 	bound("max", "The upper bound at the last tick.", func(s *autoscale.Status) (int, bool) { return s.Max, true }),
 
@@ -73,6 +78,11 @@ var Metrics = [...]Metric{
 	timestamp("last_change", "When the size last changed, in seconds since 1970. Absent if that is not known.", func(s *autoscale.Status) time.Time { return s.Changed }),
 	timestamp("next_increase", "Before this time no processes are added, in seconds since 1970. Absent: the next tick may do it.", func(s *autoscale.Status) time.Time { return s.Last.NextUp }),
 	timestamp("next_decrease", "Before this time no processes are removed, in seconds since 1970. Absent: the next tick may do it.", func(s *autoscale.Status) time.Time { return s.Last.NextDown }),
+	{
+		Name: "autoscale.interval", Unit: "s", Who: Leader,
+		Help: "The time between the starts of two ticks, as configured.",
+		read: func(s *autoscale.Status, emit func(string, float64)) { known(emit, s.Interval.Seconds()) },
+	},
 	{
 		Name: "autoscale.boot.time", Unit: "s", Who: Leader,
 		Help: "How long a process takes to serve, learned or configured. Absent if that is not known.",

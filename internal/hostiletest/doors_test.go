@@ -30,7 +30,7 @@ const (
 var tested = map[string]string{
 	"autoscale.ProberFunc": own, "autoscale.NotifierFunc": own, "autoscale.Merge": own,
 
-	"probe.HTTP": byHTTP, "probe.JSON": byHTTP, "probe.SQLBacklog": bySQL, "redis.Backlog": byRedis,
+	"probe.HTTP": byHTTP, "probe.JSON": byHTTP, "probe.SQLBacklog": bySQL, "probe.SQLPool": own, "redis.Backlog": byRedis,
 
 	"notify.Webhook": byHTTP, "notify.Slack": byHTTP, "notify.SlackBot": byHTTP, "notify.Discord": byHTTP, "notify.Teams": byHTTP,
 	"email.New":      bySMTP,
@@ -40,6 +40,12 @@ var tested = map[string]string{
 
 	"render.NewClient": "internal/hostiletest/platform_render_test.go", "render.Client.Scaler": "internal/hostiletest/platform_render_test.go",
 	"render.Scaler": "internal/hostiletest/platform_render_test.go",
+
+	"scalingo.NewClient": "internal/hostiletest/platform_scalingo_test.go", "scalingo.Client.Scaler": "internal/hostiletest/platform_scalingo_test.go",
+	"scalingo.Scaler": "internal/hostiletest/platform_scalingo_test.go",
+
+	"cloudfoundry.NewClient": "internal/hostiletest/platform_cloudfoundry_test.go", "cloudfoundry.Client.Scaler": "internal/hostiletest/platform_cloudfoundry_test.go",
+	"cloudfoundry.Scaler": "internal/hostiletest/platform_cloudfoundry_test.go",
 
 	"pool.NewClient": "internal/hostiletest/platform_pool_test.go", "pool.Client.Scaler": "internal/hostiletest/platform_pool_test.go",
 	"pool.Scaler":  "internal/hostiletest/platform_pool_test.go",
@@ -54,6 +60,7 @@ var tested = map[string]string{
 	"ecs.NewClient": byECS, "ecs.Client.Scaler": byECS, "ecs.Scaler": byECS,
 	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,
 	"kubernetes.Client.Elector": "contrib/kubernetes/lease_hostile_test.go",
+	"kubernetes.PodBoard":       "contrib/kubernetes/lease_hostile_test.go",
 	"kubernetes.InCluster":      own, "kubernetes.FromKubeconfig": own, // they are FromConfig, of what the machine has
 	"kubernetes.ProtectedElector.Unwrap": own, // it returns what the host gave
 

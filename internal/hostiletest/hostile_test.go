@@ -67,6 +67,8 @@ type door struct {
 var doors = slices.Concat(
 	common,
 	renderDoors,
+	scalingoDoors,
+	cloudfoundryDoors,
 	poolDoors,
 	ecsDoors,
 	cloudrunDoors,

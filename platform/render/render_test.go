@@ -28,13 +28,20 @@ func serve(t *testing.T, v rendertest.Service) (*rendertest.Server, string, *ren
 }
 
 func TestScaler(t *testing.T) {
-	s, _, scaler := serve(t, rendertest.Service{Instances: 1})
-	autoscaletest.Scaler(t, scaler, autoscaletest.ScalerOptions{Fail: func(fail bool) {
-		s.ClearFaults()
-		if fail {
-			s.Inject(platformtest.Fault{Times: -1, Status: 418})
+	s, id, scaler := serve(t, rendertest.Service{Instances: 1})
+	fail := func(f platformtest.Fault) func(bool) {
+		return func(fail bool) {
+			s.ClearFaults()
+			if fail {
+				s.Inject(f)
+			}
 		}
-	}})
+	}
+	autoscaletest.Scaler(t, scaler, autoscaletest.ScalerOptions{
+		Fail:  fail(platformtest.Fault{Times: -1, Status: 418}),
+		Busy:  fail(platformtest.Fault{Times: -1, Method: "POST", Status: 409}),
+		Rival: func(on bool) { s.Change(id, func(v *rendertest.Service) { v.Autoscaling = on }) },
+	})
 }
 
 func TestFaults(t *testing.T) {
@@ -150,7 +157,7 @@ func TestLimits(t *testing.T) {
 		{"free", rendertest.Service{Instances: 1, Plan: "free"}, 2, 1, "free instance type"},
 		{"none", rendertest.Service{Instances: 1}, 0, 0, "set Min to 1"},
 		{"negative", rendertest.Service{Instances: 1}, -1, 0, "must not be negative"},
-		{"autoscaled", rendertest.Service{Instances: 1, Autoscaling: true}, 2, 0, "own autoscaling is on and ignores orders"},
+		{"autoscaled", rendertest.Service{Instances: 1, Autoscaling: true}, 2, 0, "own autoscaling is on, and Render ignores orders then"},
 		{"refused", rendertest.Service{Instances: 1, RefuseAboveOne: true}, 2, 0, "render: scale to 2: service srv-rendertest0001: 400 Bad Request (bad_request): the service cannot have more than 1 instance"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -136,7 +136,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	case size < 0:
 		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
 	case size == 0:
-		return s.client.calls.Invalid(call, errors.New("Render runs at least one instance: set Min to 1, or suspend the service"))
+		return s.client.calls.Invalid(call, errors.New("a service has at least one instance: set Min to 1, or suspend the service"))
 	}
 	v, err := s.read(ctx, calls.Urgent)
 	if err != nil {
@@ -144,7 +144,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	}
 	switch most, why := v.limit(); {
 	case v.autoscaled():
-		return s.client.calls.Invalid(call, errors.New("Render's own autoscaling is on and ignores orders: switch it off on the service's Scaling page, and remove \"scaling\" from render.yaml"))
+		return s.client.calls.Invalid(call, errors.New("the service's own autoscaling is on, and Render ignores orders then: switch it off on the service's Scaling page, and remove \"scaling\" from render.yaml"))
 	case size > most && size != *v.Details.NumInstances:
 		return &autoscale.LimitError{Size: size, Limit: most, Err: why}
 	case size == *v.Details.NumInstances:

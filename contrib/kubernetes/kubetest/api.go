@@ -2,6 +2,7 @@ package kubetest
 
 import (
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -19,7 +20,10 @@ func (s *Server) answer(q *query) *answer {
 		if a := discover(q.URL.Path); a != nil {
 			return a
 		}
-		return noPath().answer()
+		if strings.HasPrefix(q.URL.Path, "/api/v1/") || slices.ContainsFunc(resources, func(r *resource) bool { return strings.HasPrefix(q.URL.Path, "/apis/"+r.apiVersion()+"/") }) {
+			return noPath().answer()
+		}
+		return &answer{status: http.StatusNotFound, header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, body: []byte("404 page not found\n")}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +91,13 @@ func (s *Server) list(q *query) (*answer, *apiError) {
 			meta["continue"] = last
 			break
 		}
-		items, last = append(items, s.objects[k]), k.path()
+		o := s.objects[k]
+		if !q.res.custom { // typed lists leave out what the list says
+			o = maps.Clone(o)
+			delete(o, "apiVersion")
+			delete(o, "kind")
+		}
+		items, last = append(items, o), k.path()
 	}
 	return answerJSON(http.StatusOK, object{
 		"kind": q.res.kind + "List", "apiVersion": q.res.apiVersion(), "metadata": meta, "items": items,
@@ -127,8 +137,13 @@ func (q *query) selects(k key, o object) bool {
 
 func (q *query) decode() (object, *apiError) {
 	o, err := parseObject(q.body)
-	if err != nil {
-		return nil, badRequest("the object provided is unrecognized (must be of type " + q.res.kind + "): " + err.Error())
+	switch kind := text(o, "kind"); {
+	case err != nil && q.Method == http.MethodPatch:
+		return nil, badRequest("error decoding patch: " + err.Error())
+	case err != nil:
+		return nil, badRequest("the object provided is unrecognized (must be of type " + q.res.kind + "): couldn't get version/kind; json parse error: " + err.Error())
+	case q.Method != http.MethodPatch && q.sub != "scale" && kind != "" && kind != q.res.kind:
+		return nil, badRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: unknown conversion", kind, text(o, "apiVersion"), q.res.kind))
 	}
 	return o, nil
 }
@@ -149,7 +164,7 @@ func (s *Server) create(q *query) (*answer, *apiError) {
 		return nil, &apiError{http.StatusNotFound, "NotFound", fmt.Sprintf("namespaces %q not found", q.ns), details("namespaces", "", q.ns)}
 	}
 	if text(o, "metadata", "resourceVersion") != "" && q.Method == http.MethodPost {
-		return nil, badRequest("resourceVersion should not be set on objects to be created")
+		return nil, &apiError{code: http.StatusInternalServerError, message: "resourceVersion should not be set on objects to be created"}
 	}
 	delete(child(o, "metadata"), "resourceVersion")
 	if q.res.status {
@@ -170,18 +185,19 @@ func (s *Server) update(q *query, k key, old object) (*answer, *apiError) {
 	if q.sub == "scale" {
 		before = scaleOf(k.res, old)
 	}
+	if q.Method == http.MethodPatch && !q.mergePatch() {
+		return nil, &apiError{http.StatusUnsupportedMediaType, "UnsupportedMediaType", "415: Unsupported Media Type", map[string]any{}}
+	}
 	to, e := q.decode()
 	if e != nil {
 		return nil, e
 	}
 	if q.Method == http.MethodPatch {
-		switch kind, _, _ := mime.ParseMediaType(q.Header.Get("Content-Type")); {
-		case kind == "application/merge-patch+json", kind == "application/strategic-merge-patch+json" && !k.res.custom:
-		default:
-			return nil, &apiError{http.StatusUnsupportedMediaType, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: application/merge-patch+json, application/strategic-merge-patch+json", map[string]any{}}
-		}
 		to = mergePatch(normal(before), to)
-	} else if name := text(to, "metadata", "name"); name != k.name {
+	}
+	if name := text(to, "metadata", "name"); name == "" {
+		return nil, badRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", k.name))
+	} else if name != k.name {
 		return nil, badRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", name, k.name))
 	}
 	version, current := text(to, "metadata", "resourceVersion"), text(old, "metadata", "resourceVersion")
@@ -216,6 +232,12 @@ func (s *Server) update(q *query, k key, old object) (*answer, *apiError) {
 		s.scaled(q, k, old, number(to, "spec", "replicas"))
 	}
 	return answerJSON(http.StatusOK, s.put(k, old, to, q.manager(), q.sub)), nil
+}
+
+// mergePatch reports whether the body of q is a patch of a form that is served.
+func (q *query) mergePatch() bool {
+	kind, _, err := mime.ParseMediaType(q.Header.Get("Content-Type"))
+	return err == nil && (kind == "application/merge-patch+json" || kind == "application/strategic-merge-patch+json" && !q.res.custom)
 }
 
 func (s *Server) delete(q *query, k key, old object) (*answer, *apiError) {

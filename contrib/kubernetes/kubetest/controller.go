@@ -101,7 +101,7 @@ func (s *Server) podsOf(owner key) (keys []key) {
 func (s *Server) work(k key, now time.Time) {
 	w := s.workloads[k]
 	if w == nil { // a client created it
-		w = &Workload{config: WorkloadConfig{Kind: k.res.kind, Namespace: k.ns, Name: k.name}, server: s, key: k, created: now}
+		w = &Workload{config: WorkloadConfig{Kind: k.res.kind, Namespace: k.ns, Name: k.name}, server: s, key: k}
 		s.workloads[k] = w
 	}
 	o := s.objects[k]
@@ -149,6 +149,7 @@ func (s *Server) work(k key, now time.Time) {
 			ready++
 		}
 	}
+	w.begun = true
 	oldReady := 0
 	for _, p := range old {
 		if s.tell(p, now) {
@@ -227,7 +228,7 @@ func (s *Server) makePod(w *Workload, o object, now time.Time) key {
 
 func (s *Server) place(w *Workload, p *pod, now time.Time) {
 	p.placed, p.ready = now, now.Add(w.config.Boot)
-	if w.created.Equal(now) || now.Sub(w.created) < time.Millisecond {
+	if !w.begun {
 		p.ready = now
 	}
 	if p.ready.After(now) {

@@ -149,6 +149,15 @@ func (s *Server) EndWatches() {
 	s.wake()
 }
 
+// SilenceWatches has all watches stay open and show nothing, as when a connection died and
+// nobody noticed. SilenceWatches with false sends what they missed.
+func (s *Server) SilenceWatches(silent bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = silent
+	s.wake()
+}
+
 // Compact forgets all past events, as etcd does. A watch from a version before now gets the
 // error 410 Gone.
 func (s *Server) Compact() {

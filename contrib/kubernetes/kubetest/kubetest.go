@@ -31,7 +31,9 @@
 // first page was read.
 //
 // Versions, conflicts, refusals and the form of objects follow what was measured with
-// kube-apiserver v1.34 and v1.35.
+// kube-apiserver v1.34 and v1.35. Defaults that the API server fills in, such as the strategy
+// of a Deployment, are left out, and of fields' types only those are checked that matter to
+// sizes, leases and ConfigMaps.
 //
 // # Workloads
 //
@@ -46,7 +48,8 @@
 // # Faults
 //
 // [Server.Inject] makes chosen requests fail: statuses, hangs, resets, delays, cut bodies.
-// [Server.Cut] cuts one account off. [Server.EndWatches] and [Server.Compact] disturb watches.
+// [Server.Cut] cuts one account off. [Server.EndWatches], [Server.SilenceWatches] and
+// [Server.Compact] disturb watches.
 //
 // # Time
 //
@@ -109,6 +112,7 @@ type Server struct {
 	namespaces map[string]bool
 	faults     []*Fault
 	slow       time.Duration
+	silent     bool // watches show nothing
 	requests   []*Request
 	scales     []Scale
 	stopped    bool // the controllers are

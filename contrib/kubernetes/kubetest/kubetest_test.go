@@ -118,6 +118,11 @@ func TestVersions(t *testing.T) {
 	if code, _ := c.do("PATCH", web+"/scale", `{"spec":{"replicas":6}}`); code != 200 || version() != before {
 		t.Errorf("the same value again: %d, version %s after %s", code, version(), before)
 	}
+	rollout := "/apis/argoproj.io/v1alpha1/namespaces/default/rollouts"
+	c.do("POST", rollout, `{"metadata":{"name":"web"},"spec":{"replicas":3}}`)
+	if code, o := c.do("PATCH", rollout+"/web/scale", `{"spec":{"replicas":-1}}`); code != 422 || !strings.Contains(fmt.Sprint(o["message"]), "should be a non-negative integer") {
+		t.Errorf("minus one of a Rollout: %d, %v", code, o)
+	}
 	_, o := c.do("GET", web, "")
 	if g := field(o, "metadata", "generation"); g != 4.0 || field(o, "status", "observedGeneration") != g {
 		t.Errorf("after three changes the generation is %v, observed %v", g, field(o, "status", "observedGeneration"))

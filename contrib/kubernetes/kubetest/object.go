@@ -218,6 +218,9 @@ func (s *Server) set(k key, o object) {
 
 // grows reports whether a change counts up the generation.
 func grows(res *resource, from, to object) bool {
+	if res.plural == "deployments" && !reflect.DeepEqual(at(from, "metadata", "annotations"), at(to, "metadata", "annotations")) {
+		return true
+	}
 	if res.plural != "endpointslices" {
 		return !reflect.DeepEqual(from["spec"], to["spec"])
 	}

@@ -1,6 +1,9 @@
 package kubetest
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A resource is a kind of object that is served.
 type resource struct {
@@ -82,12 +85,18 @@ func discover(path string) *answer {
 			v := object{"groupVersion": r.apiVersion(), "version": r.version}
 			groups = append(groups, object{"name": r.group, "versions": []any{v}, "preferredVersion": v})
 		}
-		lists[where] = append(lists[where], object{"name": r.plural, "singularName": "", "namespaced": true, "kind": r.kind, "verbs": []string{"create", "delete", "get", "list", "patch", "update", "watch"}})
+		lists[where] = append(lists[where], object{"name": r.plural, "singularName": strings.ToLower(r.kind), "namespaced": true, "kind": r.kind, "verbs": []string{"create", "delete", "get", "list", "patch", "update", "watch"}})
 		if r.status {
 			lists[where] = append(lists[where], object{"name": r.plural + "/status", "singularName": "", "namespaced": true, "kind": r.kind, "verbs": []string{"get", "patch", "update"}})
 		}
 		if r.scale {
 			lists[where] = append(lists[where], object{"name": r.plural + "/scale", "singularName": "", "namespaced": true, "group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": []string{"get", "patch", "update"}})
+		}
+	}
+	for _, g := range groups {
+		if g := g.(object); path == "/apis/"+g["name"].(string) {
+			g["kind"], g["apiVersion"] = "APIGroup", "v1"
+			return answerJSON(200, g)
 		}
 	}
 	if path == "/apis" {

@@ -39,18 +39,26 @@ func (s *Server) updateScale(q *query, k key, old, scale object) (*answer, *apiE
 	if text(scale, "kind") != "Scale" {
 		return nil, badRequest(fmt.Sprintf("expected input object type to be Scale, but %q", text(scale, "kind")))
 	}
+	if err := notInt32(scale, "replicas"); err != nil {
+		return nil, misread("Scale", "v1", scale, q.Method == http.MethodPatch, err)
+	}
 	n := number(scale, "spec", "replicas")
+	if n < 0 && k.res.custom {
+		return nil, negative(k, n)
+	}
 	if n < 0 {
 		return nil, invalid("Scale", "autoscaling", k.name, "spec.replicas", invalidValue, fmt.Sprintf("Invalid value: %d: must be greater than or equal to 0", n))
-	}
-	if v, ok := at(scale, "spec", "replicas").(float64); ok && (v != float64(int32(v))) {
-		return nil, badRequest(fmt.Sprintf("Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal number %v into Go struct field ScaleSpec.spec.replicas of type int32", v))
 	}
 	s.scaled(q, k, old, n)
 	to := normal(old)
 	child(to, "spec")["replicas"] = float64(n)
 	next := s.put(k, old, to, q.manager(), "scale")
 	return answerJSON(http.StatusOK, scaleOf(k.res, next)), nil
+}
+
+// negative refuses negative replicas of a custom resource.
+func negative(k key, n int) *apiError {
+	return invalid(k.res.kind, k.res.group, k.name, ".spec.replicas", invalidValue, fmt.Sprintf("Invalid value: %d: should be a non-negative integer", n))
 }
 
 // scaled remembers an order.

@@ -2,9 +2,13 @@ package kubetest
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -35,13 +39,13 @@ func validate(k key, o object, patched bool) *apiError {
 	case !subdomain.MatchString(k.name):
 		return bad("metadata.name", invalidValue, "Invalid value: %q: %s", k.name, notSubdomain)
 	}
+	if err := illTyped(k.res, o); err != nil {
+		return misread(k.res.kind, k.res.version, o, patched, err)
+	}
 	total := 0
 	if all, ok := at(o, "metadata", "annotations").(object); ok {
 		for name, v := range all {
-			s, isText := v.(string)
-			if !isText {
-				return badRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: json: cannot unmarshal into Go struct field ObjectMeta.metadata.annotations of type string", k.res.kind, k.res.version, k.res.kind))
-			}
+			s, _ := v.(string)
 			total += len(name) + len(s)
 		}
 	}
@@ -49,13 +53,17 @@ func validate(k key, o object, patched bool) *apiError {
 		return bad("metadata.annotations", tooLong, "Too long: may not be more than %d bytes", annotations)
 	}
 	if k.res.scale {
-		if n := number(o, "spec", "replicas"); n < 0 {
+		n := number(o, "spec", "replicas")
+		if n < 0 && k.res.custom {
+			return negative(k, n)
+		}
+		if n < 0 {
 			return bad("spec.replicas", invalidValue, "Invalid value: %d: must be greater than or equal to 0", n)
 		}
 	}
 	switch k.res.kind {
 	case "Lease":
-		if e := validateLease(o, patched, bad); e != nil {
+		if e := validateLease(o, bad); e != nil {
 			return e
 		}
 	case "ConfigMap":
@@ -69,26 +77,12 @@ func validate(k key, o object, patched bool) *apiError {
 	return nil
 }
 
-func validateLease(o object, patched bool, bad func(field, reason, format string, args ...any) *apiError) *apiError {
+func validateLease(o object, bad func(field, reason, format string, args ...any) *apiError) *apiError {
 	if n, ok := at(o, "spec", "leaseDurationSeconds").(float64); ok && n <= 0 {
 		return bad("spec.leaseDurationSeconds", invalidValue, "Invalid value: %v: must be greater than 0", n)
 	}
 	if n, ok := at(o, "spec", "leaseTransitions").(float64); ok && n < 0 {
 		return bad("spec.leaseTransitions", invalidValue, "Invalid value: %v: must be greater than or equal to 0", n)
-	}
-	for _, field := range []string{"renewTime", "acquireTime"} {
-		if s, ok := at(o, "spec", field).(string); ok {
-			_, err := time.Parse(microTime, s)
-			if err == nil {
-				continue
-			}
-			if !patched {
-				return badRequest(fmt.Sprintf("Lease in version \"v1\" cannot be handled as a Lease: %v", err))
-			}
-			e := invalid("", "", "", "patch", invalidValue, fmt.Sprintf("Invalid value: %q: %v", text(o, "metadata", "name"), err))
-			e.details = map[string]any{"causes": e.details["causes"]}
-			return e
-		}
 	}
 	return nil
 }
@@ -103,14 +97,73 @@ func validateConfigMap(o object, bad func(field, reason, format string, args ...
 	binary, _ := o["binaryData"].(object)
 	for _, v := range binary {
 		s, _ := v.(string)
-		b, err := base64.StdEncoding.DecodeString(s)
-		if err != nil {
-			return badRequest("ConfigMap in version \"v1\" cannot be handled as a ConfigMap: illegal base64 data")
-		}
-		total += len(b)
+		total += base64.RawStdEncoding.DecodedLen(len(strings.TrimRight(s, "=")))
 	}
 	if total > 1<<20 {
 		return bad("[]", tooLong, "Too long: may not be more than %d bytes", 1<<20)
+	}
+	return nil
+}
+
+// misread is the answer to an object, or the result of a patch, that is not of its kind.
+func misread(kind, version string, o object, patched bool, err error) *apiError {
+	if !patched {
+		return badRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", kind, version, kind, err))
+	}
+	text, _ := json.Marshal(o) // it came from JSON
+	why := fmt.Sprintf("Invalid value: %q: %v", text, err)
+	return &apiError{
+		http.StatusUnprocessableEntity, "Invalid", ` "" is invalid: patch: ` + why,
+		map[string]any{"causes": []any{map[string]any{"reason": invalidValue, "message": why, "field": "patch"}}},
+	}
+}
+
+// illTyped reports a field that is not of its type, of those that this package knows.
+func illTyped(res *resource, o object) error {
+	if all, ok := at(o, "metadata", "annotations").(object); ok {
+		for _, v := range all {
+			if _, isText := v.(string); !isText {
+				return errors.New("json: cannot unmarshal number into Go struct field ObjectMeta.metadata.annotations of type string")
+			}
+		}
+	}
+	var numbers []string
+	switch {
+	case res.scale:
+		numbers = []string{"replicas"}
+	case res.kind == "Lease":
+		numbers = []string{"leaseDurationSeconds", "leaseTransitions"}
+		for _, field := range []string{"renewTime", "acquireTime"} {
+			if s, ok := at(o, "spec", field).(string); ok {
+				if _, err := time.Parse(microTime, s); err != nil {
+					return err
+				}
+			}
+		}
+	case res.kind == "ConfigMap":
+		binary, _ := o["binaryData"].(object)
+		for _, v := range binary {
+			s, _ := v.(string)
+			if _, err := base64.StdEncoding.DecodeString(s); err != nil {
+				return err
+			}
+		}
+	}
+	return notInt32(o, numbers...)
+}
+
+// notInt32 reports a field of spec that is there and is not a number of 32 bits.
+func notInt32(o object, fields ...string) error {
+	for _, field := range fields {
+		v := at(o, "spec", field)
+		n, isNumber := v.(float64)
+		switch {
+		case v == nil:
+		case !isNumber:
+			return fmt.Errorf("json: cannot unmarshal string into Go struct field .spec.%s of type int32", field)
+		case n != float64(int32(n)):
+			return fmt.Errorf("json: cannot unmarshal number %s into Go struct field .spec.%s of type int32", strconv.FormatFloat(n, 'f', -1, 64), field)
+		}
 	}
 	return nil
 }

@@ -41,12 +41,13 @@ type watch struct {
 	epoch   int
 	marks   bool // it wants bookmarks
 	timeout time.Duration
+	silent  bool
 }
 
 // newWatch reads what a watch asks for. Without a resourceVersion it begins with what there
 // is. The caller holds the lock.
 func (s *Server) newWatch(q *query) (*watch, *apiError) {
-	w := &watch{from: s.version, epoch: s.epoch, timeout: longest}
+	w := &watch{from: s.version, epoch: s.epoch, timeout: longest, silent: s.silent}
 	w.marks, _ = strconv.ParseBool(q.values.Get("allowWatchBookmarks"))
 	if n, err := strconv.Atoi(q.values.Get("timeoutSeconds")); err == nil && n > 0 {
 		w.timeout = time.Duration(n) * time.Second
@@ -79,6 +80,9 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, q *query, at
 	if flush() != nil {
 		return
 	}
+	if at.silent {
+		at.initial = nil
+	}
 	for _, o := range at.initial {
 		if !send("ADDED", o) {
 			return
@@ -91,9 +95,12 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, q *query, at
 	last := at.from
 	for {
 		s.mu.Lock()
-		changed, version, epoch, compacted := s.changed, s.version, s.epoch, s.compacted
+		changed, version, epoch, compacted, silent := s.changed, s.version, s.epoch, s.compacted, s.silent
 		first := sort.Search(len(s.events), func(i int) bool { return s.events[i].version > last })
 		news := slices.Clone(s.events[first:])
+		if s.silent {
+			news, version = nil, last
+		}
 		s.mu.Unlock()
 		if epoch != at.epoch {
 			return
@@ -109,7 +116,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, q *query, at
 		}
 		last = max(last, version)
 		bookmark := func() bool {
-			return !at.marks || send("BOOKMARK", object{"kind": q.res.kind, "apiVersion": q.res.apiVersion(), "metadata": object{"resourceVersion": strconv.FormatInt(last, 10), "creationTimestamp": nil}})
+			return !at.marks || silent || send("BOOKMARK", object{"kind": q.res.kind, "apiVersion": q.res.apiVersion(), "metadata": object{"resourceVersion": strconv.FormatInt(last, 10), "creationTimestamp": nil}})
 		}
 		select {
 		case <-changed:

@@ -43,8 +43,8 @@ type Workload struct {
 	config   WorkloadConfig
 	server   *Server
 	key      key
-	revision int // counts Deploy
-	created  time.Time
+	revision int  // counts Deploy
+	begun    bool // its first pods were made, which are ready at once
 	pods     map[key]bool
 }
 
@@ -71,7 +71,7 @@ func (s *Server) AddWorkload(c WorkloadConfig) *Workload {
 	w.config.Namespace = orDefault(w.config.Namespace)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w.server, w.key, w.created = s, key{ofKind(w.config.Kind), w.config.Namespace, w.config.Name}, time.Now()
+	w.server, w.key = s, key{ofKind(w.config.Kind), w.config.Namespace, w.config.Name}
 	if s.objects[w.key] != nil {
 		panic(fmt.Sprintf("kubetest: AddWorkload: there is a %s %q already", w.config.Kind, w.config.Name))
 	}

@@ -60,9 +60,10 @@ type trial struct {
 	pages      pages
 	need       atomic.Int64 // how many processes it takes
 
-	dbLife   sync.Mutex // held by who stops the database
-	commands sync.Mutex // held by who pauses
-	paused   time.Time  // last
+	dbLife   sync.Mutex   // held by who stops the database, or takes its tables away
+	starts   sync.RWMutex // held by who starts a process
+	commands sync.Mutex   // held by who pauses
+	paused   time.Time    // last
 
 	mu       sync.Mutex // guards what follows
 	lines    []journal.Line
@@ -72,6 +73,9 @@ type trial struct {
 	tick     journal.Line            // the last one
 	offset   time.Duration           // of the database's clock
 	steps    []step                  // of the database's clock
+	aways    []away                  // of the lease's table
+	knows    map[string]int64        // by host, the term that it read last
+	gaveUp   map[string]bool         // by host, whether its elector failed for good
 	writes   []write
 	lastSeen string // the request of the last of them
 	counts   map[string]int
@@ -132,6 +136,7 @@ func newTrial(t *testing.T, newStore func(*testing.T) store) *trial {
 	x := &trial{
 		t: t, seed: *seed, clock: journal.NewClock(), counts: make(map[string]int),
 		holds: make(map[string]journal.Line), rests: make(map[string]int64),
+		knows: make(map[string]int64), gaveUp: make(map[string]bool),
 	}
 	if x.seed == 0 {
 		x.seed = rand.Uint64()
@@ -192,6 +197,11 @@ func (x *trial) run() {
 	})
 	for _, p := range x.procs {
 		watchers.Go(func() { p.visit(watching, &x.pages) })
+		watchers.Go(func() {
+			for pause(watching, 100*time.Millisecond) {
+				x.supervise(p)
+			}
+		})
 	}
 
 	r := rand.New(rand.NewPCG(x.seed, 0))
@@ -231,7 +241,7 @@ func (x *trial) lastFault() {
 	x.look()
 	if p := x.leader(); p != nil {
 		x.check(p.end(syscall.SIGKILL, 10*time.Second))
-		defer func() { x.check(p.start()) }()
+		defer func() { x.check(x.start(p)) }()
 	}
 	x.need.Store((x.need.Load()+3)%10 + 1)
 }

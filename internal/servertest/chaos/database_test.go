@@ -79,16 +79,43 @@ func newDatabase(t *testing.T) *database {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.stop(syscall.SIGQUIT) })
+	if err := d.do(t.Context(), "CREATE ROLE host LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC", mayCreate); err != nil {
+		t.Fatal(err)
+	}
 	return d
 }
 
-// url names the database as it is reached through an address.
-func (d *database) url(addr string) string {
-	return "postgres://postgres@" + addr + "/postgres?sslmode=disable"
+// url names the database as a role reaches it through an address.
+func (d *database) url(role, addr string) string {
+	return "postgres://" + role + "@" + addr + "/postgres?sslmode=disable"
+}
+
+// Whether the hosts may create the table.
+const (
+	mayCreate    = "GRANT CREATE ON SCHEMA public TO host"
+	mayNotCreate = "REVOKE CREATE ON SCHEMA public FROM host"
+)
+
+// do runs statements as the superuser.
+func (d *database) do(ctx context.Context, statements ...string) error {
+	db, err := sql.Open("pgx", d.url("postgres", d.addr))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for _, s := range statements {
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		_, err := db.ExecContext(ctx, s)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	return nil
 }
 
 func (d *database) address() string             { return d.addr }
-func (d *database) flags(proxy string) []string { return []string{"-database=" + d.url(proxy)} }
+func (d *database) flags(proxy string) []string { return []string{"-database=" + d.url("host", proxy)} }
 func (d *database) canStep() bool               { return d.faketime != "" }
 
 // start starts the server, and waits until it answers.
@@ -125,7 +152,7 @@ func (d *database) start(ctx context.Context) error {
 }
 
 func (d *database) ping(ctx context.Context) error {
-	db, err := sql.Open("pgx", d.url(d.addr))
+	db, err := sql.Open("pgx", d.url("postgres", d.addr))
 	if err != nil {
 		return err
 	}

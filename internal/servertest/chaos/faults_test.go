@@ -48,6 +48,9 @@ var cards = []card{
 	{"database crashed", 1, restart(syscall.SIGQUIT)},
 	{"database restarted", 1, restart(syscall.SIGINT)},
 	{"database's clock stepped", 1, stepDatabase},
+	{"rights revoked and granted", 1, revoke},
+	{"table away and back", 1, rename},
+	{"table dropped and made again", 1, drop},
 	{"clock of a process stepped", 2, stepProcess},
 	{"paused and resumed", 1, command},
 }
@@ -96,7 +99,7 @@ func kill(x *trial, r *rand.Rand) func(context.Context) {
 		defer p.life.Unlock()
 		x.check(p.end(syscall.SIGKILL, 10*time.Second))
 		pause(ctx, down)
-		x.check(p.start())
+		x.check(x.start(p))
 	}
 }
 
@@ -107,7 +110,7 @@ func deploy(x *trial, r *rand.Rand) func(context.Context) {
 		p.life.Lock()
 		defer p.life.Unlock()
 		x.check(p.end(syscall.SIGTERM, 30*time.Second))
-		x.check(p.start())
+		x.check(x.start(p))
 	}
 }
 

@@ -33,6 +33,10 @@ func (x *trial) look() {
 		case journal.Resigned:
 			delete(x.holds, l.Host)
 			x.rests[l.Host] = l.Until
+		case journal.Knows:
+			x.knows[l.Host] = l.Term
+		case journal.GaveUp:
+			x.gaveUp[l.Host] = true
 		case journal.Ticked:
 			x.tick = l
 		}
@@ -125,7 +129,7 @@ func (x *trial) sound() bool {
 func (x *trial) verdict() *verdict {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return judge(record{x.lines, x.writes, x.steps, smallest, largest})
+	return judge(record{x.lines, x.writes, x.steps, x.aways, smallest, largest})
 }
 
 // summary says what was done, and what came of it.
@@ -140,6 +144,7 @@ func (x *trial) summary(v *verdict) string {
 	row := func(n int, what string) { fmt.Fprintf(&b, "%6d %s\n", n, what) }
 	row(v.terms, "terms")
 	row(v.early, "of them began early, as the database's clock was set forward")
+	row(v.gaveUp, "processes gave up for good, as the first thing that they saw was a table that was away or not theirs, and were started again")
 	row(v.orders, "orders, each given out while its sender could trust itself unless said otherwise below")
 	row(v.slow, "of them began to be written after that, as their sender was frozen or had no processor in between")
 	row(v.writes, "writes that the platform took")

@@ -38,7 +38,14 @@ type record struct {
 	lines    []journal.Line
 	writes   []write // in the order of their arrival
 	steps    []step  // of the database's clock
+	aways    []away  // of the lease's table
 	min, max int
+}
+
+// An away is a time for which the hosts could not use the lease's table.
+type away struct {
+	from, until int64 // 0: it is away still
+	lost        bool  // its row was lost
 }
 
 // A step is one of the database's clock: forward, it lets a lease expire early.
@@ -51,6 +58,7 @@ type step struct {
 type verdict struct {
 	terms    int // that anybody led in
 	early    int // that began before the trust in another had ended, as the database's clock was set forward
+	gaveUp   int // hosts whose elector failed for good
 	orders   int // that began to be written
 	slow     int // of these, given out in time, and written when the trust of their sender had ended
 	writes   int // that the platform took
@@ -79,6 +87,7 @@ func judge(r record) *verdict {
 	terms := v.findTerms(r)
 	v.order(r, terms)
 	v.tell(r)
+	v.giveUp(r)
 	return v
 }
 
@@ -225,12 +234,18 @@ func (v *verdict) tell(r record) {
 			// How old the state is that a leader starts from is known by the
 			// database's clock, as it was meanwhile.
 			least := quietPeriod - r.stepped(above, l.At) - time.Second
-			if above != math.MinInt64 && time.Duration(l.At-above) < least {
+			if above != math.MinInt64 && !r.lost(above, l.At) && time.Duration(l.At-above) < least {
 				v.fault("%s told that more is needed than the maximum, %v after that had been told", l.Host, time.Duration(l.At-above))
 			}
 			above = l.At
 		}
 	}
+}
+
+// lost reports whether the row of the lease was lost in a time, and with it what had
+// been told.
+func (r record) lost(from, to int64) bool {
+	return slices.ContainsFunc(r.aways, func(a away) bool { return a.lost && a.from <= to && (a.until == 0 || a.until >= from) })
 }
 
 // stepped is how far the database's clock was moved, to and fro, in a time.
@@ -270,6 +285,29 @@ func (v *verdict) tellScaled(r record, told []journal.Line) {
 		v.tookBack++
 		if !find(func(w write) bool { return w.to == l.To && w.at <= l.At }) {
 			v.fault("%s told that an earlier order had scaled to %d, and no write is left that was not told", l.Host, l.To)
+		}
+	}
+}
+
+// patience is how long after the table is back a host may still find that it was away.
+const patience = 5 * time.Second
+
+// giveUp asserts that an elector failed for good only where its host had never led, and
+// while the table was away.
+func (v *verdict) giveUp(r record) {
+	led := make(map[string]bool)
+	for _, l := range r.lines {
+		switch l.What {
+		case journal.Trusted:
+			led[l.Host] = true
+		case journal.GaveUp:
+			v.gaveUp++
+			excused := slices.ContainsFunc(r.aways, func(a away) bool {
+				return a.from <= l.At && (a.until == 0 || l.At <= a.until+int64(patience))
+			})
+			if led[l.Host] || !excused {
+				v.fault("%s gave up (it had led: %v; the table was away: %v): %s", l.Host, led[l.Host], excused, l.Detail)
+			}
 		}
 	}
 }

@@ -291,8 +291,13 @@ func ended(e autoscale.Event) Message {
 	case autoscale.DiffExceeded:
 		m.Title, m.What = "the size is steady again", fmt.Sprintf("The size of %s no longer moves by more than the threshold.", name)
 	case autoscale.Paused:
+		m.Why = sentence(e.Detail) // who resumed it
 		m.Title, m.What, m.Next = "no longer paused", "The pause is over.", fmt.Sprintf("The autoscaler sets the size of %s again.", name)
 	case autoscale.Yielding:
+		if m.Why = sentence(e.Detail); m.Why != "" {
+			m.Title, m.What, m.Next = "resumed", "The autoscaler no longer yields to another one.", fmt.Sprintf("It sets the size of %s again.", name)
+			break
+		}
 		m.Title, m.What, m.Next = "the other autoscaler is gone", "No other autoscaler is at work any more.", fmt.Sprintf("This one sets the size of %s again.", name)
 	case autoscale.Panicked:
 		m.Title, m.What, m.Do = "the "+part(e)+" works again", fmt.Sprintf("The %s no longer panics.", part(e)), "If you have not fixed the panic, it may come back. The log has its stack."

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
@@ -31,6 +32,19 @@ type elector struct {
 	mu   sync.Mutex
 	term autoscale.Term // as last seen; zero: it did not lead
 	seen int64          // when it last led for sure
+
+	knows  int64       // the term that it read last
+	gaveUp atomic.Bool // its Run failed for good
+}
+
+// Run is the elector's own.
+func (e *elector) Run(ctx context.Context) error {
+	err := e.Elector.Run(ctx)
+	if err != nil && ctx.Err() == nil {
+		e.gaveUp.Store(true)
+		e.journal.Add(journal.Line{What: journal.GaveUp, Detail: err.Error()})
+	}
+	return err
 }
 
 // Current is the elector's own.
@@ -65,6 +79,10 @@ func (e *elector) watch(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		e.Current()
+		if r, ok := e.Record(); ok && r.Term != e.knows {
+			e.knows = r.Term
+			e.journal.Add(journal.Line{What: journal.Knows, Term: r.Term})
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -119,6 +119,9 @@ func run() error {
 	go e.watch(watching)
 	err = a.Run(ctx)
 	e.Current() // the journal is to know that it ended
+	if e.gaveUp.Load() {
+		return nil // which the journal has
+	}
 	return err
 }
 

@@ -26,6 +26,8 @@ const (
 	Ordered  = "ordered"  // it begins to write the order ID of To processes, which the client gave out at Given
 	Frozen   = "frozen"   // it stops itself, as it was told
 	Told     = "told"     // it tells the event Kind
+	Knows    = "knows"    // it has read the lease, which is of Term now
+	GaveUp   = "gave up"  // its elector failed for good, as Detail says
 )
 
 // A Line is something that a process did. Times are those of [Clock].

@@ -43,6 +43,12 @@ func Events() []Event {
 			e := base
 			e.Kind, e.Phase = kind, phase
 			change(&e)
+			if phase == autoscale.Ended && kind&(autoscale.Paused|autoscale.Yielding) != 0 {
+				e.Detail = "" // unless somebody resumed
+				if variant == "for good" {
+					e.Detail = "resumed at 2026-11-23T08:59:30Z (by eve)"
+				}
+			}
 			name := kind.String()
 			if variant != "" {
 				name += ", " + variant

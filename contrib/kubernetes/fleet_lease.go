@@ -1,0 +1,285 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+)
+
+const (
+	leaseGroup = "coordination.k8s.io/v1"
+
+	// fleetTime is how Kubernetes writes a MicroTime.
+	fleetTime = "2006-01-02T15:04:05.000000Z07:00"
+)
+
+// The labels of the objects of a fleet.
+const (
+	labelFleet  = "autoscalebot.github.io/fleet"  // its name
+	labelRole   = "autoscalebot.github.io/role"   // of a Lease: worker or shard
+	labelShard  = "autoscalebot.github.io/shard"  // the number of the shard
+	labelShards = "autoscalebot.github.io/shards" // of how many, for a worker
+)
+
+// A fleetLease is a Lease of coordination.k8s.io/v1.
+type fleetLease struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Name            string            `json:"name"`
+		ResourceVersion string            `json:"resourceVersion,omitempty"`
+		Labels          map[string]string `json:"labels,omitempty"`
+	} `json:"metadata"`
+	Spec struct {
+		Holder      string `json:"holderIdentity"`
+		Seconds     int    `json:"leaseDurationSeconds,omitempty"`
+		Acquired    string `json:"acquireTime,omitempty"`
+		Renewed     string `json:"renewTime,omitempty"`
+		Transitions int64  `json:"leaseTransitions"`
+	} `json:"spec"`
+}
+
+// A seen is a Lease as it was last read, and since when it has not changed, by our clock. The
+// clocks of the workers are not compared.
+type seen struct {
+	lease fleetLease
+	since time.Time
+}
+
+// free reports whether nobody holds the lease any more.
+func (s *seen) free(now time.Time) bool {
+	return s.lease.Spec.Holder == "" || now.Sub(s.since) > time.Duration(s.lease.Spec.Seconds)*time.Second
+}
+
+// A term is the time for which this worker holds a shard.
+type term struct {
+	shard  int
+	number int64
+	holder string
+
+	states map[string]*targetState // by target. Only the goroutine of the members uses it, once ready
+
+	mu    sync.Mutex
+	lease fleetLease
+	until time.Time // by our clock
+	over  bool
+
+	// Fleet.mu guards these.
+	ready   bool // states has what was saved, and members may start
+	leaving bool // members stop, and then the lease is released
+}
+
+// current returns the term as an Elector does. It returns false once the term can no longer
+// be trusted.
+func (t *term) current() (autoscale.Term, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over || !time.Now().Before(t.until) {
+		return autoscale.Term{}, false
+	}
+	return autoscale.Term{Holder: t.holder, Number: t.number, Until: t.until}, true
+}
+
+// end ends the term for good.
+func (t *term) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+}
+
+// leases are the leases of a fleet. One goroutine at a time uses it, but renew, which
+// several may call for different terms.
+type leases struct {
+	client *Client
+	name   string // of the fleet
+	worker string // who we are
+	shards int
+	ttl    time.Duration
+	seen   map[string]*seen // by the name of the Lease
+}
+
+// trusted is for how long a lease is trusted after the request that renewed it began. The
+// rest is for what the clocks of two machines may drift apart.
+func (l *leases) trusted() time.Duration { return l.ttl - l.ttl/5 }
+
+func (l *leases) workerName(worker string) string { return l.name + "-worker-" + worker }
+func (l *leases) shardName(shard int) string {
+	return l.name + "-shard-" + fmt.Sprintf("%03d", shard)
+}
+
+func (l *leases) call(op, method, name string) call {
+	return call{op: op, subject: "leases/" + name, method: method, api: leaseGroup, resource: "leases", name: name, once: true}
+}
+
+// read reads all leases of the fleet.
+func (l *leases) read(ctx context.Context) error {
+	k := l.call("read the leases of the fleet", "", "")
+	k.subject = "leases of " + l.name
+	k.query = url.Values{"labelSelector": {labelFleet + "=" + l.name}}
+	var list struct {
+		Metadata struct {
+			ResourceVersion string `json:"resourceVersion"`
+		} `json:"metadata"`
+		Items []fleetLease `json:"items"`
+	}
+	if err := l.client.do(ctx, k, nil, &list); err != nil {
+		return err
+	}
+	if list.Metadata.ResourceVersion == "" {
+		return fmt.Errorf("kubernetes: %s: the answer is no list of leases", k.op)
+	}
+	now := time.Now()
+	there := make(map[string]bool)
+	for _, lease := range list.Items {
+		there[lease.Metadata.Name] = true
+		l.see(lease, now)
+	}
+	for name := range l.seen {
+		if !there[name] {
+			delete(l.seen, name)
+		}
+	}
+	return nil
+}
+
+// see takes a Lease that was read.
+func (l *leases) see(lease fleetLease, now time.Time) {
+	old := l.seen[lease.Metadata.Name]
+	if old == nil || old.lease.Metadata.ResourceVersion != lease.Metadata.ResourceVersion {
+		l.seen[lease.Metadata.Name] = &seen{lease, now}
+	}
+}
+
+// workers returns the workers that live, this one included. others is one that lives and
+// has another number of shards, with that number.
+func (l *leases) workers(now time.Time) (live []string, others string) {
+	live = []string{l.worker}
+	for name, s := range l.seen {
+		if s.lease.Metadata.Labels[labelRole] != "worker" || s.free(now) || name == l.workerName(l.worker) {
+			continue
+		}
+		if n := s.lease.Metadata.Labels[labelShards]; n != strconv.Itoa(l.shards) {
+			others = fmt.Sprintf("%.80s has %.20s", s.lease.Spec.Holder, n)
+		}
+		live = append(live, s.lease.Spec.Holder)
+	}
+	return sorted(live), others
+}
+
+// present renews the lease that says that this worker lives.
+func (l *leases) present(ctx context.Context) error {
+	name := l.workerName(l.worker)
+	lease := l.made(name, map[string]string{labelRole: "worker", labelShards: strconv.Itoa(l.shards)})
+	if old := l.seen[name]; old != nil {
+		lease.Metadata.ResourceVersion = old.lease.Metadata.ResourceVersion
+	}
+	return l.write(ctx, "renew the lease of the worker", &lease)
+}
+
+func (l *leases) made(name string, labels map[string]string) fleetLease {
+	lease := fleetLease{APIVersion: leaseGroup, Kind: "Lease"}
+	lease.Metadata.Name, lease.Metadata.Labels = name, labels
+	lease.Metadata.Labels[labelFleet] = l.name
+	now := time.Now().UTC().Format(fleetTime)
+	lease.Spec.Holder, lease.Spec.Seconds = l.worker, int((l.ttl+time.Second-1)/time.Second)
+	lease.Spec.Acquired, lease.Spec.Renewed = now, now
+	return lease
+}
+
+// write creates or replaces a Lease, if it is as it was read, and takes the answer into it.
+func (l *leases) write(ctx context.Context, op string, lease *fleetLease) error {
+	name, method := lease.Metadata.Name, http.MethodPut
+	k := l.call(op, method, name)
+	if lease.Metadata.ResourceVersion == "" {
+		k.method, k.name = http.MethodPost, ""
+	}
+	var answer fleetLease
+	if err := l.client.do(ctx, k, lease, &answer); err != nil {
+		return err
+	}
+	if answer.Metadata.ResourceVersion == "" {
+		return fmt.Errorf("kubernetes: %s: %s: the answer is no Lease", op, name)
+	}
+	lease.Metadata.ResourceVersion = answer.Metadata.ResourceVersion
+	return nil
+}
+
+// acquire takes a shard that is free. The error is a conflict if another worker was quicker.
+func (l *leases) acquire(ctx context.Context, shard int) (*term, error) {
+	name, began := l.shardName(shard), time.Now()
+	lease := l.made(name, map[string]string{labelRole: "shard", labelShard: strconv.Itoa(shard)})
+	lease.Spec.Transitions = 1
+	if old := l.seen[name]; old != nil {
+		lease.Metadata.ResourceVersion = old.lease.Metadata.ResourceVersion
+		lease.Spec.Transitions = old.lease.Spec.Transitions + 1
+	}
+	if err := l.write(ctx, "acquire a shard", &lease); err != nil {
+		return nil, err
+	}
+	return &term{
+		shard: shard, number: lease.Spec.Transitions, holder: l.worker, lease: lease,
+		until: began.Add(l.trusted()),
+	}, nil
+}
+
+// renew renews a term. It ends the term if another worker has the lease.
+func (l *leases) renew(ctx context.Context, t *term) error {
+	t.mu.Lock()
+	lease := t.lease
+	t.mu.Unlock()
+	began := time.Now()
+	lease.Spec.Renewed = began.UTC().Format(fleetTime)
+	err := l.write(ctx, "renew a shard", &lease)
+	if code := answered(err); code == http.StatusConflict || code == http.StatusNotFound {
+		// The answer to an earlier renewal may have been lost, after it was carried out.
+		if now, lost := l.mine(ctx, t); lost == nil {
+			lease.Metadata.ResourceVersion = now.Metadata.ResourceVersion
+			err = l.write(ctx, "renew a shard", &lease)
+		} else if errors.Is(lost, autoscale.ErrNotLeader) || answered(lost) == http.StatusNotFound {
+			t.end()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lease, t.until = lease, began.Add(l.trusted())
+	return nil
+}
+
+// mine asks the API server whether this worker still holds t. It is the fence before an
+// order.
+func (l *leases) mine(ctx context.Context, t *term) (fleetLease, error) {
+	name := l.shardName(t.shard)
+	var lease fleetLease
+	if err := l.client.do(ctx, l.call("check the lease of a shard", "", name), nil, &lease); err != nil {
+		return lease, err
+	}
+	if lease.Spec.Holder != t.holder || lease.Spec.Transitions != t.number {
+		return lease, autoscale.ErrNotLeader
+	}
+	return lease, nil
+}
+
+// release gives a term up, so that another worker need not wait until it expires.
+func (l *leases) release(ctx context.Context, t *term) error {
+	t.end()
+	t.mu.Lock()
+	lease := t.lease
+	t.mu.Unlock()
+	lease.Spec.Holder, lease.Spec.Seconds = "", 1
+	return l.write(ctx, "release a shard", &lease)
+}
+
+// leave deletes the lease that says that this worker lives.
+func (l *leases) leave(ctx context.Context) error {
+	return l.client.do(ctx, l.call("leave the fleet", http.MethodDelete, l.workerName(l.worker)), nil, nil)
+}

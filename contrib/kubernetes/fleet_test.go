@@ -1,0 +1,262 @@
+package kubernetes_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/contrib/kubernetes"
+	"github.com/autoscalebot/autoscale/contrib/kubernetes/kubetest"
+)
+
+// A gate is the network of one worker. It can be cut.
+type gate struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	cut  bool
+	sees func(*http.Request) // is asked before each request
+}
+
+func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
+	g.mu.Lock()
+	cut := g.cut
+	g.mu.Unlock()
+	if cut {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	if g.sees != nil {
+		g.sees(r)
+	}
+	return g.next.RoundTrip(r)
+}
+
+func (g *gate) set(cut bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cut = cut
+}
+
+// A cluster is a fake API server with the targets of a fleet, and what its workers did.
+type cluster struct {
+	t      testing.TB
+	server *kubetest.Server
+	token  string // of the workers
+
+	mu      sync.Mutex
+	probes  map[string]map[string]time.Time // by target and worker, the last one
+	load    map[string]int                  // by target: its load
+	orders  int
+	strange []string // orders of a worker that did not hold the shard
+}
+
+func newCluster(t testing.TB) *cluster {
+	c := &cluster{t: t, server: kubetest.NewPipeServer(), token: kubetest.Token, probes: make(map[string]map[string]time.Time), load: make(map[string]int)}
+	t.Cleanup(c.server.Close)
+	return c
+}
+
+// deploy adds a Deployment, or changes its annotations.
+func (c *cluster) deploy(name string, replicas int, annotations map[string]any) {
+	c.server.Put(map[string]any{
+		"apiVersion": "apps/v1", "kind": "Deployment",
+		"metadata": map[string]any{"name": name, "uid": "uid-" + name, "labels": map[string]any{"fleet": "yes"}, "annotations": annotations, "generation": 1},
+		"spec":     map[string]any{"replicas": replicas},
+		"status":   map[string]any{"replicas": replicas, "readyReplicas": replicas, "observedGeneration": 1},
+	})
+}
+
+func (c *cluster) size(name string) int {
+	spec := c.server.Object("Deployment", "", name)["spec"].(map[string]any)
+	n, _ := strconv.Atoi(fmt.Sprint(spec["replicas"]))
+	return n
+}
+
+// A worker is one process of a fleet.
+type worker struct {
+	name  string
+	fleet *kubernetes.Fleet
+	gate  *gate
+	stop  context.CancelFunc
+	ended chan error
+}
+
+const shards = 16
+
+func (c *cluster) worker(name string, change func(*kubernetes.FleetOptions)) *worker {
+	w := &worker{name: name, ended: make(chan error, 1)}
+	w.gate = &gate{next: c.server.Client().Transport, sees: func(r *http.Request) { c.sees(name, r) }}
+	client := kubernetes.FromConfig(&rest.Config{Host: c.server.URL, BearerToken: c.token, Transport: w.gate}, &kubernetes.Options{QPS: 1000, Burst: 2000})
+	opts := &kubernetes.FleetOptions{Worker: name, Selector: "fleet=yes", Shards: shards, TTL: 15 * time.Second, Logger: slog.New(slog.DiscardHandler)}
+	if change != nil {
+		change(opts)
+	}
+	w.fleet = client.Fleet(func(t kubernetes.Target) (autoscale.Config, error) {
+		if t.Annotations["probe"] == "none" {
+			return autoscale.Config{}, errors.New("the annotation probe names nothing")
+		}
+		return autoscale.Config{
+			Prober: autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				if c.probes[t.Name] == nil {
+					c.probes[t.Name] = make(map[string]time.Time)
+				}
+				c.probes[t.Name][name] = time.Now()
+				return autoscale.Sample{Signals: autoscale.SignalBacklog, Backlog: float64(c.load[t.Name])}, nil
+			}),
+			Decider: autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+				return autoscale.Decision{Act: true, Size: int(o.Samples[len(o.Samples)-1].Backlog)}
+			}),
+			Logger: slog.New(slog.DiscardHandler),
+		}, nil
+	}, opts)
+	ctx, cancel := context.WithCancel(context.Background())
+	w.stop = cancel
+	go func() { w.ended <- w.fleet.Run(ctx) }()
+	return w
+}
+
+// sees checks an order when it leaves a worker: that worker must hold the shard.
+func (c *cluster) sees(worker string, r *http.Request) {
+	if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/scale") {
+		return
+	}
+	target := strings.Split(r.URL.Path, "/")[7]
+	lease := c.server.Object("Lease", "", "autoscale-fleet-shard-"+fmt.Sprintf("%03d", kubernetes.ShardOf("default/"+target, shards)))
+	holder := fmt.Sprint(lease["spec"].(map[string]any)["holderIdentity"])
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.orders++
+	if holder != worker {
+		c.strange = append(c.strange, fmt.Sprintf("%s ordered %s, whose shard %s held", worker, target, holder))
+	}
+}
+
+// scaled waits until every target has its size.
+func (c *cluster) scaled(want func(i int) int, targets int) {
+	c.t.Helper()
+	for range 15 {
+		wrong := 0
+		for i := range targets {
+			if c.size(fmt.Sprint("t", i)) != want(i) {
+				wrong++
+			}
+		}
+		if wrong == 0 {
+			return
+		}
+		time.Sleep(20 * time.Second)
+	}
+	for i := range targets {
+		if got := c.size(fmt.Sprint("t", i)); got != want(i) {
+			c.t.Errorf("t%d is at %d after five minutes, want %d", i, got, want(i))
+		}
+	}
+}
+
+func (c *cluster) setLoad(jobs func(i int) int, targets int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range targets {
+		c.load[fmt.Sprint("t", i)] = jobs(i)
+	}
+}
+
+// once checks that each target was ticked by exactly one worker of late.
+func (c *cluster) once(targets int) map[string]int {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	by := make(map[string]int)
+	for i := range targets {
+		n := 0
+		for worker, at := range c.probes[fmt.Sprint("t", i)] {
+			if time.Since(at) < 31*time.Second {
+				n++
+				by[worker]++
+			}
+		}
+		if n != 1 {
+			c.t.Errorf("t%d was ticked by %d workers in the last interval: %v", i, n, c.probes[fmt.Sprint("t", i)])
+		}
+	}
+	return by
+}
+
+// TestFleetWorkersComeAndGo has 150 targets and workers that are added, killed, cut off and
+// stopped. Each target always comes to its size, and no worker gives an order for a shard
+// that it does not hold.
+func TestFleetWorkersComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const targets = 150
+		c := newCluster(t)
+		for i := range targets {
+			c.deploy(fmt.Sprint("t", i), 1, map[string]any{kubernetes.AnnotationMax: "9"})
+		}
+		round := 0
+		settle := func(what string) map[string]int {
+			t.Helper()
+			round++
+			want := func(i int) int { return 1 + (i+round)%9 }
+			c.setLoad(func(i int) int { return want(i) }, targets)
+			c.scaled(want, targets)
+			time.Sleep(2 * time.Minute)
+			by := c.once(targets)
+			t.Logf("%s: targets by worker %v, %d orders", what, by, c.orders)
+			return by
+		}
+		first := c.worker("a", nil)
+		if by := settle("one worker"); by["a"] != targets {
+			t.Errorf("one worker has %v", by)
+		}
+		others := []*worker{c.worker("b", nil), c.worker("c", nil)}
+		if by := settle("two more"); len(by) != 3 || slices.Min([]int{by["a"], by["b"], by["c"]}) < targets/6 {
+			t.Errorf("three workers have %v", by)
+		}
+		// One dies: its network ends before it can release anything.
+		first.gate.set(true)
+		first.stop()
+		if by := settle("one died"); len(by) != 2 {
+			t.Errorf("two workers have %v", by)
+		}
+		// One is cut off from the API server for a while, and comes back.
+		others[0].gate.set(true)
+		if by := settle("one is cut off"); by["c"] != targets {
+			t.Errorf("the other one has %v", by)
+		}
+		others[0].gate.set(false)
+		if by := settle("it is back"); len(by) != 2 || by["b"] < targets/3 {
+			t.Errorf("two workers have %v", by)
+		}
+		// One stops, and gives its shards up.
+		others[1].stop()
+		if err := <-others[1].ended; err != nil {
+			t.Error(err)
+		}
+		if by := settle("one stopped"); by["b"] != targets {
+			t.Errorf("the last one has %v", by)
+		}
+		others[0].stop()
+		<-others[0].ended
+		<-first.ended
+		for _, s := range c.strange {
+			t.Error(s)
+		}
+		if c.orders < 6*targets/2 {
+			t.Errorf("only %d orders were given", c.orders)
+		}
+	})
+}

@@ -1,0 +1,269 @@
+package scalingo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/calls"
+	"github.com/autoscalebot/autoscale/platform"
+)
+
+const (
+	// bootTime is for how long after an increase the containers are looked at.
+	bootTime = 5 * time.Minute
+
+	// rivalAge is after how long Scalingo's own autoscalers are read again: with ticks
+	// every 30 seconds every other time.
+	rivalAge = 55 * time.Second
+
+	// rivalTrust is how long the last known state of them stands in for one that cannot
+	// be read.
+	rivalTrust = 10 * time.Minute
+
+	// absurd is a number of containers that no answer can mean.
+	absurd = 100_000
+)
+
+// A Scaler sets how many containers one process type of an app has. It is safe for
+// concurrent use.
+type Scaler struct {
+	client   *Client
+	app, typ string
+	fault    error
+
+	mu      sync.Mutex // not held during a call
+	last    int        // the amount that was read last. -1: none yet
+	watched time.Time  // until when the containers are looked at
+	rival   string
+	asked   time.Time // when rival was read. Zero: never
+}
+
+var _ autoscale.Scaler = (*Scaler)(nil)
+
+// Validate reports everything that is wrong with the names of the app and the process
+// type, and with what [NewClient] was given. It does no I/O.
+func (s *Scaler) Validate() error { return s.fault }
+
+// formation is what is read of the container types.
+type formation struct {
+	Containers []struct {
+		Name   string `json:"name"`
+		Amount *int   `json:"amount"`
+	} `json:"containers"`
+}
+
+// amount returns how many containers of a type were ordered.
+func (f *formation) amount(typ string) (int, error) {
+	if f.Containers == nil {
+		return 0, errors.New("the answer has no containers")
+	}
+	for _, c := range f.Containers {
+		switch {
+		case c.Name != typ:
+		case c.Amount == nil:
+			return 0, errors.New("the answer has no amount")
+		case *c.Amount < 0 || *c.Amount > absurd:
+			return 0, fmt.Errorf("the answer has the amount %d", *c.Amount)
+		default:
+			return *c.Amount, nil
+		}
+	}
+	return 0, errors.New("the app has no such process type: check the Procfile, and that it was deployed")
+}
+
+// Capacity reads the container types, which is one call.
+//
+// After the first Capacity, and after one that saw the amount grow, the containers are read
+// too, for five minutes and until all run. Pending is how many of the ordered ones are not
+// in the state "running". If none is, or if they cannot be read, PendingKnown is false.
+//
+// ExternalAutoscaler is at most a minute old, for another call every minute. If it cannot be
+// read, its last known value stands for ten minutes. After that, or if it was never known,
+// Capacity returns the error.
+//
+// If Scalingo is busy or asks to wait, the error is an [autoscale.BusyError].
+func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
+	n, err := s.read(ctx, calls.Ordinary)
+	if err != nil {
+		return autoscale.Capacity{}, s.client.calls.Held(err)
+	}
+	c := autoscale.Capacity{Desired: n, PendingKnown: true}
+	if s.saw(n, time.Now()) {
+		c.Pending, c.PendingKnown = s.pending(ctx, n)
+	}
+	if c.ExternalAutoscaler, err = s.autoscaler(ctx); err != nil {
+		return autoscale.Capacity{}, s.client.calls.Held(err)
+	}
+	return c, nil
+}
+
+// Scale orders size containers. Their kind stays the same. It reads the amount, and orders
+// if that is another one.
+//
+// Scalingo carries out one operation on an app at a time. A refusal for another one, as a
+// deployment, is an [autoscale.BusyError]. A refusal for a limit is an
+// [autoscale.LimitError]. Its Limit is halfway between the amount that runs and the one that
+// was refused.
+func (s *Scaler) Scale(ctx context.Context, size int) error {
+	type container struct {
+		Name   string `json:"name"`
+		Amount int    `json:"amount"`
+	}
+	call := calls.Call{
+		Op: fmt.Sprintf("scale to %d", size), Subject: s.subject(), Method: http.MethodPost, Path: s.path("scale"), Urgency: calls.Urgent,
+		Body: map[string][]container{"containers": {{s.typ, size}}},
+	}
+	switch {
+	case s.fault != nil:
+		return s.client.calls.Invalid(call, s.fault)
+	case size < 0:
+		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
+	}
+	n, err := s.read(ctx, calls.Urgent)
+	if err != nil || n == size {
+		return s.client.calls.Held(err)
+	}
+	var f formation
+	if err := s.client.calls.Do(ctx, call, &f); err != nil {
+		var e *platform.Error
+		if errors.As(err, &e) && limited(e) && size > n {
+			return &autoscale.LimitError{Size: size, Limit: n + (size-n)/2, Err: err, Guessed: true}
+		}
+		return s.client.calls.Held(err)
+	}
+	switch ordered, err := f.amount(s.typ); {
+	case err != nil:
+		return s.client.calls.Invalid(call, err)
+	case ordered != size:
+		return s.client.calls.Invalid(call, fmt.Errorf("the answer says that the amount is %d", ordered))
+	}
+	return nil
+}
+
+// CloseIdleConnections does what that of the [Client] does.
+func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
+
+// Format writes which process type of which app is scaled, whatever the verb.
+func (s *Scaler) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "scalingo.Scaler(%s)", s.subject()) }
+
+// MarshalJSON writes what Format does.
+func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
+
+func (s *Scaler) subject() string { return s.typ + " of app " + s.app }
+
+func (s *Scaler) path(what string) string { return "/v1/apps/" + url.PathEscape(s.app) + "/" + what }
+
+// read reads the amount.
+func (s *Scaler) read(ctx context.Context, u calls.Urgency) (int, error) {
+	call := calls.Call{Op: "read the size", Subject: s.subject(), Path: s.path("containers"), Urgency: u}
+	if s.fault != nil {
+		return 0, s.client.calls.Invalid(call, s.fault)
+	}
+	var f formation
+	if err := s.client.calls.Do(ctx, call, &f); err != nil {
+		return 0, err
+	}
+	n, err := f.amount(s.typ)
+	if err != nil {
+		return 0, s.client.calls.Invalid(call, err)
+	}
+	return n, nil
+}
+
+// saw notes an amount, and reports whether containers may be on their way.
+func (s *Scaler) saw(amount int, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if amount > s.last {
+		s.watched = now.Add(bootTime)
+	}
+	s.last = amount
+	return amount > 0 && now.Before(s.watched)
+}
+
+// pending returns how many of the desired containers do not run yet, and whether that could
+// be read. It takes at most half of the time that is left, because Capacity can do without.
+func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known bool) {
+	ctx, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
+	defer cancel()
+	call := calls.Call{Op: "list the containers", Subject: s.subject(), Path: s.path("ps"), Urgency: calls.Urgent, Once: true}
+	var list struct {
+		Containers []struct {
+			Type  string `json:"type"`
+			State string `json:"state"`
+		} `json:"containers"`
+	}
+	if err := s.client.calls.Do(ctx, call, &list); err != nil {
+		return 0, false
+	}
+	running := 0
+	for _, c := range list.Containers {
+		if c.Type == s.typ && c.State == "running" {
+			running++
+		}
+	}
+	if running == 0 { // perhaps the word has changed
+		return 0, false
+	}
+	pending = max(0, desired-running)
+	if pending == 0 {
+		s.mu.Lock()
+		if s.last == desired {
+			s.watched = time.Time{}
+		}
+		s.mu.Unlock()
+	}
+	return pending, true
+}
+
+// autoscaler returns the name of Scalingo's own autoscaler of the process type if one is on.
+func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
+	now := time.Now()
+	s.mu.Lock()
+	rival, age := s.rival, now.Sub(s.asked)
+	known := !s.asked.IsZero() && age < rivalTrust
+	s.mu.Unlock()
+	if known && age < rivalAge {
+		return rival, nil
+	}
+	call := calls.Call{Op: "list the autoscalers", Subject: s.subject(), Path: s.path("autoscalers"), Urgency: calls.Urgent, Once: known}
+	var list struct {
+		Autoscalers *[]struct {
+			ContainerType string `json:"container_type"`
+			Disabled      bool   `json:"disabled"`
+		} `json:"autoscalers"`
+	}
+	err := s.client.calls.Do(ctx, call, &list)
+	var e *platform.Error
+	switch {
+	case err == nil && list.Autoscalers == nil:
+		err = s.client.calls.Invalid(call, errors.New("the answer has no autoscalers"))
+	case errors.As(err, &e) && e.Status == http.StatusNotFound:
+		err = nil // the region has none
+	}
+	if err != nil {
+		if known && ctx.Err() == nil {
+			return rival, nil
+		}
+		return "", err
+	}
+	rival = ""
+	if list.Autoscalers != nil {
+		for _, a := range *list.Autoscalers {
+			if a.ContainerType == s.typ && !a.Disabled {
+				rival = "Scalingo autoscaler"
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rival, s.asked = rival, now
+	return rival, nil
+}

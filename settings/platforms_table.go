@@ -1,0 +1,171 @@
+package settings
+
+import (
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/platform"
+	"github.com/autoscalebot/autoscale/platform/cloudfoundry"
+	"github.com/autoscalebot/autoscale/platform/cloudrun"
+	"github.com/autoscalebot/autoscale/platform/ecs"
+	"github.com/autoscalebot/autoscale/platform/pool"
+	"github.com/autoscalebot/autoscale/platform/render"
+	"github.com/autoscalebot/autoscale/platform/scalingo"
+)
+
+// platforms are the platforms other than Heroku, by their names.
+var platforms = []platformChoice{
+	{
+		name: "render",
+		keys: []key{
+			{
+				name: "RENDER_SERVICE_ID", ambient: true,
+				required: "give the id of the service, as RENDER_SERVICE_ID=srv-abc123",
+				field:    "render.Client.Scaler", example: "srv-abc123",
+				doc: "The id of the service. Required on Render.",
+			},
+			{
+				name: "RENDER_API_KEY", secret: true,
+				required: "make an API key in the Render Dashboard, Account Settings, API Keys",
+				field:    "render.NewClient", example: "rnd_0123456789abcdef",
+				doc: "An API key. Required on Render. A secret.",
+			},
+			{
+				name: "RENDER_API_URL", field: "platform.Options.BaseURL",
+				doc: "Where Render's API is. Without it: " + render.DefaultBaseURL + ".",
+			},
+		},
+		app: func(get func(string) string) string { return get("RENDER_SERVICE_ID") },
+		scaler: func(get func(string) string, _ string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("RENDER_API_URL"), TokenName: "RENDER_API_KEY"}
+			return render.NewClient(get("RENDER_API_KEY"), o).Scaler(get("RENDER_SERVICE_ID"))
+		},
+	},
+	{
+		name: "scalingo",
+		keys: []key{
+			{
+				name:     "SCALINGO_APP",
+				required: "give the name of the app, as SCALINGO_APP=shop",
+				field:    "scalingo.Client.Scaler", example: "shop",
+				doc: "The name of the app, whose process type is PROCESS_TYPE. Required on Scalingo.",
+			},
+			{
+				name: "SCALINGO_API_TOKEN", secret: true,
+				required: "make an API token in the dashboard, Account, API Tokens",
+				field:    "scalingo.NewClient", example: "tk-us-0123456789abcdef",
+				doc: "An API token. Required on Scalingo. A secret.",
+			},
+			{
+				name: "SCALINGO_API_URL", field: "platform.Options.BaseURL",
+				doc: "The API of the app's region. Without it: " + scalingo.DefaultBaseURL + ".",
+			},
+		},
+		app: func(get func(string) string) string { return get("SCALINGO_APP") },
+		scaler: func(get func(string) string, process string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("SCALINGO_API_URL"), TokenName: "SCALINGO_API_TOKEN"}
+			return scalingo.NewClient(get("SCALINGO_API_TOKEN"), o).Scaler(get("SCALINGO_APP"), process)
+		},
+	},
+	{
+		name: "cloudfoundry",
+		keys: []key{
+			{
+				name:     "CF_APP_GUID",
+				required: "give the GUID of the app, which `cf app NAME --guid` prints",
+				field:    "cloudfoundry.Client.Scaler", example: "01234567-89ab-cdef-0123-456789abcdef",
+				doc: "The GUID of the app, whose process type is PROCESS_TYPE. Required on Cloud Foundry.",
+			},
+			{
+				name: "CF_API_URL", field: "platform.Options.BaseURL", example: "https://api.cf.example.com",
+				doc: "Where the API is, as https://api.cf.example.com. Without it: what VCAP_APPLICATION says.",
+			},
+			{
+				name: "CF_CLIENT_ID", field: "cloudfoundry.Credentials.ClientID", example: "autoscale",
+				doc: "The client of UAA. Without it: cf, for a user.",
+			},
+			{
+				name: "CF_CLIENT_SECRET", secret: true, field: "cloudfoundry.Credentials.ClientSecret", example: "0123456789abcdef",
+				doc: "The secret of the client. A secret.",
+			},
+			{
+				name: "CF_USERNAME", field: "cloudfoundry.Credentials.Username",
+				doc: "A user, instead of a client.",
+			},
+			{
+				name: "CF_PASSWORD", secret: true, field: "cloudfoundry.Credentials.Password",
+				doc: "The password of the user. A secret.",
+			},
+			{
+				name: "CF_AUTOSCALER_URL", field: "cloudfoundry.Credentials.AutoscalerURL",
+				doc: "Where App Autoscaler's API is. Without it: it is not looked at.",
+			},
+		},
+		app: func(get func(string) string) string { return get("CF_APP_GUID") },
+		scaler: func(get func(string) string, process string) autoscale.Scaler {
+			c := cloudfoundry.Credentials{
+				ClientID: get("CF_CLIENT_ID"), ClientSecret: get("CF_CLIENT_SECRET"),
+				Username: get("CF_USERNAME"), Password: get("CF_PASSWORD"), AutoscalerURL: get("CF_AUTOSCALER_URL"),
+			}
+			o := &platform.Options{BaseURL: get("CF_API_URL"), TokenName: "CF_CLIENT_SECRET or CF_PASSWORD"}
+			return cloudfoundry.NewClient(c, o).Scaler(get("CF_APP_GUID"), process)
+		},
+	},
+	{
+		name: "ecs",
+		keys: []key{
+			{
+				name:     "ECS_CLUSTER",
+				required: "give the cluster's name or ARN, as ECS_CLUSTER=main",
+				field:    "ecs.Client.Scaler", example: "main",
+				doc: "The name or the ARN of the cluster. Required on ECS.",
+			},
+			{
+				name:     "ECS_SERVICE",
+				required: "give the service's name or ARN, as ECS_SERVICE=web",
+				field:    "ecs.Client.Scaler", example: "web",
+				doc: "The name or the ARN of the service. Required on ECS.",
+			},
+			{
+				name: "AWS_REGION", ambient: true, field: "ecs.NewClient", example: "eu-west-1",
+				doc: "The region, as eu-west-1. AWS sets it. The credentials are those of the task, or of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+			},
+		},
+		app: func(get func(string) string) string { return get("ECS_CLUSTER") + "/" + get("ECS_SERVICE") },
+		scaler: func(get func(string) string, _ string) autoscale.Scaler {
+			return ecs.NewClient(get("AWS_REGION"), nil, nil).Scaler(get("ECS_CLUSTER"), get("ECS_SERVICE"))
+		},
+	},
+	{
+		name: "cloudrun",
+		keys: []key{
+			{
+				name:     "CLOUD_RUN_PROJECT",
+				required: "give the id of the project, as CLOUD_RUN_PROJECT=shop-123456",
+				field:    "cloudrun.Client.Scaler", example: "shop-123456",
+				doc: "The id of the project. Required on Cloud Run. The token is that of the service account of the instance or machine.",
+			},
+			{
+				name:     "CLOUD_RUN_REGION",
+				required: "give the region, as CLOUD_RUN_REGION=europe-west1",
+				field:    "cloudrun.Client.Scaler", example: "europe-west1",
+				doc: "The region, as europe-west1. Required on Cloud Run.",
+			},
+			{
+				name:     "CLOUD_RUN_SERVICE",
+				required: "give the service's name, as CLOUD_RUN_SERVICE=web",
+				field:    "cloudrun.Client.Scaler", example: "web",
+				doc: "The name of the service. Required on Cloud Run.",
+			},
+		},
+		app: func(get func(string) string) string { return get("CLOUD_RUN_PROJECT") + "/" + get("CLOUD_RUN_SERVICE") },
+		scaler: func(get func(string) string, _ string) autoscale.Scaler {
+			return cloudrun.NewClient(nil, nil).Scaler(get("CLOUD_RUN_PROJECT"), get("CLOUD_RUN_REGION"), get("CLOUD_RUN_SERVICE"))
+		},
+	},
+	{
+		name: "pool",
+		app:  func(func(string) string) string { return "the pool of this process" },
+		scaler: func(func(string) string, string) autoscale.Scaler {
+			return pool.FromEnv(nil).Scaler()
+		},
+	},
+}
