@@ -18,6 +18,7 @@ const (
 	bySMTP  = "internal/hostiletest/protocols_test.go"
 	bySQL   = "internal/servertest/hostile_test.go"
 	byRedis = "contrib/redis/hostile_test.go"
+	byDokku = "contrib/dokku/dokku_test.go"
 	byRun   = "internal/hostiletest/platform_cloudrun_test.go"
 	byECS   = "internal/hostiletest/platform_ecs_test.go"
 	byKube  = "contrib/kubernetes/hostile_test.go"
@@ -53,6 +54,8 @@ var tested = map[string]string{
 	"pool.Prober":  own,
 
 	"cloudrun.NewClient": byRun, "cloudrun.Client.Scaler": byRun, "cloudrun.Client.WorkerPool": byRun, "cloudrun.Scaler": byRun,
+
+	"dokku.NewClient": byDokku, "dokku.Client.Scaler": byDokku, "dokku.Scaler": byDokku,
 
 	"ecs.NewClient": byECS, "ecs.Client.Scaler": byECS, "ecs.Scaler": byECS,
 	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,
