@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/autoscalebot/autoscale v0.0.0
+	github.com/google/go-cmp v0.7.0
 	golang.org/x/time v0.15.0
 	k8s.io/apimachinery v0.35.10
 	k8s.io/client-go v0.35.10

@@ -55,6 +55,9 @@ func (s *Server) carryOut(q *query) (*answer, *apiError) {
 	}
 	old := s.objects[k]
 	if old == nil && q.Method == http.MethodPut && q.res.upsert && q.sub == "" {
+		if to, e := q.decode(); e == nil && text(to, "metadata", "name") != q.name {
+			return nil, badRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", text(to, "metadata", "name"), q.name))
+		}
 		return s.create(q)
 	}
 	if old == nil {
@@ -250,10 +253,9 @@ func (s *Server) delete(q *query, k key, old object) (*answer, *apiError) {
 	}
 	s.remove(k)
 	s.forget(k)
-	return answerJSON(http.StatusOK, object{
-		"kind": "Status", "apiVersion": "v1", "metadata": object{}, "status": "Success",
-		"details": object{"name": k.name, "group": k.res.group, "kind": k.res.plural, "uid": text(old, "metadata", "uid")},
-	}), nil
+	gone := details(k.res.plural, k.res.group, k.name)
+	gone["uid"] = text(old, "metadata", "uid")
+	return answerJSON(http.StatusOK, object{"kind": "Status", "apiVersion": "v1", "metadata": object{}, "status": "Success", "details": gone}), nil
 }
 
 // Object returns an object as JSON would decode it, or nil: Object("Lease", "", "web").
