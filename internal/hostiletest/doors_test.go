@@ -38,6 +38,9 @@ var tested = map[string]string{
 
 	"heroku.NewClient": byHTTP, "heroku.Client.Scaler": byHTTP, "heroku.Client.WebURL": byHTTP, "heroku.Scaler": byHTTP,
 
+	"fly.NewClient": "internal/hostiletest/platform_fly_test.go", "fly.Client.Scaler": "internal/hostiletest/platform_fly_test.go",
+	"fly.Scaler": "internal/hostiletest/platform_fly_test.go",
+
 	"render.NewClient": "internal/hostiletest/platform_render_test.go", "render.Client.Scaler": "internal/hostiletest/platform_render_test.go",
 	"render.Scaler": "internal/hostiletest/platform_render_test.go",
 

@@ -70,6 +70,7 @@ var doors = slices.Concat(
 	scalingoDoors,
 	cloudfoundryDoors,
 	poolDoors,
+	flyDoors,
 	ecsDoors,
 	cloudrunDoors,
 )

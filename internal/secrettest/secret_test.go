@@ -27,6 +27,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform/cloudfoundry"
 	"github.com/autoscalebot/autoscale/platform/cloudrun"
 	"github.com/autoscalebot/autoscale/platform/ecs"
+	"github.com/autoscalebot/autoscale/platform/fly"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/platform/scalingo"
@@ -109,6 +110,10 @@ var made = map[string]func() any{
 	"cloudfoundry.Scaler, bad": func() any {
 		return cloudfoundry.NewClient(*full[cloudfoundry.Credentials](), nil).Scaler(sentinel, sentinel)
 	},
+	"fly.Client":           func() any { return fly.NewClient("FlyV1 fm2_"+sentinel, nil) },
+	"fly.Client, bad":      func() any { return fly.NewClient("'"+sentinel, full[platform.Options]()) },
+	"fly.Scaler":           func() any { return fly.NewClient(sentinel, nil).Scaler("shop", "web") },
+	"fly.Scaler, bad":      func() any { return fly.NewClient(sentinel, nil).Scaler(sentinel, sentinel) },
 	"render.Client":        func() any { return render.NewClient(sentinel, nil) },
 	"render.Client, bad":   func() any { return render.NewClient(`"`+sentinel, full[platform.Options]()) },
 	"render.Scaler":        func() any { return render.NewClient(sentinel, nil).Scaler("srv-a") },

@@ -1,0 +1,138 @@
+package fly
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+
+	"golang.org/x/time/rate"
+
+	"github.com/autoscalebot/autoscale/internal/calls"
+	"github.com/autoscalebot/autoscale/platform"
+)
+
+const (
+	// DefaultBaseURL is the default of platform.Options.BaseURL.
+	DefaultBaseURL = "https://api.machines.dev"
+
+	// InternalBaseURL is the API's address in the private network of an organization. It
+	// is the only one that may be plain HTTP, beside the loopback interface.
+	InternalBaseURL = "http://_api.internal:4280"
+
+	// DefaultCallsPerHour is the default of platform.Options.CallsPerHour. An order of n
+	// machines makes up to 2n calls.
+	DefaultCallsPerHour = 7200
+)
+
+const getToken = "make one for the app alone with `fly tokens create deploy --app NAME`"
+
+// A Client speaks to Fly's Machines API with one token. All its Scalers share its
+// connections and its budget of calls. It is safe for concurrent use.
+type Client struct {
+	calls   *calls.Client
+	creates *rate.Limiter // Fly permits an app one create a second, and three at once
+}
+
+// NewClient returns a client that presents a token, as `fly tokens create deploy` prints
+// it. If opts is nil, the default options are used. NewClient does no I/O: what is wrong
+// with its arguments is reported by [Scaler.Validate] and by every call.
+func NewClient(token string, opts *platform.Options) *Client {
+	token = strings.TrimSpace(token)
+	scheme := "Bearer "
+	if rest, ok := strings.CutPrefix(token, "FlyV1 "); ok || strings.HasPrefix(token, "fm1") || strings.HasPrefix(token, "fm2_") {
+		token, scheme = strings.TrimSpace(rest), "FlyV1 " // as fly-go's tokens.FlapsHeader
+	}
+	like := regexp.MustCompile(`\b(?:FlyV1 |fm[12][a-z]*_|fo1_)[A-Za-z0-9+/=_,.-]+`)
+	secrets := append([]string{token}, strings.Split(token, ",")...)
+	name, plain := "the token given to fly.NewClient", false
+	if opts != nil {
+		name = calls.Scrubber(like, secrets...)(cmp.Or(opts.TokenName, name))
+		u, err := url.Parse(opts.BaseURL)
+		plain = err == nil && u.Hostname() == "_api.internal"
+	}
+	return &Client{calls.New(calls.Dialect{
+		Platform: "fly", BaseURL: DefaultBaseURL, Plain: plain, CallsPerHour: DefaultCallsPerHour,
+		Secrets: secrets, Like: like,
+		Authorize: func(_ context.Context, req *http.Request, _ []byte) error {
+			req.Header.Set("Authorization", scheme+token)
+			return nil
+		},
+		Explain: explain,
+		Advise:  func(e *platform.Error) string { return advise(e, name) },
+		Passing: func(e *platform.Error) bool {
+			return e.Status == http.StatusConflict || e.Status == http.StatusPreconditionFailed || e.Status == http.StatusRequestTimeout ||
+				e.Code == noRoom
+		},
+	}, opts, calls.FaultOfToken(token, name, getToken)), rate.NewLimiter(1, 3)}
+}
+
+// Self returns the app, the process group and the machine in which this process runs, as
+// Fly's environment variables FLY_APP_NAME, FLY_PROCESS_GROUP and FLY_MACHINE_ID say.
+// Elsewhere they are empty. The machine is fit for leader.Options.Holder.
+func Self() (app, group, machine string) {
+	return os.Getenv("FLY_APP_NAME"), os.Getenv("FLY_PROCESS_GROUP"), os.Getenv("FLY_MACHINE_ID")
+}
+
+// CloseIdleConnections closes the connections that are kept open between calls. It leaves
+// alone those of an Options.Transport. The Client can be used afterwards.
+func (c *Client) CloseIdleConnections() { c.calls.CloseIdleConnections() }
+
+// Format writes where the client's API is, whatever the verb, and nothing of the token.
+func (c *Client) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "fly.Client(%s)", cmp.Or(c.calls.Base(), "not valid"))
+}
+
+// MarshalJSON writes what Format does.
+func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
+
+const (
+	noRoom = "insufficient_capacity" // a region has no room; flaps.errorResponse has it in fly-go
+	taken  = "already_exists"        // the name of a machine
+)
+
+// machineLimit are the words of a refusal above an organization's limit of machines.
+var machineLimit = regexp.MustCompile(`(?i)reached (?:its|the) machine limit`)
+
+// explain reads a refusal: its status has a name for some, and its error begins with one
+// for others, as in "already_exists: unique machine name violation, …".
+func explain(e *platform.Error, _ http.Header, body []byte) {
+	var refusal struct {
+		Error   string `json:"error"`
+		Message string `json:"message"`
+		Status  string `json:"status"`
+	}
+	if json.Unmarshal(body, &refusal) != nil {
+		return
+	}
+	e.Code, e.Message = refusal.Status, cmp.Or(refusal.Message, refusal.Error)
+	if code, rest, ok := strings.Cut(e.Message, ": "); ok && e.Code == "" && validCode.MatchString(code) {
+		e.Code, e.Message = code, rest
+	}
+}
+
+var validCode = regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
+
+// advise says what to do about a refusal.
+func advise(e *platform.Error, token string) string {
+	switch {
+	case machineLimit.MatchString(e.Message):
+		return "destroy machines that nobody needs, or ask billing@fly.io to raise the organization's limit"
+	case e.Code == noRoom:
+		return "the region has no room now: create machines in another region with `fly scale count --region`"
+	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
+		return "check " + token + ": it may have ended or been revoked, or be another app's; " + getToken
+	case e.Status == http.StatusNotFound:
+		return "check the app's name, and that the token is for it"
+	case e.Status == http.StatusTooManyRequests:
+		return "Fly permits one request a second for each action and machine: see who else changes the machines"
+	case e.Status >= 500:
+		return "Fly's API is in trouble, see https://status.flyio.net; the size stays as it is"
+	}
+	return ""
+}
