@@ -288,7 +288,7 @@ func TestSecrets(t *testing.T) {
 		"SLACK_BOT_TOKEN": "xoxb-" + secret, "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/" + secret,
 		"TEAMS_WEBHOOK_URL": "https://www.example.com/workflows/1?sig=" + secret,
 
-		"RENDER_API_KEY": "rnd_" + secret, "SCALINGO_API_TOKEN": "tk-us-" + secret, "CF_CLIENT_SECRET": secret, "CF_PASSWORD": secret,
+		"FLY_API_TOKEN": "FlyV1 fm2_" + secret, "RENDER_API_KEY": "rnd_" + secret, "SCALINGO_API_TOKEN": "tk-us-" + secret, "CF_CLIENT_SECRET": secret, "CF_PASSWORD": secret,
 	}
 	var all, broken string
 	for _, name := range settings.Secrets() {

@@ -1,11 +1,14 @@
 package settings
 
 import (
+	"cmp"
+
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/platform"
 	"github.com/autoscalebot/autoscale/platform/cloudfoundry"
 	"github.com/autoscalebot/autoscale/platform/cloudrun"
 	"github.com/autoscalebot/autoscale/platform/ecs"
+	"github.com/autoscalebot/autoscale/platform/fly"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/platform/scalingo"
@@ -13,6 +16,37 @@ import (
 
 // platforms are the platforms other than Heroku, by their names.
 var platforms = []platformChoice{
+	{
+		name: "fly",
+		keys: []key{
+			{
+				name: "FLY_APP_NAME", ambient: true,
+				required: "give the app's name, as FLY_APP_NAME=shop",
+				field:    "fly.Client.Scaler", example: "shop",
+				doc: "The name of the app. Required on Fly.io, which sets it on every machine.",
+			},
+			{
+				name: "FLY_API_TOKEN", secret: true,
+				required: "make a token with `fly tokens create deploy`",
+				field:    "fly.NewClient", example: "FlyV1 fm2_0123456789abcdef",
+				doc: "A token, from `fly tokens create deploy`. Required on Fly.io. A secret.",
+			},
+			{
+				name: "FLY_PROCESS_GROUP", ambient: true,
+				field: "fly.Client.Scaler", example: "app",
+				doc: "The process group. Without it: app, which is Fly's name for the only one.",
+			},
+			{
+				name: "FLY_API_URL", field: "platform.Options.BaseURL",
+				doc: "Where the Machines API is. Without it: " + fly.DefaultBaseURL + ".",
+			},
+		},
+		app: func(get func(string) string) string { return get("FLY_APP_NAME") },
+		scaler: func(get func(string) string, _ string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("FLY_API_URL"), TokenName: "FLY_API_TOKEN"}
+			return fly.NewClient(get("FLY_API_TOKEN"), o).Scaler(get("FLY_APP_NAME"), cmp.Or(get("FLY_PROCESS_GROUP"), "app"))
+		},
+	},
 	{
 		name: "render",
 		keys: []key{

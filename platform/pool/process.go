@@ -102,7 +102,7 @@ func (p *Pool) boot(ctx context.Context, s *process) {
 		case <-look.C:
 		case <-ctx.Done():
 			p.mu.Lock()
-			late := s.state == Booting && context.Cause(ctx) == context.DeadlineExceeded
+			late := s.state == Booting && errors.Is(context.Cause(ctx), context.DeadlineExceeded)
 			p.mu.Unlock()
 			if late {
 				p.tell(s.event(Overstays))
