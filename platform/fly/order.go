@@ -55,7 +55,8 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	if err != nil {
 		return s.client.calls.Held(err)
 	}
-	from, reached := len(f.on), len(f.on)
+	from := len(f.on)
+	var reached int
 	if size > from {
 		reached, err = s.grow(ctx, f, size)
 	} else {
@@ -162,7 +163,7 @@ func (s *Scaler) create(ctx context.Context, f *fleet, regions map[string]int, m
 	}
 	for made < missing {
 		if wait := s.client.creates.Wait(ctx); wait != nil {
-			return made, s.client.calls.Invalid(call, fmt.Errorf("Fly permits one a second, and the time is up: %w", wait))
+			return made, s.client.calls.Invalid(call, fmt.Errorf("one a second is permitted by Fly, and the time is up: %w", wait))
 		}
 		region := slices.MinFunc(slices.Sorted(maps.Keys(regions)), func(a, b string) int { return cmp.Compare(regions[a], regions[b]) })
 		name := s.free(f.names)
