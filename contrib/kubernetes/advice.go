@@ -75,5 +75,8 @@ func (e *Error) object() string {
 	if e.Name != "" {
 		s += fmt.Sprintf(" %q", e.Name)
 	}
+	if e.Namespace == "" {
+		return s + " in all namespaces"
+	}
 	return s + " in namespace " + e.Namespace
 }

@@ -47,7 +47,7 @@ func (c *Client) failed(k call, conn *conn, err error) *Error {
 	if k.sub != "" {
 		e.Resource += "/" + k.sub
 	}
-	if e.Namespace == "" && conn != nil {
+	if e.Namespace == "" && conn != nil && !k.everywhere {
 		e.Namespace = conn.namespace
 	}
 	return e

@@ -227,7 +227,10 @@ feed:
 // An endpointSlice is one of discovery.k8s.io/v1.
 type endpointSlice struct {
 	Endpoints []struct {
-		Addresses  []string `json:"addresses"`
+		Addresses []string `json:"addresses"`
+		TargetRef struct {
+			UID string `json:"uid"`
+		} `json:"targetRef"`
 		Conditions struct {
 			Ready   *bool `json:"ready"`
 			Serving *bool `json:"serving"`
@@ -257,7 +260,7 @@ func (b *PodBoard) pods(ctx context.Context) ([]netip.AddrPort, error) {
 	if list.Metadata.ResourceVersion == "" {
 		return nil, fmt.Errorf("kubernetes: %s: the answer is no list of EndpointSlices", k.op)
 	}
-	known := make(map[netip.Addr]bool)
+	known := make(map[string]bool) // a pod of two address families is in two slices
 	var out []netip.AddrPort
 	for _, s := range list.Items {
 		port := b.opts.Port
@@ -273,10 +276,11 @@ func (b *PodBoard) pods(ctx context.Context) ([]netip.AddrPort, error) {
 				continue
 			}
 			addr, err := netip.ParseAddr(e.Addresses[0])
-			if err != nil || known[addr] || port < 1 || port > 65535 || len(out) == traffic.MaxReports {
+			pod := cmp.Or(e.TargetRef.UID, addr.String())
+			if err != nil || known[pod] || port < 1 || port > 65535 || len(out) == traffic.MaxReports {
 				continue
 			}
-			known[addr] = true
+			known[pod] = true
 			out = append(out, netip.AddrPortFrom(addr, uint16(port)))
 		}
 	}

@@ -6,44 +6,47 @@ import (
 )
 
 // Role returns the Role and the RoleBinding that permit what was refused, as YAML for
-// `kubectl apply -f -`. It is empty if the error is not a refusal of RBAC.
+// `kubectl apply -f -`. For a request about all namespaces they are a ClusterRole and a
+// ClusterRoleBinding. It is empty if the error is not a refusal of RBAC.
 //
 // The Role permits this one request. The folder deploy of this module has a Role for
 // everything that a [Scaler] does.
 func (e *Error) Role() string {
-	if !e.denied() || e.Resource == "" || e.Namespace == "" {
+	if !e.denied() || e.Resource == "" {
 		return ""
 	}
 	name := strings.NewReplacer("/", "-", ".", "-").Replace("autoscale-" + e.Verb + "-" + e.Resource)
 	if e.Name != "" {
 		name += "-" + e.Name
 	}
+	kind, where := "ClusterRole", ""
+	if e.Namespace != "" {
+		kind, where = "Role", "\n  namespace: "+e.Namespace
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
+kind: %s
 metadata:
-  name: %s
-  namespace: %s
+  name: %s%s
 rules:
 - apiGroups: [%q]
   resources: [%q]
   verbs: [%q]
-`, name, e.Namespace, e.Group, e.Resource, e.Verb)
+`, kind, name, where, e.Group, e.Resource, e.Verb)
 	if e.Name != "" && e.Verb != "create" { // the API server does not know the name of a new object
 		fmt.Fprintf(&b, "  resourceNames: [%q]\n", e.Name)
 	}
 	fmt.Fprintf(&b, `---
 apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
+kind: %sBinding
 metadata:
-  name: %s
-  namespace: %s
+  name: %s%s
 roleRef:
   apiGroup: rbac.authorization.k8s.io
-  kind: Role
+  kind: %s
   name: %s
 subjects:
-%s`, name, e.Namespace, name, e.subject())
+%s`, kind, name, where, kind, name, e.subject())
 	return b.String()
 }
 

@@ -16,7 +16,7 @@ const (
 	// are being stopped.
 	createPatience = time.Minute
 
-	// nodePatience is the same for pods that cannot be scheduled. A cluster autoscaler
+	// nodePatience is the same for pods that cannot be scheduled, if one of them could not for as long. A cluster autoscaler
 	// takes some minutes to add a node, and adds it only if pods are pending.
 	nodePatience = 10 * time.Minute
 
@@ -66,7 +66,7 @@ func (s *Scaler) look(ctx context.Context, w *workload, c autoscale.Capacity) {
 
 	if stuck >= createPatience && w.Status.Replicas < c.Desired {
 		for _, condition := range w.Status.Conditions {
-			if condition.Type == "ReplicaFailure" && condition.Status == "True" {
+			if condition.Type == "ReplicaFailure" && condition.Status == "True" && condition.lasts(now, createPatience) {
 				s.learn(now, w.Status.Replicas, fmt.Sprintf("%d of %d pods cannot be created: %s", c.Desired-w.Status.Replicas, c.Desired, outbound.Text(s.client.hidden.hide(condition.Message))))
 				return
 			}
@@ -122,14 +122,19 @@ func (s *Scaler) unschedulable(ctx context.Context, w *workload) (n int, why str
 	if err != nil {
 		return 0, "" // the Role may not permit it
 	}
+	lasts := false
 	for _, pod := range pods.Items {
 		for _, condition := range pod.Status.Conditions {
 			if condition.Type == "PodScheduled" && condition.Status == "False" && condition.Reason == "Unschedulable" {
+				lasts = lasts || condition.lasts(time.Now(), nodePatience)
 				if n++; n == 1 {
 					why = outbound.Text(s.client.hidden.hide(condition.Message))
 				}
 			}
 		}
+	}
+	if !lasts {
+		return 0, "" // they are all new, and other pods have kept the size from being reached
 	}
 	return n, why
 }

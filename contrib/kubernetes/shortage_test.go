@@ -74,6 +74,21 @@ func TestShortage(t *testing.T) {
 			scale(t, web, 8)
 		})
 	}
+	inBubble(t, "a pod that is never ready leaves new ones their time", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
+		s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 10, Nodes: 11, Boot: 24 * time.Hour})
+		web := c.Scaler("deployment/web", nil)
+		time.Sleep(time.Second)
+		scale(t, web, 11) // there is a node for it, and it does not become ready
+		time.Sleep(time.Second)
+		tick(t, web, 15*time.Minute)
+		scale(t, web, 20)
+		time.Sleep(time.Second)
+		tick(t, web, 2*time.Minute)
+		scale(t, web, 25) // a cluster autoscaler may still add nodes
+		time.Sleep(time.Second)
+		tick(t, web, 10*time.Minute)
+		limited(t, s, web, 30, 11, "14 of 25 pods cannot be scheduled")
+	})
 	inBubble(t, "nodes", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
 		w := s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2, Nodes: 4})
 		web := c.Scaler("deployment/web", nil)

@@ -42,10 +42,16 @@ type workload struct {
 }
 
 type condition struct {
-	Type    string `json:"type"`
-	Status  string `json:"status"`
-	Reason  string `json:"reason"`
-	Message string `json:"message"`
+	Type    string    `json:"type"`
+	Status  string    `json:"status"`
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	Since   time.Time `json:"lastTransitionTime"`
+}
+
+// lasts reports whether the condition has held for d, as far as it says since when.
+func (c condition) lasts(now time.Time, d time.Duration) bool {
+	return c.Since.IsZero() || now.Sub(c.Since) >= d-time.Second // it is written in whole seconds
 }
 
 // A generation is a number, which a Rollout writes as a string.

@@ -316,7 +316,11 @@ func (s *Server) tellWorkload(w *Workload, o object, n counts, now time.Time) {
 		status["conditions"] = s.conditions(o, n, now)
 	}
 	if w.config.Kind != "Deployment" && n.refused > 0 {
-		status["conditions"] = []any{quotaCondition(now)}
+		if was, _ := at(o, "status", "conditions").([]any); len(was) > 0 {
+			status["conditions"] = was // its time is that of its beginning
+		} else {
+			status["conditions"] = []any{quotaCondition(now)}
+		}
 	}
 	next := normal(o)
 	next["status"] = normal(status)
