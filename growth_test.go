@@ -145,9 +145,14 @@ func (h *hostile) SaveHistory(context.Context, int64, []byte) error { return err
 func (h *hostile) History(context.Context) ([]byte, error)          { return []byte(h.text()), nil }
 
 // Neither the heap nor the Status grows with what the parts of a host say, however often
-// and at whatever length they say it. A million ticks:
+// and at whatever length they say it. A million ticks with a Store:
 //
-//	go test -run HostileParts -v -timeout 30m -args -hostile-ticks 1000000
+//	go test -run HostileParts/texts_of_1000_bytes,_elected_true -v -timeout 2h -args -hostile-ticks 1000000
+//
+// In November 2026 the heap had 711 KiB after a tenth of them and at most 749 KiB later, and
+// the Status at most 466 KiB as JSON. On a busy machine that took 48 minutes. A tick costs
+// 0.7 ms of a processor on one that is not: it saves a state that is full of such texts once
+// or twice.
 func TestHostilePartsGrowNothing(t *testing.T) {
 	for _, length := range []int{1000, 100_000} {
 		for _, elected := range []bool{false, true} {
