@@ -3,7 +3,7 @@
 # kubecluster start, from their Go modules, into the user's cache. It takes from 5 to 25
 # minutes and is done once for each version. It needs Go and a module proxy.
 #
-#	internal/kubecluster/build.sh && go -C contrib/kubernetes test -v ./realtest
+#	internal/kubecluster/build.sh && AUTOSCALE_TEST_KUBERNETES=1 go -C contrib/kubernetes test -v ./realtest
 set -euo pipefail
 version=${1:-1.35.4}
 dir=${XDG_CACHE_HOME:-$HOME/.cache}/autoscale-ci/kubernetes-v$version

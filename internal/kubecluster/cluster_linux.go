@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ type Cluster struct {
 	dir     string
 	bin     string
 	addr    string
-	client  *http.Client
+	client  atomic.Pointer[http.Client]
 	mu      sync.Mutex
 	etcd    *child
 	api     *child
@@ -45,12 +46,15 @@ type Cluster struct {
 func Start(t testing.TB) *Cluster {
 	t.Helper()
 	bin := os.Getenv("AUTOSCALE_TEST_KUBERNETES")
-	if bin == "" {
+	switch bin {
+	case "":
+		t.Skip("AUTOSCALE_TEST_KUBERNETES is not set: run internal/kubecluster/build.sh once, and set it to 1, or to the folder of kube-apiserver and kube-controller-manager")
+	case "1":
 		bin = BinDir()
 	}
 	for _, program := range []string{"kube-apiserver", "kube-controller-manager"} {
 		if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
-			t.Skipf("there is no %s: run internal/kubecluster/build.sh once, or set AUTOSCALE_TEST_KUBERNETES to the folder that has it", filepath.Join(bin, program))
+			t.Skipf("there is no %s: run internal/kubecluster/build.sh, or set AUTOSCALE_TEST_KUBERNETES to the folder that has it", filepath.Join(bin, program))
 		}
 	}
 	etcd, err := exec.LookPath("etcd")
@@ -134,7 +138,8 @@ func (c *Cluster) StartAPI(ctx context.Context) error {
 		if ca, err := c.CA(); err == nil {
 			pool := x509.NewCertPool()
 			pool.AppendCertsFromPEM(ca)
-			c.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+			// The certificate is the same after a restart.
+			c.client.CompareAndSwap(nil, &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}})
 			if c.Do(ctx, http.MethodGet, "/readyz", "", nil, nil) == nil {
 				return nil
 			}
@@ -224,7 +229,7 @@ func (c *Cluster) Do(ctx context.Context, method, path, contentType string, in, 
 		contentType = "application/json"
 	}
 	req.Header.Set("Content-Type", contentType)
-	res, err := c.client.Do(req)
+	res, err := c.client.Load().Do(req)
 	if err != nil {
 		return err
 	}

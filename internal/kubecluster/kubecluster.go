@@ -3,7 +3,7 @@
 // it has a small kubelet that says of each pod that it is ready.
 //
 // The programs are those that build.sh makes, and the etcd of the PATH. Where one is
-// missing, [Start] skips the test and says how to get it.
+// missing, or AUTOSCALE_TEST_KUBERNETES is not set, [Start] skips the test and says how to run it.
 package kubecluster
 
 import (
