@@ -39,13 +39,63 @@ func TestBusyUntil(t *testing.T) {
 func TestBusyForAges(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max = recommends(4), autoscale.Fixed(9) })
 	r.platform.failing = &autoscale.BusyError{RetryAfter: 1000 * time.Hour}
-	r.tryTicks(30)
+	if orders := r.tryTicks(20); len(orders) != 1 {
+		t.Errorf("within ten minutes %v were ordered", orders)
+	}
+	r.tryTicks(10)
 	if r.has(autoscale.ScaleFailing) == 0 {
 		t.Error("after a quarter of an hour nobody was told")
 	}
 	r.platform.failing = nil
 	if orders := r.tryTicks(2); len(orders) == 0 {
 		t.Error("nothing was ordered after the platform could again")
+	}
+}
+
+// A tick in which nothing is ordered does not end the wait.
+func TestBusyWaitLasts(t *testing.T) {
+	want, n := 4, 0
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Max = autoscale.Fixed(9)
+		c.Decider = autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
+			if n++; n%4 == 0 {
+				return autoscale.Decision{Act: true, Size: o.Capacity.Desired}
+			}
+			return autoscale.Decision{Act: true, Size: want}
+		})
+	})
+	r.platform.failing = &autoscale.BusyError{RetryAfter: 5 * time.Minute}
+	if orders := r.tryTicks(20); len(orders) > 2 {
+		t.Errorf("in ten minutes %v were ordered, although the platform asked to wait for five each time", orders)
+	}
+	r.tryTicks(20)
+	if r.has(autoscale.ScaleFailing) == 0 {
+		t.Error("a platform that is busy for twenty minutes was not reported")
+	}
+}
+
+// After part of a decrease, another decrease than its rest has its cooldown.
+func TestPartialOrderHasACooldown(t *testing.T) {
+	to := 20
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Max, c.Limits.Down.Cooldown, c.Limits.Up.Cooldown = autoscale.Fixed(50), time.Hour, time.Hour
+		c.Decider = autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision { return autoscale.Decision{Act: true, Size: to} })
+	})
+	r.platform.size = 2
+	r.platform.failing = &autoscale.PartialError{Size: 20, Reached: 12, Err: &autoscale.BusyError{Err: errors.New("no room")}}
+	r.tryTicks(1)
+	r.platform.failing = nil
+	r.platform.set(12)
+	to = 3
+	if orders := r.ticks(3); orders != nil {
+		t.Errorf("right after an increase in parts %v were ordered", orders)
+	}
+	to = 20
+	if orders := r.ticks(1); !cmp.Equal(orders, []int{20}) {
+		t.Errorf("the rest: %v were ordered", orders)
+	}
+	if r.has(autoscale.ScaleFailed) != 0 {
+		t.Error("part of an order was reported as a failure")
 	}
 }
 

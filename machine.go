@@ -192,9 +192,7 @@ func (m *machine) compare() {
 		if size > m.Capacity.Desired {
 			m.raised(t.at, m.Capacity.Desired)
 		}
-		if !t.ours || !m.Orders.Part { // what comes of part of an order has no cooldown
-			t.resized(m.Capacity.Desired, size)
-		}
+		t.resized(m.Capacity.Desired, size)
 		if !t.ours && !m.cfg.RecommendOnly {
 			m.Others.Change(t.at, m.Capacity.Desired, size)
 		}
@@ -256,6 +254,10 @@ func (m *machine) plan(d Decision, rules []Recommendation, err error) plan {
 		}
 	}
 	until, yielding := m.Others.Yielding(t.at)
+	added, removed := t.added, t.removed
+	if m.unfinished() {
+		added, removed = time.Time{}, time.Time{}
+	}
 	t.outcome = m.cfg.Limits.Apply(&m.Limits, limit.Input{
 		Now: t.at, Size: t.capacity.Desired, Min: t.min, Max: t.max,
 		Paused: t.command.Kind == pauseCommand, PausedUntil: t.pausedUntil(),
@@ -264,7 +266,7 @@ func (m *machine) plan(d Decision, rules []Recommendation, err error) plan {
 		Yielding: !m.cfg.RecommendOnly && (yielding || t.capacity.ExternalAutoscaler != ""), YieldingUntil: until,
 		BusyUntil: earlier(m.BusyUntil, t.at.Add(holdPatience)), DeployingUntil: m.deployingUntil(),
 		Measured: measured, Change: t.recommendation.Act, Recommendation: t.recommendation.Size,
-		Added: t.added, Removed: t.removed, Boot: t.boot,
+		Added: added, Removed: removed, Boot: t.boot,
 		Symptoms: m.symptoms(),
 	})
 	p := plan{from: t.capacity.Desired, size: t.outcome.Size}

@@ -51,8 +51,8 @@ func (m *machine) cutShort(cause error) error {
 // settle records what was ordered.
 func (m *machine) settle(r result) {
 	t := &m.tick
-	m.wait(joined(t.readErr, r.err))
 	if t.readErr != nil {
+		m.wait(t.readErr, false)
 		return
 	}
 	from := t.capacity.Desired
@@ -64,10 +64,15 @@ func (m *machine) settle(r result) {
 		t.outcome.By, t.outcome.Until = limit.ByPlatform, time.Time{}
 	}
 	if t.part = partly(r.err, from, r.size); t.part != nil {
+		m.rest(t.part)
 		t.size, t.acted = t.part.Reached, true
-		m.raised(t.at, from)
+		if t.size > from {
+			m.raised(t.at, from)
+		}
+		t.resized(from, t.size)
 		return
 	}
+	m.wait(r.err, r.sent && r.err == nil)
 	if r.err != nil || r.size == from || m.cfg.RecommendOnly {
 		return
 	}
@@ -136,6 +141,8 @@ func (m *machine) commit() done {
 		out.Decision.Act, out.Decision.Size = true, t.size
 	case m.cfg.RecommendOnly && t.readErr == nil:
 		out.Decision.Size = t.outcome.Size
+	case m.cfg.RecommendOnly && m.Known:
+		out.Decision.Size = m.outcome.Decision.Size // what was published before
 	}
 	m.outcome = out.clone(m.outcome)
 	m.past.Add(m.point())

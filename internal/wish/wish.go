@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 // StaleAfter is the default for how long the result of a tick holds.
@@ -25,6 +26,8 @@ func Size(s autoscale.Status, now time.Time, stale time.Duration) (int, error) {
 		return 0, fmt.Errorf("no tick yet: the autoscaler of %s has just started, or no process leads", s.Name)
 	case age > stale:
 		return 0, fmt.Errorf("the last tick of %s was %s ago, and what it came to holds for %s", s.Name, age.Round(time.Second), stale)
+	case s.Last.Limit == limit.ByNotLeader:
+		return 0, fmt.Errorf("another process leads the autoscaler of %s, and there is no Store that says what it recommends", s.Name)
 	case s.ProbeFailures >= mute:
 		return 0, fmt.Errorf("%d probes of %s in a row measured nothing, so no size can be recommended", s.ProbeFailures, s.Name)
 	case !s.Known || s.ScaleFailures > 0 || s.Last.Decision.Size < 0:

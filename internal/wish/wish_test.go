@@ -7,6 +7,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/wish"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 func TestSize(t *testing.T) {
@@ -35,6 +36,7 @@ func TestSize(t *testing.T) {
 		{"the platform does not answer", with(func(s *autoscale.Status) { s.ScaleFailures = 1 }), 0, "the size of web is not known"},
 		{"two lost probes", with(func(s *autoscale.Status) { s.ProbeFailures = 2 }), 3, ""},
 		{"three lost probes", with(func(s *autoscale.Status) { s.ProbeFailures = 3 }), 0, "3 probes of web in a row measured nothing"},
+		{"another process leads, without a Store", with(func(s *autoscale.Status) { s.Last.Limit = limit.ByNotLeader }), 0, "another process leads"},
 		{"negative", fresh(-1), 0, "the size of web is not known"},
 	} {
 		size, err := wish.Size(tt.status, now, wish.StaleAfter)

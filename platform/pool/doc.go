@@ -36,7 +36,8 @@
 //
 // To stop a process, the Pool sends it no more requests, waits up to [Options.Drain] for
 // those that it works on, sends SIGTERM, and after [Options.Stop] SIGKILL. On Windows,
-// which has no SIGTERM, it is killed after Drain. The process with the highest number is
+// which has no SIGTERM, it is killed after Drain. Elsewhere the signals reach what the
+// process has started too, and what it leaves behind is killed when it ends. The process with the highest number is
 // the first to be stopped, except that the one that ordered it is the last. If the Pool's
 // own process is killed, Linux sends SIGTERM to the others. Elsewhere they go on.
 //

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
 // EventKind is what happened to a process.
@@ -53,9 +55,13 @@ func (p *Pool) tell(e Event) {
 	case Overstays:
 		level = slog.LevelWarn
 	}
-	p.opts.Logger.LogAttrs(context.Background(), level, "pool: "+e.String(), slog.String("process", e.Process), slog.Int("pid", e.PID))
+	// A panic of the host's code must not end the host.
+	_ = guard.Do(func() error {
+		p.opts.Logger.LogAttrs(context.Background(), level, "pool: "+e.String(), slog.String("process", e.Process), slog.Int("pid", e.PID))
+		return nil
+	})
 	if p.opts.Observe != nil {
-		p.opts.Observe(e)
+		_ = guard.Do(func() error { p.opts.Observe(e); return nil })
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -38,7 +39,7 @@ func (f *front) rotate(serving []*process) {
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.pool.fault != nil {
-		http.Error(w, f.pool.fault.Error(), http.StatusInternalServerError)
+		http.Error(w, "the pool is misconfigured", http.StatusInternalServerError)
 		return
 	}
 	arrived := time.Now()
@@ -51,8 +52,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		a := &attempt{ResponseWriter: w, arrived: arrived, again: refused == nil && r.ContentLength == 0}
-		s.passOn.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), attemptKey{}, a)))
-		s.done()
+		s.serve(a, r)
 		if !a.refused {
 			return
 		}
@@ -115,6 +115,12 @@ func (f *front) pick(refused *process) *process {
 	return best
 }
 
+// serve passes a request on. It panics with http.ErrAbortHandler if the answer breaks off.
+func (s *process) serve(a *attempt, r *http.Request) {
+	defer s.done()
+	s.passOn.ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), attemptKey{}, a)))
+}
+
 // done counts a request as answered.
 func (s *process) done() {
 	if s.busy.Add(-1) == 0 {
@@ -146,13 +152,18 @@ func (f *front) proxy(s *process) http.Handler {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // the process knows best how to read it
 			if f.pool.opts.Proxied {
-				for _, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+				for _, name := range [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 					r.Out.Header[name] = r.In.Header[name]
 				}
 			} else {
+				for name := range r.Out.Header {
+					if name == "X-Real-Ip" || name == "X-Request-Start" || strings.HasPrefix(name, "X-Forwarded-") {
+						delete(r.Out.Header, name)
+					}
+				}
 				r.SetXForwarded()
-				r.Out.Header.Del("X-Request-Start")
 			}
 			if a, ok := r.In.Context().Value(attemptKey{}).(*attempt); ok && r.Out.Header.Get("X-Request-Start") == "" {
 				r.Out.Header.Set("X-Request-Start", "t="+strconv.FormatInt(a.arrived.UnixMilli(), 10))

@@ -32,7 +32,7 @@ const (
 	// lookEvery is how often a booting process is asked whether it serves.
 	lookEvery = 50 * time.Millisecond
 	// firstPause is the pause after a process that ended by itself. It doubles up to
-	// longestPause, and starts again once a process has served for longestPause.
+	// longestPause, and starts again once none has ended for twice that.
 	firstPause   = time.Second
 	longestPause = time.Minute
 )
@@ -86,8 +86,9 @@ type Options struct {
 	// Balance says which process gets a request. Defaults to Random.
 	Balance Balance
 
-	// Proxied says that another proxy is in front of the Pool, whose X-Forwarded headers
-	// and X-Request-Start are passed on. If it is false, these headers are replaced.
+	// Proxied says that another proxy is in front of the Pool, whose Forwarded and
+	// X-Forwarded headers and X-Request-Start are passed on. If it is false, these headers
+	// and X-Real-Ip are removed, and those that the Pool sets are its own.
 	Proxied bool
 
 	// Wait is how long a request waits while no process serves. Defaults to DefaultWait.
@@ -98,7 +99,8 @@ type Options struct {
 	// Nil: to those of this process.
 	Output func(process string) (stdout, stderr io.Writer)
 
-	// Observe, if set, gets each event. It must return soon, and call nothing of the Pool.
+	// Observe, if set, gets each event, by several goroutines at once. Like Output and the
+	// Logger, it must return soon, and call nothing of the Pool.
 	Observe func(Event)
 
 	// Logger gets each event too. Nil: slog.Default().
@@ -181,8 +183,9 @@ type Pool struct {
 	changed   time.Time
 	processes []*process // those that have not ended, by number
 	crashes   int        // in a row
-	notBefore time.Time  // when the next process may be started
-	url       string     // of the control, while Run is under way
+	lastCrash time.Time
+	notBefore time.Time // when the next process may be started
+	url       string    // of the control, while Run is under way
 }
 
 var _ autoscale.Scaler = (*Pool)(nil)
@@ -365,6 +368,11 @@ func (p *Pool) grow() time.Duration {
 
 // crashed notes that a process could not be started, or ended by itself.
 func (p *Pool) crashed(e Event) {
+	now := time.Now()
+	if now.Sub(p.lastCrash) > 2*longestPause { // which is more than the longest pause between two
+		p.crashes = 0
+	}
+	p.lastCrash = now
 	e.Pause = min(firstPause<<min(p.crashes, 10), longestPause)
 	p.crashes++
 	p.notBefore = time.Now().Add(e.Pause)

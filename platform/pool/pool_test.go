@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"os/signal"
 	"runtime"
 	"slices"
@@ -48,6 +49,14 @@ func serve(how string) {
 		os.Exit(3)
 	case "hang":
 		select {}
+	case "parent": // as a shell that does not pass signals on
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), asService+"=grandchild")
+		if err := child.Start(); err != nil {
+			os.Exit(6)
+		}
+		_ = child.Wait()
+		return
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
 	}
@@ -62,6 +71,14 @@ func serve(how string) {
 		time.Sleep(300 * time.Millisecond)
 		fmt.Fprint(w, os.Getenv(pool.EnvProcess))
 	})
+	mux.HandleFunc("/query", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.RawQuery) })
+	mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			fmt.Fprintln(w, "more")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
 	mux.HandleFunc("/headers", func(w http.ResponseWriter, r *http.Request) { _ = r.Header.Write(w) })
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) { os.Exit(4) })
 	mux.HandleFunc("/scale", func(w http.ResponseWriter, r *http.Request) {
@@ -72,7 +89,13 @@ func serve(how string) {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		}
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv(pool.EnvProcess)) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		if how == "grandchild" {
+			fmt.Fprint(w, os.Getpid())
+			return
+		}
+		fmt.Fprint(w, os.Getenv(pool.EnvProcess))
+	})
 	server := &http.Server{Handler: mux}
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
 	if err != nil {
@@ -388,6 +411,57 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("proxied %v:\n%s", proxied, w.Body)
 		}
 	}
+}
+
+// A client that hangs up in the middle of an answer is not counted for ever.
+func TestHangUp(t *testing.T) {
+	r := run(t, "well", nil)
+	r.serves(1)
+	front := httptest.NewServer(r.p)
+	defer front.Close()
+	for range 3 {
+		ctx, cancel := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, front.URL+"/stream", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		res.Body.Close()
+	}
+	r.until("no request is left", func() bool { return r.p.Processes()[0].Requests == 0 })
+}
+
+// A query reaches a process as it was sent.
+func TestQuery(t *testing.T) {
+	r := run(t, "well", nil)
+	r.serves(1)
+	if _, got := r.get("/query?a;b=1&c=100%"); got != "a;b=1&c=100%" {
+		t.Errorf("the process got the query %q", got)
+	}
+}
+
+// What a process started is stopped with it.
+func TestGrandchildren(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no process groups of this kind")
+	}
+	r := run(t, "parent", nil)
+	r.serves(1)
+	_, text := r.get("/")
+	var pid int
+	if _, err := fmt.Sscan(text, &pid); err != nil {
+		t.Fatal(err, text)
+	}
+	started, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.order(0)
+	r.until("the process that it started has ended", func() bool { return started.Signal(syscall.Signal(0)) != nil })
 }
 
 // Run refuses a second one, and says so; without it nothing can be ordered.

@@ -46,7 +46,7 @@ func (p *Pool) start(number int) (*process, error) {
 	cmd.Dir = p.opts.Dir
 	cmd.Env = append(append(os.Environ(), p.opts.Env...),
 		"PORT="+port, EnvProcess+"="+s.name(), EnvNumber+"="+strconv.Itoa(number), EnvURL+"="+p.url, EnvToken+"="+p.token)
-	cmd.SysProcAttr = dieWithParent()
+	cmd.SysProcAttr = ownGroup()
 	cmd.WaitDelay = time.Second // for grandchildren that hold the output open
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if p.opts.Output != nil {
@@ -64,6 +64,7 @@ func (p *Pool) start(number int) (*process, error) {
 	booted, stopLooking := context.WithTimeout(context.Background(), p.opts.BootTime)
 	go func() {
 		err := cmd.Wait()
+		s.signal(syscall.SIGKILL) // what it started and left
 		stopLooking()
 		p.gone(s, err)
 		close(s.exited)
@@ -106,7 +107,7 @@ func (p *Pool) boot(ctx context.Context, s *process) {
 			p.mu.Unlock()
 			if late {
 				p.tell(s.event(Overstays))
-				_ = s.cmd.Process.Kill()
+				s.signal(syscall.SIGKILL)
 			}
 			return
 		}
@@ -161,10 +162,6 @@ func (p *Pool) gone(s *process, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	asked := s.state == Stopping
-	served := time.Since(s.started)
-	if s.state == Serving && served >= longestPause {
-		p.crashes = 0
-	}
 	s.state = Stopping
 	p.processes = slices.DeleteFunc(p.processes, func(other *process) bool { return other == s })
 	p.front.rotate(p.inRotation())
@@ -197,7 +194,7 @@ func (p *Pool) stop(s *process) {
 			}
 			break
 		}
-		if p.opts.Stop > 0 && s.cmd.Process.Signal(syscall.SIGTERM) == nil {
+		if p.opts.Stop > 0 && s.signal(syscall.SIGTERM) {
 			select {
 			case <-s.exited:
 				return
@@ -205,6 +202,6 @@ func (p *Pool) stop(s *process) {
 				p.tell(s.event(Overstays))
 			}
 		}
-		_ = s.cmd.Process.Kill()
+		s.signal(syscall.SIGKILL)
 	}()
 }

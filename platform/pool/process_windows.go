@@ -1,0 +1,10 @@
+package pool
+
+import "syscall"
+
+func ownGroup() *syscall.SysProcAttr { return nil }
+
+// signal kills a process by SIGKILL. Windows has no other signal.
+func (s *process) signal(how syscall.Signal) bool {
+	return how == syscall.SIGKILL && s.cmd.Process.Kill() == nil
+}
