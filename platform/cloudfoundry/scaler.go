@@ -261,7 +261,9 @@ func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
 		err = s.client.calls.Invalid(call, errors.New("the answer is not a policy: check Credentials.AutoscalerURL"))
 	case err == nil:
 		rival = "App Autoscaler"
-	case errors.As(err, &e) && e.Status == http.StatusNotFound:
+	case errors.As(err, &e) && e.Status == http.StatusNotFound && e.Message != "":
+		// It is App Autoscaler that knows no policy. Without words, it is a router that knows
+		// no App Autoscaler.
 		rival, err = "", nil
 	}
 	if err != nil {

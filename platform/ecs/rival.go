@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/calls"
+	"github.com/autoscalebot/autoscale/platform"
 )
 
 const (
@@ -18,6 +19,9 @@ const (
 
 	// rivalTrust is how long it counts as registered since it was last seen so.
 	rivalTrust = 30 * time.Minute
+
+	// rivalRetry is after how long a look that failed is tried again.
+	rivalRetry = time.Minute - 5*time.Second
 
 	// rivalPatience bounds a look: what else a tick has to do is more urgent.
 	rivalPatience = 5 * time.Second
@@ -43,6 +47,10 @@ func (s *Scaler) lookUpRival(ctx context.Context, v *service) string {
 		if name, err := s.readRival(ctx, "service/"+last(s.cluster)+"/"+v.Name); err == nil {
 			s.mu.Lock()
 			s.rival.name, s.rival.read = name, now
+			s.mu.Unlock()
+		} else if e := (*platform.Error)(nil); !errors.As(err, &e) || e.Code != "AccessDeniedException" {
+			s.mu.Lock()
+			s.rival.next = now.Add(rivalRetry)
 			s.mu.Unlock()
 		}
 	}

@@ -261,6 +261,46 @@ func TestSelfIsLast(t *testing.T) {
 	})
 }
 
+// A machine that runs is never left without requests: not if the order is broken off, and
+// not for longer than a tick if it could not be uncordoned.
+func TestNoMachineIsLeftCordoned(t *testing.T) {
+	cordoned := func(t *testing.T, s *flytest.Server) (n int) {
+		for _, m := range s.Machines() {
+			if m.State == "started" && m.Cordoned {
+				n++
+			}
+		}
+		return n
+	}
+	bubble(t, func(t *testing.T, s *flytest.Server, web *fly.Scaler) {
+		for range 4 {
+			s.Add(flytest.Machine{Group: "web"})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel) // within the drain
+		if err := web.Scale(ctx, 1); err == nil {
+			t.Error("an order that was broken off returned nil")
+		}
+		if n := cordoned(t, s); n != 0 {
+			t.Errorf("%d machines run without requests", n)
+		}
+	})
+	bubble(t, func(t *testing.T, s *flytest.Server, web *fly.Scaler) {
+		s.Add(flytest.Machine{Group: "web"})
+		s.Add(flytest.Machine{Group: "web", State: "stopped", Cordoned: true})
+		s.Inject(platformtest.Fault{Method: "POST", Path: "/v1/apps/*/machines/*/uncordon", Status: 409})
+		if err := web.Scale(t.Context(), 2); err == nil {
+			t.Error("a machine that could not be uncordoned was not told")
+		}
+		if n := cordoned(t, s); n != 1 {
+			t.Fatalf("%d machines are cordoned", n)
+		}
+		if c, err := web.Capacity(t.Context()); err != nil || c.Desired != 2 || c.Pending != 0 || cordoned(t, s) != 0 {
+			t.Errorf("in the next tick: %+v, %v, %d cordoned", c, err, cordoned(t, s))
+		}
+	})
+}
+
 // An answer that cannot be is an error, and never a size.
 func TestAbsurdAnswers(t *testing.T) {
 	s := flytest.NewServer()

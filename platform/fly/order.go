@@ -55,6 +55,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	if err != nil {
 		return s.client.calls.Held(err)
 	}
+	s.uncordonLeft(ctx, f)
 	from := len(f.on)
 	var reached int
 	if size > from {
@@ -132,7 +133,7 @@ func (s *Scaler) start(ctx context.Context, m *machine) (started bool, err error
 	if err := s.act(ctx, m, "start"); err != nil {
 		return false, err
 	}
-	return true, s.act(ctx, m, "uncordon")
+	return true, s.uncordon(ctx, m)
 }
 
 func (s *Scaler) act(ctx context.Context, m *machine, verb string) error {
@@ -269,18 +270,70 @@ func (s *Scaler) shrink(ctx context.Context, f *fleet, size int) (reached int, e
 		// A machine that is still asked stops less cleanly, and stops.
 		_ = s.act(ctx, m, "cordon")
 	}
-	if err := calls.Pause(ctx, min(drain, calls.Patience(ctx)/4)); err != nil {
-		faults = append(faults, err)
+	ended := calls.Pause(ctx, min(drain, calls.Patience(ctx)/4))
+	if ended != nil {
+		faults = append(faults, ended)
 	}
 	for _, m := range leave {
-		if err := s.act(ctx, m, "stop"); err != nil {
+		err := ended
+		if err == nil {
+			if err = s.act(ctx, m, "stop"); err == nil {
+				reached--
+				continue
+			}
 			faults = append(faults, err)
-			_ = s.act(ctx, m, "uncordon") // it goes on serving
-			continue
 		}
-		reached--
+		// It goes on serving.
+		if err := s.uncordon(ctx, m); err != nil {
+			faults = append(faults, err)
+		}
 	}
 	return reached, errors.Join(faults...)
+}
+
+// uncordonTime bounds what is done for a machine that would otherwise run without requests,
+// also if the caller has gone.
+const uncordonTime = 5 * time.Second
+
+// uncordon lets requests to a machine again. If that fails, the next order or look at the
+// size tries again.
+func (s *Scaler) uncordon(ctx context.Context, m *machine) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), uncordonTime)
+	defer cancel()
+	err := s.act(ctx, m, "uncordon")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		delete(s.cordoned, m.ID)
+		return nil
+	}
+	if s.cordoned == nil {
+		s.cordoned = make(map[string]bool)
+	}
+	s.cordoned[m.ID] = true
+	return err
+}
+
+// uncordonLeft uncordons the machines that run and could not be uncordoned before. It returns how
+// many still cannot.
+func (s *Scaler) uncordonLeft(ctx context.Context, f *fleet) (left int) {
+	s.mu.Lock()
+	owed := maps.Clone(s.cordoned)
+	s.mu.Unlock()
+	if len(owed) == 0 {
+		return 0
+	}
+	on := make(map[string]bool)
+	for _, m := range f.on {
+		on[m.ID] = true
+		if owed[m.ID] && s.uncordon(ctx, m) != nil {
+			left++
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.cordoned, func(id string, _ bool) bool { return !on[id] })
+	return left
 }
 
 func rank(last bool) int {

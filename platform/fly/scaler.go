@@ -26,6 +26,8 @@ type Scaler struct {
 	mu      sync.Mutex      // not held during a call
 	created []creation      // of the last ten minutes
 	taken   map[string]bool // names that no new machine can have
+
+	cordoned map[string]bool // machines that run, and could not be uncordoned
 }
 
 // A creation is a machine that was made by an order.
@@ -94,6 +96,9 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 		} else if len(m.Checks) == 0 {
 			c.PendingKnown = false
 		}
+	}
+	if left := s.uncordonLeft(ctx, f); left > 0 { // they run, and get no requests
+		c.Pending = min(c.Pending+left, c.Desired)
 	}
 	c.PendingKnown = c.PendingKnown || c.Pending > 0
 	return c, nil

@@ -145,7 +145,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	switch most, why := v.limit(); {
 	case v.autoscaled():
 		return s.client.calls.Invalid(call, errors.New("the service's own autoscaling is on, and Render ignores orders then: switch it off on the service's Scaling page, and remove \"scaling\" from render.yaml"))
-	case size > most && size != *v.Details.NumInstances:
+	case size > most && size > *v.Details.NumInstances:
 		return &autoscale.LimitError{Size: size, Limit: most, Err: why}
 	case size == *v.Details.NumInstances:
 		return nil
