@@ -89,6 +89,7 @@ func (f *Fleet) round(ctx, round context.Context) error {
 	for shard, owner := range owners {
 		t := f.held[shard]
 		switch s := l.seen[l.shardName(shard)]; {
+		case others != "": // nobody would acquire what is left
 		case t != nil && owner != f.opts.Worker:
 			t.leaving = true
 		case t == nil && owner == f.opts.Worker && (s == nil || s.free(now)):

@@ -1,0 +1,50 @@
+package kubernetes_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/autoscalebot/autoscale/contrib/kubernetes"
+)
+
+// TestFleetKeepsShardsWhileTheirNumberChanges has a worker with another number of shards come
+// before the old one ends.
+func TestFleetKeepsShardsWhileTheirNumberChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const targets = 20
+		c := newCluster(t)
+		for i := range targets {
+			c.deploy(fmt.Sprint("t", i), 1, nil)
+		}
+		two := func(int) int { return 2 }
+		c.setLoad(two, targets)
+		a := c.worker("a", nil)
+		c.scaled(two, targets)
+		b := c.worker("b", func(o *kubernetes.FleetOptions) { o.Shards = 2 * shards })
+		time.Sleep(2 * time.Minute)
+		if s := a.fleet.Status(); len(s.Shards) != shards || s.Members != targets || s.Err == nil {
+			t.Errorf("the old worker has %d of %d shards and %d members, %v", len(s.Shards), shards, s.Members, s.Err)
+		}
+		if s := b.fleet.Status(); len(s.Shards) != 0 {
+			t.Errorf("the new worker has the shards %v already", s.Shards)
+		}
+		a.stop()
+		<-a.ended
+		three := func(int) int { return 3 }
+		c.setLoad(three, targets)
+		c.scaled(three, targets)
+		time.Sleep(time.Minute)
+		if s := b.fleet.Status(); len(s.Shards) != 2*shards || s.Members != targets || s.Err != nil {
+			t.Errorf("the new worker has %d shards and %d members, %v", len(s.Shards), s.Members, s.Err)
+		}
+		for _, m := range b.fleet.All() {
+			if s := m.Status(); s.ScaleFailures > 0 || s.Capacity.Desired != 3 {
+				t.Errorf("%v", s)
+			}
+		}
+		b.stop()
+		<-b.ended
+	})
+}
