@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/guard"
 )
@@ -65,7 +67,7 @@ type FleetOptions struct {
 	SaveEvery time.Duration
 
 	// StaleAfter is how old what the watches have seen may be. A size that is older is an
-	// error and no truth. The API server says something each minute. At least 90 s. Defaults
+	// error and no truth. The API server says something each minute. At least 2 minutes. Defaults
 	// to DefaultStaleAfter.
 	StaleAfter time.Duration
 
@@ -122,8 +124,8 @@ func (o FleetOptions) fault() error {
 	if o.SaveEvery < time.Second {
 		bad("FleetOptions.SaveEvery is %v: it must be 1s or more, or 0 for %v", o.SaveEvery, DefaultSaveEvery)
 	}
-	if o.StaleAfter < 90*time.Second {
-		bad("FleetOptions.StaleAfter is %v: it must be 90s or more, or 0 for %v", o.StaleAfter, DefaultStaleAfter)
+	if o.StaleAfter < 2*time.Minute {
+		bad("FleetOptions.StaleAfter is %v: it must be 2m or more, or 0 for %v", o.StaleAfter, DefaultStaleAfter)
 	}
 	if o.Spread < 0 {
 		bad("FleetOptions.Spread is %v: it must be above 0, or 0 for %v", o.Spread, autoscale.DefaultInterval)
@@ -200,7 +202,7 @@ func (c *Client) Fleet(config func(Target) (autoscale.Config, error), opts *Flee
 	if config == nil {
 		f.bad = errors.Join(f.bad, errors.New("the function that makes the Config of a target is nil: it is required"))
 	}
-	f.leases = &leases{client: c.apart(), name: o.Name, worker: o.Worker, shards: o.Shards, ttl: o.TTL, seen: make(map[string]*seen)}
+	f.leases = &leases{client: c.apart(o.leaseQPS()), name: o.Name, worker: o.Worker, shards: o.Shards, ttl: o.TTL, seen: make(map[string]*seen)}
 	list := f.call("list the targets", o.Resource)
 	list.api = "apps/v1"
 	if o.Selector != "" {
@@ -220,11 +222,19 @@ func (c *Client) Fleet(config func(Target) (autoscale.Config, error), opts *Flee
 	return f
 }
 
+// leaseQPS is twice what it takes to renew all leases three times in a TTL, and at least
+// DefaultQPS.
+func (o FleetOptions) leaseQPS() float64 {
+	return max(DefaultQPS, 2*float64(o.Shards+3)*3/o.TTL.Seconds())
+}
+
 // apart returns a Client of the same cluster with connections and a budget of its own. The
 // leases use one: however many orders wait for room, they are renewed in time.
-func (c *Client) apart() *Client {
+func (c *Client) apart(qps float64) *Client {
 	other := newClient(nil, c.source)
 	other.opts, other.fault, other.hidden = c.opts, c.fault, c.hidden
+	other.opts.QPS, other.opts.Burst = qps, max(DefaultBurst, int(2*qps))
+	other.limiter = rate.NewLimiter(rate.Limit(other.opts.QPS), other.opts.Burst)
 	return other
 }
 

@@ -48,3 +48,30 @@ func TestFleetKeepsShardsWhileTheirNumberChanges(t *testing.T) {
 		<-b.ended
 	})
 }
+
+// TestFleetOrdersOutsideTheBudgetOfLeases has no room for renewals, and orders go out.
+func TestFleetOrdersOutsideTheBudgetOfLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		c.deploy("t0", 1, nil)
+		c.setLoad(func(int) int { return 2 }, 1)
+		w := c.worker("a", func(o *kubernetes.FleetOptions) { o.Shards, o.TTL = 1024, time.Hour })
+		time.Sleep(10 * time.Minute)
+		kubernetes.EndLeaseBudget(w.fleet)
+		c.setLoad(func(int) int { return 3 }, 1)
+		time.Sleep(2 * time.Minute)
+		if got := c.size("t0"); got != 3 {
+			t.Errorf("t0 is at %d", got)
+		}
+		for _, ttl := range []time.Duration{5 * time.Second, time.Hour} {
+			f := c.worker("b", func(o *kubernetes.FleetOptions) { o.Shards, o.TTL = 1024, ttl })
+			if qps, least := kubernetes.LeaseQPS(f.fleet), max(50, 2*1027*3/ttl.Seconds()); qps < least {
+				t.Errorf("with a TTL of %v the leases have %v requests a second", ttl, qps)
+			}
+			f.stop()
+			<-f.ended
+		}
+		w.stop()
+		<-w.ended
+	})
+}

@@ -239,7 +239,7 @@ func (l *leases) renew(ctx context.Context, t *term) error {
 	err := l.write(ctx, "renew a shard", &lease)
 	if code := answered(err); code == http.StatusConflict || code == http.StatusNotFound {
 		// The answer to an earlier renewal may have been lost, after it was carried out.
-		if now, lost := l.mine(ctx, t); lost == nil {
+		if now, lost := l.mine(ctx, l.client, t); lost == nil {
 			lease.Metadata.ResourceVersion = now.Metadata.ResourceVersion
 			err = l.write(ctx, "renew a shard", &lease)
 		} else if errors.Is(lost, autoscale.ErrNotLeader) || answered(lost) == http.StatusNotFound {
@@ -257,10 +257,10 @@ func (l *leases) renew(ctx context.Context, t *term) error {
 
 // mine asks the API server whether this worker still holds t. It is the fence before an
 // order.
-func (l *leases) mine(ctx context.Context, t *term) (fleetLease, error) {
+func (l *leases) mine(ctx context.Context, client *Client, t *term) (fleetLease, error) {
 	name := l.shardName(t.shard)
 	var lease fleetLease
-	if err := l.client.do(ctx, l.call("check the lease of a shard", "", name), nil, &lease); err != nil {
+	if err := client.do(ctx, l.call("check the lease of a shard", "", name), nil, &lease); err != nil {
 		return lease, err
 	}
 	if lease.Spec.Holder != t.holder || lease.Spec.Transitions != t.number {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -89,7 +90,7 @@ func (s *fleetScaler) Scale(ctx context.Context, size int) error {
 
 func (s *fleetScaler) scale(ctx context.Context, size int) error {
 	f := s.fleet
-	if _, err := f.leases.mine(ctx, s.term); err != nil {
+	if _, err := f.leases.mine(ctx, f.client, s.term); err != nil {
 		return err
 	}
 	w, found, err := f.targets.get(s.key, time.Now())
@@ -118,7 +119,7 @@ func (s *fleetScaler) scale(ctx context.Context, size int) error {
 		return &autoscale.BusyError{Err: fmt.Errorf("kubernetes: scale %s to %d: somebody changed the size from %d to %d meanwhile", s.key, size, seen, scale.Spec.Replicas)}
 	}
 	scale.Spec.Replicas = size
-	k.method, k.once = http.MethodPut, true
+	k.method, k.once, k.query = http.MethodPut, true, url.Values{"fieldManager": {FieldManager}}
 	var answer fleetScale
 	if err := f.client.do(ctx, k, scale, &answer); err != nil {
 		return err
