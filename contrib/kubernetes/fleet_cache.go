@@ -117,8 +117,15 @@ func (c *fleetCache[T]) run(ctx context.Context) {
 			c.version = "" // it lists again
 		}
 		c.mu.Unlock()
-		if err == nil || time.Since(began) > slowestList {
+		short := time.Since(began) < time.Second // a proxy may end every watch at once
+		if err == nil && !short || time.Since(began) > slowestList {
 			wait = quickestList
+		}
+		if err == nil && short {
+			if pause(ctx, wait/2+rand.N(wait)) != nil {
+				return
+			}
+			wait = min(2*wait, slowestList)
 		}
 		if err != nil {
 			c.log.WarnContext(ctx, "kubernetes: the fleet lost sight of the "+c.call.resource+" and looks again", slog.Any("error", err))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,6 +42,9 @@ func (s *fleetScaler) Capacity(context.Context) (autoscale.Capacity, error) {
 	c := w.capacity()
 	if c.ExternalAutoscaler, err = s.fleet.rivals.of(s.fleet.kind()+" "+s.key, now); err != nil {
 		return autoscale.Capacity{}, err
+	}
+	if c.Desired == 0 && !strings.HasPrefix(c.ExternalAutoscaler, "HorizontalPodAutoscaler keda-hpa-") {
+		c.ExternalAutoscaler = "" // a size of 0 switches it off, unless KEDA wakes the target
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -96,7 +96,7 @@ func (w *fleetWorkload) capacity() autoscale.Capacity {
 	if w.Status.ObservedGeneration < w.Metadata.Generation {
 		ready = min(ready, w.Status.Replicas) // the controller has not seen the last order
 	}
-	return autoscale.Capacity{Desired: desired, Pending: desired - ready, PendingKnown: true}
+	return autoscale.Capacity{Desired: desired, Pending: desired - ready, PendingKnown: w.Status.ObservedGeneration >= w.Metadata.Generation}
 }
 
 // A fleetHPA is what a fleet uses of a HorizontalPodAutoscaler.
