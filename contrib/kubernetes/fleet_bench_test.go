@@ -83,6 +83,9 @@ func (p *punctual) take() (ticks int, late []float64) {
 // target gets another size about every ten minutes. It takes two and a half minutes for each
 // number of targets: run it with -benchtime 1x.
 func BenchmarkFleet(b *testing.B) {
+	if os.Getenv("AUTOSCALE_BENCH_FLEET") == "" {
+		b.Skip("it takes ten minutes: set AUTOSCALE_BENCH_FLEET=1 to run it")
+	}
 	for _, targets := range []int{1000, 3000, 10000} {
 		b.Run(fmt.Sprint(targets), func(b *testing.B) {
 			for b.Loop() {
