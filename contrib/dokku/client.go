@@ -32,7 +32,7 @@ const (
 
 // Options are the settings of a [Client]. The zero value is ready to use.
 type Options struct {
-	// User is whom the commands are given to. Defaults to DefaultUser.
+	// User is the name that the client logs in with. Defaults to DefaultUser.
 	User string
 
 	// OrderTime is how long an order may go on after Scale has returned. Its connection is

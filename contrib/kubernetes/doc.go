@@ -35,8 +35,8 @@
 //
 // # Other autoscalers
 //
-// Two autoscalers on one object undo each other's work. [Scaler.Capacity] tells of a
-// HorizontalPodAutoscaler, of KEDA and of Knative, and an [autoscale.Autoscaler] then
+// Two autoscalers on one object undo each other's work. [Scaler.Capacity] reports a
+// HorizontalPodAutoscaler, KEDA and Knative, and an [autoscale.Autoscaler] then
 // leaves the size to it. To keep KEDA or a HorizontalPodAutoscaler as the one that orders,
 // set [autoscale.Config.RecommendOnly], which publishes the size to them.
 //

@@ -31,7 +31,7 @@ var (
 // Each lease has three objects of one namespace. For the application "quiet-river" and the
 // Autoscaler "web" they are:
 //
-//	Lease      autoscale-quiet-river.web             who leads, in which term; the last command
+//	Lease      autoscale-quiet-river.web             the leader, its term, and the last command
 //	ConfigMap  autoscale-quiet-river.web             the state, up to 64 KiB
 //	ConfigMap  autoscale-quiet-river.web--1fhistory  the history of the page, up to 48 KiB
 //
@@ -80,9 +80,9 @@ var (
 // # Two objects, one fence
 //
 // Each write is a compare-and-swap on the resourceVersion of its object. A new leader first
-// takes the Lease, then writes its term into the ConfigMap, and leads only after both. From then
-// on a save of an earlier term is refused. A save that came before is in the state from which
-// the new leader starts.
+// takes the Lease, then writes its term into the ConfigMap, and leads only after both. After
+// that, a save of an earlier term is refused. The new leader's state includes every save
+// before that.
 //
 // # Cost
 //

@@ -191,7 +191,7 @@ func (c *fleetCache[T]) list(ctx context.Context) error {
 		for _, raw := range page.Items {
 			item := c.make()
 			if err := json.Unmarshal(raw, item); err != nil || item.meta().Name == "" {
-				return fmt.Errorf("kubernetes: %s: an item of the answer is no such object: %w", k.op, err)
+				return fmt.Errorf("kubernetes: %s: an item of the answer cannot be read: %w", k.op, err)
 			}
 			item.trim()
 			items[item.meta().key()] = item

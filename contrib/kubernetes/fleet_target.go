@@ -9,11 +9,11 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// The annotations of an object that a [Fleet] heeds. Another one is for the function that
-// makes the Config.
+// The annotations of an object that a [Fleet] reads. The function that makes the Config may read
+// others.
 const (
 	AnnotationMin = "autoscalebot.github.io/min" // a whole number, 0 or more: the Min of the Config
-	AnnotationMax = "autoscalebot.github.io/max" // likewise its Max
+	AnnotationMax = "autoscalebot.github.io/max" // sets Config.Max in the same way
 )
 
 // A Target is one object that a [Fleet] scales.
@@ -114,7 +114,7 @@ type fleetHPA struct {
 func (h *fleetHPA) meta() *fleetMeta { return &h.Metadata }
 func (h *fleetHPA) trim()            { h.Metadata.Annotations, h.Metadata.Labels = nil, nil }
 
-// target returns whom the HorizontalPodAutoscaler scales: "Deployment shop/web".
+// target returns the object that the HorizontalPodAutoscaler scales: "Deployment shop/web".
 func (h *fleetHPA) target() string {
 	return h.Spec.ScaleTargetRef.Kind + " " + h.Metadata.Namespace + "/" + h.Spec.ScaleTargetRef.Name
 }

@@ -23,7 +23,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// The README's TLS: both sides show a certificate, and who has none gets no answer.
+// The README's TLS: both sides show a certificate. A client without one gets no answer.
 func TestTLS(t *testing.T) {
 	_, cfg := newService(3, nil)
 	a := autoscale.New(cfg)
