@@ -243,3 +243,38 @@ func TestRedeploys(t *testing.T) {
 		})
 	}
 }
+
+// An order that was taken ends the hold: a busy platform later has its ten minutes again.
+func TestBusyStartsAgain(t *testing.T) {
+	size := 4
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Max = autoscale.Fixed(9)
+		c.Decider = autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision { return autoscale.Decision{Act: true, Size: size} })
+	})
+	for range 2 {
+		r.platform.failing = &autoscale.BusyError{}
+		r.tryTicks(16)
+		r.platform.failing = nil
+		r.ticks(1)
+		size++
+	}
+	if r.has(autoscale.ScaleFailing) != 0 {
+		t.Error("two releases of eight minutes were taken for one")
+	}
+}
+
+// After part of an order, the rest waits for as long as the platform asked to.
+func TestPartialOrderWaits(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max = recommends(20), autoscale.Fixed(50) })
+	r.platform.size = 2
+	r.platform.failing = &autoscale.PartialError{Size: 20, Reached: 12, Err: &autoscale.BusyError{RetryAfter: 2 * time.Minute}}
+	r.tryTicks(1)
+	r.platform.failing = nil
+	r.platform.set(12)
+	if orders := r.ticks(3); orders != nil {
+		t.Errorf("before the platform was ready for the rest, %v were ordered", orders)
+	}
+	if orders := r.ticks(2); !cmp.Equal(orders, []int{20}) {
+		t.Errorf("after two minutes %v were ordered", orders)
+	}
+}

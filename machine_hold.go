@@ -69,7 +69,7 @@ func (m *machine) wait(err error, accepted bool) {
 // rest waits after part of an order for as long as the platform asked to.
 func (m *machine) rest(part *PartialError) {
 	if busy := (*BusyError)(nil); errors.As(part.Err, &busy) && busy.RetryAfter > 0 {
-		m.BusyUntil = m.tick.at.Add(min(busy.RetryAfter, holdPatience))
+		m.BusySeen, m.BusyUntil = m.tick.at, m.tick.at.Add(min(busy.RetryAfter, holdPatience))
 	}
 }
 

@@ -182,3 +182,17 @@ func TestRecommendOnlyExcludesDryRun(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A size that moves on its way to the published one is followed.
+func TestFollowedSlowly(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) {
+		c.RecommendOnly, c.Decider, c.Max = true, recommends(20), autoscale.Fixed(30)
+	})
+	for size := range 4 {
+		r.platform.set(size + 2)
+		r.ticks(16)
+	}
+	if n := r.has(autoscale.NotFollowed); n != 0 {
+		t.Errorf("a size that moves every eight minutes was reported %d times", n)
+	}
+}
