@@ -177,16 +177,28 @@ func (s *server) query(expr string) (map[string]float64, error) {
 // eventually waits until Prometheus answers as wanted. Scrapes take their time.
 func (s *server) eventually(expr string, what string, ok func(map[string]float64) bool) {
 	s.t.Helper()
+	s.until(func() error {
+		got, err := s.query(expr)
+		if err != nil || !ok(got) {
+			return fmt.Errorf("%s is %v (%v), want %s", expr, got, err, what)
+		}
+		return nil
+	})
+}
+
+// until waits until check finds nothing.
+func (s *server) until(check func() error) {
+	s.t.Helper()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for patience := time.After(time.Minute); ; {
-		got, err := s.query(expr)
-		if err == nil && ok(got) {
+		err := check()
+		if err == nil {
 			return
 		}
 		select {
 		case <-patience:
-			s.t.Fatalf("%s is %v (%v), want %s", expr, got, err, what)
+			s.t.Fatal(err)
 		case <-ticker.C:
 		}
 	}
