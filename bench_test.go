@@ -4,6 +4,8 @@ import (
 	"context"
 	"flag"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -63,6 +65,28 @@ func BenchmarkTick(b *testing.B) {
 			}
 		}
 	})
+}
+
+// A tick that holds the size allocates one value above its deadline: the reason of the rule.
+func TestTickAllocations(t *testing.T) {
+	deadline := testing.AllocsPerRun(1000, func() {
+		_, cancel := context.WithTimeout(t.Context(), time.Minute)
+		cancel()
+	})
+	a, now := inMemory(), start
+	tick := testing.AllocsPerRun(1000, func() {
+		now = now.Add(30 * time.Second)
+		if _, err := a.Tick(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+	})
+	more := 1.0
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		more++ // a closure that the compiler does not inline then
+	}
+	if tick > deadline+more {
+		t.Errorf("a tick allocates %v values, and its deadline %v of them; want %v more", tick, deadline, more)
+	}
 }
 
 var manyTicks = flag.Int("ticks", 100, "ticks of each Autoscaler in BenchmarkMany")

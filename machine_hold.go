@@ -28,8 +28,11 @@ func (m *machine) deployingUntil() time.Time {
 
 // partly returns err as an order that was carried out in part, if it is one.
 func partly(err error, from, size int) *PartialError {
+	if err == nil {
+		return nil
+	}
 	var e *PartialError
-	if err == nil || !errors.As(err, &e) {
+	if !errors.As(err, &e) {
 		return nil
 	}
 	if up := from < e.Reached && e.Reached < size; up || size < e.Reached && e.Reached < from {
@@ -38,12 +41,21 @@ func partly(err error, from, size int) *PartialError {
 	return nil
 }
 
+// busyError returns err as a BusyError, if it is one. It allocates only if there is an error.
+func busyError(err error) *BusyError {
+	if err == nil {
+		return nil
+	}
+	var busy *BusyError
+	errors.As(err, &busy)
+	return busy
+}
+
 // wait holds the size for a time if the platform is busy with something else. accepted says
 // that it took an order.
 func (m *machine) wait(err error, accepted bool) {
-	t := &m.tick
-	var busy *BusyError
-	if err == nil || !errors.As(err, &busy) {
+	t, busy := &m.tick, busyError(err)
+	if busy == nil {
 		// A tick in which nothing was ordered says nothing about the platform.
 		if accepted || t.at.Sub(m.BusySeen) >= holdPatience || m.BusySeen.After(t.at) {
 			m.BusySince, m.BusySeen, m.BusyUntil = time.Time{}, time.Time{}, time.Time{}
@@ -68,7 +80,7 @@ func (m *machine) wait(err error, accepted bool) {
 
 // rest waits after part of an order for as long as the platform asked to.
 func (m *machine) rest(part *PartialError) {
-	if busy := (*BusyError)(nil); errors.As(part.Err, &busy) && busy.RetryAfter > 0 {
+	if busy := busyError(part.Err); busy != nil && busy.RetryAfter > 0 {
 		m.BusySeen, m.BusyUntil = m.tick.at, m.tick.at.Add(min(busy.RetryAfter, holdPatience))
 	}
 }

@@ -21,10 +21,10 @@ import (
 // Store, so both must order, notify and show the same.
 func TestRestartEquivalence(t *testing.T) {
 	for seed := range uint64(120) {
-		synctest.Test(t, func(t *testing.T) { restartScript(t, seed, 80) })
-		if t.Failed() {
-			return
-		}
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { restartScript(t, seed, 80) })
+		})
 	}
 }
 
