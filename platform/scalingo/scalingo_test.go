@@ -172,7 +172,11 @@ func TestBearer(t *testing.T) {
 			t.Errorf("revoked: %v, %d exchanges", err, exchanged())
 		}
 		time.Sleep(56 * time.Minute)
-		s.Inject(platformtest.Fault{Path: "/v1/tokens/exchange", Status: 401, Body: `{"error":"invalid token"}`})
+		s.Inject(platformtest.Fault{Path: "/v1/tokens/exchange", Status: 401, Body: `{"error":"invalid token"}`, Times: 2})
+		if _, err := scaler.Capacity(t.Context()); err != nil {
+			t.Errorf("with a token that is still good: %v", err)
+		}
+		time.Sleep(5 * time.Minute)
 		_, err := scaler.Capacity(t.Context())
 		if want := "scalingo: read the size: web of app shop: 401 Unauthorized: getting an access token: invalid token: check the API token given to scalingo.NewClient"; err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
