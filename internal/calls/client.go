@@ -280,7 +280,7 @@ func (c *Client) judge(req *http.Request, res *http.Response, out any, fail func
 	e := &platform.Error{
 		Status:     res.StatusCode,
 		RequestID:  c.Scrub(cmp.Or(res.Header.Get("X-Request-Id"), res.Header.Get("Request-Id"), res.Header.Get("Fly-Request-Id"))),
-		RetryAfter: RetryAfter(res.Header.Get("Retry-After"), time.Now()),
+		RetryAfter: RetryAfter(res.StatusCode, res.Header, time.Now()),
 	}
 	c.budget.Heard(res.StatusCode, res.Header, e.RetryAfter)
 	good, limit := res.StatusCode/100 == 2, maxErrorBody
