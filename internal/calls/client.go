@@ -100,6 +100,10 @@ func New(d Dialect, opts *platform.Options, faults ...error) *Client {
 	next := o.Transport
 	if next == nil {
 		c.own = outbound.NewTransport()
+		if d.Plain || strings.HasPrefix(base, "http:") {
+			// A proxy could read the token, and knows no network of the platform's own.
+			c.own.Proxy = nil
+		}
 		next = c.own
 	}
 	c.client = outbound.Client(http.Client{Transport: next})
