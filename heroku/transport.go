@@ -45,7 +45,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	e := &Error{
 		Status:     res.StatusCode,
 		RequestID:  oneLine(t.scrub(res.Header.Get("Request-Id")), 300),
-		RetryAfter: calls.RetryAfter(res.Header.Get("Retry-After"), time.Now()),
+		RetryAfter: calls.RetryAfter(res.StatusCode, res.Header, time.Now()),
 	}
 	if a, ok := req.Context().Value(answerKey{}).(*answer); ok {
 		a.status, a.requestID = e.Status, e.RequestID

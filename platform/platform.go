@@ -36,7 +36,9 @@ type Options struct {
 	// caller's context. Defaults to DefaultAttemptTimeout.
 	AttemptTimeout time.Duration
 
-	// Transport carries the requests, credentials included. Nil: one of the client's own.
+	// Transport carries the requests, credentials included. Nil: one of the client's own,
+	// which uses the proxy that the environment names, as HTTPS_PROXY. Requests by plain HTTP
+	// go to no proxy.
 	Transport http.RoundTripper
 }
 

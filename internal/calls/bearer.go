@@ -13,36 +13,57 @@ import (
 
 const (
 	maxBearer = 16 << 10
-	maxLife   = 24 * time.Hour
+
+	// unknownLife is for how long a token is good if that is not known.
+	unknownLife = time.Minute
 
 	// freshBearer is for how long a token is so new that the API's refusal of it is not
-	// for its age.
+	// for its age. A token of a short life is new for half of it.
 	freshBearer = time.Minute
 )
 
 // A Bearer presents a token that ends, which it exchanges for credentials. It gets a new
-// one in time, and one at a time. It is safe for concurrent use.
+// one in time, and one at a time, and uses the old one until that ends. It is safe for
+// concurrent use.
 type Bearer struct {
-	get func(ctx context.Context) (token string, life time.Duration, err error)
-
-	exchange chan struct{} // holds a value while a token is got
+	token *Renewed[bearerToken]
 
 	mu       sync.Mutex // guards what follows, and is not held during a call
-	token    string
 	previous string
-	got      time.Time
-	until    time.Time
+}
+
+type bearerToken struct {
+	text  string
+	fresh time.Duration
 }
 
 // NewBearer returns a Bearer. get exchanges the credentials for a token, and says for how
-// long it is good. Its error is a *platform.Error where an API refused.
+// long it is good. 0: that is not known, and a minute is taken. Its error is a
+// *platform.Error where an API refused.
 func NewBearer(get func(ctx context.Context) (token string, life time.Duration, err error)) *Bearer {
-	return &Bearer{get: get, exchange: make(chan struct{}, 1)}
+	b := &Bearer{}
+	b.token = NewRenewed(func(ctx context.Context) (bearerToken, time.Duration, error) {
+		token, life, err := get(ctx)
+		switch {
+		case err != nil:
+			return bearerToken{}, 0, err
+		case len(token) > maxBearer || FaultOfToken(token, "it", "") != nil:
+			return bearerToken{}, 0, errors.New("the answer has no token, or one with characters that no token has: " + elsewhere)
+		case life == 0:
+			life = unknownLife
+		}
+		last, _ := b.token.Last()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.previous = last.text
+		return bearerToken{token, min(life/2, freshBearer)}, life, nil
+	})
+	return b
 }
 
 // Authorize is a Dialect's.
 func (b *Bearer) Authorize(ctx context.Context, req *http.Request, _ []byte) error {
-	token, err := b.current(ctx)
+	token, err := b.token.Get(ctx)
 	if err != nil {
 		var e *platform.Error
 		if !errors.As(err, &e) {
@@ -52,66 +73,25 @@ func (b *Bearer) Authorize(ctx context.Context, req *http.Request, _ []byte) err
 		told.Message = "getting an access token: " + told.Message
 		return &told
 	}
-	req.Header.Set("Authorization", authorization(token))
+	req.Header.Set("Authorization", authorization(token.text))
 	return nil
 }
 
 func authorization(token string) string { return "Bearer " + token }
 
-// current returns a token that is good, and gets one if there is none.
-func (b *Bearer) current(ctx context.Context) (string, error) {
-	if token := b.known(); token != "" {
-		return token, nil
-	}
-	select {
-	case b.exchange <- struct{}{}:
-	case <-ctx.Done():
-		return "", Ended(ctx, nil)
-	}
-	defer func() { <-b.exchange }()
-	if token := b.known(); token != "" { // somebody else got it
-		return token, nil
-	}
-	token, life, err := b.get(ctx)
-	switch {
-	case err != nil:
-		return "", err
-	case len(token) > maxBearer || FaultOfToken(token, "it", "") != nil:
-		return "", errors.New("the answer has no token, or one with characters that no token has: " + elsewhere)
-	}
-	life = min(max(life, freshBearer), maxLife)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := time.Now()
-	b.token, b.previous, b.got = token, b.token, now
-	b.until = now.Add(life - min(life/10, 5*time.Minute))
-	return token, nil
-}
-
-// known returns the token if it is still good.
-func (b *Bearer) known() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if time.Now().Before(b.until) {
-		return b.token
-	}
-	return ""
-}
-
 // Renew is a Dialect's. It drops the token that was refused.
 func (b *Bearer) Renew(refused string) (again bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if refused == authorization(b.token) {
-		b.until = time.Time{}
-		return time.Since(b.got) >= freshBearer
+	token, age := b.token.Last()
+	if b.token.Drop(func(t bearerToken) bool { return refused == authorization(t.text) }) {
+		return age >= token.fresh
 	}
 	return true // there is a newer one
 }
 
 // Hidden is a Dialect's.
 func (b *Bearer) Hidden() []string {
+	last, _ := b.token.Last()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return []string{b.token, b.previous}
+	return []string{last.text, b.previous}
 }

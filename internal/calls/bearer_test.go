@@ -1,6 +1,7 @@
 package calls_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type api struct {
 	given, asked atomic.Int32
 	accepts      atomic.Int32 // the number of the token
 	fail         atomic.Pointer[error]
+	life         time.Duration // of a token. 0: an hour
 }
 
 func (a *api) get(ctx context.Context) (string, time.Duration, error) {
@@ -31,7 +33,7 @@ func (a *api) get(ctx context.Context) (string, time.Duration, error) {
 	}
 	n := a.given.Add(1)
 	a.accepts.Store(n)
-	return fmt.Sprintf("bearer-%d", n), time.Hour, ctx.Err()
+	return fmt.Sprintf("bearer-%d", n), cmp.Or(a.life, time.Hour), ctx.Err()
 }
 
 func (a *api) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -80,6 +82,32 @@ func TestBearer(t *testing.T) {
 		a.accepts.Store(-1) // it was revoked
 		if err := c.Do(t.Context(), read, nil); err != nil || a.given.Load() != 3 {
 			t.Errorf("revoked: %v, %d tokens", err, a.given.Load())
+		}
+	})
+}
+
+// A token of a short life is kept no longer, and is renewed if it is refused when half of it
+// is over.
+func TestShortBearer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &api{life: 10 * time.Second}
+		c := bearing(a)
+		for range 3 {
+			if err := c.Do(t.Context(), read, nil); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(11 * time.Second)
+		}
+		if a.given.Load() != 3 {
+			t.Errorf("%d tokens in 33 seconds", a.given.Load())
+		}
+		if err := c.Do(t.Context(), read, nil); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(6 * time.Second)
+		a.accepts.Store(-1) // it ended early
+		if err := c.Do(t.Context(), read, nil); err != nil || a.given.Load() != 5 {
+			t.Errorf("%v, %d tokens", err, a.given.Load())
 		}
 	})
 }

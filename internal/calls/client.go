@@ -100,6 +100,10 @@ func New(d Dialect, opts *platform.Options, faults ...error) *Client {
 	next := o.Transport
 	if next == nil {
 		c.own = outbound.NewTransport()
+		if d.Plain || strings.HasPrefix(base, "http:") {
+			// A proxy could read the token, and knows no network of the platform's own.
+			c.own.Proxy = nil
+		}
 		next = c.own
 	}
 	c.client = outbound.Client(http.Client{Transport: next})
@@ -280,7 +284,7 @@ func (c *Client) judge(req *http.Request, res *http.Response, out any, fail func
 	e := &platform.Error{
 		Status:     res.StatusCode,
 		RequestID:  c.Scrub(cmp.Or(res.Header.Get("X-Request-Id"), res.Header.Get("Request-Id"), res.Header.Get("Fly-Request-Id"))),
-		RetryAfter: RetryAfter(res.Header.Get("Retry-After"), time.Now()),
+		RetryAfter: RetryAfter(res.StatusCode, res.Header, time.Now()),
 	}
 	c.budget.Heard(res.StatusCode, res.Header, e.RetryAfter)
 	good, limit := res.StatusCode/100 == 2, maxErrorBody

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -142,6 +144,36 @@ func TestFaults(t *testing.T) {
 	}
 	if err := calls.New(dialect(), &platform.Options{BaseURL: "http://127.0.0.1:1"}).Fault(); err != nil {
 		t.Errorf("the loopback by http: %v", err)
+	}
+}
+
+// Requests by plain HTTP, as to a network of the platform's own, go to no proxy, which could
+// read the token. The environment is read once in a process, so the test runs another.
+func TestNoProxy(t *testing.T) {
+	base := os.Getenv("CALLS_TEST_BASE_URL")
+	if base != "" {
+		d := dialect()
+		d.Plain = strings.HasPrefix(base, "http:")
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		call := read
+		call.Once = true
+		t.Logf("got %v", calls.New(d, &platform.Options{BaseURL: base}).Do(ctx, call, nil))
+		return
+	}
+	for base, want := range map[string]int32{"http://private.invalid:4280": 0, "https://api.invalid": 1} {
+		var asked atomic.Int32
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			w.WriteHeader(502)
+		}))
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNoProxy$", "-test.v")
+		cmd.Env = append(os.Environ(), "CALLS_TEST_BASE_URL="+base, "HTTP_PROXY="+proxy.URL, "HTTPS_PROXY="+proxy.URL, "NO_PROXY=")
+		out, err := cmd.CombinedOutput()
+		proxy.Close()
+		if err != nil || !strings.Contains(string(out), "got acme: read: web: no answer") || asked.Load() != want {
+			t.Errorf("%s: the proxy was asked %d times, want %d: %v\n%s", base, asked.Load(), want, err, out)
+		}
 	}
 }
 

@@ -77,18 +77,33 @@ func Backoff(try int) time.Duration {
 	return mean/2 + rand.N(mean)
 }
 
-// RetryAfter reads the header of that name: seconds, a date, or seconds since 1970. What
-// it cannot read is 0. It is at most MaxRetryAfter.
-func RetryAfter(s string, now time.Time) time.Duration {
-	var d time.Duration
-	if n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64); err == nil {
-		if n > 1e9 {
-			d = time.Unix(min(n, 1<<40), 0).Sub(now)
-		} else {
-			d = time.Duration(n) * time.Second
-		}
-	} else if t, err := http.ParseTime(s); err == nil {
-		d = t.Sub(now)
+// RetryAfter returns how long an answer asks to wait, at most MaxRetryAfter. It is what
+// Retry-After says, or else, for a 429, when the window of calls ends: Render says that in
+// RateLimit-Reset, and Cloud Foundry in X-RateLimit-Reset. 0: the answer does not say.
+func RetryAfter(status int, h http.Header, now time.Time) time.Duration {
+	names := []string{"Retry-After"}
+	if status == http.StatusTooManyRequests {
+		names = append(names, "RateLimit-Reset", "X-RateLimit-Reset")
 	}
-	return min(max(d, 0), MaxRetryAfter)
+	for _, name := range names {
+		if d, ok := readWait(h.Get(name), now); ok {
+			return min(max(d, 0), MaxRetryAfter)
+		}
+	}
+	return 0
+}
+
+// readWait reads seconds, seconds since 1970, or a date. Render's
+// documentation has the first two for one header: an example of 45, and the words "UTC
+// Epoch Seconds".
+func readWait(s string, now time.Time) (d time.Duration, ok bool) {
+	s = strings.TrimSpace(s)
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		if n > 1e9 {
+			return time.Unix(min(n, 1<<40), 0).Sub(now), true
+		}
+		return time.Duration(max(n, -1)) * time.Second, true
+	}
+	t, err := http.ParseTime(s)
+	return t.Sub(now), err == nil
 }

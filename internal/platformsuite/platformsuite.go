@@ -38,6 +38,8 @@ func Faults(t *testing.T, server *platformtest.Server, make func(http.RoundTripp
 	}{
 		{"too many, for years", platformtest.Fault{Status: 429, Header: http.Header{"Retry-After": {"99999999"}}}, 10 * time.Minute},
 		{"too many, until a year from now", platformtest.Fault{Status: 429, Header: http.Header{"Retry-After": {"Fri, 31 Dec 2100 00:00:00 GMT"}}}, 10 * time.Minute},
+		{"too many, until the window ends", platformtest.Fault{Status: 429, Header: http.Header{"Ratelimit-Reset": {"45"}}}, 45 * time.Second},
+		{"too many, until a moment", platformtest.Fault{Status: 429, Header: http.Header{"X-Ratelimit-Reset": {"4102444800"}}}, 10 * time.Minute},
 		{"too many, nonsense", platformtest.Fault{Status: 429, Header: http.Header{"Retry-After": {"-5 soon " + words}}}, 0},
 		{"locked", platformtest.Fault{Status: 423}, 0},
 		{"conflict", platformtest.Fault{Status: 409, Body: `{"message":"in progress"}`}, 0},

@@ -180,6 +180,13 @@ func TestRival(t *testing.T) {
 		if c, err := scaler.Capacity(t.Context()); err != nil || c.ExternalAutoscaler == "" {
 			t.Errorf("without an answer: %+v, %v", c, err)
 		}
+		s.ClearFaults()
+		s.Inject(platformtest.Fault{Path: "/v1/apps/*/policy", Hang: true, Times: -1})
+		short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if c, err := scaler.Capacity(short); err != nil || c.ExternalAutoscaler == "" || !c.PendingKnown {
+			t.Errorf("with an App Autoscaler that hangs: %+v, %v", c, err)
+		}
 		time.Sleep(10 * time.Minute)
 		if c, err := scaler.Capacity(t.Context()); err == nil {
 			t.Errorf("the rival is not known, and Capacity returned %+v", c)

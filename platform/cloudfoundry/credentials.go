@@ -156,8 +156,8 @@ func (g *granter) grant(ctx context.Context) (string, time.Duration, error) {
 	if t := answer.RefreshToken; g.refresh != "" && t != "" && len(t) < 16<<10 && calls.FaultOfToken(t, "", "") == nil {
 		g.refresh = t
 	}
-	// Far more than a Duration holds is as good as a day, which is what is kept at most.
-	return answer.AccessToken, time.Duration(min(max(answer.ExpiresIn, 0), 1e6)) * time.Second, nil
+	// Far more than a Duration holds is as good as eleven days.
+	return answer.AccessToken, time.Duration(min(max(answer.ExpiresIn, 0), 1e6) * float64(time.Second)), nil
 }
 
 // findUAA returns a client of UAA, which the API names if the credentials do not.

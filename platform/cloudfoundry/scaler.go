@@ -250,11 +250,17 @@ func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
 	if known && age < rivalAge {
 		return rival, nil
 	}
+	patience := ctx
+	if known { // it need not be read now, and leaves time for the rest
+		var cancel context.CancelFunc
+		patience, cancel = context.WithTimeout(ctx, calls.Patience(ctx)/2)
+		defer cancel()
+	}
 	call := calls.Call{Op: "read App Autoscaler's policy", Subject: s.subject(), Path: "/v1/apps/" + url.PathEscape(s.app) + "/policy", Urgency: calls.Urgent, Once: known}
 	var policy struct {
 		Max *int `json:"instance_max_count"`
 	}
-	err := s.client.autoscaler.Do(ctx, call, &policy)
+	err := s.client.autoscaler.Do(patience, call, &policy)
 	var e *platform.Error
 	switch {
 	case err == nil && policy.Max == nil:

@@ -225,8 +225,12 @@ func TestToken(t *testing.T) {
 		}
 		time.Sleep(58 * time.Minute)
 		fail = errors.New("no token for " + cloudruntest.Token)
+		if _, err := scaler.Capacity(t.Context()); err != nil || fetched != 2 {
+			t.Errorf("with a token that is still good: %v, fetched %d times", err, fetched)
+		}
+		time.Sleep(3 * time.Minute)
 		_, err := scaler.Capacity(t.Context())
-		if err == nil || fetched != 2 || !strings.Contains(err.Error(), "no token for [redacted]") {
+		if err == nil || fetched != 3 || !strings.Contains(err.Error(), "no token for [redacted]") {
 			t.Errorf("%v, fetched %d times", err, fetched)
 		}
 	})

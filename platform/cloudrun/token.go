@@ -20,7 +20,7 @@ import (
 
 // A TokenFunc returns an OAuth 2.0 access token with the scope
 // https://www.googleapis.com/auth/cloud-platform, and when it ends. The token is kept until
-// shortly before that time, or for about a minute if the time is zero. The function must
+// that time, and renewed shortly before, or kept for a minute if the time is zero. The function must
 // return when its context ends, and must be safe for concurrent use.
 //
 // A host that has Google's libraries passes their token source:

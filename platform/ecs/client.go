@@ -68,9 +68,9 @@ func NewClient(region string, credentials CredentialsFunc, opts *platform.Option
 		scope := sigv4.Scope{Region: region, Service: service}
 		return calls.New(calls.Dialect{
 			Platform: "ecs", BaseURL: endpoint(service, region), CallsPerHour: DefaultCallsPerHour,
-			Hidden: keep.secrets, Like: likeSecret,
+			Hidden: func() []string { return secrets(keep) }, Like: likeSecret,
 			Authorize: func(ctx context.Context, req *http.Request, body []byte) error {
-				c, err := keep.get(ctx)
+				c, err := keep.Get(ctx)
 				if err != nil {
 					return fmt.Errorf("the request was not sent: %w", err)
 				}
@@ -80,7 +80,7 @@ func NewClient(region string, credentials CredentialsFunc, opts *platform.Option
 			Explain: func(e *platform.Error, h http.Header, body []byte) {
 				explain(e, h, body)
 				if slices.Contains(refusedCredentials, e.Code) {
-					keep.refused()
+					keep.Drop(func(Credentials) bool { return true })
 				}
 			},
 			Advise:  advise,

@@ -33,8 +33,9 @@ func (Credentials) Format(f fmt.State, _ rune) { fmt.Fprint(f, "ecs.Credentials"
 func (c Credentials) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
 // A CredentialsFunc returns credentials. It must return when its context ends, and must be
-// safe for concurrent use. A [Client] keeps credentials that have Expires until five
-// minutes before that time, and calls the function for each request otherwise.
+// safe for concurrent use. A [Client] keeps credentials that have Expires until that
+// time, and renews them when a tenth of their life is left, at most five minutes. For others
+// it calls the function for each request.
 //
 // A host that has the AWS SDK for Go passes the credentials of an aws.Config:
 //

@@ -4,58 +4,26 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
-// renewal is how long before their end credentials are renewed, as in the AWS SDKs.
-const renewal = 5 * time.Minute
-
-// A keeper keeps credentials until they end. It is safe for concurrent use.
-type keeper struct {
-	fetch CredentialsFunc
-	turn  chan struct{} // has one element, which who fetches takes
-
-	mu   sync.Mutex // not held while credentials are fetched
-	last Credentials
-}
-
-func newKeeper(fetch CredentialsFunc) *keeper {
+// newKeeper returns what keeps credentials until they end, and renews them in time.
+func newKeeper(fetch CredentialsFunc) *calls.Renewed[Credentials] {
 	if fetch == nil {
 		fetch = DefaultCredentials()
 	}
-	return &keeper{fetch: fetch, turn: make(chan struct{}, 1)}
-}
-
-// get returns credentials that have not ended. If they cannot be renewed, those from
-// before are good until their end.
-func (k *keeper) get(ctx context.Context) (Credentials, error) {
-	if c, good := k.kept(renewal); good {
-		return c, nil
-	}
-	select {
-	case k.turn <- struct{}{}:
-		defer func() { <-k.turn }()
-	case <-ctx.Done():
-		return Credentials{}, ctx.Err()
-	}
-	if c, good := k.kept(renewal); good {
-		return c, nil
-	}
-	c, err := k.fetch(ctx)
-	if err == nil {
-		err = fault(c)
-	}
-	if err != nil {
-		if c, good := k.kept(0); good && ctx.Err() == nil {
-			return c, nil
+	return calls.NewRenewed(func(ctx context.Context) (Credentials, time.Duration, error) {
+		c, err := fetch(ctx)
+		if err == nil {
+			err = fault(c)
 		}
-		return Credentials{}, err
-	}
-	k.mu.Lock()
-	k.last = c
-	k.mu.Unlock()
-	return c, nil
+		if err != nil || c.Expires.IsZero() { // which the host keeps itself
+			return c, 0, err
+		}
+		return c, time.Until(c.Expires), nil
+	})
 }
 
 func fault(c Credentials) error {
@@ -68,23 +36,8 @@ func fault(c Credentials) error {
 	return nil
 }
 
-// kept returns the last credentials if they are good for longer than some time.
-func (k *keeper) kept(spare time.Duration) (Credentials, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.last, !k.last.Expires.IsZero() && time.Until(k.last.Expires) > spare
-}
-
-// refused forgets that the last credentials are good.
-func (k *keeper) refused() {
-	k.mu.Lock()
-	k.last.Expires = time.Time{}
-	k.mu.Unlock()
-}
-
 // secrets returns what must not show.
-func (k *keeper) secrets() []string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return []string{k.last.SecretAccessKey, k.last.SessionToken}
+func secrets(keep *calls.Renewed[Credentials]) []string {
+	c, _ := keep.Last()
+	return []string{c.SecretAccessKey, c.SessionToken}
 }

@@ -27,9 +27,9 @@
 //
 // # What it costs
 //
-// A Scaler reads the container types once a tick, which is 120 calls an hour at the default
-// interval of 30 seconds, and Scalingo's own autoscalers every minute, for another 60.
-// After an increase it reads the containers too, with one call a tick, until all run. An
+// A Scaler reads the container types and the containers once a tick, which is 240 calls an
+// hour at the default interval of 30 seconds, and Scalingo's own autoscalers every minute,
+// for another 60. An
 // order is one call, and one more to read the size before. It is no deployment. An
 // exchange of the token is one call an hour, which is not counted in
 // [platform.Options.CallsPerHour].

@@ -16,9 +16,6 @@ import (
 )
 
 const (
-	// bootTime is for how long after an increase the containers are looked at.
-	bootTime = 5 * time.Minute
-
 	// rivalAge is after how long Scalingo's own autoscalers are read again: with ticks
 	// every 30 seconds every other time.
 	rivalAge = 55 * time.Second
@@ -38,11 +35,9 @@ type Scaler struct {
 	app, typ string
 	fault    error
 
-	mu      sync.Mutex // not held during a call
-	last    int        // the amount that was read last. -1: none yet
-	watched time.Time  // until when the containers are looked at
-	rival   string
-	asked   time.Time // when rival was read. Zero: never
+	mu    sync.Mutex // not held during a call
+	rival string
+	asked time.Time // when rival was read. Zero: never
 }
 
 var _ autoscale.Scaler = (*Scaler)(nil)
@@ -78,11 +73,10 @@ func (f *formation) amount(typ string) (int, error) {
 	return 0, errors.New("the app has no such process type: check the Procfile, and that it was deployed")
 }
 
-// Capacity reads the container types, which is one call.
+// Capacity reads the container types and the containers, which is two calls.
 //
-// After the first Capacity, and after one that saw the amount grow, the containers are read
-// too, for five minutes and until all run. Pending is how many of the ordered ones are not
-// in the state "running". If none is, or if they cannot be read, PendingKnown is false.
+// Pending is how many of the ordered containers are not in the state "running". If none is,
+// or if the containers cannot be read, PendingKnown is false.
 //
 // ExternalAutoscaler is at most a minute old, for another call every minute. If it cannot be
 // read, its last known value stands for ten minutes. After that, or if it was never known,
@@ -94,13 +88,11 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	if err != nil {
 		return autoscale.Capacity{}, s.client.calls.Held(err)
 	}
-	c := autoscale.Capacity{Desired: n, PendingKnown: true}
-	if s.saw(n, time.Now()) {
-		c.Pending, c.PendingKnown = s.pending(ctx, n)
-	}
+	c := autoscale.Capacity{Desired: n}
 	if c.ExternalAutoscaler, err = s.autoscaler(ctx); err != nil {
 		return autoscale.Capacity{}, s.client.calls.Held(err)
 	}
+	c.Pending, c.PendingKnown = s.pending(ctx, n)
 	return c, nil
 }
 
@@ -177,20 +169,12 @@ func (s *Scaler) read(ctx context.Context, u calls.Urgency) (int, error) {
 	return n, nil
 }
 
-// saw notes an amount, and reports whether containers may be on their way.
-func (s *Scaler) saw(amount int, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if amount > s.last {
-		s.watched = now.Add(bootTime)
-	}
-	s.last = amount
-	return amount > 0 && now.Before(s.watched)
-}
-
 // pending returns how many of the desired containers do not run yet, and whether that could
 // be read. It takes at most half of the time that is left, because Capacity can do without.
 func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known bool) {
+	if desired == 0 {
+		return 0, true
+	}
 	ctx, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
 	defer cancel()
 	call := calls.Call{Op: "list the containers", Subject: s.subject(), Path: s.path("ps"), Urgency: calls.Urgent, Once: true}
@@ -212,15 +196,7 @@ func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known b
 	if running == 0 { // perhaps the word has changed
 		return 0, false
 	}
-	pending = max(0, desired-running)
-	if pending == 0 {
-		s.mu.Lock()
-		if s.last == desired {
-			s.watched = time.Time{}
-		}
-		s.mu.Unlock()
-	}
-	return pending, true
+	return max(0, desired-running), true
 }
 
 // autoscaler returns the name of Scalingo's own autoscaler of the process type if one is on.
@@ -233,6 +209,12 @@ func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
 	if known && age < rivalAge {
 		return rival, nil
 	}
+	patience := ctx
+	if known { // it need not be read now, and leaves time for the rest
+		var cancel context.CancelFunc
+		patience, cancel = context.WithTimeout(ctx, calls.Patience(ctx)/2)
+		defer cancel()
+	}
 	call := calls.Call{Op: "list the autoscalers", Subject: s.subject(), Path: s.path("autoscalers"), Urgency: calls.Urgent, Once: known}
 	var list struct {
 		Autoscalers *[]struct {
@@ -240,13 +222,9 @@ func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
 			Disabled      bool   `json:"disabled"`
 		} `json:"autoscalers"`
 	}
-	err := s.client.calls.Do(ctx, call, &list)
-	var e *platform.Error
-	switch {
-	case err == nil && list.Autoscalers == nil:
+	err := s.client.calls.Do(patience, call, &list)
+	if err == nil && list.Autoscalers == nil {
 		err = s.client.calls.Invalid(call, errors.New("the answer has no autoscalers"))
-	case errors.As(err, &e) && e.Status == http.StatusNotFound:
-		err = nil // the region has none
 	}
 	if err != nil {
 		if known && ctx.Err() == nil {
@@ -255,11 +233,9 @@ func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
 		return "", err
 	}
 	rival = ""
-	if list.Autoscalers != nil {
-		for _, a := range *list.Autoscalers {
-			if a.ContainerType == s.typ && !a.Disabled {
-				rival = "Scalingo autoscaler"
-			}
+	for _, a := range *list.Autoscalers {
+		if a.ContainerType == s.typ && !a.Disabled {
+			rival = "Scalingo autoscaler"
 		}
 	}
 	s.mu.Lock()

@@ -106,7 +106,7 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
-// Containers are looked at until all run, and autoscalers once a minute.
+// Containers are read each time, and autoscalers once a minute. What was not read is not known.
 func TestCalls(t *testing.T) {
 	s, _ := serve(t, scalingotest.App{})
 	synctest.Test(t, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestCalls(t *testing.T) {
 			read()
 			time.Sleep(30 * time.Second)
 		}
-		if ps, rival := called("ps"), called("autoscalers"); ps != 1 || rival != 10 {
+		if ps, rival := called("ps"), called("autoscalers"); ps != 20 || rival != 10 {
 			t.Errorf("in ten minutes: containers %d times, autoscalers %d times", ps, rival)
 		}
 		s.Change("shop", func(a *scalingotest.App) { a.Containers["web"], a.Boot, a.Autoscaled = 4, time.Minute, []string{"web"} })
@@ -145,9 +145,40 @@ func TestCalls(t *testing.T) {
 			t.Errorf("the rival is not known, and Capacity returned %+v", c)
 		}
 		s.ClearFaults()
-		s.Inject(platformtest.Fault{Path: "/v1/apps/shop/autoscalers", Status: 404, Times: -1})
-		if c := read(); c.ExternalAutoscaler != "" {
-			t.Errorf("where there are no autoscalers: %+v", c)
+		s.Inject(platformtest.Fault{Path: "/v1/apps/shop/ps", Status: 500})
+		if c := read(); c.Pending != 0 || c.PendingKnown {
+			t.Errorf("hours after an increase, without the list: %+v", c)
+		}
+		s.Change("shop", func(a *scalingotest.App) { a.Containers["web"] = 3 })
+		s.Change("shop", func(a *scalingotest.App) { a.Containers["web"], a.Boot = 4, time.Hour })
+		if c := read(); c.Pending != 1 || !c.PendingKnown {
+			t.Errorf("one that started again: %+v", c)
+		}
+	})
+}
+
+// A list of autoscalers that is missing is not a list without one.
+func TestMissingAutoscalers(t *testing.T) {
+	s, _ := serve(t, scalingotest.App{})
+	synctest.Test(t, func(t *testing.T) {
+		s.AddApp(scalingotest.App{Name: "shop", Containers: map[string]int{"web": 2}, Autoscaled: []string{"web"}})
+		scaler := inMemory(s)
+		missing := platformtest.Fault{Path: "/v1/apps/shop/autoscalers", Status: 404, Body: `{"resource":"app","error":"not found"}`}
+		s.Inject(missing)
+		if c, err := scaler.Capacity(t.Context()); err == nil || !strings.Contains(err.Error(), "list the autoscalers") {
+			t.Errorf("never known: %+v, %v", c, err)
+		}
+		if c, err := scaler.Capacity(t.Context()); err != nil || c.ExternalAutoscaler == "" {
+			t.Errorf("once it is there: %+v, %v", c, err)
+		}
+		for _, f := range []platformtest.Fault{missing, {Path: missing.Path, Hang: true}} {
+			time.Sleep(time.Minute)
+			s.Inject(f)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			if c, err := scaler.Capacity(ctx); err != nil || c.ExternalAutoscaler == "" || !c.PendingKnown {
+				t.Errorf("while it is known: %+v, %v", c, err)
+			}
+			cancel()
 		}
 	})
 }
@@ -172,7 +203,11 @@ func TestBearer(t *testing.T) {
 			t.Errorf("revoked: %v, %d exchanges", err, exchanged())
 		}
 		time.Sleep(56 * time.Minute)
-		s.Inject(platformtest.Fault{Path: "/v1/tokens/exchange", Status: 401, Body: `{"error":"invalid token"}`})
+		s.Inject(platformtest.Fault{Path: "/v1/tokens/exchange", Status: 401, Body: `{"error":"invalid token"}`, Times: 2})
+		if _, err := scaler.Capacity(t.Context()); err != nil {
+			t.Errorf("with a token that is still good: %v", err)
+		}
+		time.Sleep(5 * time.Minute)
 		_, err := scaler.Capacity(t.Context())
 		if want := "scalingo: read the size: web of app shop: 401 Unauthorized: getting an access token: invalid token: check the API token given to scalingo.NewClient"; err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
