@@ -40,10 +40,14 @@ type Dialect struct {
 	// exchange a token. body is what will be sent.
 	Authorize func(ctx context.Context, req *http.Request, body []byte) error
 
-	// Renew is told the Authorization header that the API refused with a 401, and reports
-	// whether Authorize has a newer one now. The call is then tried again. Nil: it never
-	// has.
+	// Renew is told the Authorization header that the API refused, and reports whether
+	// Authorize may have a better one now. The call is then made again, once. Nil: it never
+	// may.
 	Renew func(refused string) bool
+
+	// Unauthorized reports whether a refusal is for the credentials. A 401 is for every
+	// platform.
+	Unauthorized func(e *platform.Error) bool
 
 	Secrets []string        // are taken out of every text
 	Hidden  func() []string // are further secrets, which are known later; may be nil
@@ -178,6 +182,7 @@ func (c *Client) Answer(ctx context.Context, call Call, out any) (http.Header, e
 		}
 	}
 	var last *platform.Error
+	renewed := false
 	for try := 1; ; try++ {
 		if err := c.budget.Take(ctx, call.Urgency); err != nil {
 			return nil, c.notSent(ctx, call, last, err)
@@ -186,6 +191,9 @@ func (c *Client) Answer(ctx context.Context, call Call, out any) (http.Header, e
 		h, again, err := c.attempt(ctx, call, body, out)
 		if err == nil {
 			return h, nil
+		}
+		if c.unauthorized(err) {
+			again, renewed = again && !renewed, true
 		}
 		err.Platform, err.Op, err.Subject, err.Tries = c.dialect.Platform, call.Op, call.Subject, try
 		err.Advice = c.advice(err)
@@ -292,7 +300,7 @@ func (c *Client) judge(req *http.Request, res *http.Response, out any, fail func
 	case !good:
 		c.explain(e, res.Header, body)
 		again := res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500
-		if res.StatusCode == http.StatusUnauthorized && c.dialect.Renew != nil {
+		if c.unauthorized(e) && c.dialect.Renew != nil {
 			again = c.dialect.Renew(req.Header.Get("Authorization"))
 		}
 		return fail(e, nil, again)
@@ -344,6 +352,11 @@ func (c *Client) advice(e *platform.Error) string {
 		return "redirects are not followed: " + elsewhere
 	}
 	return ""
+}
+
+// unauthorized reports whether a refusal is for the credentials.
+func (c *Client) unauthorized(e *platform.Error) bool {
+	return e.Status == http.StatusUnauthorized || e.Status != 0 && c.dialect.Unauthorized != nil && c.dialect.Unauthorized(e)
 }
 
 // Passing reports whether a refusal ends by itself.

@@ -75,11 +75,15 @@ func (k *keeper) kept(spare time.Duration) (Credentials, bool) {
 	return k.last, !k.last.Expires.IsZero() && time.Until(k.last.Expires) > spare
 }
 
-// refused forgets that the last credentials are good.
-func (k *keeper) refused() {
+// renew is told the Authorization of a request whose credentials AWS refused. It drops
+// them, unless others were fetched meanwhile.
+func (k *keeper) renew(refused string) (again bool) {
 	k.mu.Lock()
-	k.last.Expires = time.Time{}
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	if strings.Contains(refused, "Credential="+k.last.AccessKeyID+"/") {
+		k.last.Expires = time.Time{}
+	}
+	return true
 }
 
 // secrets returns what must not show.
