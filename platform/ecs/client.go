@@ -121,7 +121,7 @@ func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(
 // leader.Options.Holder.
 func Self() string {
 	uri := os.Getenv("ECS_CONTAINER_METADATA_URI_V4")
-	return outbound.Line(uri[strings.LastIndex(uri, "/")+1:], 100)
+	return calls.ShortID(outbound.Line(uri[strings.LastIndex(uri, "/")+1:], 1000), 100)
 }
 
 // call makes a call of the JSON 1.1 protocol.
