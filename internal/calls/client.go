@@ -182,7 +182,7 @@ func (c *Client) Answer(ctx context.Context, call Call, out any) (http.Header, e
 		}
 	}
 	var last *platform.Error
-	renewed := false
+	renewed, unsure := false, false
 	for try := 1; ; try++ {
 		if err := c.budget.Take(ctx, call.Urgency); err != nil {
 			return nil, c.notSent(ctx, call, last, err)
@@ -195,7 +195,8 @@ func (c *Client) Answer(ctx context.Context, call Call, out any) (http.Header, e
 		if c.unauthorized(err) {
 			again, renewed = again && !renewed, true
 		}
-		err.Platform, err.Op, err.Subject, err.Tries = c.dialect.Platform, call.Op, call.Subject, try
+		err.Platform, err.Op, err.Subject, err.Tries, err.Unsure = c.dialect.Platform, call.Op, call.Subject, try, unsure
+		unsure = unsure || unanswered(err)
 		err.Advice = c.advice(err)
 		last = err
 		if !again || call.Once || try == tries || ctx.Err() != nil {
