@@ -16,8 +16,12 @@ import (
 func TestBusyUntil(t *testing.T) {
 	r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max = recommends(4), autoscale.Fixed(9) })
 	r.platform.failing = &autoscale.BusyError{RetryAfter: 100 * time.Second, Err: errors.New("a deployment is in flight")}
-	if orders := r.tryTicks(8); !cmp.Equal(orders, []int{4, 4}) {
-		t.Errorf("in four minutes %v were ordered, want one order each 100 s or the tick after", orders)
+	r.tryTicks(1) // NextUp is known as soon as the platform has said so
+	if last := r.a.Status().Last; last.NextUp != r.now.Add(100*time.Second) || last.NextDown != last.NextUp {
+		t.Errorf("at %v the platform asked to wait for 100 s, and NextUp is %v, NextDown %v", r.now, last.NextUp, last.NextDown)
+	}
+	if orders := r.tryTicks(7); !cmp.Equal(orders, []int{4}) {
+		t.Errorf("in the four minutes after that %v were ordered, want one order after 100 s or in the tick after", orders)
 	}
 	last := r.a.Status().Last
 	if last.Limit != limit.ByBusy || last.Until.Before(r.now) || last.NextUp != last.Until {

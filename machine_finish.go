@@ -235,7 +235,8 @@ func (m *machine) commitSize(e Event) {
 // commitOrder records what was ordered and what came of it.
 func (m *machine) commitOrder(e Event, repeats bool) {
 	t := &m.tick
-	if t.sent {
+	// What was refused for sure is no order. It leaves open what became of the one before.
+	if t.sent && !t.refusedForSure() {
 		m.ordering = t.recommendation
 		m.Orders.Give(t.at, t.tried, t.err != nil)
 		if t.part != nil {

@@ -73,16 +73,37 @@ func (m *machine) wait(err error, accepted bool) {
 	}
 	if busy.RetryAfter > 0 {
 		until = earlier(t.at.Add(busy.RetryAfter), until)
-		m.BusyUntil = until
+		m.rests(until)
 	}
 	t.outcome.By, t.outcome.Until = limit.ByBusy, until
+}
+
+// rests records that the platform asked to wait. The limits knew nothing of it yet.
+func (m *machine) rests(until time.Time) {
+	t := &m.tick
+	m.BusyUntil = until
+	t.outcome.NextUp, t.outcome.NextDown = later(t.outcome.NextUp, until), later(t.outcome.NextDown, until)
 }
 
 // rest waits after part of an order for as long as the platform asked to.
 func (m *machine) rest(part *PartialError) {
 	if busy := busyError(part.Err); busy != nil && busy.RetryAfter > 0 {
-		m.BusySeen, m.BusyUntil = m.tick.at, m.tick.at.Add(min(busy.RetryAfter, holdPatience))
+		m.BusySeen = m.tick.at
+		m.rests(m.tick.at.Add(min(busy.RetryAfter, holdPatience)))
 	}
+}
+
+// refusedForSure reports whether the platform refused the order for sure, so that nothing of it
+// takes effect later.
+func (t *tick) refusedForSure() bool {
+	if t.err == nil {
+		return t.platform && t.result.size == t.capacity.Desired // it permits no more than already run
+	}
+	if part := (*PartialError)(nil); errors.As(t.err, &part) {
+		return false
+	}
+	busy := busyError(t.err)
+	return busy != nil && !busy.Unsure || refusal(t.err, t.tried) != nil
 }
 
 // unfinished reports whether a recommendation is the rest of an order that was carried out

@@ -228,3 +228,41 @@ func TestOurOwnZeroIsRaised(t *testing.T) {
 		t.Errorf("ordered %v, limit %v", got, r.a.Status().Last.Limit)
 	}
 }
+
+// TestRefusedOrders has an order refused, and then its size set by somebody else. What the
+// platform refused for sure is no order of ours. Any other failure may be.
+func TestRefusedOrders(t *testing.T) {
+	busy := &autoscale.BusyError{Err: errors.New("a deployment is in flight")}
+	for _, tt := range []struct {
+		name  string
+		fails []error // of one order after another
+		ours  bool
+	}{
+		{"no answer", []error{errors.New("connection reset")}, true},
+		{"busy", []error{busy}, false},
+		{"busy, to come back later", []error{&autoscale.BusyError{RetryAfter: time.Minute}}, false},
+		{"busy, after an attempt without an answer", []error{&autoscale.BusyError{Unsure: true}}, true},
+		{"a limit that is reached", []error{&autoscale.LimitError{Size: 4, Limit: 1}}, false},
+		{"a limit that explains nothing", []error{&autoscale.LimitError{Size: 4, Limit: 9}}, true},
+		{"no answer, and then busy", []error{errors.New("connection reset"), busy}, true},
+		{"part of it, which is none", []error{&autoscale.PartialError{Size: 4, Reached: 1, Err: busy}}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max = recommends(4), autoscale.Fixed(9) })
+			for _, err := range tt.fails {
+				r.platform.failing = err
+				_, _ = r.tick()
+			}
+			if r.platform.size != 1 {
+				t.Fatalf("the size is %d", r.platform.size)
+			}
+			r.platform.failing = nil
+			r.platform.set(4)
+			r.ticks(1)
+			c := r.a.Status().Counters
+			if ours := c.Scales == 1 && c.Changes == 0; ours != tt.ours || c.Scales+c.Changes != 1 {
+				t.Errorf("%d orders of its own took effect, and %d changes by others", c.Scales, c.Changes)
+			}
+		})
+	}
+}

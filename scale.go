@@ -104,7 +104,7 @@ const holdPatience = 10 * time.Minute
 // A BusyError is a [Scaler]'s answer that the platform cannot do now what it was asked, for
 // a reason that ends by itself: a release, a deployment or another operation is under way,
 // somebody else changed the process type at the same moment, or too much was asked.
-// Nothing was changed.
+// Nothing was changed, unless Unsure is set.
 //
 // For ten minutes the [Autoscaler] holds the size, does not count a failure, and does not
 // resign. It tries again after RetryAfter, or in the next tick if that is not known. After
@@ -112,6 +112,11 @@ const holdPatience = 10 * time.Minute
 type BusyError struct {
 	RetryAfter time.Duration // how long the platform asked to wait. 0: not known
 	Err        error         // the platform's own words; may be nil
+
+	// Unsure says that the order may have been carried out all the same, as where an
+	// earlier attempt at it had no answer. A size that it asked for is then taken for the
+	// Autoscaler's own.
+	Unsure bool
 }
 
 // Error says that the platform is busy, and for how long if that is known.

@@ -50,6 +50,23 @@ func TestBusy(t *testing.T) {
 	}
 }
 
+// A refusal after a try that had no answer leaves open what became of that.
+func TestBusyUnsure(t *testing.T) {
+	for _, unsure := range []bool{false, true} {
+		bubble(t, one, func(t *testing.T, s *herokutest.Server, app *herokutest.App, c *heroku.Client) {
+			if unsure {
+				s.Inject(herokutest.Fault{Status: 503})
+			}
+			s.Inject(herokutest.Error(409, "conflict", "Another operation is in progress."))
+			err := c.Scaler("shop", "web").Scale(t.Context(), 3)
+			var busy *autoscale.BusyError
+			if !errors.As(err, &busy) || busy.Unsure != unsure {
+				t.Errorf("%v: %v", unsure, err)
+			}
+		})
+	}
+}
+
 // A release holds the size with an end time, and raises no alarm while it may end by
 // itself; one that never ends is reported.
 func TestBusyHolds(t *testing.T) {

@@ -29,6 +29,7 @@ func (c call) invalid(fault error) error {
 // the end of its context.
 func (c *Client) do(ctx context.Context, call call, send func(context.Context) error) error {
 	var last *Error
+	unsure := false
 	for try := 1; ; try++ {
 		if err := c.budget.Take(ctx, call.urgency); err != nil {
 			return c.notSent(ctx, call, last, err)
@@ -38,7 +39,8 @@ func (c *Client) do(ctx context.Context, call call, send func(context.Context) e
 		if err == nil {
 			return nil
 		}
-		err.Op, err.Subject, err.Tries, err.token = call.op, call.subject, try, c.tokenName
+		err.Op, err.Subject, err.Tries, err.token, err.unsure = call.op, call.subject, try, c.tokenName, unsure
+		unsure = unsure || err.Status == 0 || err.Status >= 500
 		last = err
 		if !err.again || call.once || try == tries || ctx.Err() != nil {
 			return err

@@ -25,6 +25,7 @@ type Error struct {
 	Err         error         // what else went wrong; may be nil
 
 	again      bool   // whether another try may fare better
+	unsure     bool   // whether an earlier try may have been carried out
 	limited    bool   // whether the refusal is about a dyno limit
 	numberless bool   // whether such a refusal does not say which
 	token      string // where the token comes from

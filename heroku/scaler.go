@@ -154,7 +154,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 // held returns an error that ends by itself as an [autoscale.BusyError], and others unchanged.
 func held(err error) error {
 	if e := (*Error)(nil); errors.As(err, &e) && e.passing() {
-		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: e}
+		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: e, Unsure: e.unsure}
 	}
 	return err
 }

@@ -58,7 +58,7 @@ func failed(op, subject, stdout, stderr string, err error) error {
 	}
 	e.Advice = advise(e)
 	if strings.Contains(e.Message, "deploy lock") {
-		return &autoscale.BusyError{Err: e}
+		return &autoscale.BusyError{Err: e, Unsure: true} // the number was recorded before
 	}
 	return e
 }
@@ -82,10 +82,12 @@ func message(text string) string {
 	return outbound.Text(last)
 }
 
+const lockAdvice = "a deployment is under way, and the size stays as it is until it has ended. `dokku apps:unlock` removes a lock that was left behind"
+
 func advise(e *Error) string {
 	switch {
 	case strings.Contains(e.Message, "deploy lock"):
-		return "a deployment is under way: the size stays as it is until it has ended. `dokku apps:unlock` removes a lock that was left behind"
+		return lockAdvice
 	case strings.Contains(e.Message, "formations key"):
 		return "remove the quantity from the formation in app.json, and deploy"
 	case strings.Contains(e.Message, "valid process name"):

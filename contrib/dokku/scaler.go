@@ -199,7 +199,9 @@ func (s *Scaler) order(ctx context.Context, op string, size int) (<-chan error, 
 	return done, nil
 }
 
-// started connects, and starts an order unless size is the size already.
+// started connects, and starts an order unless size is the size already. Dokku records the
+// number before it looks at the deploy lock, and does not take it back. So the lock is
+// looked at before.
 func (s *Scaler) started(ctx context.Context, op string, size int) (wait func() (string, string, error), closed func(), err error) {
 	c, closed, err := s.client.dial(ctx)
 	if err != nil {
@@ -207,6 +209,12 @@ func (s *Scaler) started(ctx context.Context, op string, size int) (wait func() 
 	}
 	if now, err := s.size(c, op); err != nil || now == size {
 		return nil, closed, err
+	}
+	switch locked, err := s.locked(c, op); {
+	case err != nil:
+		return nil, closed, err
+	case locked:
+		return nil, closed, &autoscale.BusyError{Err: s.invalid(op, errors.New("the app has a deploy lock: "+lockAdvice))}
 	}
 	wait, err = c.start("ps:scale " + s.app + " " + s.typ + "=" + strconv.Itoa(size))
 	if err != nil {

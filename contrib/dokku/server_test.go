@@ -19,7 +19,7 @@ import (
 )
 
 // script stands in for Dokku behind a real sshd, as the forced command of a key. Its words
-// are those of Dokku's source. Files switch its states: lock, appjson, slow, fail.
+// are those of Dokku's source. Files switch its states: lock, race, appjson, slow, fail.
 const script = `#!/bin/sh
 cd "$(dirname "$0")" || exit 99
 echo "$SSH_ORIGINAL_COMMAND" >> commands
@@ -40,12 +40,12 @@ ps:scale)
 		exit
 	fi
 	[ -e appjson ] && no "App shop contains an app.json file with a formations key and cannot be manually scaled"
-	if [ -e lock ]; then
+	echo "-----> Scaling shop processes: $3"
+	echo "$3" > scale.new && echo worker=1 >> scale.new && mv scale.new scale
+	if [ -e lock ] || [ -e race ]; then
 		echo " !     shop currently has a deploy lock in place. Exiting..." >&2
 		no "Run 'apps:unlock' to release the existing deploy lock"
 	fi
-	echo "-----> Scaling shop processes: $3"
-	echo "$3" > scale.new && echo worker=1 >> scale.new && mv scale.new scale
 	while [ -e slow ]; do sleep 0.05; done
 	[ -e fail ] && no "App web container failed to pass its checks"
 	echo "=====> Application deployed"

@@ -114,6 +114,7 @@ func (c *Client) do(ctx context.Context, k call, in, out any) error {
 		return c.failed(k, nil, err)
 	}
 	var last *Error
+	unsure := false
 	for try := 1; ; try++ {
 		if err := c.room(ctx); err != nil {
 			if last != nil {
@@ -126,7 +127,8 @@ func (c *Client) do(ctx context.Context, k call, in, out any) error {
 		if e == nil {
 			return nil
 		}
-		e.Tries, last = try, e
+		e.Tries, e.unsure, last = try, unsure, e
+		unsure = unsure || e.Status == 0 || e.Status >= 500
 		if !e.again || k.once || k.method == http.MethodPost || try == tries || ctx.Err() != nil {
 			return e
 		}

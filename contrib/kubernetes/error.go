@@ -32,7 +32,8 @@ type Error struct {
 	Verb, Group, Resource, Name, Namespace string // Resource has the subresource, as "deployments/scale"
 	User                                   string // who asked, as the API server said in a 403; may be empty
 
-	again bool // whether another try may fare better
+	again  bool // whether another try may fare better
+	unsure bool // whether an earlier try may have been carried out
 }
 
 // failed returns the Error of a call. conn may be nil.

@@ -290,7 +290,7 @@ func (s *Scaler) answered(err error, size int) error {
 	}
 	switch e.Status {
 	case http.StatusConflict, http.StatusTooManyRequests:
-		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: e}
+		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: e, Unsure: e.unsure}
 	case http.StatusUnprocessableEntity:
 		if m := maximum.FindStringSubmatch(e.Message); m != nil {
 			if limit, _ := strconv.Atoi(m[1]); limit < size {

@@ -324,6 +324,28 @@ func TestTriesAgain(t *testing.T) {
 	}
 }
 
+// A refusal after a try that had no answer leaves open what became of that.
+func TestBusyUnsure(t *testing.T) {
+	for _, unsure := range []bool{false, true} {
+		inBubble(t, fmt.Sprint(unsure), func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
+			s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2})
+			web := c.Scaler("deployment/web", nil)
+			capacity(t, web)
+			refused := kubetest.Error(429, "TooManyRequests", "later")
+			refused.Times = 3
+			if unsure {
+				s.Inject(kubetest.Fault{Status: 503})
+			}
+			s.Inject(refused)
+			err := web.Scale(t.Context(), 3)
+			var busy *autoscale.BusyError
+			if !errors.As(err, &busy) || busy.Unsure != unsure {
+				t.Errorf("%+v", err)
+			}
+		})
+	}
+}
+
 func TestBadArguments(t *testing.T) {
 	c := kubernetes.FromConfig(&rest.Config{Host: "http://127.0.0.1:1"}, nil)
 	for _, target := range []string{"", "web", "deployment/", "/web", "pod/web", "deployment/Web", "deployment/../x", "deployment/a/b", "Workers/web", "a.b/c?d", "workers.example.com/", "deployment/" + strings.Repeat("a", 254)} {

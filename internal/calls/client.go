@@ -40,10 +40,14 @@ type Dialect struct {
 	// exchange a token. body is what will be sent.
 	Authorize func(ctx context.Context, req *http.Request, body []byte) error
 
-	// Renew is told the Authorization header that the API refused with a 401, and reports
-	// whether Authorize has a newer one now. The call is then tried again. Nil: it never
-	// has.
+	// Renew is told the Authorization header that the API refused, and reports whether
+	// Authorize may have a better one now. The call is then made again, once. Nil: it never
+	// may.
 	Renew func(refused string) bool
+
+	// Unauthorized reports whether a refusal is for the credentials. A 401 is for every
+	// platform.
+	Unauthorized func(e *platform.Error) bool
 
 	Secrets []string        // are taken out of every text
 	Hidden  func() []string // are further secrets, which are known later; may be nil
@@ -182,6 +186,7 @@ func (c *Client) Answer(ctx context.Context, call Call, out any) (http.Header, e
 		}
 	}
 	var last *platform.Error
+	renewed, unsure := false, false
 	for try := 1; ; try++ {
 		if err := c.budget.Take(ctx, call.Urgency); err != nil {
 			return nil, c.notSent(ctx, call, last, err)
@@ -191,7 +196,11 @@ func (c *Client) Answer(ctx context.Context, call Call, out any) (http.Header, e
 		if err == nil {
 			return h, nil
 		}
-		err.Platform, err.Op, err.Subject, err.Tries = c.dialect.Platform, call.Op, call.Subject, try
+		if c.unauthorized(err) {
+			again, renewed = again && !renewed, true
+		}
+		err.Platform, err.Op, err.Subject, err.Tries, err.Unsure = c.dialect.Platform, call.Op, call.Subject, try, unsure
+		unsure = unsure || unanswered(err)
 		err.Advice = c.advice(err)
 		last = err
 		if !again || call.Once || try == tries || ctx.Err() != nil {
@@ -296,7 +305,7 @@ func (c *Client) judge(req *http.Request, res *http.Response, out any, fail func
 	case !good:
 		c.explain(e, res.Header, body)
 		again := res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500
-		if res.StatusCode == http.StatusUnauthorized && c.dialect.Renew != nil {
+		if c.unauthorized(e) && c.dialect.Renew != nil {
 			again = c.dialect.Renew(req.Header.Get("Authorization"))
 		}
 		return fail(e, nil, again)
@@ -348,6 +357,11 @@ func (c *Client) advice(e *platform.Error) string {
 		return "redirects are not followed: " + elsewhere
 	}
 	return ""
+}
+
+// unauthorized reports whether a refusal is for the credentials.
+func (c *Client) unauthorized(e *platform.Error) bool {
+	return e.Status == http.StatusUnauthorized || e.Status != 0 && c.dialect.Unauthorized != nil && c.dialect.Unauthorized(e)
 }
 
 // Passing reports whether a refusal ends by itself.

@@ -2,6 +2,7 @@ package calls
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/platform"
@@ -16,7 +17,23 @@ func (c *Client) Held(err error) error {
 	}
 	var e *platform.Error
 	if errors.As(err, &e) && c.Passing(e) {
-		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: err}
+		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: err, Unsure: unsure(err)}
 	}
 	return err
 }
+
+// unsure reports whether one of the calls that err is about may have been carried out.
+func unsure(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
+	case *platform.Error:
+		return e.Unsure || unanswered(e)
+	case interface{ Unwrap() error }:
+		return unsure(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), unsure)
+	}
+	return false
+}
+
+// unanswered reports whether the platform itself may not have answered a call.
+func unanswered(e *platform.Error) bool { return e.Status == 0 || e.Status >= 500 }

@@ -1,6 +1,8 @@
 package calls
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"mime"
 	"net"
@@ -34,6 +36,16 @@ func Scrubber(like *regexp.Regexp, secrets ...string) func(string) string {
 
 // Quoted is a short line of a text in quotes.
 func Quoted(s string) string { return strconv.Quote(outbound.Line(s, 60)) }
+
+// ShortID returns an id of at most so many bytes, 33 or more. A longer one becomes its first
+// bytes and a hash of the whole, because ids may differ at their ends alone.
+func ShortID(id string, most int) string {
+	if len(id) <= most {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return id[:most-33] + "-" + hex.EncodeToString(sum[:16])
+}
 
 // MediaType names the kind of a body, in a form fit for a message.
 func MediaType(h http.Header) string {

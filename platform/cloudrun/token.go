@@ -41,7 +41,8 @@ const (
 	tokenPath    = "/computeMetadata/v1/instance/service-accounts/default/token"
 	instancePath = "/computeMetadata/v1/instance/id"
 
-	maxMetadata = 64 << 10
+	maxMetadata   = 64 << 10
+	maxInstanceID = 40
 
 	getToken = "use cloudrun.NewClient with a TokenFunc outside of Google Cloud"
 )
@@ -66,14 +67,15 @@ func MetadataToken(ctx context.Context) (token string, end time.Time, err error)
 
 // InstanceID asks the metadata server for the id of the instance in which this process
 // runs. It is fit for leader.Options.Holder, because the host name is the same for all
-// instances on Cloud Run. It is cut to 40 bytes.
+// instances on Cloud Run. An id of more than 40 bytes, as Cloud Run's are, is shortened to
+// its first bytes and a hash of the whole, so that no two instances have the same.
 func InstanceID(ctx context.Context) (string, error) {
 	body, err := metadata(ctx, instancePath)
 	if err != nil {
 		return "", fmt.Errorf("ask the metadata server for the instance's id: %w", err)
 	}
 	if id := strings.TrimSpace(string(body)); validID.MatchString(id) {
-		return id[:min(len(id), 40)], nil
+		return calls.ShortID(id, maxInstanceID), nil
 	}
 	return "", errors.New("ask the metadata server for the instance's id: the answer is not an id")
 }

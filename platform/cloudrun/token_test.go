@@ -34,10 +34,28 @@ func TestMetadata(t *testing.T) {
 	if err != nil || token != "ya29.x" || time.Until(end) > time.Hour || time.Until(end) < 59*time.Minute {
 		t.Errorf("%v, %v", time.Until(end), err)
 	}
-	id := strings.Repeat("0067ff", 50)
-	metadata(t, 200, "Google", id+"\n")
-	if got, err := cloudrun.InstanceID(t.Context()); err != nil || got != id[:40] {
-		t.Errorf("%q, %v", got, err)
+}
+
+// No two instances have the same id, however long and alike what the server says is.
+func TestInstanceID(t *testing.T) {
+	long := strings.Repeat("0067ff", 50)
+	seen := map[string]string{}
+	for _, id := range []string{"abcd", long[:39], long[:40], long[:41], long, long + "0", long + "1", "1" + long} {
+		metadata(t, 200, "Google", id+"\n")
+		got, err := cloudrun.InstanceID(t.Context())
+		if err != nil || len(got) > 40 || got[:4] != id[:4] {
+			t.Errorf("%q became %q, %v", id, got, err)
+		}
+		if len(id) <= 40 && got != id {
+			t.Errorf("%q became %q", id, got)
+		}
+		if other, taken := seen[got]; taken {
+			t.Errorf("%q and %q are both %q", id, other, got)
+		}
+		seen[got] = id
+		if again, err := cloudrun.InstanceID(t.Context()); again != got || err != nil {
+			t.Errorf("%q became %q, and then %q, %v", id, got, again, err)
+		}
 	}
 }
 

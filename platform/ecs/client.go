@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/autoscalebot/autoscale/internal/calls"
 	"github.com/autoscalebot/autoscale/internal/outbound"
@@ -63,7 +62,7 @@ func NewClient(region string, credentials CredentialsFunc, opts *platform.Option
 			faults = append(faults, errors.New("Options.BaseURL has a path: AWS's APIs have none"))
 		}
 	}
-	keep := newKeeper(credentials)
+	keep, clock := newKeeper(credentials), new(clock)
 	client := func(service string, faults ...error) *calls.Client {
 		scope := sigv4.Scope{Region: region, Service: service}
 		return calls.New(calls.Dialect{
@@ -74,17 +73,19 @@ func NewClient(region string, credentials CredentialsFunc, opts *platform.Option
 				if err != nil {
 					return fmt.Errorf("the request was not sent: %w", err)
 				}
-				sigv4.Sign(req, body, sigv4.Key{ID: c.AccessKeyID, Secret: c.SecretAccessKey, Session: c.SessionToken}, scope, time.Now())
+				sigv4.Sign(req, body, sigv4.Key{ID: c.AccessKeyID, Secret: c.SecretAccessKey, Session: c.SessionToken}, scope, clock.now())
 				return nil
 			},
 			Explain: func(e *platform.Error, h http.Header, body []byte) {
 				explain(e, h, body)
-				if slices.Contains(refusedCredentials, e.Code) {
-					keep.Drop(func(Credentials) bool { return true })
+				if slices.Contains(refusedTimes, e.Code) {
+					clock.set(h.Get("Date"))
 				}
 			},
-			Advise:  advise,
-			Passing: passing,
+			Advise:       advise,
+			Passing:      passing,
+			Renew:        func(refused string) bool { return renew(keep, refused) },
+			Unauthorized: func(e *platform.Error) bool { return slices.Contains(refusedCredentials, e.Code) },
 		}, opts, faults...)
 	}
 	c := &Client{calls: client("ecs", faults...), rivals: client("application-autoscaling")}
@@ -120,7 +121,7 @@ func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(
 // leader.Options.Holder.
 func Self() string {
 	uri := os.Getenv("ECS_CONTAINER_METADATA_URI_V4")
-	return outbound.Line(uri[strings.LastIndex(uri, "/")+1:], 100)
+	return calls.ShortID(outbound.Line(uri[strings.LastIndex(uri, "/")+1:], 1000), 100)
 }
 
 // call makes a call of the JSON 1.1 protocol.
@@ -131,9 +132,14 @@ func call(op, subject, target string, body any, u calls.Urgency) calls.Call {
 	}
 }
 
-var refusedCredentials = []string{
-	"ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature",
-}
+// refusedCredentials are refusals of what a request was signed with. Credentials that have
+// just been replaced are refused as well: AWS takes a moment to know new ones.
+var refusedCredentials = append([]string{
+	"ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId", "IncompleteSignature",
+}, refusedTimes...)
+
+// refusedTimes are refusals that a wrong clock leads to.
+var refusedTimes = []string{"InvalidSignatureException", "RequestTimeTooSkewed"}
 
 // explain reads a refusal, whose type is a name, or a name with a namespace or an URL.
 func explain(e *platform.Error, h http.Header, body []byte) {
@@ -171,7 +177,7 @@ func advise(e *platform.Error) string {
 		return "check the cluster and the region: `aws ecs list-clusters` lists the clusters"
 	case e.Code == "ServiceNotFoundException", e.Code == "ServiceNotActiveException":
 		return "check the service: `aws ecs list-services --cluster …` lists those of a cluster"
-	case e.Code == "InvalidSignatureException", e.Code == "RequestTimeTooSkewed":
+	case slices.Contains(refusedTimes, e.Code):
 		return "check the clock of this machine, the region and the credentials"
 	case slices.Contains(refusedCredentials, e.Code):
 		return "AWS does not know the credentials, or they have ended: other ones are fetched for the next call"

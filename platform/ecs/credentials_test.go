@@ -163,15 +163,116 @@ func TestCredentialsAreKept(t *testing.T) {
 		if err := read(); err != nil {
 			t.Error(err)
 		}
-		n := fetched.Load()
-		s.Inject(platformtest.Fault{Status: 400, Body: `{"__type":"ExpiredTokenException"}`})
-		if err := read(); err == nil || !strings.Contains(err.Error(), "other ones are fetched") {
-			t.Error(err)
-		}
-		if err := read(); err != nil || fetched.Load() == n {
-			t.Errorf("after a refusal: %v, fetched %d times", err, fetched.Load()-n)
+	})
+}
+
+// Credentials that AWS refuses are fetched again, and the call is made again, once.
+func TestCredentialsAreRefused(t *testing.T) {
+	for _, tt := range []struct {
+		code  string
+		times int
+		fails bool
+	}{
+		{"ExpiredTokenException", 1, false},
+		{"ExpiredToken", 1, false},
+		{"com.amazon.coral.service#ExpiredTokenException", 1, false},
+		{"UnrecognizedClientException", 1, false},
+		{"InvalidClientTokenId", 1, false},
+		{"InvalidSignatureException", 1, false},
+		{"ExpiredTokenException", 2, true},
+		{"UnrecognizedClientException", -1, true},
+	} {
+		s := ecstest.NewServer()
+		s.AddService(ecstest.Service{Cluster: "production", Name: "web", Desired: 1})
+		synctest.Test(t, func(t *testing.T) {
+			fetched := 0
+			client := ecs.NewClient(ecstest.Region, func(ctx context.Context) (ecs.Credentials, error) {
+				fetched++
+				c, err := ecstest.Credentials(ctx)
+				c.Expires = time.Now().Add(time.Hour)
+				return c, err
+			}, &platform.Options{BaseURL: s.URL, Transport: s.Transport()})
+			scaler := client.Scaler("production", "web")
+			if _, err := scaler.Capacity(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.Inject(platformtest.Fault{Status: 400, Times: tt.times, Body: `{"__type":"` + tt.code + `"}`})
+			before := len(s.Requests())
+			if err := scaler.Scale(t.Context(), 3); (err != nil) != tt.fails {
+				t.Errorf("%s, %d times: %v", tt.code, tt.times, err)
+			}
+			calls := 3 // of which one is refused, and one is the order
+			if tt.fails {
+				calls = 2
+			}
+			if n := len(s.Requests()) - before; n != calls || fetched != 2 {
+				t.Errorf("%s, %d times: %d calls, credentials fetched %d times", tt.code, tt.times, n, fetched)
+			}
+		})
+		s.Close()
+	}
+}
+
+// Credentials that end while many use them are fetched again once, and no order is lost.
+func TestRotation(t *testing.T) {
+	s := ecstest.NewServer()
+	defer s.Close()
+	for i := range 10 {
+		s.AddService(ecstest.Service{Cluster: "production", Name: fmt.Sprint("web", i), Desired: 1})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var fetched atomic.Int64
+		current, _ := ecstest.Credentials(t.Context())
+		client := ecs.NewClient(ecstest.Region, func(context.Context) (ecs.Credentials, error) {
+			fetched.Add(1)
+			time.Sleep(time.Second)
+			c := current
+			c.Expires = time.Now().Add(time.Hour)
+			return c, nil
+		}, &platform.Options{BaseURL: s.URL, Transport: s.Transport()})
+		for round := 1; round <= 3; round++ {
+			var wg sync.WaitGroup
+			for i := range 10 {
+				wg.Go(func() {
+					if err := client.Scaler("production", fmt.Sprint("web", i)).Scale(t.Context(), 1+round); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if n := fetched.Load(); n != int64(round) {
+				t.Errorf("round %d: fetched %d times", round, n)
+			}
+			current = s.Rotate()
 		}
 	})
+}
+
+// A clock that is wrong is put right by what AWS says, and again once it is right.
+func TestClock(t *testing.T) {
+	for _, ahead := range []time.Duration{0, 3 * time.Minute, -3 * time.Minute, 6 * time.Minute, -6 * time.Minute, 26 * time.Hour, -26 * time.Hour} {
+		s := ecstest.NewServer()
+		s.AddService(ecstest.Service{Cluster: "production", Name: "web", Desired: 1})
+		synctest.Test(t, func(t *testing.T) {
+			scaler := ecs.NewClient(ecstest.Region, ecstest.Credentials, &platform.Options{BaseURL: s.URL, Transport: s.Transport()}).Scaler("production", "web")
+			for _, clock := range []time.Duration{ahead, ahead, 0} {
+				s.SetClock(clock)
+				if err := scaler.Scale(t.Context(), 3); err != nil {
+					t.Errorf("AWS's clock is %v ahead: %v", clock, err)
+				}
+			}
+			refused := 0
+			for _, r := range s.Requests() {
+				if r.Status != http.StatusOK {
+					refused++
+				}
+			}
+			if want := map[bool]int{false: 0, true: 2}[ahead.Abs() > 5*time.Minute]; refused != want {
+				t.Errorf("%v ahead: %d refusals, want %d", ahead, refused, want)
+			}
+		})
+		s.Close()
+	}
 }
 
 // Bad credentials are an error that does not repeat them.

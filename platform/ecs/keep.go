@@ -36,6 +36,13 @@ func fault(c Credentials) error {
 	return nil
 }
 
+// renew is told the Authorization of a request whose credentials AWS refused. It drops
+// them, unless others were fetched meanwhile.
+func renew(keep *calls.Renewed[Credentials], refused string) (again bool) {
+	keep.Drop(func(c Credentials) bool { return strings.Contains(refused, "Credential="+c.AccessKeyID+"/") })
+	return true
+}
+
 // secrets returns what must not show.
 func secrets(keep *calls.Renewed[Credentials]) []string {
 	c, _ := keep.Last()

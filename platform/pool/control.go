@@ -205,7 +205,8 @@ func (s *Scaler) read(ctx context.Context) (out size, err error) {
 }
 
 // Scale orders size processes. Above Options.Max of the Pool the error is an
-// [autoscale.LimitError]. The process that orders is the last to be stopped.
+// [autoscale.LimitError]. The process that orders is the last to be stopped, except for the
+// first one.
 func (s *Scaler) Scale(ctx context.Context, n int) error {
 	call := calls.Call{
 		Op: fmt.Sprintf("scale to %d", n), Subject: "the pool", Method: http.MethodPost, Path: sizePath,

@@ -37,9 +37,13 @@
 // To stop a process, the Pool sends it no more requests, waits up to [Options.Drain] for
 // those that it works on, sends SIGTERM, and after [Options.Stop] SIGKILL. On Windows,
 // which has no SIGTERM, it is killed after Drain. Elsewhere the signals reach what the
-// process has started too, and what it leaves behind is killed when it ends. The process with the highest number is
-// the first to be stopped, except that the one that ordered it is the last. If the Pool's
+// process has started too, and what it leaves behind is killed when it ends. If the Pool's
 // own process is killed, Linux sends SIGTERM to the others. Elsewhere they go on.
+//
+// The process with the highest number is the first to be stopped. The one that ordered is
+// the last before web.1, and web.1 is the last of all. A number is free once its process has
+// ended. While that of web.1 is not, another process serves, which is stopped as soon as a
+// new web.1 serves.
 //
 // # The front
 //

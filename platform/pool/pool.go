@@ -29,6 +29,8 @@ const (
 )
 
 const (
+	first = 1 // the lowest number of a process
+
 	// lookEvery is how often a booting process is asked whether it serves.
 	lookEvery = 50 * time.Millisecond
 	// firstPause is the pause after a process that ended by itself. It doubles up to
@@ -327,9 +329,13 @@ func (p *Pool) shrink() int {
 			staying = append(staying, each)
 		}
 	}
-	for len(staying) > p.wanted {
+	most := p.wanted
+	if most > 0 && len(staying) > 0 && staying[0].relieves && staying[0].state == Booting {
+		most++
+	}
+	for len(staying) > most {
 		last := len(staying) - 1
-		if staying[last].name() == p.keep && last > 0 {
+		if staying[last].name() == p.keep && last > 0 && staying[last-1].number != first {
 			last--
 		}
 		p.stop(staying[last])
@@ -347,7 +353,9 @@ func (p *Pool) grow() time.Duration {
 	for _, each := range p.processes {
 		taken[each.number] = true // also while it stops: its name must not be used twice
 	}
-	for n, staying := 1, p.shrink(); staying < p.wanted; n++ {
+	// A process with the first number runs whenever any does: leader.Index elects it. If
+	// another one runs in its place, because the number was taken, it relieves that one.
+	for n, staying := first, p.shrink(); staying < p.wanted || n == first && p.wanted > 0; n++ {
 		if taken[n] {
 			continue
 		}
@@ -359,6 +367,7 @@ func (p *Pool) grow() time.Duration {
 			p.crashed(Event{Kind: Crashes, Process: fmt.Sprintf("%s.%d", p.opts.Name, n), Err: fmt.Errorf("it could not be started: %w", err)})
 			return time.Until(p.notBefore)
 		}
+		started.relieves = staying >= p.wanted
 		p.processes = append(p.processes, started)
 		slices.SortFunc(p.processes, func(a, b *process) int { return a.number - b.number })
 		staying++

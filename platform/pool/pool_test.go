@@ -82,6 +82,10 @@ func serve(how string) {
 	mux.HandleFunc("/headers", func(w http.ResponseWriter, r *http.Request) { _ = r.Header.Write(w) })
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) { os.Exit(4) })
 	mux.HandleFunc("/scale", func(w http.ResponseWriter, r *http.Request) {
+		if from := r.FormValue("from"); from != "" && from != os.Getenv(pool.EnvProcess) {
+			w.WriteHeader(http.StatusTeapot)
+			return
+		}
 		var n int
 		_, _ = fmt.Sscan(r.FormValue("to"), &n)
 		s := pool.FromEnv(nil).Scaler()
@@ -333,33 +337,80 @@ func TestBadPrograms(t *testing.T) {
 	})
 }
 
-// A process orders from within, and is the last to be stopped.
+// A process orders from within, and is the last to be stopped but for web.1.
 func TestOrdersFromWithin(t *testing.T) {
 	r := run(t, "well", func(o *pool.Options) { o.Initial = 3 })
 	r.serves(3)
-	for range 200 { // until web.3 is asked
-		w := httptest.NewRecorder()
-		req := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.p.ServeHTTP(w, req)
-		if w.Body.String() == "web.3" {
-			break
+	from := func(process string, to int) { // the front chooses at random
+		t.Helper()
+		for range 1000 {
+			code, body := r.get(fmt.Sprintf("/scale?to=%d&from=%s", to, process))
+			if code == http.StatusOK {
+				return
+			} else if code != http.StatusTeapot {
+				t.Fatalf("%d: %s", code, body)
+			}
 		}
+		t.Fatalf("%s is never asked", process)
 	}
-	// web.3 orders one process. It is asked directly, as the front chooses at random.
-	for {
-		code, body := r.get("/scale?to=1")
-		if code != http.StatusOK {
-			t.Fatalf("%d: %s", code, body)
-		}
-		r.serves(1)
-		if got := r.names(1); got[0] == "web.3" {
-			break
-		}
-		r.order(3)
-		r.serves(3)
+	from("web.3", 2)
+	r.serves(2)
+	if got := r.names(40); !slices.Equal(got, []string{"web.1", "web.3"}) {
+		t.Errorf("web.3 ordered two, and %v answer", got)
+	}
+	from("web.3", 1)
+	r.serves(1)
+	if got := r.names(20); !slices.Equal(got, []string{"web.1"}) {
+		t.Errorf("web.3 ordered one, and %v answer", got)
 	}
 	if code, body := r.get("/scale?to=9"); code != http.StatusBadGateway || !strings.Contains(body, "limit of 5") {
 		t.Errorf("above Max: %d: %s", code, body)
+	}
+}
+
+// Where another process runs in the place of web.1, web.1 runs again, without a moment in
+// which none serves: leader.Index elects it alone.
+func TestFirst(t *testing.T) {
+	for name, away := range map[string]func(*rig){
+		"it ends slowly, while one is ordered": func(r *rig) {
+			r.order(0)
+			r.order(1)
+		},
+		"it ends by itself, while one is ordered": func(r *rig) {
+			r.order(2)
+			r.serves(2)
+			var first int
+			for _, p := range r.p.Processes() {
+				if p.Number == 1 {
+					first = p.PID
+				}
+			}
+			if p, err := os.FindProcess(first); err != nil || p.Kill() != nil {
+				r.t.Fatal("web.1 cannot be killed")
+			}
+			r.until("web.1 is missed", func() bool { return strings.Contains(r.log.String(), "ended by itself") })
+			r.order(1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if runtime.GOOS == "windows" {
+				t.Skip("Windows has no SIGTERM")
+			}
+			r := run(t, "deaf", func(o *pool.Options) { o.Stop = 200 * time.Millisecond })
+			r.serves(1)
+			away(r)
+			r.until("web.1 serves alone", func() bool {
+				all := r.p.Processes()
+				return len(all) == 1 && all[0].Number == 1 && all[0].State == pool.Serving
+			})
+			if !strings.Contains(r.log.String(), "web.2 is stopped") {
+				t.Fatal("web.2 never ran")
+			}
+			log := r.log.String()
+			if serves, stopped := strings.LastIndex(log, "web.1 serves"), strings.LastIndex(log, "web.2 is stopped"); serves > stopped {
+				t.Error("web.2 was stopped before web.1 served")
+			}
+		})
 	}
 }
 

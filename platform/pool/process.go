@@ -17,16 +17,17 @@ import (
 
 // A process is one of the service.
 type process struct {
-	pool    *Pool
-	number  int
-	addr    string
-	started time.Time
-	state   State        // guarded by the Pool's mutex
-	busy    atomic.Int64 // requests that the front sent and that are not answered
-	idle    chan struct{}
-	cmd     *exec.Cmd
-	exited  chan struct{} // closed when it has ended
-	passOn  http.Handler
+	pool     *Pool
+	number   int
+	relieves bool // another process is stopped when this one serves
+	addr     string
+	started  time.Time
+	state    State        // guarded by the Pool's mutex
+	busy     atomic.Int64 // requests that the front sent and that are not answered
+	idle     chan struct{}
+	cmd      *exec.Cmd
+	exited   chan struct{} // closed when it has ended
+	passOn   http.Handler
 }
 
 func (p *process) name() string { return p.pool.opts.Name + "." + strconv.Itoa(p.number) }
@@ -144,6 +145,7 @@ func (p *Pool) isUp(s *process) {
 	s.state = Serving
 	p.front.rotate(p.inRotation())
 	p.tell(s.event(Serves))
+	p.shrink()
 }
 
 // inRotation returns the processes that serve.

@@ -37,7 +37,7 @@ const (
 	SessionToken    = "ecstest-session-token-that-is-not-a-secret"
 )
 
-// Credentials returns the credentials that a Server accepts.
+// Credentials returns the credentials that a Server accepts at first.
 func Credentials(context.Context) (ecs.Credentials, error) {
 	return ecs.Credentials{AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey, SessionToken: SessionToken}, nil
 }
@@ -49,6 +49,9 @@ type Server struct {
 	*platformtest.Server
 	mu       sync.Mutex
 	services map[string]*Service // by cluster and name
+	ahead    time.Duration
+	accepts  string // the access key ID of the credentials that are accepted
+	rotated  int
 }
 
 // A Service is a service that runs on ECS.
@@ -69,7 +72,7 @@ type Service struct {
 // NewServer returns a Server that listens on the loopback interface. The caller should
 // call Close when finished.
 func NewServer() *Server {
-	s := &Server{services: make(map[string]*Service)}
+	s := &Server{services: make(map[string]*Service), accepts: AccessKeyID}
 	s.Server = platformtest.NewServer(http.HandlerFunc(s.serve), nil)
 	return s
 }
@@ -93,6 +96,23 @@ func (s *Server) Change(cluster, name string, f func(*Service)) {
 func (s *Server) Desired(cluster, name string) (n int) {
 	s.Change(cluster, name, func(v *Service) { n = v.Desired })
 	return n
+}
+
+// SetClock has the Server's clock differ from that of this machine.
+func (s *Server) SetClock(ahead time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ahead = ahead
+}
+
+// Rotate ends the credentials that the Server accepts, and returns those that it accepts
+// from now on.
+func (s *Server) Rotate() ecs.Credentials {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rotated++
+	s.accepts = fmt.Sprintf("%s%d", AccessKeyID, s.rotated)
+	return ecs.Credentials{AccessKeyID: s.accepts, SecretAccessKey: SecretAccessKey, SessionToken: SessionToken}
 }
 
 // Calls returns how many requests named an operation, as "UpdateService".
@@ -132,12 +152,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "UnknownOperationException", "")
 		return
 	}
-	if fault := check(r, body, signer); fault != "" {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now().Add(s.ahead)
+	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+	if fault := check(r, body, signer, s.accepts, now); fault != "" {
 		refuse(w, fault, "The security token included in the request is invalid.")
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch operation {
 	case "DescribeServices":
 		s.describe(w, body)
@@ -152,8 +174,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 
 var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$`)
 
+// maxSkew is by how much the time of a request may be wrong.
+const maxSkew = 5 * time.Minute
+
 // check returns the type of a refusal, or "".
-func check(r *http.Request, body []byte, service string) string {
+func check(r *http.Request, body []byte, service, accepts string, now time.Time) string {
 	m := authorization.FindStringSubmatch(r.Header.Get("Authorization"))
 	if m == nil {
 		return "IncompleteSignature"
@@ -162,9 +187,13 @@ func check(r *http.Request, body []byte, service string) string {
 	names := strings.Split(m[5], ";")
 	covered := ";" + m[5] + ";"
 	switch {
-	case m[1] != AccessKeyID || r.Header.Get("X-Amz-Security-Token") != SessionToken:
+	case m[1] != accepts && strings.HasPrefix(m[1], AccessKeyID):
+		return "ExpiredTokenException"
+	case m[1] != accepts || r.Header.Get("X-Amz-Security-Token") != SessionToken:
 		return "UnrecognizedClientException"
 	case err != nil || m[2] != date.Format("20060102") || m[3] != Region || m[4] != service:
+		return "InvalidSignatureException"
+	case now.Sub(date).Abs() > maxSkew:
 		return "InvalidSignatureException"
 	case !strings.Contains(covered, ";host;") || !strings.Contains(covered, ";x-amz-target;") || !strings.Contains(covered, ";x-amz-security-token;"):
 		return "InvalidSignatureException"
@@ -173,7 +202,7 @@ func check(r *http.Request, body []byte, service string) string {
 	if r.ContentLength >= 0 {
 		signed.Header.Set("Content-Length", fmt.Sprint(len(body)))
 	}
-	key := sigv4.Key{ID: AccessKeyID, Secret: SecretAccessKey, Session: SessionToken}
+	key := sigv4.Key{ID: m[1], Secret: SecretAccessKey, Session: SessionToken}
 	if sigv4.Signature(signed, names, body, key, sigv4.Scope{Region: Region, Service: service}, date) != m[6] {
 		return "InvalidSignatureException"
 	}

@@ -1,0 +1,61 @@
+package calls_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/calls"
+	"github.com/autoscalebot/autoscale/platform"
+)
+
+// A refusal is certain unless an earlier try had no answer of the platform's own: that one
+// may have been carried out.
+func TestUnsure(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		answers []int // 0: none
+		unsure  bool
+	}{
+		{"refused", []int{409}, false},
+		{"too many, three times", []int{429, 429, 429}, false},
+		{"no answer, then refused", []int{0, 409}, true},
+		{"in trouble, then too many", []int{503, 429, 429}, true},
+		{"too many, a bad gateway, and refused", []int{429, 502, 409}, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			d := dialect()
+			d.Passing = func(e *platform.Error) bool { return e.Status == http.StatusConflict }
+			c := calls.New(d, &platform.Options{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+				status := tt.answers[asked]
+				if asked++; status == 0 {
+					return nil, errors.New("connection reset")
+				}
+				rec := httptest.NewRecorder()
+				rec.WriteHeader(status)
+				return rec.Result(), nil
+			})})
+			err := c.Held(c.Do(context.Background(), calls.Call{Op: "scale", Subject: "web", Method: http.MethodPost, Path: "/", Urgency: calls.Urgent}, nil))
+			var busy *autoscale.BusyError
+			if !errors.As(err, &busy) || busy.Unsure != tt.unsure || asked != len(tt.answers) {
+				t.Errorf("%s: %v, after %d tries", tt.name, err, asked)
+			}
+		})
+	}
+	refused, lost := &platform.Error{Status: 429}, &platform.Error{}
+	for _, err := range []error{errors.Join(refused, lost), errors.Join(refused, errors.Join(lost))} {
+		var busy *autoscale.BusyError
+		if held := calls.New(dialect(), nil).Held(err); !errors.As(held, &busy) || !busy.Unsure {
+			t.Errorf("of two calls one was not answered: %v", held)
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
