@@ -3,6 +3,7 @@ package heroku
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/autoscalebot/autoscale/internal/calls"
 	"github.com/autoscalebot/autoscale/internal/outbound"
+	"github.com/autoscalebot/autoscale/platform"
 )
 
 // The defaults of [Options].
@@ -27,10 +29,11 @@ const (
 	DefaultAttemptTimeout = 10 * time.Second
 )
 
+// accountPerHour is how many calls Heroku permits an account.
+const accountPerHour = 4500
+
 // noMetrics is the Options.MetricsURL that is none.
 const noMetrics = "-"
-
-const userAgent = "autoscale (+https://github.com/autoscalebot/autoscale)"
 
 // Options are the settings of a [Client]. The zero value is ready to use.
 type Options struct {
@@ -95,24 +98,16 @@ func (o Options) withDefaults() Options {
 		o.MetricsURL = o.BaseURL
 	}
 	o.TokenName = cmp.Or(o.TokenName, "the token given to heroku.NewClient")
-	o.CallsPerHour = cmp.Or(o.CallsPerHour, DefaultCallsPerHour)
-	o.AttemptTimeout = cmp.Or(o.AttemptTimeout, DefaultAttemptTimeout)
 	return o
 }
 
 // A Client speaks to Heroku's Platform API with one token. All that is made from it share
 // its connections and its budget of calls. It is safe for concurrent use.
 type Client struct {
-	service   *api.Service
-	metrics   *api.Service // nil: Heroku's own autoscaling is not looked at
-	budget    *calls.Budget
-	timeout   time.Duration
-	base      string
-	scrub     func(string) string
-	tokenName string
-	own       *http.Transport           // nil where the host supplied one
-	fault     error                     // what is wrong with the token and the options
-	scopes    *atomic.Pointer[[]string] // of the token, as the API says it
+	calls   *calls.Client
+	metrics *calls.Client             // nil: Heroku's own autoscaling is not looked at
+	fault   error                     // what is wrong with the token and the options
+	scopes  *atomic.Pointer[[]string] // of the token, as the API says it
 }
 
 // NewClient returns a client that presents token, whose surrounding white space is
@@ -126,53 +121,55 @@ func NewClient(token string, opts *Options) *Client {
 	}
 	o = o.withDefaults()
 	token = strings.TrimSpace(token)
+	name := calls.Scrubber(likeToken, token)(o.TokenName)
 
-	c := &Client{
-		timeout: o.AttemptTimeout,
-		budget:  calls.NewBudget("heroku", o.CallsPerHour, accountPerHour),
-		scrub:   scrubber(token),
-		scopes:  new(atomic.Pointer[[]string]),
+	c := &Client{scopes: new(atomic.Pointer[[]string])}
+	d := calls.Dialect{
+		Platform: "heroku", BaseURL: DefaultBaseURL, CallsPerHour: DefaultCallsPerHour, Account: accountPerHour,
+		Secrets: []string{token}, Like: likeToken,
+		Authorize: func(_ context.Context, req *http.Request, _ []byte) error {
+			req.Header.Set("Authorization", "Bearer "+token)
+			req.Header.Set("Accept", "application/vnd.heroku+json; version=3")
+			req.Header.Set("Request-Id", rand.Text()) // Heroku's support finds the call by it
+			return nil
+		},
+		Explain: func(e *platform.Error, h http.Header, body []byte) {
+			c.hear(h)
+			explain(e, body)
+		},
+		Advise:  func(e *platform.Error) string { return advise(e, name) },
+		Passing: passing,
 	}
-	c.tokenName = c.scrub(o.TokenName)
-	faults := []error{faultOfToken(token, c.tokenName), faultOfBase(o), faultOfMetrics(o)}
-	if o.CallsPerHour < 0 {
-		faults = append(faults, fmt.Errorf("Options.CallsPerHour is %d: it must be above 0, or 0 for %d", o.CallsPerHour, DefaultCallsPerHour))
-	}
-	if o.AttemptTimeout < 0 {
-		faults = append(faults, fmt.Errorf("Options.AttemptTimeout is %v: it must be above 0, or 0 for %v", o.AttemptTimeout, DefaultAttemptTimeout))
-	}
-	if c.fault = errors.Join(faults...); c.fault == nil {
-		c.base = o.BaseURL
-	}
-
-	next := o.Transport
-	if next == nil {
-		c.own = outbound.NewTransport()
-		next = c.own
-	}
-	// heroku-go's transport negotiates the version and sets the request's id. It
-	// does not get the token, which is added further in, so that it cannot print it.
-	service := func(url string, b *calls.Budget) *api.Service {
-		s := api.NewService(&http.Client{
-			Transport: &api.Transport{
-				UserAgent: userAgent,
-				Transport: &transport{
-					next:      outbound.Wrap(next),
-					authorize: func(h http.Header) { h.Set("Authorization", "Bearer "+token) },
-					scrub:     c.scrub,
-					budget:    b,
-					scopes:    c.scopes,
-				},
-			},
-		})
-		s.URL = url
-		return s
-	}
-	c.service = service(o.BaseURL, c.budget)
+	c.calls = calls.New(d, &platform.Options{
+		BaseURL: o.BaseURL, CallsPerHour: o.CallsPerHour, AttemptTimeout: o.AttemptTimeout, Transport: o.Transport,
+	}, calls.FaultOfToken(token, name, getToken), faultOfMetrics(o))
+	c.fault = c.calls.Fault()
 	if o.MetricsURL != noMetrics {
-		c.metrics = service(o.MetricsURL, nil)
+		// It is another host, and its calls are not the account's calls of the Platform API.
+		d.BaseURL, d.CallsPerHour, d.Account, d.Explain = DefaultMetricsURL, metricsPerHour, 0, nil
+		c.metrics = calls.New(d, &platform.Options{BaseURL: o.MetricsURL, AttemptTimeout: o.AttemptTimeout, Transport: o.Transport})
 	}
 	return c
+}
+
+const getToken = "make one with `heroku authorizations:create --scope write`"
+
+// metricsPerHour is more than all Scalers of an app can ask.
+const metricsPerHour = 36_000
+
+// do makes a call of the Platform API.
+func (c *Client) do(ctx context.Context, call calls.Call, out any) error {
+	h, err := c.calls.Answer(ctx, call, out)
+	c.hear(h)
+	return err
+}
+
+// hear notes the scopes of the token, which each answer says.
+func (c *Client) hear(h http.Header) {
+	if text := h.Get("Oauth-Scope"); text != "" {
+		scopes := strings.Fields(c.calls.Scrub(text))
+		c.scopes.Store(&scopes)
+	}
 }
 
 // Scaler returns the Scaler of one process type of an app: app is the app's name or
@@ -191,25 +188,22 @@ func (c *Client) WebURL(app string) func(ctx context.Context) (string, error) {
 	app = c.cleaned(app)
 	fault := errors.Join(c.fault, faultOfApp(app))
 	return func(ctx context.Context) (string, error) {
-		call := call{op: "read the web URL", subject: "app " + oneLine(app, 40)}
-		if fault != nil {
-			return "", call.invalid(fault)
-		}
 		var info struct {
 			WebURL string `json:"web_url"`
 		}
-		err := c.do(ctx, call, func(ctx context.Context) error {
-			info.WebURL = ""
-			if err := c.service.Get(ctx, &info, appPath(app), nil, nil); err != nil {
-				return err
-			}
-			u, err := url.Parse(info.WebURL)
-			if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-				return errors.New("the answer has no web_url: give probe.HTTP.URL as an absolute URL instead")
-			}
-			return nil
-		})
-		if err != nil {
+		call := calls.Call{
+			Op: "read the web URL", Subject: "app " + outbound.Line(app, 40), Path: appPath(app),
+			Check: func() error {
+				if u, err := url.Parse(info.WebURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+					return errors.New("the answer has no web_url: give probe.HTTP.URL as an absolute URL instead")
+				}
+				return nil
+			},
+		}
+		if fault != nil {
+			return "", c.calls.Invalid(call, fault)
+		}
+		if err := c.do(ctx, call, &info); err != nil {
 			return "", err
 		}
 		return info.WebURL, nil
@@ -219,44 +213,30 @@ func (c *Client) WebURL(app string) func(ctx context.Context) (string, error) {
 // CloseIdleConnections closes the connections that are kept open between calls. It
 // leaves alone those of an Options.Transport. The Client can be used afterwards.
 func (c *Client) CloseIdleConnections() {
-	if c.own != nil {
-		c.own.CloseIdleConnections()
+	c.calls.CloseIdleConnections()
+	if c.metrics != nil {
+		c.metrics.CloseIdleConnections()
 	}
 }
 
 // Format writes where the client's API is, whatever the verb, and nothing of the token.
 func (c *Client) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "heroku.Client(%s)", cmp.Or(c.base, "not valid"))
+	fmt.Fprintf(f, "heroku.Client(%s)", cmp.Or(c.calls.Base(), "not valid"))
 }
 
 // cleaned returns a name, or what is no valid name where a token was given in its place.
 func (c *Client) cleaned(name string) string {
-	if s := c.scrub(name); s == redacted || herokuToken.MatchString(name) {
+	if s := c.calls.Scrub(name); s == calls.Redacted || likeToken.MatchString(name) {
 		return s
 	}
 	return name
 }
 
 var (
-	validToken   = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]+$`)
 	validAppName = regexp.MustCompile(`^[a-z][a-z0-9-]{1,28}[a-z0-9]$`)
 	validUUID    = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 	validType    = regexp.MustCompile(`^[-\w]{1,128}$`)
 )
-
-func faultOfToken(token, name string) error {
-	switch {
-	case token == "":
-		return fmt.Errorf("%s is empty: make one with `heroku authorizations:create --scope write`", name)
-	case !validToken.MatchString(token):
-		return fmt.Errorf("%s has characters that no token has, such as quotes or white space: give the token alone", name)
-	}
-	return nil
-}
-
-func faultOfBase(o Options) error {
-	return calls.FaultOfURL("Options.BaseURL", o.BaseURL, DefaultBaseURL, o.Transport != nil)
-}
 
 func faultOfMetrics(o Options) error {
 	if o.MetricsURL == noMetrics || o.MetricsURL == o.BaseURL {
@@ -265,21 +245,21 @@ func faultOfMetrics(o Options) error {
 	return calls.FaultOfURL("Options.MetricsURL", o.MetricsURL, DefaultMetricsURL, false)
 }
 
-// heroku-go puts app and process type into a path as they are, where "../" or
-// a "?" would address something else.
+// App and process type are parts of a path, where "../" or a "?" would address something
+// else.
 
 func faultOfApp(app string) error {
 	if validAppName.MatchString(app) || validUUID.MatchString(app) {
 		return nil
 	}
-	return fmt.Errorf("the app %s is neither a name (3 to 30 lower-case letters, digits and dashes) nor an id (a UUID): `heroku apps` lists the names", quoted(app))
+	return fmt.Errorf("the app %s is neither a name (3 to 30 lower-case letters, digits and dashes) nor an id (a UUID): `heroku apps` lists the names", calls.Quoted(app))
 }
 
 func faultOfType(typ string) error {
 	if validType.MatchString(typ) {
 		return nil
 	}
-	return fmt.Errorf("the process type %s is not 1 to 128 letters, digits, dashes and underscores: give one of the Procfile's, as web", quoted(typ))
+	return fmt.Errorf("the process type %s is not 1 to 128 letters, digits, dashes and underscores: give one of the Procfile's, as web", calls.Quoted(typ))
 }
 
 func appPath(app string) string { return "/apps/" + app }

@@ -95,7 +95,7 @@ func ExampleScaler_Scale() {
 	}
 	var refusal *heroku.Error
 	if errors.As(err, &refusal) {
-		fmt.Println(refusal.Status, refusal.ID, refusal.Message)
+		fmt.Println(refusal.Status, refusal.Code, refusal.Message)
 	}
 	// Output:
 	// ordered 3 permitted 1

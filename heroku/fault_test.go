@@ -105,8 +105,8 @@ func TestBadAnswers(t *testing.T) {
 					if !errors.As(err, &e) {
 						t.Fatalf("%s: %T is no *heroku.Error", op, err)
 					}
-					if e.Status != tt.status || e.ID != tt.id || e.RequestID != "req-1" || e.Tries != tt.tries {
-						t.Errorf("%s: status %d id %q request %q tries %d: %v", op, e.Status, e.ID, e.RequestID, e.Tries, err)
+					if e.Status != tt.status || e.Code != tt.id || e.RequestID != "req-1" || e.Tries != tt.tries {
+						t.Errorf("%s: status %d id %q request %q tries %d: %v", op, e.Status, e.Code, e.RequestID, e.Tries, err)
 					}
 					if e.Op != op || e.Subject != "web of app shop" {
 						t.Errorf("op %q, subject %q", e.Op, e.Subject)

@@ -1,6 +1,8 @@
 package heroku
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -67,16 +69,30 @@ func wholeNumber(v any) (int, bool) {
 
 var wholeText = regexp.MustCompile(`^(?:` + number + `)$`)
 
-const passes = "this ends by itself: the size stays as it is until then"
+// A dynoLimit is what a refusal for a dyno limit adds to an Error. It is below 0 if the
+// refusal does not say which limit.
+type dynoLimit int
+
+func (l dynoLimit) Error() string {
+	if l < 0 {
+		return "a limit that it does not name"
+	}
+	return fmt.Sprintf("the limit is %d", int(l))
+}
+
+func limited(e *Error) bool {
+	var l dynoLimit
+	return errors.As(e.Err, &l)
+}
 
 // passing reports whether the refusal ends by itself, because a release, a deployment or
 // another operation is under way.
-func (e *Error) passing() bool {
+func passing(e *Error) bool {
 	switch e.Status {
-	case http.StatusConflict, http.StatusLocked, http.StatusTooEarly, http.StatusTooManyRequests:
+	case http.StatusConflict:
 		return true
 	case http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusPreconditionFailed:
-		return !e.limited && (passingWords.MatchString(e.Message) || passingWords.MatchString(strings.ReplaceAll(e.ID, "_", " ")))
+		return !limited(e) && (passingWords.MatchString(e.Message) || passingWords.MatchString(strings.ReplaceAll(e.Code, "_", " ")))
 	}
 	return false
 }

@@ -76,8 +76,7 @@ func canHaveNative(f *formation) bool {
 		})
 }
 
-// readNative asks once, on no budget: it is another host, and what it permits is
-// not the account's calls of the Platform API.
+// readNative asks once.
 func (s *Scaler) readNative(ctx context.Context, app string) (on bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, min(calls.Patience(ctx)/4, nativePatience))
 	defer cancel()
@@ -85,17 +84,17 @@ func (s *Scaler) readNative(ctx context.Context, app string) (on bool, err error
 		ActionType string `json:"action_type"`
 		IsActive   *bool  `json:"is_active"`
 	}
-	failed := s.client.attempt(ctx, func(ctx context.Context) error {
-		if err := s.client.metrics.Get(ctx, &monitors, formationPath(app, s.typ)+"/monitors", nil, nil); err != nil {
-			return err
-		}
-		if monitors == nil {
-			return errors.New("the answer is no list")
-		}
-		return whole(ctx)
-	})
-	if failed != nil {
-		return false, failed
+	err = s.client.metrics.Do(ctx, calls.Call{
+		Op: "look for Heroku's own autoscaling", Subject: s.subject(), Path: formationPath(app, s.typ) + "/monitors", Once: true,
+		Check: func() error {
+			if monitors == nil {
+				return errors.New("the answer is not a list")
+			}
+			return nil
+		},
+	}, &monitors)
+	if err != nil {
+		return false, err
 	}
 	for _, m := range monitors {
 		switch {

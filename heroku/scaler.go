@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/calls"
+	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
 const (
@@ -82,12 +84,12 @@ func (s *Scaler) Validate() error {
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	f, err := s.read(ctx)
 	if err != nil {
-		return autoscale.Capacity{}, held(err)
+		return autoscale.Capacity{}, s.client.calls.Held(err)
 	}
 	c := autoscale.Capacity{Desired: *f.Quantity, Changed: f.UpdatedAt}
 	watching := s.saw(c.Desired, time.Now())
 	if c.Maintenance, err = s.inMaintenance(ctx); err != nil {
-		return autoscale.Capacity{}, err
+		return autoscale.Capacity{}, s.client.calls.Held(err)
 	}
 	c.PendingKnown = true
 	if watching {
@@ -120,43 +122,37 @@ func (s *Scaler) Scopes() []string {
 // A refusal that ends by itself, as while a release, a deployment or another operation is
 // under way, or if the account's calls are used up, is an [autoscale.BusyError].
 func (s *Scaler) Scale(ctx context.Context, size int) error {
-	call := call{op: fmt.Sprintf("scale to %d", size), subject: s.subject(), urgency: calls.Urgent}
+	var f formation
+	call := calls.Call{
+		Op: fmt.Sprintf("scale to %d", size), Subject: s.subject(), Method: http.MethodPatch, Path: formationPath(s.app, s.typ),
+		Body: api.FormationUpdateOpts{Quantity: api.Int(size)}, Urgency: calls.Urgent,
+		Check: func() error {
+			if err := s.check(&f); err != nil {
+				return err
+			}
+			if *f.Quantity != size {
+				return fmt.Errorf("the answer says that the quantity is %d", *f.Quantity)
+			}
+			return nil
+		},
+	}
 	if s.fault != nil {
-		return call.invalid(s.fault)
+		return s.client.calls.Invalid(call, s.fault)
 	}
 	if size < 0 {
-		return call.invalid(errors.New("a size must not be negative"))
+		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
 	}
-	err := s.client.do(ctx, call, func(ctx context.Context) error {
-		var f formation
-		err := s.client.service.Patch(ctx, &f, formationPath(s.app, s.typ), api.FormationUpdateOpts{Quantity: api.Int(size)})
-		if err == nil {
-			err = s.check(&f)
-		}
-		if err == nil && *f.Quantity != size {
-			err = fmt.Errorf("the answer says that the quantity is %d", *f.Quantity)
-		}
-		return err
-	})
-	var e *Error
-	if errors.As(err, &e) && e.limited {
-		refused := &autoscale.LimitError{Size: size, Err: e, Guessed: e.numberless}
+	err := s.client.do(ctx, call, &f)
+	if limit := dynoLimit(0); errors.As(err, &limit) {
+		refused := &autoscale.LimitError{Size: size, Err: err, Guessed: limit < 0}
 		if refused.Guessed {
 			refused.Limit = s.halfway(size)
 		} else {
-			refused.Limit = s.permitted(ctx, size, e.Limit)
+			refused.Limit = s.permitted(ctx, size, int(limit))
 		}
 		return refused
 	}
-	return held(err)
-}
-
-// held returns an error that ends by itself as an [autoscale.BusyError], and others unchanged.
-func held(err error) error {
-	if e := (*Error)(nil); errors.As(err, &e) && e.passing() {
-		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: e, Unsure: e.unsure}
-	}
-	return err
+	return s.client.calls.Held(err)
 }
 
 // CloseIdleConnections does what that of the [Client] does.
@@ -168,24 +164,21 @@ func (s *Scaler) Format(f fmt.State, _ rune) {
 }
 
 func (s *Scaler) subject() string {
-	return oneLine(s.typ, 40) + " of " + s.appName()
+	return outbound.Line(s.typ, 40) + " of " + s.appName()
 }
 
-func (s *Scaler) appName() string { return "app " + oneLine(s.app, 40) }
+func (s *Scaler) appName() string { return "app " + outbound.Line(s.app, 40) }
 
 // read reads the formation.
 func (s *Scaler) read(ctx context.Context) (f formation, err error) {
-	call := call{op: "read the size", subject: s.subject()}
-	if s.fault != nil {
-		return f, call.invalid(s.fault)
+	call := calls.Call{
+		Op: "read the size", Subject: s.subject(), Path: formationPath(s.app, s.typ),
+		Check: func() error { return s.check(&f) },
 	}
-	err = s.client.do(ctx, call, func(ctx context.Context) error {
-		f = formation{}
-		if err := s.client.service.Get(ctx, &f, formationPath(s.app, s.typ), nil, nil); err != nil {
-			return err
-		}
-		return s.check(&f)
-	})
+	if s.fault != nil {
+		return f, s.client.calls.Invalid(call, s.fault)
+	}
+	err = s.client.do(ctx, call, &f)
 	return f, err
 }
 
@@ -195,7 +188,7 @@ func (s *Scaler) check(f *formation) error {
 	case f.Type == "":
 		return errors.New("the answer has no type: it is no formation of the Platform API")
 	case f.Type != s.typ:
-		return fmt.Errorf("the answer is about the process type %s", quoted(f.Type))
+		return fmt.Errorf("the answer is about the process type %s", calls.Quoted(f.Type))
 	case f.Quantity == nil:
 		return errors.New("the answer has no quantity")
 	case *f.Quantity < 0:
@@ -234,26 +227,25 @@ func (s *Scaler) inMaintenance(ctx context.Context) (bool, error) {
 	// Whether others need the account's calls more was asked before the formation
 	// was read: a look once begun is finished. Where there is an answer to fall back
 	// on, no time is spent on trying again.
-	call := call{op: "read the maintenance mode", subject: s.appName(), urgency: calls.Urgent, once: known}
+	var info struct {
+		Maintenance *bool `json:"maintenance"`
+	}
+	call := calls.Call{
+		Op: "read the maintenance mode", Subject: s.appName(), Path: appPath(s.app), Urgency: calls.Urgent, Once: known,
+		Check: func() error {
+			if info.Maintenance == nil {
+				return errors.New("the answer does not say whether the app is in maintenance")
+			}
+			return nil
+		},
+	}
 	limited := ctx
 	if known {
 		var cancel context.CancelFunc
 		limited, cancel = aside(ctx)
 		defer cancel()
 	}
-	var info struct {
-		Maintenance *bool `json:"maintenance"`
-	}
-	err := s.client.do(limited, call, func(ctx context.Context) error {
-		info.Maintenance = nil
-		if err := s.client.service.Get(ctx, &info, appPath(s.app), nil, nil); err != nil {
-			return err
-		}
-		if info.Maintenance == nil {
-			return errors.New("the answer does not say whether the app is in maintenance")
-		}
-		return nil
-	})
+	err := s.client.do(limited, call, &info)
 	switch {
 	case err == nil:
 		s.mu.Lock()
@@ -271,16 +263,9 @@ func (s *Scaler) inMaintenance(ctx context.Context) (bool, error) {
 func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known bool) {
 	ctx, cancel := aside(ctx)
 	defer cancel()
-	call := call{op: "list the dynos", subject: s.appName(), urgency: calls.Urgent, once: true}
 	var dynos []api.Dyno
-	err := s.client.do(ctx, call, func(ctx context.Context) error {
-		dynos = nil
-		if err := s.client.service.Get(ctx, &dynos, appPath(s.app)+"/dynos", nil, nil); err != nil {
-			return err
-		}
-		return whole(ctx)
-	})
-	if err != nil {
+	call := calls.Call{Op: "list the dynos", Subject: s.appName(), Path: appPath(s.app) + "/dynos", Urgency: calls.Urgent, Once: true}
+	if err := s.client.do(ctx, call, &dynos); err != nil {
 		return 0, false
 	}
 	settled := 0
@@ -328,16 +313,9 @@ func (s *Scaler) halfway(size int) int {
 // others returns how many dynos the other process types of the app have, or 0 if
 // that cannot be read.
 func (s *Scaler) others(ctx context.Context) int {
-	call := call{op: "read the formation", subject: s.appName(), urgency: calls.Urgent, once: true}
 	var all []formation
-	err := s.client.do(ctx, call, func(ctx context.Context) error {
-		all = nil
-		if err := s.client.service.Get(ctx, &all, appPath(s.app)+"/formation", nil, nil); err != nil {
-			return err
-		}
-		return whole(ctx)
-	})
-	if err != nil {
+	call := calls.Call{Op: "read the formation", Subject: s.appName(), Path: appPath(s.app) + "/formation", Urgency: calls.Urgent, Once: true}
+	if err := s.client.do(ctx, call, &all); err != nil {
 		return 0
 	}
 	n := 0

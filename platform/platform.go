@@ -3,7 +3,7 @@
 //
 // Each platform is a package of its own, which a service imports without the others. None
 // of them has dependencies beyond the standard library and golang.org/x/time/rate. Package
-// heroku is beside this folder and has types of its own.
+// heroku is beside this folder. It has options of its own, and the same errors.
 package platform
 
 import (

@@ -151,6 +151,9 @@ type Call struct {
 
 	// Once does not try again. A call that is not idempotent must set it.
 	Once bool
+
+	// Check reports what an answer lacks that was decoded. Nil: nothing.
+	Check func() error
 }
 
 // Invalid says that a call cannot be made at all.
@@ -285,11 +288,11 @@ func (c *Client) attempt(parent context.Context, call Call, body []byte, out any
 		return fail(&platform.Error{}, err, true)
 	}
 	defer res.Body.Close()
-	return c.judge(req, res, out, fail)
+	return c.judge(call, req, res, out, fail)
 }
 
 // judge reads an answer.
-func (c *Client) judge(req *http.Request, res *http.Response, out any, fail func(*platform.Error, error, bool) (http.Header, bool, *platform.Error)) (http.Header, bool, *platform.Error) {
+func (c *Client) judge(call Call, req *http.Request, res *http.Response, out any, fail func(*platform.Error, error, bool) (http.Header, bool, *platform.Error)) (http.Header, bool, *platform.Error) {
 	e := &platform.Error{
 		Status:     res.StatusCode,
 		RequestID:  c.Scrub(cmp.Or(res.Header.Get("X-Request-Id"), res.Header.Get("Request-Id"), res.Header.Get("Fly-Request-Id"))),
@@ -308,22 +311,40 @@ func (c *Client) judge(req *http.Request, res *http.Response, out any, fail func
 		if c.unauthorized(e) && c.dialect.Renew != nil {
 			again = c.dialect.Renew(req.Header.Get("Authorization"))
 		}
-		return fail(e, nil, again)
+		return fail(e, err, again)
 	case err != nil:
 		return fail(e, fmt.Errorf("the answer broke off after %d bytes: %w", len(body), err), true)
 	case len(body) > limit:
 		return fail(e, fmt.Errorf("the answer has more than %d bytes", limit), false)
+	case res.StatusCode == http.StatusPartialContent:
+		return fail(e, errors.New("the answer is one part of a longer list"), false)
 	case out == nil:
 		return res.Header, false, nil
 	}
-	if err := json.Unmarshal(body, out); err != nil {
-		var shape *json.UnmarshalTypeError
-		if errors.As(err, &shape) {
-			return fail(e, fmt.Errorf("the answer has a %s where the API has a %s, at %s: %s", outbound.Line(shape.Value, 20), shape.Type, outbound.Line(shape.Field, 60), elsewhere), false)
+	if err := decode(body, out, res.Header); err != nil {
+		return fail(e, err, false)
+	}
+	if call.Check != nil {
+		if err := call.Check(); err != nil {
+			return fail(e, err, false)
 		}
-		return fail(e, fmt.Errorf("the answer (%s, %d bytes) is not JSON: %s", MediaType(res.Header), len(body), elsewhere), false)
 	}
 	return res.Header, false, nil
+}
+
+// decode decodes the body of an answer.
+func decode(body []byte, out any, h http.Header) error {
+	err := json.Unmarshal(body, out)
+	var shape *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &shape):
+		return fmt.Errorf("the answer has a %s where the API has a %s, at %s: %s", outbound.Line(shape.Value, 20), shape.Type, outbound.Line(shape.Field, 60), elsewhere)
+	case !json.Valid(body):
+		return fmt.Errorf("the answer (%s, %d bytes) is not JSON: %s", MediaType(h), len(body), elsewhere)
+	}
+	return fmt.Errorf("the answer has a value that the API has not: %w", err)
 }
 
 const elsewhere = "something other than the platform's API answered, such as a proxy: check Options.BaseURL"

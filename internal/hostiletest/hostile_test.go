@@ -133,7 +133,7 @@ func platform(call func(context.Context, *heroku.Client) error) func(context.Con
 		err := call(ctx, c)
 		var e *heroku.Error
 		if errors.As(err, &e) {
-			return []any{e.ID, e.Message, e.RequestID, fmt.Sprintf("%+v", *e)}, err
+			return []any{e.Code, e.Message, e.RequestID, fmt.Sprintf("%+v", *e)}, err
 		}
 		return nil, err
 	}

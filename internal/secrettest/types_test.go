@@ -18,7 +18,7 @@ var shown = []string{
 	"autoscale.Capacity", "autoscale.Event", "autoscale.Explanation", "autoscale.Recommendation", "autoscale.Record", "autoscale.Sample", "autoscale.Status", "autoscale.Term",
 	"autoscale.Config", // tested with parts that hold secrets
 	"cloudfoundry.Instance",
-	"platform.CallBudgetError", "heroku.Error", "platform.Error",
+	"platform.CallBudgetError", "platform.Error",
 	"history.Point", "history.Span",
 	"kubernetes.FleetFault", "kubernetes.FleetStatus", "kubernetes.Manager", "kubernetes.Target",
 	"leader.Claim", "leader.Row",

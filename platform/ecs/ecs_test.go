@@ -227,7 +227,7 @@ func TestAbsurdAnswers(t *testing.T) {
 		of(`,"desiredCount":-1,"runningCount":1`):                                 "desiredCount -1",
 		of(`,"desiredCount":9999999,"runningCount":1`):                            "desiredCount 9999999",
 		of(`,"desiredCount":"1","runningCount":1`):                                "where the API has a int",
-		of(`,"desiredCount":1,"runningCount":1,"deployments":[{"createdAt":-1}]`): "not JSON",
+		of(`,"desiredCount":1,"runningCount":1,"deployments":[{"createdAt":-1}]`): "a time that is not one",
 	} {
 		s.ClearFaults()
 		s.Inject(platformtest.Fault{Status: 200, Body: body})
