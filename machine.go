@@ -124,6 +124,7 @@ type tick struct {
 	busy  bool          // the platform is busy with something else, and the size is held
 	part  *PartialError // the order was carried out in part
 	began bool          // with this tick
+	news  bool          // the platform permits fewer than was known
 	limit bool          // LimitReached was reported
 }
 

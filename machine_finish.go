@@ -60,8 +60,12 @@ func (m *machine) settle(r result) {
 		r = result{size: t.outcome.Size}
 	}
 	t.result = r
+	if r.refused != nil {
+		t.news = m.Limits.Permits(t.now, r.refused.Limit, r.refused.RetryAfter)
+	}
 	if r.platform {
-		t.outcome.By, t.outcome.Until = limit.ByPlatform, time.Time{}
+		until := m.Limits.PermittedUntil(t.now)
+		t.outcome.By, t.outcome.Until, t.outcome.NextUp = limit.ByPlatform, until, later(t.outcome.NextUp, until)
 	}
 	if t.part = partly(r.err, from, r.size); t.part != nil {
 		m.rest(t.part)
@@ -243,9 +247,10 @@ func (m *machine) commitOrder(e Event, repeats bool) {
 			m.Orders.Partly(t.part.Reached)
 		}
 	}
-	if t.refused != nil && m.Limits.Permits(t.now, t.refused.Limit) {
+	if t.news {
 		e := e
 		e.Kind, e.From, e.To, e.Err = LimitReached, t.refused.Size, t.refused.Limit, t.refused.Err
+		e.Until = m.Limits.PermittedUntil(t.now)
 		m.push(e)
 		t.limit = true
 	}

@@ -70,8 +70,8 @@ type Capacity struct {
 func (c Capacity) Ready() int { return max(c.Desired-c.Pending, 0) }
 
 // A LimitError is a [Scaler]'s answer to a size above what the platform permits. The
-// [Autoscaler] remembers the limit, orders that many processes instead, and reports
-// [LimitReached]. It does not order fewer than already run.
+// [Autoscaler] remembers the limit for a time, orders that many processes instead, and
+// reports [LimitReached]. It does not order fewer than already run.
 type LimitError struct {
 	Size  int   // what was ordered
 	Limit int   // the most that the platform permits
@@ -80,6 +80,11 @@ type LimitError struct {
 	// Guessed says that the platform did not name its limit. Limit is then a smaller
 	// size to try.
 	Guessed bool
+
+	// RetryAfter is for how long the limit is believed. A lack of room, on the nodes of a
+	// cluster for instance, passes within minutes. What a plan or a quota permits does not.
+	// 0, or more than an hour: an hour.
+	RetryAfter time.Duration
 }
 
 // Error says what was ordered and what is permitted.

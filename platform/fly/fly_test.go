@@ -185,7 +185,7 @@ func TestRefusals(t *testing.T) {
 		}
 		s.SetLimit(0)
 		s.Inject(platformtest.Fault{Method: "POST", Path: "/v1/apps/*/machines", Status: 503, Body: `{"error":"no capacity","status":"insufficient_capacity"}`})
-		if err := web.Scale(t.Context(), 4); !errors.As(err, &busy) {
+		if err := web.Scale(t.Context(), 4); !errors.As(err, &busy) || !errors.As(err, &limit) || limit.Limit != 3 || limit.RetryAfter != 5*time.Minute {
 			t.Errorf("without room: %v", err)
 		}
 		s.Inject(platformtest.Fault{Path: "/v1/apps/*/machines/*/stop", Status: 409, Body: `{"error":"failed_precondition: lease currently held"}`})
