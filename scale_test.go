@@ -136,11 +136,15 @@ func TestScaleFails(t *testing.T) {
 			t.Errorf("ordered %v, want [9 4]", got)
 		}
 		until := r.now.Add(5 * time.Minute)
-		last := r.a.Status().Last
-		if last.Limit != limit.ByPlatform || !last.Until.Equal(until) || !last.NextUp.Equal(until) || !last.NextDown.IsZero() {
-			t.Errorf("by %v until %v, next up %v, next down %v", last.Limit, last.Until, last.NextUp, last.NextDown)
+		for tick := range 2 { // that of the refusal, and one that knows of it
+			last := r.a.Status().Last
+			if last.Limit != limit.ByPlatform || !last.Until.Equal(until) || !last.NextUp.Equal(until) || !last.NextDown.IsZero() {
+				t.Errorf("tick %d: by %v until %v, next up %v, next down %v", tick, last.Limit, last.Until, last.NextUp, last.NextDown)
+			}
+			if tick == 0 {
+				r.ticks(1)
+			}
 		}
-		r.ticks(1)
 		if got, want := r.a.Status().String(), "web: stay at 4: 9 are needed; 9 recommended, but the platform permits no more. It will be asked for more in 4m30s"; got != want {
 			t.Errorf("Status says %q, want %q", got, want)
 		}
