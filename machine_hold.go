@@ -23,7 +23,7 @@ func (m *machine) deployingUntil() time.Time {
 	if m.Deploying.IsZero() || m.cfg.RecommendOnly {
 		return time.Time{}
 	}
-	return m.Deploying.Add(holdPatience)
+	return m.Deploying.Add(m.hold)
 }
 
 // partly returns err as an order that was carried out in part, if it is one.
@@ -45,7 +45,7 @@ func (m *machine) wait(err error, accepted bool) {
 	var busy *BusyError
 	if err == nil || !errors.As(err, &busy) {
 		// A tick in which nothing was ordered says nothing about the platform.
-		if accepted || t.at.Sub(m.BusySeen) >= holdPatience || m.BusySeen.After(t.at) {
+		if accepted || t.at.Sub(m.BusySeen) >= m.hold || m.BusySeen.After(t.at) {
 			m.BusySince, m.BusySeen, m.BusyUntil = time.Time{}, time.Time{}, time.Time{}
 		}
 		return
@@ -54,7 +54,7 @@ func (m *machine) wait(err error, accepted bool) {
 		m.BusySince, t.began = t.at, true
 	}
 	m.BusySeen = t.at
-	until := m.BusySince.Add(holdPatience)
+	until := m.BusySince.Add(m.hold)
 	if t.busy = t.at.Before(until); !t.busy {
 		m.BusyUntil = time.Time{}
 		return
@@ -77,7 +77,7 @@ func (m *machine) rests(until time.Time) {
 func (m *machine) rest(part *PartialError) {
 	if busy := (*BusyError)(nil); errors.As(part.Err, &busy) && busy.RetryAfter > 0 {
 		m.BusySeen = m.tick.at
-		m.rests(m.tick.at.Add(min(busy.RetryAfter, holdPatience)))
+		m.rests(m.tick.at.Add(min(busy.RetryAfter, m.hold)))
 	}
 }
 

@@ -104,6 +104,12 @@ func (e exchanging) RoundTrip(req *http.Request) (*http.Response, error) {
 	return e.next.RoundTrip(req)
 }
 
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	_, scaler := serve(t, cftest.App{})
+	platformsuite.Waits(t, scaler)
+}
+
 func TestCapacity(t *testing.T) {
 	for _, tt := range []struct {
 		name string

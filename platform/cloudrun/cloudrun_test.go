@@ -67,6 +67,12 @@ func TestFaults(t *testing.T) {
 	}, cloudruntest.Token)
 }
 
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	_, scaler := serve(t, cloudruntest.Resource{Manual: true, Size: 1})
+	platformsuite.Waits(t, scaler)
+}
+
 // What Cloud Run says is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	const rival = "Cloud Run's automatic scaling, which `gcloud run services update web --scaling N` switches to manual"

@@ -24,6 +24,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/autoscaletest"
+	"github.com/autoscalebot/autoscale/internal/platformsuite"
 	"github.com/autoscalebot/autoscale/platform"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/traffic"
@@ -215,6 +216,12 @@ func (r *rig) names(n int) []string {
 func TestScaler(t *testing.T) {
 	r := run(t, "well", nil)
 	autoscaletest.Scaler(t, r.p, autoscaletest.ScalerOptions{})
+}
+
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	platformsuite.Waits(t, pool.New(pool.Options{Command: []string{"web"}}))
+	platformsuite.Waits(t, pool.NewClient("a-token", &platform.Options{BaseURL: "http://127.0.0.1:1"}).Scaler())
 }
 
 // Requests go to all processes that serve, and to nobody else.

@@ -51,6 +51,12 @@ func TestFaults(t *testing.T) {
 	}, rendertest.Key)
 }
 
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	_, _, scaler := serve(t, rendertest.Service{Instances: 1})
+	platformsuite.Waits(t, scaler)
+}
+
 // What Render says of a service is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	for _, tt := range []struct {

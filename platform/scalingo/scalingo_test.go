@@ -59,6 +59,12 @@ func TestScaler(t *testing.T) {
 	}
 }
 
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	_, scaler := serve(t, scalingotest.App{})
+	platformsuite.Waits(t, scaler)
+}
+
 // Whatever fails, the exchange of the token or what follows it.
 func TestFaults(t *testing.T) {
 	s, _ := serve(t, scalingotest.App{})
