@@ -38,6 +38,10 @@ type Options struct {
 
 	// Transport carries the requests, credentials included. Nil: one of the client's own.
 	Transport http.RoundTripper
+
+	// Getenv looks up the environment variables that a client reads, which are those that
+	// the platform sets. It must be safe for concurrent use. Nil: os.Getenv.
+	Getenv func(name string) string
 }
 
 // DefaultAttemptTimeout is the default of Options.AttemptTimeout.

@@ -21,9 +21,6 @@ type keeper struct {
 }
 
 func newKeeper(fetch CredentialsFunc) *keeper {
-	if fetch == nil {
-		fetch = DefaultCredentials()
-	}
 	return &keeper{fetch: fetch, turn: make(chan struct{}, 1)}
 }
 

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -132,7 +131,7 @@ func NewClient(token string, opts *platform.Options) *Client {
 		faults = append(faults, fmt.Errorf("Options.BaseURL is empty: a Pool sets %s for each of its processes", EnvURL))
 		o.BaseURL = "http://127.0.0.1"
 	}
-	return &Client{by: os.Getenv(EnvProcess), calls: calls.New(calls.Dialect{
+	return &Client{by: calls.Getenv(opts)(EnvProcess), calls: calls.New(calls.Dialect{
 		Platform: "pool", BaseURL: "http://127.0.0.1:1234", CallsPerHour: 100_000, Secrets: []string{token},
 		Authorize: func(_ context.Context, req *http.Request, _ []byte) error {
 			req.Header.Set("Authorization", "Bearer "+token)
@@ -154,8 +153,9 @@ func FromEnv(opts *platform.Options) *Client {
 	if opts != nil {
 		o = *opts
 	}
-	o.BaseURL, o.TokenName = os.Getenv(EnvURL), EnvToken
-	return NewClient(os.Getenv(EnvToken), &o)
+	getenv := calls.Getenv(opts)
+	o.BaseURL, o.TokenName = getenv(EnvURL), EnvToken
+	return NewClient(getenv(EnvToken), &o)
 }
 
 // CloseIdleConnections closes the connections that are kept open between calls.
