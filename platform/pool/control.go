@@ -137,6 +137,7 @@ func NewClient(token string, opts *platform.Options) *Client {
 			req.Header.Set("Authorization", "Bearer "+token)
 			return nil
 		},
+		Passing: func(e *platform.Error) bool { return e.Status == http.StatusConflict },
 		Advise: func(e *platform.Error) string {
 			if e.Status == http.StatusUnauthorized {
 				return "check " + EnvToken + ": the Pool was started again, or it is another one"
@@ -215,7 +216,11 @@ func (s *Scaler) Scale(ctx context.Context, n int) error {
 	if n < 0 {
 		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
 	}
-	err := s.client.calls.Do(ctx, call, nil)
+	var out size
+	err := s.client.calls.Do(ctx, call, &out)
+	if err == nil && (out.Size == nil || *out.Size != n) {
+		err = s.client.calls.Invalid(call, errors.New("the answer does not have the size that was ordered: check "+EnvURL))
+	}
 	var e *platform.Error
 	if errors.As(err, &e) && e.Code == "above_max" {
 		if now, again := s.read(ctx); again == nil && now.Max > 0 {
