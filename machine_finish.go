@@ -243,8 +243,8 @@ func (m *machine) commitOrder(e Event, repeats bool) {
 	if t.sent && !t.refusedForSure() {
 		m.ordering = t.recommendation
 		m.Orders.Give(t.at, t.tried, t.err != nil)
-		if t.part != nil {
-			m.Orders.Partly(t.part.Reached)
+		if part := (*PartialError)(nil); errors.As(t.err, &part) && between(e.From, part.Reached, t.tried) {
+			m.Orders.Partly(part.Reached) // also if that is none of it: any size from there on is ours
 		}
 	}
 	if t.news {

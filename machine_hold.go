@@ -38,6 +38,9 @@ func partly(err error, from, size int) *PartialError {
 	return nil
 }
 
+// between reports whether n is from, to or between them.
+func between(from, n, to int) bool { return min(from, to) <= n && n <= max(from, to) }
+
 // wait holds the size for a time if the platform is busy with something else. accepted says
 // that it took an order.
 func (m *machine) wait(err error, accepted bool) {

@@ -40,7 +40,7 @@ func (c *Client) do(ctx context.Context, call call, send func(context.Context) e
 			return nil
 		}
 		err.Op, err.Subject, err.Tries, err.token, err.unsure = call.op, call.subject, try, c.tokenName, unsure
-		unsure = unsure || err.Status == 0 || err.Status >= 500
+		unsure = unsure || err.Status < 300 || err.Status >= 500
 		last = err
 		if !err.again || call.once || try == tries || ctx.Err() != nil {
 			return err

@@ -19,10 +19,11 @@ const root = "../.."
 var elsewhere = map[string]map[string]string{
 	"heroku": {
 		"autoscaletest.Scaler": "autoscaletest/autoscaletest_test.go", "platformsuite.Faults": "heroku/fault_test.go: its fake has faults of its own",
+		"platformsuite.Chaos": "heroku/late_test.go, retry_test.go",
 		"Busy": "heroku/busy_test.go", "Fail": "heroku/fault_test.go",
 	},
-	"contrib/dokku":      {"platformsuite.Faults": "TestHostileServers: it speaks SSH", "Fail": "TestHostileServers"},
-	"contrib/kubernetes": {"platformsuite.Faults": "hostile_test.go: its fake has faults of its own", "Busy": "TestCompareAndSwap"},
+	"contrib/dokku":      {"platformsuite.Faults": "TestHostileServers: it speaks SSH", "Fail": "TestHostileServers", "platformsuite.Chaos": "TestOrderGoesOn"},
+	"contrib/kubernetes": {"platformsuite.Faults": "hostile_test.go: its fake has faults of its own", "Busy": "TestCompareAndSwap", "platformsuite.Chaos": "TestCompareAndSwap"},
 }
 
 // Every platform passes every suite, with a platform that fails and one that is busy. A new
@@ -44,7 +45,7 @@ func TestEveryPlatformIsInEveryTable(t *testing.T) {
 	for _, folder := range folders {
 		t.Run(folder, func(t *testing.T) {
 			does := calls(t, filepath.Join(root, folder))
-			for _, needs := range []string{"autoscaletest.Scaler", "platformsuite.Waits", "platformsuite.Faults", "Fail", "Busy"} {
+			for _, needs := range []string{"autoscaletest.Scaler", "platformsuite.Waits", "platformsuite.Faults", "platformsuite.Chaos", "Fail", "Busy"} {
 				if why := elsewhere[folder][needs]; why == "" && !does[needs] {
 					t.Errorf("its tests do not have %s", needs)
 				} else if why != "" && does[needs] {

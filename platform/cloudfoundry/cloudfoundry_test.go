@@ -110,6 +110,14 @@ func TestWaits(t *testing.T) {
 	platformsuite.Waits(t, scaler)
 }
 
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	s, _ := serve(t, cftest.App{Processes: map[string]int{"web": 2}})
+	platformsuite.Chaos(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return cloudfoundry.NewClient(cftest.Credentials(), &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(guid, "web")
+	}, func() int { return s.Instances(guid, "web") })
+}
+
 func TestCapacity(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -56,6 +56,14 @@ func TestWaits(t *testing.T) {
 	platformsuite.Waits(t, scaler)
 }
 
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	s, _ := serve(t, ecstest.Service{Desired: 2})
+	platformsuite.Chaos(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return ecs.NewClient(ecstest.Region, ecstest.Credentials, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler("production", "web")
+	}, func() int { return s.Desired("production", "web") })
+}
+
 // What ECS says of a service is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	const rival = "Application Auto Scaling (1 to 10 tasks), which `aws application-autoscaling deregister-scalable-target` removes"

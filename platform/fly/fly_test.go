@@ -124,6 +124,19 @@ func TestWaits(t *testing.T) {
 	platformsuite.Waits(t, fly.NewClient(flytest.Token, nil).Scaler(flytest.App, "web"))
 }
 
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	s := flytest.NewServer()
+	defer s.Close()
+	s.Add(flytest.Machine{Group: "web"})
+	for range 4 {
+		s.Add(flytest.Machine{Group: "web", State: "stopped"})
+	}
+	platformsuite.Chaos(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return fly.NewClient(flytest.Token, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(flytest.App, "web")
+	}, func() int { return states(s)["started"] })
+}
+
 // However long Fly refuses to create machines, each order asks once. fly-autoscaler asked
 // without end.
 func TestCreatingIsBounded(t *testing.T) {

@@ -73,7 +73,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		return nil
 	case errors.As(err, &limit) && reached == from:
 		return err
-	case reached != from:
+	case reached != from || calls.Unsure(err):
 		return &autoscale.PartialError{Size: size, Reached: reached, Err: err}
 	}
 	return s.client.calls.Held(err)
@@ -87,7 +87,8 @@ func (s *Scaler) grow(ctx context.Context, f *fleet, size int) (reached int, err
 	}
 	reached = len(f.on)
 	var faults []error
-	for len(f.off) > 0 && reached < size {
+	unsure := 0 // may have started although that seemed to fail: no other one is started in their place
+	for len(f.off) > 0 && reached+unsure < size {
 		i := fewest(f.off, regions)
 		m := f.off[i]
 		f.off = slices.Delete(f.off, i, i+1)
@@ -98,6 +99,9 @@ func (s *Scaler) grow(ctx context.Context, f *fleet, size int) (reached int, err
 		}
 		if err != nil {
 			faults = append(faults, err)
+			if !started && calls.Unsure(err) {
+				unsure++
+			}
 		}
 		if ctx.Err() != nil {
 			break

@@ -84,3 +84,15 @@ func TestControlFaults(t *testing.T) {
 		return pool.NewClient(poolToken, &platform.Options{BaseURL: f.URL, Transport: rt}).Scaler()
 	}, poolToken)
 }
+
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	f := newFakePool(t)
+	platformsuite.Chaos(t, f.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return pool.NewClient(poolToken, &platform.Options{BaseURL: f.URL, Transport: rt}).Scaler()
+	}, func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.size
+	})
+}

@@ -57,6 +57,14 @@ func TestWaits(t *testing.T) {
 	platformsuite.Waits(t, scaler)
 }
 
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	s, id, _ := serve(t, rendertest.Service{Instances: 2})
+	platformsuite.Chaos(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return render.NewClient(rendertest.Key, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(id)
+	}, func() (n int) { s.Change(id, func(v *rendertest.Service) { n = v.Instances }); return n })
+}
+
 // What Render says of a service is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	for _, tt := range []struct {
