@@ -20,7 +20,7 @@ var elsewhere = map[string]map[string]string{
 	"heroku": {
 		"autoscaletest.Scaler": "autoscaletest/autoscaletest_test.go", "platformsuite.Faults": "heroku/fault_test.go: its fake has faults of its own",
 		"platformsuite.Chaos": "heroku/late_test.go, retry_test.go",
-		"Busy": "heroku/busy_test.go", "Fail": "heroku/fault_test.go",
+		"Busy":                "heroku/busy_test.go", "Fail": "heroku/fault_test.go",
 	},
 	"contrib/dokku":      {"platformsuite.Faults": "TestHostileServers: it speaks SSH", "Fail": "TestHostileServers", "platformsuite.Chaos": "TestOrderGoesOn"},
 	"contrib/kubernetes": {"platformsuite.Faults": "hostile_test.go: its fake has faults of its own", "Busy": "TestCompareAndSwap", "platformsuite.Chaos": "TestCompareAndSwap"},

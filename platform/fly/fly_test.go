@@ -85,8 +85,8 @@ func TestConformance(t *testing.T) {
 	}
 	autoscaletest.Scaler(t, c.Scaler(flytest.App, "web"), autoscaletest.ScalerOptions{
 		Sizes: []int{2, 1, 3, 3, 2},
-		Fail: inject(platformtest.Fault{Status: 404, Times: -1}),
-		Busy: inject(platformtest.Fault{Method: "POST", Status: 409, Times: -1, Body: `{"error":"failed_precondition: lease currently held"}`}),
+		Fail:  inject(platformtest.Fault{Status: 404, Times: -1}),
+		Busy:  inject(platformtest.Fault{Method: "POST", Status: 409, Times: -1, Body: `{"error":"failed_precondition: lease currently held"}`}),
 		Deploying: func(deploying bool) {
 			s.Change(func(m *flytest.Machine) bool {
 				if m.Release = 1; deploying && m.State == "started" {
