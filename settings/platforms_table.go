@@ -42,8 +42,8 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("FLY_APP_NAME") },
-		scaler: func(get func(string) string, _ string) autoscale.Scaler {
-			o := &platform.Options{BaseURL: get("FLY_API_URL"), TokenName: "FLY_API_TOKEN"}
+		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("FLY_API_URL"), TokenName: "FLY_API_TOKEN", Getenv: env}
 			return fly.NewClient(get("FLY_API_TOKEN"), o).Scaler(get("FLY_APP_NAME"), cmp.Or(get("FLY_PROCESS_GROUP"), "app"))
 		},
 	},
@@ -68,8 +68,8 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("RENDER_SERVICE_ID") },
-		scaler: func(get func(string) string, _ string) autoscale.Scaler {
-			o := &platform.Options{BaseURL: get("RENDER_API_URL"), TokenName: "RENDER_API_KEY"}
+		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("RENDER_API_URL"), TokenName: "RENDER_API_KEY", Getenv: env}
 			return render.NewClient(get("RENDER_API_KEY"), o).Scaler(get("RENDER_SERVICE_ID"))
 		},
 	},
@@ -94,8 +94,8 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("SCALINGO_APP") },
-		scaler: func(get func(string) string, process string) autoscale.Scaler {
-			o := &platform.Options{BaseURL: get("SCALINGO_API_URL"), TokenName: "SCALINGO_API_TOKEN"}
+		scaler: func(get, env func(string) string, process string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("SCALINGO_API_URL"), TokenName: "SCALINGO_API_TOKEN", Getenv: env}
 			return scalingo.NewClient(get("SCALINGO_API_TOKEN"), o).Scaler(get("SCALINGO_APP"), process)
 		},
 	},
@@ -134,12 +134,12 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("CF_APP_GUID") },
-		scaler: func(get func(string) string, process string) autoscale.Scaler {
+		scaler: func(get, env func(string) string, process string) autoscale.Scaler {
 			c := cloudfoundry.Credentials{
 				ClientID: get("CF_CLIENT_ID"), ClientSecret: get("CF_CLIENT_SECRET"),
 				Username: get("CF_USERNAME"), Password: get("CF_PASSWORD"), AutoscalerURL: get("CF_AUTOSCALER_URL"),
 			}
-			o := &platform.Options{BaseURL: get("CF_API_URL"), TokenName: "CF_CLIENT_SECRET or CF_PASSWORD"}
+			o := &platform.Options{BaseURL: get("CF_API_URL"), TokenName: "CF_CLIENT_SECRET or CF_PASSWORD", Getenv: env}
 			return cloudfoundry.NewClient(c, o).Scaler(get("CF_APP_GUID"), process)
 		},
 	},
@@ -164,8 +164,8 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("ECS_CLUSTER") + "/" + get("ECS_SERVICE") },
-		scaler: func(get func(string) string, _ string) autoscale.Scaler {
-			return ecs.NewClient(get("AWS_REGION"), nil, nil).Scaler(get("ECS_CLUSTER"), get("ECS_SERVICE"))
+		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
+			return ecs.NewClient(get("AWS_REGION"), nil, &platform.Options{Getenv: env}).Scaler(get("ECS_CLUSTER"), get("ECS_SERVICE"))
 		},
 	},
 	{
@@ -191,15 +191,15 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("CLOUD_RUN_PROJECT") + "/" + get("CLOUD_RUN_SERVICE") },
-		scaler: func(get func(string) string, _ string) autoscale.Scaler {
-			return cloudrun.NewClient(nil, nil).Scaler(get("CLOUD_RUN_PROJECT"), get("CLOUD_RUN_REGION"), get("CLOUD_RUN_SERVICE"))
+		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
+			return cloudrun.NewClient(nil, &platform.Options{Getenv: env}).Scaler(get("CLOUD_RUN_PROJECT"), get("CLOUD_RUN_REGION"), get("CLOUD_RUN_SERVICE"))
 		},
 	},
 	{
 		name: "pool",
 		app:  func(func(string) string) string { return "the pool of this process" },
-		scaler: func(func(string) string, string) autoscale.Scaler {
-			return pool.FromEnv(nil).Scaler()
+		scaler: func(_, env func(string) string, _ string) autoscale.Scaler {
+			return pool.FromEnv(&platform.Options{Getenv: env}).Scaler()
 		},
 	},
 }

@@ -3,9 +3,11 @@ package calls_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 
 	"github.com/autoscalebot/autoscale"
@@ -24,6 +26,7 @@ func TestUnsure(t *testing.T) {
 		{"refused", []int{409}, false},
 		{"too many, three times", []int{429, 429, 429}, false},
 		{"no answer, then refused", []int{0, 409}, true},
+		{"half an answer, then refused", []int{200, 409}, true},
 		{"in trouble, then too many", []int{503, 429, 429}, true},
 		{"too many, a bad gateway, and refused", []int{429, 502, 409}, true},
 	} {
@@ -38,7 +41,11 @@ func TestUnsure(t *testing.T) {
 				}
 				rec := httptest.NewRecorder()
 				rec.WriteHeader(status)
-				return rec.Result(), nil
+				res := rec.Result()
+				if status == http.StatusOK {
+					res.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
+				}
+				return res, nil
 			})})
 			err := c.Held(c.Do(context.Background(), calls.Call{Op: "scale", Subject: "web", Method: http.MethodPost, Path: "/", Urgency: calls.Urgent}, nil))
 			var busy *autoscale.BusyError

@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/autoscalebot/autoscale/internal/outbound"
+	"github.com/autoscalebot/autoscale/platform"
 )
 
 // Redacted stands in a text for what may be secret.
@@ -36,6 +38,14 @@ func Scrubber(like *regexp.Regexp, secrets ...string) func(string) string {
 
 // Quoted is a short line of a text in quotes.
 func Quoted(s string) string { return strconv.Quote(outbound.Line(s, 60)) }
+
+// Getenv returns what looks up environment variables. opts may be nil.
+func Getenv(opts *platform.Options) func(name string) string {
+	if opts == nil || opts.Getenv == nil {
+		return os.Getenv
+	}
+	return opts.Getenv
+}
 
 // ShortID returns an id of at most so many bytes, 33 or more. A longer one becomes its first
 // bytes and a hash of the whole, because ids may differ at their ends alone.
