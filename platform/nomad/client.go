@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
+	"path"
 	"regexp"
 	"strings"
 
@@ -45,8 +45,8 @@ type Client struct {
 // dropped. The token is an ACL token, or the workload identity of a task. It is empty where
 // Nomad's ACLs are off. If opts is nil, the default options are used.
 //
-// The default of BaseURL is $NOMAD_ADDR, or else $NOMAD_UNIX_ADDR, which Nomad sets in a
-// task that has an identity, or else DefaultBaseURL. An address such as
+// The default of BaseURL is $NOMAD_ADDR, or else in a task the socket of Nomad's Task API,
+// which is api.sock in $NOMAD_SECRETS_DIR, or else DefaultBaseURL. An address such as
 // unix:///secrets/api.sock is that of a Unix socket. If opts has a Transport, that must
 // reach the socket.
 //
@@ -65,7 +65,7 @@ func NewClient(token string, opts *platform.Options) *Client {
 	if token != "" {
 		faults = append(faults, calls.FaultOfToken(token, name, ""))
 	}
-	o.BaseURL = cmp.Or(o.BaseURL, os.Getenv("NOMAD_ADDR"), os.Getenv("NOMAD_UNIX_ADDR"), DefaultBaseURL)
+	o.BaseURL = cmp.Or(o.BaseURL, os.Getenv("NOMAD_ADDR"), taskAPI(), DefaultBaseURL)
 	if strings.HasPrefix(o.BaseURL, "unix:") {
 		socket, err := socketOf(o.BaseURL)
 		faults = append(faults, err)
@@ -92,10 +92,20 @@ func NewClient(token string, opts *platform.Options) *Client {
 	return c
 }
 
+// taskAPI returns the address of the Task API's socket, if this process runs in a task.
+// Newer versions of Nomad tell it by NOMAD_UNIX_ADDR too.
+func taskAPI() string {
+	dir := os.Getenv("NOMAD_SECRETS_DIR")
+	if !strings.HasPrefix(dir, "/") { // on Windows its form is another one
+		return ""
+	}
+	return (&url.URL{Scheme: "unix", Path: path.Join(dir, "api.sock")}).String()
+}
+
 // socketOf returns the path of the socket in an address.
 func socketOf(address string) (string, error) {
 	u, err := url.Parse(address)
-	if err != nil || u.Host != "" || !filepath.IsAbs(u.Path) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Host != "" || !strings.HasPrefix(u.Path, "/") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return "", errors.New("Options.BaseURL is not the address of a Unix socket: give one as unix:///secrets/api.sock")
 	}
 	return u.Path, nil

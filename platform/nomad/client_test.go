@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ import (
 
 // nowhere is an environment that names no address.
 func nowhere(t *testing.T) {
-	for _, name := range []string{"NOMAD_ADDR", "NOMAD_UNIX_ADDR", "HTTP_PROXY"} {
+	for _, name := range []string{"NOMAD_ADDR", "NOMAD_SECRETS_DIR", "HTTP_PROXY"} {
 		t.Setenv(name, "")
 	}
 }
@@ -103,9 +104,13 @@ func TestValidate(t *testing.T) {
 
 // taskAPI serves what s does at a Unix socket, as Nomad's Task API does: without a token
 // there is no answer.
-func taskAPI(t *testing.T, s *nomadtest.Server) (address string) {
-	socket := filepath.Join(t.TempDir(), "api.sock")
-	l, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
+func taskAPI(t *testing.T, s *nomadtest.Server) (secretsDir string) {
+	dir, err := os.MkdirTemp("", "a?b%2F#c") // that of the test may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	l, err := new(net.ListenConfig).Listen(t.Context(), "unix", filepath.Join(dir, "api.sock"))
 	if err != nil {
 		t.Skip("there are no Unix sockets here: ", err)
 	}
@@ -126,7 +131,7 @@ func taskAPI(t *testing.T, s *nomadtest.Server) (address string) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = h.Serve(l) }() // ends when h is closed
 	t.Cleanup(func() { h.Close(); <-done })
-	return "unix://" + socket
+	return dir
 }
 
 // In a task the client finds the Task API's socket by itself. A proxy is not asked.
@@ -135,7 +140,7 @@ func TestTaskAPI(t *testing.T) {
 	s := nomadtest.NewServer()
 	defer s.Close()
 	s.AddJob(nomadtest.Job{ID: "team/shop", Groups: map[string]nomadtest.Group{"web": {Count: 1}}})
-	t.Setenv("NOMAD_UNIX_ADDR", taskAPI(t, s))
+	t.Setenv("NOMAD_SECRETS_DIR", taskAPI(t, s))
 	t.Setenv("HTTP_PROXY", "http://192.0.2.1:1")
 	c := nomad.NewClient(nomadtest.Token, nil)
 	defer c.CloseIdleConnections()
@@ -174,7 +179,9 @@ func TestAddress(t *testing.T) {
 		}
 	}
 	check(text(nil), nomad.DefaultBaseURL)
-	t.Setenv("NOMAD_UNIX_ADDR", "unix:///secrets/api.sock")
+	t.Setenv("NOMAD_SECRETS_DIR", `C:\alloc\secrets`)
+	check(text(nil), nomad.DefaultBaseURL)
+	t.Setenv("NOMAD_SECRETS_DIR", "/secrets")
 	check(text(nil), "unix:///secrets/api.sock")
 	t.Setenv("NOMAD_ADDR", "https://nomad.example.com:4646/")
 	check(text(nil), "https://nomad.example.com:4646")
