@@ -70,7 +70,7 @@ func NewClient(token string, opts *platform.Options) *Client {
 		socket, err := socketOf(o.BaseURL)
 		faults = append(faults, err)
 		c.address = "unix://" + c.hide(socket)
-		o.BaseURL = "http://localhost" // for the header Host alone
+		o.BaseURL = "http://localhost" // for the header Host alone; no proxy is asked for it
 		if o.Transport == nil {
 			t := socketTransport(socket)
 			o.Transport, c.close = t, t.CloseIdleConnections
@@ -111,10 +111,9 @@ func socketOf(address string) (string, error) {
 	return u.Path, nil
 }
 
-// socketTransport returns a transport to a Unix socket. It never asks a proxy.
+// socketTransport returns a transport to a Unix socket.
 func socketTransport(socket string) *http.Transport {
 	t := outbound.NewTransport()
-	t.Proxy = nil
 	t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}

@@ -25,7 +25,7 @@ import (
 
 // nowhere is an environment that names no address.
 func nowhere(t *testing.T) {
-	for _, name := range []string{"NOMAD_ADDR", "NOMAD_SECRETS_DIR", "HTTP_PROXY"} {
+	for _, name := range []string{"NOMAD_ADDR", "NOMAD_SECRETS_DIR"} {
 		t.Setenv(name, "")
 	}
 }
@@ -104,7 +104,8 @@ func TestValidate(t *testing.T) {
 
 // taskAPI serves what s does at a Unix socket, as Nomad's Task API does: without a token
 // there is no answer.
-func taskAPI(t *testing.T, s *nomadtest.Server) (secretsDir string) {
+// closed is told when a connection ends.
+func taskAPI(t *testing.T, s *nomadtest.Server, closed chan<- bool) (secretsDir string) {
 	dir, err := os.MkdirTemp("", "a?b%2F#c") // that of the test may be too long for a socket
 	if err != nil {
 		t.Fatal(err)
@@ -128,22 +129,26 @@ func taskAPI(t *testing.T, s *nomadtest.Server) (secretsDir string) {
 		}
 		proxy.ServeHTTP(w, r)
 	})}
+	h.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- true
+		}
+	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = h.Serve(l) }() // ends when h is closed
 	t.Cleanup(func() { h.Close(); <-done })
 	return dir
 }
 
-// In a task the client finds the Task API's socket by itself. A proxy is not asked.
+// In a task the client finds the Task API's socket by itself.
 func TestTaskAPI(t *testing.T) {
 	nowhere(t)
 	s := nomadtest.NewServer()
 	defer s.Close()
 	s.AddJob(nomadtest.Job{ID: "team/shop", Groups: map[string]nomadtest.Group{"web": {Count: 1}}})
-	t.Setenv("NOMAD_SECRETS_DIR", taskAPI(t, s))
-	t.Setenv("HTTP_PROXY", "http://192.0.2.1:1")
-	c := nomad.NewClient(nomadtest.Token, nil)
-	defer c.CloseIdleConnections()
+	closed := make(chan bool, 100)
+	t.Setenv("NOMAD_SECRETS_DIR", taskAPI(t, s, closed))
+	c := nomad.NewClient(" "+nomadtest.Token+"\n", nil)
 	scaler := c.Scaler(nomad.Group{Job: "team/shop", Name: "web"})
 	if err := scaler.Scale(t.Context(), 3); err != nil || s.Count("", "team/shop", "web") != 3 {
 		t.Error(err)
@@ -151,6 +156,8 @@ func TestTaskAPI(t *testing.T) {
 	if got, err := scaler.Capacity(t.Context()); err != nil || got.Desired != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
+	c.CloseIdleConnections()
+	<-closed
 	c = nomad.NewClient("", nil)
 	defer c.CloseIdleConnections()
 	if _, err := c.Scaler(web).Capacity(t.Context()); err == nil || !strings.Contains(err.Error(), "401 Unauthorized: Unauthorized: Nomad's Task API answers no request without a token") {
@@ -210,6 +217,24 @@ func TestSelf(t *testing.T) {
 	}
 }
 
+// Without a token no header is sent. What a proxy answers is not repeated.
+func TestHeader(t *testing.T) {
+	for _, token := range []string{"", nomadtest.Token} {
+		var sent http.Header
+		c := nomad.NewClient(token, &platform.Options{BaseURL: "https://nomad.example.com", Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+			sent = req.Header
+			return platformtest.Answer(404, "<html>this is a proxy").RoundTrip(req)
+		})})
+		_, err := c.Scaler(web).Capacity(t.Context())
+		if err == nil || strings.Contains(err.Error(), "proxy") {
+			t.Error(err)
+		}
+		if values, ok := sent["X-Nomad-Token"]; ok != (token != "") || sent.Get("X-Nomad-Token") != token || sent.Get("Authorization") != "" {
+			t.Errorf("%q was sent", values)
+		}
+	}
+}
+
 // An answer that lacks what it must have is an error and not a size.
 func TestAbsurdAnswers(t *testing.T) {
 	s, scaler := serve(t, shop(nomadtest.Group{Count: 1}))
@@ -247,6 +272,11 @@ func TestAbsurdAnswers(t *testing.T) {
 		s.Inject(platformtest.Fault{Path: "/v1/job/shop", Status: 200, Body: body})
 		if c, err := scaler.Capacity(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s became %+v, %v; want %q", body, c, err, want)
+		}
+	}
+	for _, size := range []int{-1, 1_000_001} {
+		if err := scaler.Scale(t.Context(), size); err == nil || s.Orders("shop") != 0 {
+			t.Errorf("%d: %v", size, err)
 		}
 	}
 	s.Inject(platformtest.Fault{Method: "PUT", Status: 200, Body: `{}`})

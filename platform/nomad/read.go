@@ -181,11 +181,10 @@ func (s *Scaler) deploying(ctx context.Context, r *reading) bool {
 	call := s.call("read the deployment", "/deployment", calls.Urgent)
 	call.Once = true
 	var d struct { // null: there never was one
-		JobID          string
 		JobCreateIndex uint64
 		Status         string
 	}
-	if err := s.client.calls.Do(ctx, call, &d); err != nil || d.JobID != s.group.Job || d.JobCreateIndex != r.created {
+	if err := s.client.calls.Do(ctx, call, &d); err != nil || d.JobCreateIndex != r.created {
 		return false
 	}
 	return slices.Contains([]string{"running", "paused", "blocked", "unblocking", "initializing", "pending"}, d.Status)

@@ -164,8 +164,8 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 
 // tooMany are the words in which Nomad refuses a size above a limit: what was ordered, and
 // the limit of that. The former is of all groups of the job together in the second case.
-var tooMany = regexp.MustCompile(`group count was greater than scaling policy maximum: (\d{1,9}) > (\d{1,9})$|` +
-	`total count was greater than configured job_max_count: (\d{1,9}) > (\d{1,9})$`)
+var tooMany = regexp.MustCompile(`group count was greater than scaling policy maximum: (\d+) > (\d+)$|` +
+	`total count was greater than configured job_max_count: (\d+) > (\d+)$`)
 
 // refused returns what Scale does for an order that Nomad refused, or did not answer.
 func (s *Scaler) refused(ctx context.Context, err error, size int) error {
@@ -174,7 +174,7 @@ func (s *Scaler) refused(ctx context.Context, err error, size int) error {
 		return s.client.calls.Held(err)
 	}
 	if m := tooMany.FindStringSubmatch(e.Message); m != nil {
-		// FindStringSubmatch found at most nine digits.
+		// What no int can hold becomes the greatest one.
 		ordered, _ := strconv.Atoi(cmp.Or(m[1], m[3]))
 		most, _ := strconv.Atoi(cmp.Or(m[2], m[4]))
 		if limit := size - (ordered - most); ordered > most && limit >= 0 {

@@ -47,12 +47,10 @@ func (s *Scaler) look(ctx context.Context, r *reading) {
 	s.mu.Lock()
 	st := &s.shortage
 	switch {
-	case placed >= desired || r.stopped:
+	case placed >= desired:
 		*st = shortage{}
 	case st.since.IsZero() || placed > st.placed:
 		*st = shortage{placed: placed, since: now}
-	default:
-		st.placed = placed
 	}
 	stuck := time.Duration(0)
 	if !st.since.IsZero() {
@@ -90,7 +88,6 @@ func (s *Scaler) short(size, desired int, now time.Time) error {
 // An evaluation is an attempt of Nomad's to place allocations.
 type evaluation struct {
 	Status            string
-	CreateIndex       uint64
 	QuotaLimitReached string
 	FailedTGAllocs    map[string]*struct {
 		NodesEvaluated     int
@@ -100,8 +97,8 @@ type evaluation struct {
 	}
 }
 
-// blocked returns the latest evaluation that waits for room for allocations of the group.
-// Nil: there is none, or it cannot be read.
+// blocked returns the evaluation that waits for room for allocations of the group. Nil:
+// there is none, or it cannot be read.
 func (s *Scaler) blocked(ctx context.Context) *evaluation {
 	call := s.call("read the evaluations", "/evaluations", calls.Urgent)
 	call.Once = true
@@ -109,13 +106,12 @@ func (s *Scaler) blocked(ctx context.Context) *evaluation {
 	if err := s.client.calls.Do(ctx, call, &list); err != nil {
 		return nil
 	}
-	var latest *evaluation
 	for i, e := range list {
-		if e.Status == "blocked" && e.FailedTGAllocs[s.group.Name] != nil && (latest == nil || e.CreateIndex > latest.CreateIndex) {
-			latest = &list[i]
+		if e.Status == "blocked" && e.FailedTGAllocs[s.group.Name] != nil {
+			return &list[i]
 		}
 	}
-	return latest
+	return nil
 }
 
 // why says what an evaluation waits for.

@@ -72,6 +72,38 @@ func TestShortage(t *testing.T) {
 	}
 }
 
+// Where no node is eligible, the limit is one allocation, and not none. An evaluation that
+// waits for another group's says nothing of this one.
+func TestNoEligibleNode(t *testing.T) {
+	for body, want := range map[string]string{
+		"": "no node is eligible",
+		`[{"Status":"blocked","FailedTGAllocs":{"worker":{}}},{"Status":"complete","FailedTGAllocs":{"web":{}}},{"Status":"blocked"}]`: "",
+	} {
+		s := nomadtest.NewServer()
+		defer s.Close()
+		synctest.Test(t, func(t *testing.T) {
+			s.AddJob(shop(nomadtest.Group{Count: 3, Room: -1}))
+			if body != "" {
+				s.Inject(platformtest.Fault{Times: -1, Path: "/v1/job/*/evaluations", Status: 200, Body: body})
+			}
+			scaler := bubble(s)
+			for i := range 2 {
+				time.Sleep(time.Duration(i) * 10 * time.Minute)
+				if c, err := scaler.Capacity(t.Context()); err != nil || c.Ready() != 0 {
+					t.Fatalf("%+v, %v", c, err)
+				}
+			}
+			var limit *autoscale.LimitError
+			switch err := scaler.Scale(t.Context(), 5); {
+			case errors.As(err, &limit) != (want != ""):
+				t.Errorf("%q: %v", body, err)
+			case limit != nil && (limit.Limit != 1 || !strings.Contains(err.Error(), want)):
+				t.Errorf("%v (%+v)", err, limit)
+			}
+		})
+	}
+}
+
 // While nothing is missing, and in the first minute, the evaluations are not read. After
 // that they are read once a minute. If they cannot be read, nothing is learned.
 func TestEvaluationsAreReadSeldom(t *testing.T) {
@@ -79,7 +111,7 @@ func TestEvaluationsAreReadSeldom(t *testing.T) {
 	defer s.Close()
 	synctest.Test(t, func(t *testing.T) {
 		s.AddJob(shop(nomadtest.Group{Count: 3, Room: 1}))
-		s.Inject(platformtest.Fault{Times: -1, Path: "/v1/job/*/evaluations", Status: 403})
+		s.Inject(platformtest.Fault{Times: -1, Path: "/v1/job/*/evaluations", Status: 500})
 		scaler := bubble(s)
 		for range 40 { // 20 minutes
 			if _, err := scaler.Capacity(t.Context()); err != nil {

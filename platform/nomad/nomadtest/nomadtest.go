@@ -78,7 +78,7 @@ type Job struct {
 type Group struct {
 	Count     int
 	Start     time.Duration // how long an allocation takes until it runs
-	Room      int           // how many allocations find room. 0: any number
+	Room      int           // how many allocations find room. 0: any number. Negative: none, because no node is eligible
 	Quota     string        // the quota that leaves no more room. Empty: the nodes do
 	Unhealthy int           // how many of those that run are unhealthy
 	Scaling   *Scaling      // the scaling block
@@ -208,8 +208,8 @@ func (st *state) change(index uint64, f func(*Job)) {
 // resize starts allocations, or stops those with the highest indexes.
 func (g *group) resize(of Group, now time.Time) {
 	n := of.Count
-	if of.Room > 0 {
-		n = min(n, of.Room)
+	if of.Room != 0 {
+		n = min(n, max(of.Room, 0))
 	}
 	for len(g.allocs) < n {
 		g.allocs = append(g.allocs, now)

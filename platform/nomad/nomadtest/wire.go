@@ -135,6 +135,9 @@ func (st *state) evaluations() []any {
 			"ClassFiltered": nil, "ConstraintFiltered": map[string]int{"${attr.kernel.name} = linux": 1}, "NodesExhausted": 2, "ClassExhausted": nil,
 			"DimensionExhausted": map[string]int{"memory": 2}, "QuotaExhausted": nil, "CoalescedFailures": missing - 1,
 		}
+		if of.Room < 0 {
+			metric["NodesEvaluated"], metric["NodesFiltered"], metric["NodesExhausted"], metric["DimensionExhausted"] = 0, 0, 0, nil
+		}
 		blocked := one(uuid(g.tried+1<<20), "blocked", "queued-allocs", g.tried)
 		blocked["StatusDescription"], blocked["PreviousEval"], blocked["QuotaLimitReached"] = "created to place remaining allocations", first["ID"], of.Quota
 		first["BlockedEval"] = blocked["ID"]
