@@ -3,6 +3,8 @@ package nomad_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -139,4 +141,53 @@ func TestDeploymentCannotBeRead(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An Autoscaler waits for the deployments that its own orders begin, and takes neither them
+// nor its orders for somebody else's.
+func TestAutoscalerOnNomad(t *testing.T) {
+	s := nomadtest.NewServer()
+	defer s.Close()
+	synctest.Test(t, func(t *testing.T) {
+		j := shop(nomadtest.Group{Count: 1, Start: 50 * time.Second, Scaling: &nomadtest.Scaling{Min: 1, Max: 4}})
+		j.MinHealthyTime = 10 * time.Second
+		s.AddJob(j)
+		latency := 5 * time.Second
+		var orders []int
+		a := autoscale.New(autoscale.Config{
+			Prober: autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
+				return autoscale.Sample{Time: time.Now(), Signals: autoscale.SignalLatency, Latency: latency}, nil
+			}),
+			Decider: autoscale.Consecutive{}, Scaler: bubble(s), Max: autoscale.Fixed(6), Logger: slog.New(slog.DiscardHandler),
+			Observe: func(e autoscale.Event) {
+				switch e.Kind {
+				case autoscale.Scaled:
+					orders = append(orders, e.To)
+				case autoscale.Probed, autoscale.Decided, autoscale.LeaderChanged, autoscale.LimitReached, autoscale.NeedsAboveMax, autoscale.NeedsBelowMin:
+				default:
+					t.Errorf("%v: %+v", e.Kind, e)
+				}
+			},
+		})
+		ticks := func(n int) {
+			for range n {
+				if _, err := a.Tick(t.Context(), time.Now()); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(30 * time.Second)
+			}
+		}
+		ticks(40)
+		if want := []int{2, 3, 4}; !slices.Equal(orders, want) || s.Orders("shop") != 4 {
+			t.Errorf("orders of %v, want %v, by %d requests", orders, want, s.Orders("shop"))
+		}
+		if st := a.Status(); st.Capacity.Desired != 4 || st.Capacity.Ready() != 4 {
+			t.Errorf("%+v", st.Capacity)
+		}
+		latency = time.Millisecond
+		ticks(40)
+		if n := s.Count("", "shop", "web"); n != 1 {
+			t.Errorf("%d allocations are left, after orders of %v", n, orders)
+		}
+	})
 }
