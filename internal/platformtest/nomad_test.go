@@ -145,6 +145,7 @@ func TestNomadFakeHasNomadsTypes(t *testing.T) {
 	fits("GET", "/v1/job/shop/scale", "", new(api.JobScaleStatusResponse))
 	fits("GET", "/v1/job/shop/deployment", "", new(api.Deployment))
 	fits("GET", "/v1/job/shop/evaluations", "", new([]api.Evaluation))
+	fits("GET", "/v1/job/shop/allocations", "", new([]api.AllocationListStub))
 }
 
 // Our requests are those of Nomad's client.

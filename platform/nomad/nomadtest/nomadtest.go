@@ -13,6 +13,7 @@
 //	PUT /v1/job/{id}/scale, and POST
 //	GET /v1/job/{id}/deployment
 //	GET /v1/job/{id}/evaluations
+//	GET /v1/job/{id}/allocations
 //
 // The objects, the refusals and their words are those of Nomad's source. As in Nomad, an
 // order begins a deployment, and no order is taken until it has ended; the allocations with
@@ -249,7 +250,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	// Nomad takes the end of the decoded path for the operation, and all before it for the id.
 	path := strings.TrimPrefix(r.URL.Path, "/v1/job/")
 	id, operation := path, ""
-	for _, o := range []string{"/scale", "/deployment", "/evaluations"} {
+	for _, o := range []string{"/scale", "/deployment", "/evaluations", "/allocations"} {
 		if rest, ok := strings.CutSuffix(path, o); ok {
 			id, operation = rest, o
 		}
@@ -267,7 +268,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case st == nil && operation == "/deployment":
 		send(w, nil)
-	case st == nil && operation == "/evaluations":
+	case st == nil && (operation == "/evaluations" || operation == "/allocations"):
 		send(w, []any{})
 	case st == nil:
 		refuse(w, http.StatusNotFound, "job not found")
@@ -275,6 +276,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		send(w, st.status(now))
 	case operation == "/deployment":
 		send(w, st.deployment(now))
+	case operation == "/allocations":
+		send(w, st.allocations(now))
 	case operation == "/evaluations":
 		send(w, st.evaluations())
 	default:

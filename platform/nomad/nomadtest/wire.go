@@ -148,3 +148,25 @@ func (st *state) evaluations() []any {
 	}
 	return list
 }
+
+// allocations returns those that have not ended.
+func (st *state) allocations(now time.Time) []any {
+	list := []any{}
+	for _, name := range slices.Sorted(maps.Keys(st.Groups)) {
+		for i, created := range st.groups[name].allocs {
+			if st.Stopped {
+				break
+			}
+			status := "running"
+			if now.Before(created.Add(st.Groups[name].Start)) {
+				status = "pending"
+			}
+			list = append(list, map[string]any{
+				"ID": uuid(st.create<<8 + uint64(i)), "Name": fmt.Sprintf("%s.%s[%d]", st.ID, name, i), "Namespace": st.Namespace, "JobID": st.ID,
+				"JobType": st.Type, "JobVersion": 0, "TaskGroup": name, "DesiredStatus": "run", "ClientStatus": status,
+				"CreateTime": created.UnixNano(), "ModifyTime": created.UnixNano(),
+			})
+		}
+	}
+	return list
+}
