@@ -71,7 +71,7 @@ type Error struct {
 	RequestID   string        // for the platform's support; may be empty
 	RetryAfter  time.Duration // how long the API asked to wait. 0: it did not
 	Tries       int           // how often the call was made
-	Unsure      bool          // an earlier try had no answer, or one of 500 or more: it may have been carried out
+	Unsure      bool          // an earlier try had no answer, one that broke off, or one of 500 or more: it may have been carried out
 	Advice      string        // what to do
 	Err         error         // what else went wrong; may be nil
 }

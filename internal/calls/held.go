@@ -35,5 +35,8 @@ func unsure(err error) bool {
 	return false
 }
 
-// unanswered reports whether the platform itself may not have answered a call.
-func unanswered(e *platform.Error) bool { return e.Status == 0 || e.Status >= 500 }
+// unanswered reports whether the platform itself may not have answered a call, or has taken
+// it and its answer broke off.
+func unanswered(e *platform.Error) bool {
+	return e.Status == 0 || e.Status/100 == 2 || e.Status >= 500
+}

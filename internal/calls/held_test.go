@@ -3,9 +3,11 @@ package calls_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 
 	"github.com/autoscalebot/autoscale"
@@ -18,10 +20,11 @@ import (
 func TestUnsure(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		answers []int // 0: none
+		answers []int // 0: none. 200: one that breaks off
 		unsure  bool
 	}{
 		{"refused", []int{409}, false},
+		{"an answer that breaks off, then refused", []int{200, 409}, true},
 		{"too many, three times", []int{429, 429, 429}, false},
 		{"no answer, then refused", []int{0, 409}, true},
 		{"in trouble, then too many", []int{503, 429, 429}, true},
@@ -38,7 +41,11 @@ func TestUnsure(t *testing.T) {
 				}
 				rec := httptest.NewRecorder()
 				rec.WriteHeader(status)
-				return rec.Result(), nil
+				res := rec.Result()
+				if status == http.StatusOK {
+					res.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
+				}
+				return res, nil
 			})})
 			err := c.Held(c.Do(context.Background(), calls.Call{Op: "scale", Subject: "web", Method: http.MethodPost, Path: "/", Urgency: calls.Urgent}, nil))
 			var busy *autoscale.BusyError

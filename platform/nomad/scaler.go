@@ -118,9 +118,8 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 // Scale orders size allocations: it reads the size, and orders if that is another one.
 //
 // During a deployment of the job Nomad takes no order: the error is an
-// [autoscale.BusyError]. On a job with an update block, which all of the type service have,
-// an order begins a deployment itself. It replaces no allocation, and ends when the new
-// ones are healthy.
+// [autoscale.BusyError]. Each order begins a deployment itself, which replaces no allocation
+// and ends when all are healthy.
 //
 // The error is an [autoscale.LimitError]
 //
@@ -181,7 +180,7 @@ func (s *Scaler) refused(ctx context.Context, err error, size int) error {
 			return &autoscale.LimitError{Size: size, Limit: limit, Err: err}
 		}
 	}
-	if deploying(e) && e.Tries > 1 {
+	if deploying(e) && e.Unsure {
 		// The deployment may be that of a try whose answer was lost.
 		if r, err := s.read(ctx, calls.Urgent); err == nil && *r.Desired == size {
 			return nil
