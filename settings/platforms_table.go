@@ -9,6 +9,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform/cloudrun"
 	"github.com/autoscalebot/autoscale/platform/ecs"
 	"github.com/autoscalebot/autoscale/platform/fly"
+	"github.com/autoscalebot/autoscale/platform/nomad"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/platform/scalingo"
@@ -193,6 +194,46 @@ var platforms = []platformChoice{
 		app: func(get func(string) string) string { return get("CLOUD_RUN_PROJECT") + "/" + get("CLOUD_RUN_SERVICE") },
 		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
 			return cloudrun.NewClient(nil, &platform.Options{Getenv: env}).Scaler(get("CLOUD_RUN_PROJECT"), get("CLOUD_RUN_REGION"), get("CLOUD_RUN_SERVICE"))
+		},
+	},
+	{
+		name: "nomad",
+		keys: []key{
+			{
+				name:     "NOMAD_JOB",
+				required: "give the id of the job, as NOMAD_JOB=shop",
+				field:    "nomad.Group.Job", example: "shop",
+				doc: "The id of the job. Required on Nomad.",
+			},
+			{
+				name:     "NOMAD_GROUP",
+				required: "give the name of the task group, as NOMAD_GROUP=web",
+				field:    "nomad.Group.Name", example: "web",
+				doc: "The name of the task group. Required on Nomad.",
+			},
+			{
+				name: "NOMAD_NAMESPACE", ambient: true, field: "nomad.Group.Namespace", example: "production",
+				doc: "The namespace of the job. Nomad sets it. Without it: default.",
+			},
+			{
+				name: "NOMAD_REGION", ambient: true, field: "nomad.Group.Region", example: "global",
+				doc: "The region of the job. Nomad sets it. Without it: that of the agent.",
+			},
+			{
+				name: "NOMAD_TOKEN", secret: true, field: "nomad.NewClient", example: "0e0e0e0e-0000-4000-8000-00000000000e",
+				doc: "An ACL token, or the identity that Nomad sets for a task with `identity { env = true }`. A secret.",
+			},
+			{
+				name: "NOMAD_ADDR", field: "platform.Options.BaseURL",
+				doc: "Where the agent is, as https://nomad.example.com:4646 or unix:///secrets/api.sock. Without it: the socket that Nomad gives a task, or " + nomad.DefaultBaseURL + ".",
+			},
+		},
+		app: func(get func(string) string) string { return get("NOMAD_JOB") + "/" + get("NOMAD_GROUP") },
+		scaler: func(get func(string) string, _ string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("NOMAD_ADDR"), TokenName: "NOMAD_TOKEN"}
+			return nomad.NewClient(get("NOMAD_TOKEN"), o).Scaler(nomad.Group{
+				Job: get("NOMAD_JOB"), Name: get("NOMAD_GROUP"), Namespace: get("NOMAD_NAMESPACE"), Region: get("NOMAD_REGION"),
+			})
 		},
 	},
 	{

@@ -20,10 +20,11 @@ import (
 func TestUnsure(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		answers []int // 0: none
+		answers []int // 0: none. 200: one that breaks off
 		unsure  bool
 	}{
 		{"refused", []int{409}, false},
+		{"an answer that breaks off, then refused", []int{200, 409}, true},
 		{"too many, three times", []int{429, 429, 429}, false},
 		{"no answer, then refused", []int{0, 409}, true},
 		{"half an answer, then refused", []int{200, 409}, true},
