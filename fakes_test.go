@@ -29,6 +29,8 @@ type platform struct {
 	lost     error         // of Scale, which then changes the size all the same
 	limit    int           // 0: none
 	limitFor time.Duration // for how long the platform says that it can be believed
+	atOnce   int           // no more are added or removed in an order. 0: any number
+	short    error         // why not
 }
 
 func (p *platform) Capacity(ctx context.Context) (autoscale.Capacity, error) {
@@ -54,6 +56,10 @@ func (p *platform) Scale(ctx context.Context, size int) error {
 	}
 	if p.limit > 0 && size > p.limit {
 		return &autoscale.LimitError{Size: size, Limit: p.limit, RetryAfter: p.limitFor, Err: errors.New("422 cannot_run_above_limit")}
+	}
+	if reached := p.size + max(-p.atOnce, min(size-p.size, p.atOnce)); p.atOnce > 0 && reached != size {
+		p.size = reached
+		return &autoscale.PartialError{Size: size, Reached: reached, Err: p.short}
 	}
 	p.size = size
 	return p.lost

@@ -312,7 +312,10 @@ func (m *machine) commitOrder(e Event, repeats bool) {
 // commitConditions looks at which conditions hold, and which have ended.
 func (m *machine) commitConditions(e Event) {
 	t := &m.tick
-	looked := Panicked | ProbeFailing | ScaleFailing
+	looked := Panicked | ProbeFailing
+	if m.BusySince.IsZero() {
+		looked |= ScaleFailing // a platform that is busy does not show whether it works again
+	}
 	if t.readErr == nil {
 		looked |= NeedsAboveMax | NeedsBelowMin | Paused | Yielding | DiffExceeded | Ineffective | BudgetShort | NotFollowed
 		if t.limit {

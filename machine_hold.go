@@ -88,8 +88,10 @@ func (m *machine) rests(until time.Time) {
 	t.outcome.NextUp, t.outcome.NextDown = later(t.outcome.NextUp, until), later(t.outcome.NextDown, until)
 }
 
-// rest waits after part of an order for as long as the platform asked to.
+// rest waits after part of an order for as long as the platform asked to. A platform that took
+// part of an order has its patience again.
 func (m *machine) rest(part *PartialError) {
+	m.BusySince, m.BusySeen, m.BusyUntil = time.Time{}, time.Time{}, time.Time{}
 	if busy := busyError(part.Err); busy != nil && busy.RetryAfter > 0 {
 		m.BusySeen = m.tick.at
 		m.rests(m.tick.at.Add(min(busy.RetryAfter, m.hold)))

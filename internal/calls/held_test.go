@@ -3,12 +3,15 @@ package calls_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
+	"time"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/calls"
@@ -56,11 +59,30 @@ func TestUnsure(t *testing.T) {
 		})
 	}
 	refused, lost := &platform.Error{Status: 429}, &platform.Error{}
-	for _, err := range []error{errors.Join(refused, lost), errors.Join(refused, errors.Join(lost))} {
+	spent := &platform.CallBudgetError{Wait: time.Minute}
+	for _, err := range []error{errors.Join(refused, lost), errors.Join(refused, errors.Join(lost)), errors.Join(lost, spent), fmt.Errorf("%w; %w", spent, lost)} {
 		var busy *autoscale.BusyError
 		if held := calls.New(dialect(), nil).Held(err); !errors.As(held, &busy) || !busy.Unsure {
 			t.Errorf("of two calls one was not answered: %v", held)
 		}
+	}
+}
+
+// What Explain finds in a refusal stays in its error, also if the answer broke off after that.
+func TestExplained(t *testing.T) {
+	found, broken := errors.New("the limit is 2"), errors.New("connection reset")
+	d := dialect()
+	d.Explain = func(e *platform.Error, _ http.Header, _ []byte) { e.Err = found }
+	c := calls.New(d, &platform.Options{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+		rec := httptest.NewRecorder()
+		rec.WriteHeader(422)
+		res := rec.Result()
+		res.Body = io.NopCloser(iotest.ErrReader(broken))
+		return res, nil
+	})})
+	err := c.Do(t.Context(), read, nil)
+	if !errors.Is(err, found) || !errors.Is(err, broken) || !strings.Contains(err.Error(), "the limit is 2: connection reset") {
+		t.Errorf("error %v", err)
 	}
 }
 
