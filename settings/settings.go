@@ -102,6 +102,10 @@ type Options struct {
 	// Console is what the notification backend console writes to. Nil: os.Stdout.
 	Console io.Writer
 
+	// Offline is for what calls no platform, such as a simulation. What the platform
+	// requires may be missing then, and the Scaler of the Config returns errors.
+	Offline bool
+
 	// Logger becomes Config.Logger, and is what the notification backend log
 	// writes to, marked as notification=true. Nil: slog.Default().
 	Logger *slog.Logger
@@ -122,7 +126,13 @@ type Settings struct {
 	Config autoscale.Config
 
 	// App is the app whose process type Config.Name is scaled, as PLATFORM names apps.
+	// Empty: Options.Offline is set, and the settings do not name it.
 	App string
+
+	// Own are the variables of the environment by which the platform says that what is
+	// scaled is what this program runs in. That is right in a service that scales itself,
+	// and wrong in a worker that scales another one. Nil: the platform says nothing of that.
+	Own []string
 
 	// Heartbeat is HEARTBEAT_URL, or JSON_URL if that is measured, without what may be
 	// secret: user, password and query.
@@ -155,7 +165,7 @@ func (s *Settings) Store() string {
 // error, which is an [*Error] unless the file could not be read. Load makes no
 // connection: whether the app and the heartbeat are there is seen by the first tick.
 func Load(o Options) (*Settings, error) {
-	var l loader
+	l := loader{offline: o.Offline}
 	if o.File != "" {
 		text, err := readFile(o.FS, o.File)
 		if err != nil {
@@ -191,12 +201,12 @@ func Load(o Options) (*Settings, error) {
 	if v.measurement == jsonBackend {
 		measured = v.jsonURL
 	}
-	app := v.app
+	app, own := v.app, []string(nil)
 	if p := v.choice(); p != nil {
-		app = p.app(v.text)
+		app, own = v.appOf(p), v.own(p, o.Environ)
 	}
 	return &Settings{
-		Config: cfg, App: app, Heartbeat: withoutSecrets(measured),
+		Config: cfg, App: app, Own: own, Heartbeat: withoutSecrets(measured),
 		Zone: v.zone, LogLevel: v.logLevel, Warnings: l.warnings,
 		store: func() string { return v.store },
 	}, nil
@@ -224,6 +234,7 @@ func environment(environ []string) []given {
 
 // loader gathers what is wrong while the settings are read.
 type loader struct {
+	offline  bool // see Options
 	given    []given
 	secrets  scrubber
 	bad      map[string]bool // settings that could not be read and have their default
@@ -270,9 +281,9 @@ func (l *loader) choose() map[string]given {
 			// makes no difference.
 			chosen[k.name] = g
 		case k.ambient && g.where == fromEnviron && g.name == k.name:
-			l.warn("%s of the environment is passed over: %s names the app", g.name, was)
+			l.warn("%s of the environment is passed over: %s counts", g.name, was)
 		case k.ambient && was.where == fromEnviron && was.name == k.name:
-			l.warn("%s of the environment is passed over: %s names the app", was.name, g)
+			l.warn("%s of the environment is passed over: %s counts", was.name, g)
 			chosen[k.name] = g
 		case was.where == fromEnviron || g.where != fromEnviron:
 			l.fault(g, "contradicts %s: give one of the two, or both the same value", was)
@@ -299,8 +310,8 @@ func (l *loader) read(chosen map[string]given) *values {
 		}
 		g, ok := chosen[k.name]
 		if !ok {
-			if k.required != "" && (k.platform == "" || k.platform == v.platform && !l.bad["PLATFORM"]) {
-				l.fault(given{name: k.name}, "is missing: %s", k.required)
+			if k.required != "" && !l.offline && (k.platform == "" || k.platform == v.platform && !l.bad["PLATFORM"]) {
+				l.fault(given{name: k.name}, "is missing: %s%s", k.required, orElsewhere(k.name, chosen))
 			}
 			continue
 		}

@@ -35,7 +35,8 @@ autoscalebot SUBCOMMAND --help prints the flags of that subcommand.
 
 ` + commonFlags + `	--version            print the version
 
-HEROKU_APP_NAME and HEROKU_API_KEY are required to scale. Every setting can be a variable of the
+HEROKU_APP_NAME and HEROKU_API_KEY are required to scale on Heroku. PLATFORM chooses another
+platform, which requires settings of its own. Every setting can be a variable of the
 environment, with or without AUTOSCALE_ before its name. It counts before the file there.
 
 ` + exitStatus

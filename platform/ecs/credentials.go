@@ -83,7 +83,7 @@ func DefaultCredentials() CredentialsFunc {
 		case full != "":
 			return ContainerCredentials(full, tokenOfEnv)(ctx)
 		}
-		return Credentials{}, fmt.Errorf("there are no credentials: give the task a role, set %s and %s, or pass a CredentialsFunc to ecs.NewClient", envKeyID, envSecret)
+		return Credentials{}, fmt.Errorf("there are no credentials: give the task a role, set %s and %s, or pass a CredentialsFunc in Go", envKeyID, envSecret)
 	}
 }
 
