@@ -289,7 +289,8 @@ func TestSecrets(t *testing.T) {
 		"TEAMS_WEBHOOK_URL": "https://www.example.com/workflows/1?sig=" + secret,
 
 		"CF_REFRESH_TOKEN": secret,
-		"FLY_API_TOKEN":    "FlyV1 fm2_" + secret, "RENDER_API_KEY": "rnd_" + secret, "SCALINGO_API_TOKEN": "tk-us-" + secret, "CF_CLIENT_SECRET": secret, "CF_PASSWORD": secret,
+
+		"FLY_API_TOKEN": "FlyV1 fm2_" + secret, "RENDER_API_KEY": "rnd_" + secret, "SCALINGO_API_TOKEN": "tk-us-" + secret, "CF_CLIENT_SECRET": secret, "CF_PASSWORD": secret,
 	}
 	var all, broken string
 	for _, name := range settings.Secrets() {

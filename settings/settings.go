@@ -57,10 +57,10 @@
 // meant for another program, a warning says so. Two different values in the
 // file, or in the environment with and without prefix, are a fault.
 //
-// HEROKU_APP_NAME alone is another matter: with the feature runtime-dyno-metadata
-// Heroku sets it on every dyno to the dyno's own app. A variable of that name
-// without prefix counts only where neither AUTOSCALE_HEROKU_APP_NAME nor the file
-// names an app.
+// Variables that a platform sets are another matter, as HEROKU_APP_NAME, which Heroku sets on
+// every dyno to the dyno's own app with the feature runtime-dyno-metadata. The others are
+// FLY_APP_NAME, FLY_PROCESS_GROUP, RENDER_SERVICE_ID and AWS_REGION. Without prefix they count
+// only if neither the file nor the variable with the prefix gives the setting.
 //
 // # What notifiers get
 //

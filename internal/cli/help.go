@@ -11,7 +11,7 @@ import (
 	"github.com/autoscalebot/autoscale/internal/suggest"
 )
 
-const usage = `autoscalebot keeps the response time of a Heroku app within limits, by the number of its dynos. It also
+const usage = `autoscalebot keeps the response time of an app within limits, by the number of its processes. It also
 shows and steers any autoscaler of the library autoscale that keeps its state in a store.
 
 Usage:

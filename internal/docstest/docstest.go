@@ -61,8 +61,9 @@ type Context struct {
 	Vars    map[string]string // the type of each variable, by its name
 }
 
-// Compile compiles the snippets, each in a function of its own, with the module of the
-// working directory. An error of the compiler names the page and the line.
+// Compile compiles the snippets with the module of the working directory. A snippet knows
+// what those above it on its page declare. An error of the compiler names the page and the
+// line.
 func Compile(t *testing.T, c Context, snippets ...Snippet) {
 	t.Helper()
 	dir := t.TempDir()
@@ -83,18 +84,25 @@ func Compile(t *testing.T, c Context, snippets ...Snippet) {
 		t.Fatal(err)
 	}
 	write("vars.go", text)
-	for i, s := range snippets {
+	bodies := make(map[string]string) // by page: its snippets, each in a block within the one before
+	for _, s := range snippets {
 		page, err := filepath.Abs(s.Page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := fmt.Sprintf("func snippet%d() {\n//line %s:%d\n%s%s}\n", i, page, s.Line, s.Code, used(s.Code))
-		text, err := c.file(body)
+		bodies[page] += fmt.Sprintf("{\n//line %s:%d\n%s%s", page, s.Line, s.Code, used(s.Code))
+	}
+	for i, page := range slices.Sorted(maps.Keys(bodies)) {
+		body := bodies[page]
+		text, err := c.file(fmt.Sprintf("func page%d() %s%s\n", i, body, strings.Repeat("}", strings.Count(body, "{\n//line "))))
 		if err != nil {
-			t.Errorf("%s:%d: %v", s.Page, s.Line, err)
+			t.Error(err)
 			continue
 		}
-		write(fmt.Sprintf("snippet%d.go", i), text)
+		write(fmt.Sprintf("page%d.go", i), text)
+	}
+	if t.Failed() {
+		return
 	}
 	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
 		t.Errorf("a reader who copies the snippets gets: %v\n%s", err, out)
@@ -135,7 +143,9 @@ func used(code string) string {
 	for _, statement := range parsed.Decls[0].(*ast.FuncDecl).Body.List {
 		if assign, ok := statement.(*ast.AssignStmt); ok && assign.Tok == token.DEFINE {
 			for _, left := range assign.Lhs {
-				fmt.Fprintf(&b, "_ = %s\n", left.(*ast.Ident).Name)
+				if name := left.(*ast.Ident).Name; name != "_" {
+					fmt.Fprintf(&b, "_ = %s\n", name)
+				}
 			}
 		}
 	}

@@ -16,7 +16,7 @@ const root = "../.."
 // A reader can copy what the README and the pages on platforms show.
 func TestSnippets(t *testing.T) {
 	const module = "github.com/autoscalebot/autoscale"
-	imports := map[string]string{"context": "context", "http": "net/http", "os": "os", "sql": "database/sql", "time": "time"}
+	imports := map[string]string{"context": "context", "http": "net/http", "os": "os", "sql": "database/sql", "time": "time", "tls": "crypto/tls"}
 	// To look into the folders also tells go test that its last result is void if one changed.
 	for _, pattern := range []string{"*.go", "*/*.go", "platform/*/*.go"} {
 		for _, file := range glob(t, pattern) {
@@ -35,7 +35,6 @@ func TestSnippets(t *testing.T) {
 		"a":   "*autoscale.Autoscaler", // as the README says
 		"ctx": "context.Context",
 		"db":  "*sql.DB",
-		"hk":  "*heroku.Client", // of the snippet above
 		"mux": "*http.ServeMux",
 	}}, snippets...)
 }
