@@ -68,12 +68,20 @@ var errRefused = errors.New("the database driver refuses the data source name: c
 // ownIdle is after how long a connection of our own is closed that nobody uses.
 const ownIdle = 5 * time.Minute
 
+// imported says which drivers the program has, for an error.
+func imported() string {
+	if names := sql.Drivers(); len(names) > 0 {
+		return ", or use one of those that are imported: " + strings.Join(names, ", ")
+	}
+	return ""
+}
+
 // open opens a database with one connection.
 func open(driver, dsn string) (*sql.DB, error) {
 	db, err := sql.Open(driver, dsn)
 	switch {
 	case err != nil && !slices.Contains(sql.Drivers(), driver):
-		return nil, fmt.Errorf("leader: the database driver %.40q is not known: import its package, and use one of the names %q", driver, sql.Drivers())
+		return nil, fmt.Errorf("leader: the database driver %.40q is not known: import its package, as _ \"github.com/jackc/pgx/v5/stdlib\" for pgx%s", driver, imported())
 	case err != nil: // its text may hold the password
 		return nil, fmt.Errorf("leader: the driver is %.40q: %w", driver, errRefused)
 	}

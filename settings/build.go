@@ -164,7 +164,7 @@ func (l *loader) config(v *values, o Options) autoscale.Config {
 		Name:     v.process,
 		Prober:   namedProber{prober},
 		Decider:  v.decider(),
-		Scaler:   namedScaler{v.scaler(client)},
+		Scaler:   l.scaler(v, client),
 		Min:      v.min,
 		Max:      v.max,
 		Interval: v.interval,

@@ -146,7 +146,7 @@ func TestFaults(t *testing.T) {
 
 func TestRequired(t *testing.T) {
 	want := []string{
-		"HEROKU_APP_NAME is missing: give the app's name, as HEROKU_APP_NAME=dancing-forest-1234",
+		"HEROKU_APP_NAME is missing: give the app's name, as HEROKU_APP_NAME=dancing-forest-1234; or choose a platform other than Heroku, as PLATFORM=fly",
 		"HEROKU_API_KEY is missing: make a token with `heroku authorizations:create --scope write`, and hand it over with `heroku config:set`",
 	}
 	for _, environ := range [][]string{nil, {"HEROKU_APP_NAME=", "AUTOSCALE_HEROKU_API_KEY=None"}} {
@@ -287,6 +287,8 @@ func TestSecrets(t *testing.T) {
 
 		"SLACK_BOT_TOKEN": "xoxb-" + secret, "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/" + secret,
 		"TEAMS_WEBHOOK_URL": "https://www.example.com/workflows/1?sig=" + secret,
+
+		"CF_REFRESH_TOKEN": secret,
 
 		"FLY_API_TOKEN": "FlyV1 fm2_" + secret, "RENDER_API_KEY": "rnd_" + secret, "SCALINGO_API_TOKEN": "tk-us-" + secret, "CF_CLIENT_SECRET": secret, "CF_PASSWORD": secret,
 		"NOMAD_TOKEN": secret,

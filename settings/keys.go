@@ -81,7 +81,7 @@ type key struct {
 	required string // what to do where it is missing; "": it need not be given
 	secret   bool   // no message shows the value
 	prefixed bool   // in the environment it counts only with the prefix: its name is a common word
-	ambient  bool   // Heroku itself sets a variable of that name, see [Load]
+	ambient  bool   // the platform itself sets a variable of that name, see [Load]
 	heading  string // of the section that begins here, in the sample file
 	sample   string // what the sample sets, other than the default. "": nothing
 	platform string // the value of PLATFORM with which it has an effect. "": all
@@ -101,7 +101,7 @@ var appKeys = []key{
 		name:    "PLATFORM", initial: herokuPlatform,
 		field: "Scaler",
 		doc:   "Where the app runs: " + oneOf(platformNames) + ".",
-		read:  word(func(v *values) *string { return &v.platform }, platformNames...),
+		read:  platformName,
 	},
 	{
 		name: "HEROKU_APP_NAME", ambient: true,

@@ -2,6 +2,8 @@ package settings
 
 import (
 	"errors"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/autoscalebot/autoscale"
@@ -15,6 +17,10 @@ const herokuPlatform = "heroku"
 type platformChoice struct {
 	name string
 	keys []key // of this platform alone. Their texts are in values.texts
+
+	// own are settings that the platform itself sets, and that together name what a
+	// program runs in.
+	own []string
 
 	// app names what is scaled, beside the process type.
 	app func(get func(setting string) string) string
@@ -83,10 +89,8 @@ func (l *loader) elsewhere(v *values, about func(string) given) {
 	if v.measurement == jsonBackend && strings.HasPrefix(v.jsonURL, "/") && !l.bad["JSON_URL"] {
 		l.fault(about("JSON_URL"), "must be a whole URL if PLATFORM is %s", p.name)
 	}
-	for _, k := range p.keys {
-		if k.required != "" && v.text(k.name) == "" {
-			return // that it is missing was said
-		}
+	if l.offline || v.lacks(p, func(k key) bool { return k.required != "" }) {
+		return // that it is missing was said
 	}
 	v2, ok := p.scaler(v.text, v.getenv, v.process).(autoscale.Validator)
 	if !ok {
@@ -94,7 +98,12 @@ func (l *loader) elsewhere(v *values, about func(string) given) {
 	}
 	if err := v2.Validate(); err != nil {
 		for _, each := range flatten(err) {
-			l.fault(about("PLATFORM"), "is %s, and its settings are not right: %v", p.name, each)
+			text := p.inSettings(each.Error())
+			if name, problem, ok := strings.Cut(text, " "); ok && find(name) != nil {
+				l.fault(about(name), "%s", problem)
+				continue
+			}
+			l.fault(about("PLATFORM"), "is %s, and its settings are not right: %s", p.name, text)
 		}
 	}
 }
@@ -110,6 +119,41 @@ func flatten(err error) []error {
 		all = append(all, flatten(each)...)
 	}
 	return all
+}
+
+// inSettings writes what the package of a platform says with the names of settings. The
+// package names fields without their type, or with Options before them.
+func (p *platformChoice) inSettings(text string) string {
+	for _, k := range p.keys {
+		field := strings.TrimPrefix(strings.TrimPrefix(k.field, "platform."), p.name+".Credentials.")
+		if field != k.field {
+			text = regexp.MustCompile(`\b`+regexp.QuoteMeta(field)+`\b`).ReplaceAllLiteralString(text, k.name)
+		}
+	}
+	return text
+}
+
+// lacks reports whether one of the settings of a platform that are meant is missing.
+func (v *values) lacks(p *platformChoice, meant func(key) bool) bool {
+	return slices.ContainsFunc(p.keys, func(k key) bool { return meant(k) && v.text(k.name) == "" })
+}
+
+// appOf returns what is scaled on a platform, or "" if the settings do not name it.
+func (v *values) appOf(p *platformChoice) string {
+	if v.lacks(p, func(k key) bool { return k.required != "" && !k.secret }) {
+		return ""
+	}
+	return p.app(v.text)
+}
+
+// own returns p.own if the environment has all of them, with the values that count.
+func (v *values) own(p *platformChoice, environ []string) []string {
+	for _, name := range p.own {
+		if !slices.Contains(environ, name+"="+v.text(name)) {
+			return nil
+		}
+	}
+	return slices.Clone(p.own)
 }
 
 // scaler returns the Scaler of the platform that is chosen.

@@ -19,12 +19,13 @@ import (
 var platforms = []platformChoice{
 	{
 		name: "fly",
+		own:  []string{"FLY_APP_NAME", "FLY_PROCESS_GROUP"},
 		keys: []key{
 			{
 				name: "FLY_APP_NAME", ambient: true,
 				required: "give the app's name, as FLY_APP_NAME=shop",
 				field:    "fly.Client.Scaler", example: "shop",
-				doc: "The name of the app. Required on Fly.io, which sets it on every machine.",
+				doc: "The name of the app. Required on Fly.io, which sets it on every machine to the machine's own app.",
 			},
 			{
 				name: "FLY_API_TOKEN", secret: true,
@@ -35,7 +36,7 @@ var platforms = []platformChoice{
 			{
 				name: "FLY_PROCESS_GROUP", ambient: true,
 				field: "fly.Client.Scaler", example: "app",
-				doc: "The process group. Without it: app, which is Fly's name for the only one.",
+				doc: "The process group. Fly sets it on every machine to the machine's own: a worker needs AUTOSCALE_FLY_PROCESS_GROUP, or a line of the file. Without it: app, which is Fly's name for the only one.",
 			},
 			{
 				name: "FLY_API_URL", field: "platform.Options.BaseURL",
@@ -50,12 +51,13 @@ var platforms = []platformChoice{
 	},
 	{
 		name: "render",
+		own:  []string{"RENDER_SERVICE_ID"},
 		keys: []key{
 			{
 				name: "RENDER_SERVICE_ID", ambient: true,
 				required: "give the id of the service, as RENDER_SERVICE_ID=srv-abc123",
 				field:    "render.Client.Scaler", example: "srv-abc123",
-				doc: "The id of the service. Required on Render.",
+				doc: "The id of the service. Required on Render, which sets it to the id of the service that a program runs in: a worker needs AUTOSCALE_RENDER_SERVICE_ID, or a line of the file.",
 			},
 			{
 				name: "RENDER_API_KEY", secret: true,
@@ -130,6 +132,10 @@ var platforms = []platformChoice{
 				doc: "The password of the user. A secret.",
 			},
 			{
+				name: "CF_REFRESH_TOKEN", secret: true, field: "cloudfoundry.Credentials.RefreshToken",
+				doc: "A refresh token, instead of a client or a user. A secret.",
+			},
+			{
 				name: "CF_AUTOSCALER_URL", field: "cloudfoundry.Credentials.AutoscalerURL",
 				doc: "Where App Autoscaler's API is. Without it: it is not looked at.",
 			},
@@ -138,7 +144,8 @@ var platforms = []platformChoice{
 		scaler: func(get, env func(string) string, process string) autoscale.Scaler {
 			c := cloudfoundry.Credentials{
 				ClientID: get("CF_CLIENT_ID"), ClientSecret: get("CF_CLIENT_SECRET"),
-				Username: get("CF_USERNAME"), Password: get("CF_PASSWORD"), AutoscalerURL: get("CF_AUTOSCALER_URL"),
+				Username: get("CF_USERNAME"), Password: get("CF_PASSWORD"), RefreshToken: get("CF_REFRESH_TOKEN"),
+				AutoscalerURL: get("CF_AUTOSCALER_URL"),
 			}
 			o := &platform.Options{BaseURL: get("CF_API_URL"), TokenName: "CF_CLIENT_SECRET or CF_PASSWORD", Getenv: env}
 			return cloudfoundry.NewClient(c, o).Scaler(get("CF_APP_GUID"), process)
@@ -229,8 +236,8 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("NOMAD_JOB") + "/" + get("NOMAD_GROUP") },
-		scaler: func(get func(string) string, _ string) autoscale.Scaler {
-			o := &platform.Options{BaseURL: get("NOMAD_ADDR"), TokenName: "NOMAD_TOKEN"}
+		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("NOMAD_ADDR"), TokenName: "NOMAD_TOKEN", Getenv: env}
 			return nomad.NewClient(get("NOMAD_TOKEN"), o).Scaler(nomad.Group{
 				Job: get("NOMAD_JOB"), Name: get("NOMAD_GROUP"), Namespace: get("NOMAD_NAMESPACE"), Region: get("NOMAD_REGION"),
 			})
@@ -238,7 +245,7 @@ var platforms = []platformChoice{
 	},
 	{
 		name: "pool",
-		app:  func(func(string) string) string { return "the pool of this process" },
+		app:  func(func(string) string) string { return "pool" },
 		scaler: func(_, env func(string) string, _ string) autoscale.Scaler {
 			return pool.FromEnv(&platform.Options{Getenv: env}).Scaler()
 		},

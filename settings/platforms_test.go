@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -123,9 +124,115 @@ func TestEnvironOfPlatforms(t *testing.T) {
 	}
 }
 
+// What people call a platform is not always its name here.
 func TestUnknownPlatform(t *testing.T) {
-	_, err := loadOn("PLATFORM=railway")
-	if err == nil || !strings.Contains(err.Error(), `PLATFORM is "railway": it must be heroku`) || strings.Contains(err.Error(), "HEROKU_API_KEY") {
-		t.Error(err)
+	for name, want := range map[string]string{
+		"railway":       `PLATFORM is "railway": it must be heroku`,
+		"flyio":         ": write fly",
+		"Fly.io":        ": write fly",
+		"CF":            ": write cloudfoundry",
+		"cloud-foundry": ": is cloudfoundry meant?",
+		"rendr":         ": is render meant?",
+		"AWS":           ": write ecs",
+		"cloud_run":     ": is cloudrun meant?",
+		"kubernetes":    ": use contrib/kubernetes in Go",
+		"dokku":         ": use contrib/dokku in Go",
+		"vps":           ": write pool",
+	} {
+		_, err := loadOn("PLATFORM=" + name)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "HEROKU_API_KEY") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A reader who gave settings of a platform, and not its name, is told.
+func TestPlatformIsMissing(t *testing.T) {
+	_, err := loadOn("FLY_API_TOKEN=FlyV1 fm2_0123456789abcdef")
+	if want := "; or, as FLY_API_TOKEN is given and PLATFORM is not, PLATFORM=fly"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+	_, err = loadOn("AWS_REGION=eu-west-1") // as on any machine of AWS
+	if want := "; or choose a platform other than Heroku, as PLATFORM="; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+	if _, err = loadOn("PLATFORM=heroku"); err == nil || strings.Contains(err.Error(), "PLATFORM") {
+		t.Errorf("PLATFORM was given: %v", err)
+	}
+}
+
+// What a platform's package says of its fields is said of settings.
+func TestPlatformFaultsNameSettings(t *testing.T) {
+	guid := "CF_APP_GUID=01234567-89ab-cdef-0123-456789abcdef"
+	for _, tt := range []struct {
+		environ []string
+		want    string
+	}{
+		{[]string{"PLATFORM=fly", "FLY_APP_NAME=shop", "FLY_API_TOKEN=t", "FLY_API_URL=http://fly.example"}, "environment: FLY_API_URL is http, over which anybody on the way can read the token"},
+		{[]string{"PLATFORM=render", "RENDER_SERVICE_ID=srv-abc123", "RENDER_API_KEY=k", "RENDER_API_URL=x"}, "environment: RENDER_API_URL is not an absolute http or https URL"},
+		{[]string{"PLATFORM=cloudfoundry", guid, "CF_CLIENT_SECRET=s"}, "CF_API_URL is empty, and VCAP_APPLICATION has no cf_api"},
+		{[]string{"PLATFORM=cloudfoundry", guid, "CF_API_URL=https://cf.example"}, "there are none: give CF_CLIENT_ID and CF_CLIENT_SECRET, CF_USERNAME and CF_PASSWORD, or CF_REFRESH_TOKEN"},
+		{[]string{"PLATFORM=cloudfoundry", guid, "CF_API_URL=https://cf.example", "CF_CLIENT_ID=a"}, "of CF_CLIENT_ID and CF_CLIENT_SECRET one is empty: give both"},
+	} {
+		_, err := loadOn(tt.environ...)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q: %v, want %q", tt.environ, err, tt.want)
+		}
+	}
+	if _, err := loadOn("PLATFORM=cloudfoundry", guid, "CF_API_URL=https://cf.example", "CF_REFRESH_TOKEN=0123456789abcdef"); err != nil {
+		t.Errorf("a refresh token alone: %v", err)
+	}
+}
+
+// A worker that was not told what to scale finds what the platform says of itself.
+func TestOwn(t *testing.T) {
+	fly := []string{"PLATFORM=fly", "FLY_APP_NAME=shop", "FLY_PROCESS_GROUP=worker", "FLY_API_TOKEN=t"}
+	render := []string{"PLATFORM=render", "RENDER_SERVICE_ID=srv-abc123", "RENDER_API_KEY=k"}
+	for _, tt := range []struct {
+		environ, want []string
+	}{
+		{fly, []string{"FLY_APP_NAME", "FLY_PROCESS_GROUP"}},
+		{append(fly, "AUTOSCALE_FLY_PROCESS_GROUP=web"), nil},
+		{append(fly, "AUTOSCALE_FLY_APP_NAME=other"), nil},
+		{fly[:2:2], nil},
+		{render, []string{"RENDER_SERVICE_ID"}},
+		{append(render, "AUTOSCALE_RENDER_SERVICE_ID=srv-def456"), nil},
+		{[]string{"HEROKU_APP_NAME=shop", "HEROKU_API_KEY=k"}, nil},
+	} {
+		s, err := settings.Load(settings.Options{Environ: append([]string{"HEARTBEAT_URL=https://shop.example/beat"}, tt.environ...), Offline: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(s.Own, tt.want) {
+			t.Errorf("%q: own %q, want %q", tt.environ, s.Own, tt.want)
+		}
+	}
+}
+
+// Offline, nothing is asked for that only a platform needs, and nothing is called.
+func TestOffline(t *testing.T) {
+	for _, name := range append(slices.Collect(maps.Keys(settings.Platforms())), "heroku") {
+		offline := func(environ ...string) *settings.Settings {
+			s, err := settings.Load(settings.Options{Environ: append(environ, "PLATFORM="+name, "HEARTBEAT_URL=https://shop.example/beat"), Offline: true})
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			return s
+		}
+		s := offline()
+		if _, err := s.Config.Scaler.Capacity(t.Context()); err == nil || s.Config.Scaler.Scale(t.Context(), 1) == nil {
+			t.Errorf("%s: something was called", name)
+		}
+		if want := map[string]string{"pool": "pool"}[name]; s.App != want {
+			t.Errorf("%s: without its name the app is %q, want %q", name, s.App, want)
+		}
+		named := append([]string{"HEROKU_APP_NAME=shop"}, settings.Platforms()[name].Right...)
+		named = slices.DeleteFunc(named, func(v string) bool { return slices.Contains(settings.Secrets(), v[:strings.IndexByte(v, '=')]) })
+		if s := offline(named...); s.App == "" {
+			t.Errorf("%s: the app is not named", name)
+		}
+		if _, err := settings.Load(settings.Options{Environ: []string{"PLATFORM=" + name, "MAX_DYNOS=two"}, Offline: true}); err == nil {
+			t.Errorf("%s: a fault is passed over", name)
+		}
 	}
 }

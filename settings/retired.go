@@ -7,7 +7,7 @@ var retired = map[string]string{
 	"AUTOSCALE_SETTINGS":              "autoscalebot 3 never came out, and its nested dictionary is not read; give each setting a line of its own",
 	"MEASUREMENT":                     "choose what is measured with MEASUREMENT_BACKEND",
 	"DECISION":                        "choose the rule with DECISION_BACKEND",
-	"SCALING":                         "what scales is always Heroku; other scalers are for a Go program",
+	"SCALING":                         "choose the platform with PLATFORM",
 	"NOTIFICATION":                    "name who is notified in NOTIFICATION_BACKENDS",
 	"MEASUREMENT_URL":                 "write HEARTBEAT_URL",
 	"MEASUREMENT_INTERVAL_IN_SECONDS": "write HEARTBEAT_INTERVAL_IN_SECONDS",

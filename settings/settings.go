@@ -57,10 +57,10 @@
 // meant for another program, a warning says so. Two different values in the
 // file, or in the environment with and without prefix, are a fault.
 //
-// HEROKU_APP_NAME alone is another matter: with the feature runtime-dyno-metadata
-// Heroku sets it on every dyno to the dyno's own app. A variable of that name
-// without prefix counts only where neither AUTOSCALE_HEROKU_APP_NAME nor the file
-// names an app.
+// Variables that a platform sets are another matter, as HEROKU_APP_NAME, which Heroku sets on
+// every dyno to the dyno's own app with the feature runtime-dyno-metadata. The others are
+// FLY_APP_NAME, FLY_PROCESS_GROUP, RENDER_SERVICE_ID and AWS_REGION. Without prefix they count
+// only if neither the file nor the variable with the prefix gives the setting.
 //
 // # What notifiers get
 //
@@ -103,6 +103,10 @@ type Options struct {
 	// Console is what the notification backend console writes to. Nil: os.Stdout.
 	Console io.Writer
 
+	// Offline is for what calls no platform, such as a simulation. What the platform
+	// requires may be missing then, and the Scaler of the Config returns errors.
+	Offline bool
+
 	// Logger becomes Config.Logger, and is what the notification backend log
 	// writes to, marked as notification=true. Nil: slog.Default().
 	Logger *slog.Logger
@@ -123,7 +127,13 @@ type Settings struct {
 	Config autoscale.Config
 
 	// App is the app whose process type Config.Name is scaled, as PLATFORM names apps.
+	// Empty: Options.Offline is set, and the settings do not name it.
 	App string
+
+	// Own are the variables of the environment by which the platform says that what is
+	// scaled is what this program runs in. That is right in a service that scales itself,
+	// and wrong in a worker that scales another one. Nil: the platform says nothing of that.
+	Own []string
 
 	// Heartbeat is HEARTBEAT_URL, or JSON_URL if that is measured, without what may be
 	// secret: user, password and query.
@@ -156,7 +166,7 @@ func (s *Settings) Store() string {
 // error, which is an [*Error] unless the file could not be read. Load makes no
 // connection: whether the app and the heartbeat are there is seen by the first tick.
 func Load(o Options) (*Settings, error) {
-	var l loader
+	l := loader{offline: o.Offline}
 	if o.File != "" {
 		text, err := readFile(o.FS, o.File)
 		if err != nil {
@@ -193,12 +203,12 @@ func Load(o Options) (*Settings, error) {
 	if v.measurement == jsonBackend {
 		measured = v.jsonURL
 	}
-	app := v.app
+	app, own := v.app, []string(nil)
 	if p := v.choice(); p != nil {
-		app = p.app(v.text)
+		app, own = v.appOf(p), v.own(p, o.Environ)
 	}
 	return &Settings{
-		Config: cfg, App: app, Heartbeat: withoutSecrets(measured),
+		Config: cfg, App: app, Own: own, Heartbeat: withoutSecrets(measured),
 		Zone: v.zone, LogLevel: v.logLevel, Warnings: l.warnings,
 		store: func() string { return v.store },
 	}, nil
@@ -242,6 +252,7 @@ func getenv(environ []string) func(name string) string {
 
 // loader gathers what is wrong while the settings are read.
 type loader struct {
+	offline  bool // see Options
 	given    []given
 	secrets  scrubber
 	bad      map[string]bool // settings that could not be read and have their default
@@ -288,9 +299,9 @@ func (l *loader) choose() map[string]given {
 			// makes no difference.
 			chosen[k.name] = g
 		case k.ambient && g.where == fromEnviron && g.name == k.name:
-			l.warn("%s of the environment is passed over: %s names the app", g.name, was)
+			l.warn("%s of the environment is passed over: %s counts", g.name, was)
 		case k.ambient && was.where == fromEnviron && was.name == k.name:
-			l.warn("%s of the environment is passed over: %s names the app", was.name, g)
+			l.warn("%s of the environment is passed over: %s counts", was.name, g)
 			chosen[k.name] = g
 		case was.where == fromEnviron || g.where != fromEnviron:
 			l.fault(g, "contradicts %s: give one of the two, or both the same value", was)
@@ -317,8 +328,8 @@ func (l *loader) read(chosen map[string]given) *values {
 		}
 		g, ok := chosen[k.name]
 		if !ok {
-			if k.required != "" && (k.platform == "" || k.platform == v.platform && !l.bad["PLATFORM"]) {
-				l.fault(given{name: k.name}, "is missing: %s", k.required)
+			if k.required != "" && !l.offline && (k.platform == "" || k.platform == v.platform && !l.bad["PLATFORM"]) {
+				l.fault(given{name: k.name}, "is missing: %s%s", k.required, orElsewhere(k.name, chosen))
 			}
 			continue
 		}

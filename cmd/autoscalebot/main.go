@@ -1,5 +1,6 @@
-// Command autoscalebot scales one process type of a Heroku app, from a dyno or
-// a machine of its own. It is what a Procfile names:
+// Command autoscalebot scales one process type of an app, from a process of its own. The
+// app is on Heroku, or on the platform that the setting PLATFORM names. On Heroku a
+// Procfile starts it:
 //
 //	autoscaleworker: autoscalebot --settings=autoscale.env
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,7 +71,7 @@ func (b *Bearer) Authorize(ctx context.Context, req *http.Request, _ []byte) err
 			return fmt.Errorf("getting an access token: %w", err)
 		}
 		told := *e
-		told.Message = "getting an access token: " + told.Message
+		told.Message = strings.TrimSuffix("getting an access token: "+told.Message, ": ") // which may be empty
 		return &told
 	}
 	req.Header.Set("Authorization", authorization(token.text))

@@ -147,6 +147,10 @@ func TestBearerFails(t *testing.T) {
 		if err := c.Do(t.Context(), read, nil); err == nil || !strings.Contains(err.Error(), "acme: read: web: 403 Forbidden: getting an access token: no") {
 			t.Errorf("refused: %v", err)
 		}
+		fail(&platform.Error{Err: errors.New("no route")})
+		if err := c.Do(t.Context(), read, nil); err == nil || !strings.Contains(err.Error(), "acme: read: web: no answer: getting an access token: no route") {
+			t.Errorf("no answer: %v", err)
+		}
 		fail(errors.New("no network"))
 		if err := c.Do(t.Context(), read, nil); err == nil || !strings.Contains(err.Error(), "getting an access token: no network") {
 			t.Errorf("no network: %v", err)

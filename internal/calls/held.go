@@ -13,7 +13,7 @@ import (
 func (c *Client) Held(err error) error {
 	var room *platform.CallBudgetError
 	if errors.As(err, &room) {
-		return &autoscale.BusyError{RetryAfter: min(room.Wait, MaxRetryAfter), Err: err, Unsure: unsure(err)}
+		return &autoscale.BusyError{RetryAfter: min(room.Wait, MaxRetryAfter), Err: err, Unsure: Unsure(err)}
 	}
 	var e *platform.Error
 	if errors.As(err, &e) && c.Passing(e) {

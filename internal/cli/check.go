@@ -29,6 +29,9 @@ func (c *command) check(ctx context.Context) int {
 	for _, w := range s.Warnings {
 		c.row("", "but %s", w)
 	}
+	if text := itself(s); text != "" {
+		c.row("", "but %s", text)
+	}
 
 	cfg := s.Config
 	cfg.DryRun = true

@@ -11,7 +11,7 @@ import (
 	"github.com/autoscalebot/autoscale/internal/suggest"
 )
 
-const usage = `autoscalebot keeps the response time of a Heroku app within limits, by the number of its dynos. It also
+const usage = `autoscalebot keeps the response time of an app within limits, by the number of its processes. It also
 shows and steers any autoscaler of the library autoscale that keeps its state in a store.
 
 Usage:
@@ -35,7 +35,8 @@ autoscalebot SUBCOMMAND --help prints the flags of that subcommand.
 
 ` + commonFlags + `	--version            print the version
 
-HEROKU_APP_NAME and HEROKU_API_KEY are required to scale. Every setting can be a variable of the
+HEROKU_APP_NAME and HEROKU_API_KEY are required to scale on Heroku. PLATFORM chooses another
+platform, which requires settings of its own. Every setting can be a variable of the
 environment, with or without AUTOSCALE_ before its name. It counts before the file there.
 
 ` + exitStatus

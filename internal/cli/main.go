@@ -49,6 +49,7 @@ type command struct {
 	stdout, stderr io.Writer
 
 	settings string
+	offline  bool // no platform is called
 	level    levelFlag
 	version  bool
 
@@ -177,7 +178,7 @@ func version() string {
 func (c *command) load() (*settings.Settings, *slog.Logger, bool) {
 	var level slog.LevelVar
 	logger := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: &level}))
-	s, err := settings.Load(settings.Options{File: c.settings, Environ: c.settingsEnviron(), Console: c.stdout, Logger: logger})
+	s, err := settings.Load(settings.Options{File: c.settings, Environ: c.settingsEnviron(), Offline: c.offline, Console: c.stdout, Logger: logger})
 	if err != nil {
 		var faults *settings.Error
 		if !errors.As(err, &faults) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
@@ -19,6 +20,9 @@ func (c *command) run(ctx context.Context) int {
 	}
 	for _, w := range s.Warnings {
 		logger.Warn("autoscalebot: " + w)
+	}
+	if text := itself(s); text != "" {
+		logger.Warn("autoscalebot: " + text)
 	}
 	if url := s.Store(); url != "" {
 		store, err := c.open(url, "the setting STORE", true, &leader.Options{App: s.App, Logger: logger})
@@ -41,6 +45,15 @@ func (c *command) run(ctx context.Context) int {
 	}
 	logger.Info("autoscalebot: stopped")
 	return exitOK
+}
+
+// itself says that the worker would scale itself, or "".
+func itself(s *settings.Settings) string {
+	if len(s.Own) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("autoscalebot would scale itself: %s of the environment name what it runs in: name the service in the settings file, or by variables with AUTOSCALE_ before their names",
+		strings.Join(s.Own, " and "))
 }
 
 // zone says in which time zone schedules are read, and what its clocks show.

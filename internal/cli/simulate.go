@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +53,7 @@ func (c *command) simulate(ctx context.Context) int {
 	}
 	all := make([]*settings.Settings, 0, len(files))
 	offline := *c
-	offline.environ = placeholders(c.environ)
+	offline.offline = true
 	for _, file := range files {
 		offline.settings = file
 		loaded, _, ok := offline.load()
@@ -110,20 +109,6 @@ func (c *command) fail(ctx context.Context, err error, status int) int {
 		return exitFailed
 	}
 	return status
-}
-
-// placeholders stands in for what is required of who scales, and of no use here.
-func placeholders(environ []string) []string {
-	out := slices.Clone(environ)
-	for _, v := range []string{"HEROKU_APP_NAME=simulated", "HEROKU_API_KEY=none-needed"} {
-		name, _, _ := strings.Cut(v, "=")
-		if !slices.ContainsFunc(environ, func(v string) bool {
-			return strings.HasPrefix(v, name+"=") || strings.HasPrefix(v, "AUTOSCALE_"+name+"=")
-		}) {
-			out = append(out, "AUTOSCALE_"+v)
-		}
-	}
-	return out
 }
 
 // reportName is what the report on a settings file is called, beside another.

@@ -135,14 +135,22 @@ func (c *command) openStore() (source, error) {
 	name := cmp.Or(t.name, c.getenv("AUTOSCALE_PROCESS_TYPE", "PROCESS_TYPE"), autoscale.DefaultName)
 	app := cmp.Or(t.app, c.getenv("AUTOSCALE_HEROKU_APP_NAME", "HEROKU_APP_NAME", "FLY_APP_NAME"))
 	text, from := t.store, "--store"
-	if c.settings != "" {
-		s, err := c.read()
-		if err != nil {
-			return nil, err
+	set, err := c.read()
+	switch {
+	case c.settings == "":
+		// The environment may be that of a worker on a platform other than Heroku.
+		if err == nil && set.App != "" && c.getenv("AUTOSCALE_PLATFORM", "PLATFORM") != "" {
+			app = cmp.Or(t.app, set.App)
 		}
-		name, app = cmp.Or(t.name, s.Config.Name), cmp.Or(t.app, s.App)
+	case err != nil:
+		return nil, err
+	default:
+		name, app = cmp.Or(t.name, set.Config.Name), cmp.Or(t.app, set.App)
+		if app == "" && t.lease == "" {
+			return nil, errors.New("the settings do not name the app, by which the state is found: give its setting, as for scaling, or --app")
+		}
 		if text == "" {
-			text, from = s.Store(), "the setting STORE"
+			text, from = set.Store(), "the setting STORE"
 		}
 	}
 	for _, variable := range []string{envStore, envDatabase} {
@@ -167,13 +175,9 @@ func (c *command) openStore() (source, error) {
 	return newStoreSource(s, name, app, lease)
 }
 
-// read reads the settings file, for which autoscaler it is about.
+// read reads the settings, for which autoscaler they are about.
 func (c *command) read() (*settings.Settings, error) {
-	environ := c.settingsEnviron()
-	if c.getenv("AUTOSCALE_HEROKU_API_KEY", "HEROKU_API_KEY") == "" {
-		environ = append(environ, "AUTOSCALE_HEROKU_API_KEY=none-needed")
-	}
-	return settings.Load(settings.Options{File: c.settings, Environ: environ, Console: io.Discard, Logger: discard})
+	return settings.Load(settings.Options{File: c.settings, Environ: c.settingsEnviron(), Offline: true, Console: io.Discard, Logger: discard})
 }
 
 // open opens a store by its URL.

@@ -86,7 +86,7 @@ func credentialsOf(getenv func(string) string) CredentialsFunc {
 		case full != "":
 			return ContainerCredentials(full, func() (string, error) { return tokenOf(getenv) })(ctx)
 		}
-		return Credentials{}, fmt.Errorf("there are no credentials: give the task a role, set %s and %s, or pass a CredentialsFunc to ecs.NewClient", envKeyID, envSecret)
+		return Credentials{}, fmt.Errorf("there are no credentials: give the task a role, set %s and %s, or pass a CredentialsFunc in Go", envKeyID, envSecret)
 	}
 }
 

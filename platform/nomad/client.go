@@ -65,7 +65,8 @@ func NewClient(token string, opts *platform.Options) *Client {
 	if token != "" {
 		faults = append(faults, calls.FaultOfToken(token, name, ""))
 	}
-	o.BaseURL = cmp.Or(o.BaseURL, os.Getenv("NOMAD_ADDR"), taskAPI(), DefaultBaseURL)
+	env := calls.Getenv(opts)
+	o.BaseURL = cmp.Or(o.BaseURL, env("NOMAD_ADDR"), taskAPI(env), DefaultBaseURL)
 	if strings.HasPrefix(o.BaseURL, "unix:") {
 		socket, err := socketOf(o.BaseURL)
 		faults = append(faults, err)
@@ -94,8 +95,8 @@ func NewClient(token string, opts *platform.Options) *Client {
 
 // taskAPI returns the address of the Task API's socket, if this process runs in a task.
 // Newer versions of Nomad tell it by NOMAD_UNIX_ADDR too.
-func taskAPI() string {
-	dir := os.Getenv("NOMAD_SECRETS_DIR")
+func taskAPI(env func(string) string) string {
+	dir := env("NOMAD_SECRETS_DIR")
 	if !strings.HasPrefix(dir, "/") { // on Windows its form is another one
 		return ""
 	}

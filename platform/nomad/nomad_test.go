@@ -322,3 +322,20 @@ func TestCalls(t *testing.T) {
 	}
 	tick(1)
 }
+
+// The environment is the one of the options.
+func TestGetenv(t *testing.T) {
+	t.Setenv("NOMAD_ADDR", "https://wrong.example.com")
+	t.Setenv("NOMAD_SECRETS_DIR", "/wrong")
+	for name, want := range map[string]string{"NOMAD_ADDR": "https://right.example.com", "NOMAD_SECRETS_DIR": "/right"} {
+		c := nomad.NewClient("", &platform.Options{Getenv: func(asked string) string {
+			if asked == name {
+				return want
+			}
+			return ""
+		}})
+		if text := fmt.Sprint(c); !strings.Contains(text, want) {
+			t.Errorf("%s: %s, want %s", name, text, want)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/platform/render/rendertest"
 )
 
 // TestWorker: the stand-alone autoscalebot keeps its state in the STORE of its settings, and
@@ -80,5 +81,50 @@ func TestWorker(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("it ended with %v\n%s", err, output.String())
+	}
+}
+
+// A person finds the state of a worker on a platform other than Heroku: with the file of
+// the worker or with its environment, and without its key.
+func TestWorkerOnPlatform(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer web.Close()
+	platform := rendertest.NewServer()
+	defer platform.Close()
+	service := platform.AddService(rendertest.Service{Instances: 2})
+	dir := t.TempDir()
+	environ := []string{
+		"PLATFORM=render", "AUTOSCALE_RENDER_SERVICE_ID=" + service, "RENDER_API_URL=" + platform.URL,
+		"HEARTBEAT_URL=" + web.URL, "AUTOSCALE_HEARTBEAT_INTERVAL_IN_SECONDS=0.5",
+		"AUTOSCALE_STORE=sqlite:" + filepath.Join(dir, "state.db"),
+	}
+	file := filepath.Join(dir, "autoscale.env")
+	if err := os.WriteFile(file, []byte(strings.Join(environ, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary)
+	cmd.Env = append(environ, "RENDER_API_KEY="+rendertest.Key)
+	var output strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	for name, look := range map[string]func() result{
+		"its file":        func() result { return run(t, nil, "status", "--settings="+file) },
+		"its environment": func() result { return run(t, environ, "status") },
+	} {
+		for {
+			r := look()
+			if r.status == 0 && strings.Contains(r.stdout, service) {
+				break
+			}
+			if ctx.Err() != nil {
+				t.Fatalf("%s: %s%s%s", name, r.stdout, r.stderr, output.String())
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
 	}
 }
