@@ -87,6 +87,21 @@ func TestFaults(t *testing.T) {
 	}, nomadtest.Token)
 }
 
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	_, scaler := serve(t, shop(nomadtest.Group{Count: 1}))
+	platformsuite.Waits(t, scaler)
+}
+
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	s, _ := serve(t, shop(nomadtest.Group{Count: 2}))
+	platformsuite.Chaos(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		s.AddJob(shop(nomadtest.Group{Count: 2})) // without a deployment on another bubble's clock
+		return nomad.NewClient(nomadtest.Token, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(web)
+	}, func() int { return s.Count("", "shop", "web") })
+}
+
 // What Nomad says of a group is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	job := func(g nomadtest.Group, f func(*nomadtest.Job)) nomadtest.Job {
