@@ -140,7 +140,7 @@ var both = []struct {
 			t.Errorf("by its ID: %+v", got)
 		}
 		for name, want := range map[string]string{
-			"nothing":   `404 Not Found: service nothing not found: check the name`,
+			"nothing":      `404 Not Found: service nothing not found: check the name`,
 			id[:len(id)-2]: `the answer is about the service "named", whose ID begins so`,
 		} {
 			if _, err := c.Scaler(name).Capacity(t.Context()); err == nil || !strings.Contains(err.Error(), want) {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/autoscalebot/autoscale/internal/calls"
@@ -32,9 +31,7 @@ type Client struct {
 	calls *calls.Client
 	host  string          // for people
 	own   *http.Transport // nil where the host supplied one
-
-	mu     sync.Mutex
-	hidden map[*service][]string // what must not show while an order is being sent
+	sent  *secrets
 }
 
 // NewClient returns a client of the Docker Engine API at opts.BaseURL, which is one of
@@ -61,7 +58,7 @@ func NewClient(certPath string, opts *platform.Options) *Client {
 	}
 	host := cmp.Or(o.BaseURL, os.Getenv("DOCKER_HOST"), DefaultHost)
 	at, fault := parseHost(host, cmp.Or(certPath, os.Getenv("DOCKER_CERT_PATH")), o.Transport != nil)
-	c := &Client{host: at.name, hidden: make(map[*service][]string)}
+	c := &Client{host: at.name, sent: new(secrets)}
 	o.BaseURL = at.base
 	if o.Transport == nil {
 		c.own = at.transport()
@@ -69,7 +66,7 @@ func NewClient(certPath string, opts *platform.Options) *Client {
 	}
 	c.calls = calls.New(calls.Dialect{
 		Platform: "swarm", BaseURL: "http://docker", CallsPerHour: DefaultCallsPerHour,
-		Hidden:  c.secrets,
+		Hidden:  c.sent.all,
 		Explain: explain, Advise: advise, Passing: passing, Lasting: lasting,
 	}, &o, fault)
 	return c
@@ -102,31 +99,6 @@ func (c *Client) Format(f fmt.State, _ rune) {
 
 // MarshalJSON writes what Format does.
 func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
-
-// hide keeps what a service's containers are given out of every text until show is called.
-func (c *Client) hide(v *service) (show func()) {
-	secrets := v.secrets()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hidden[v] = secrets
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.hidden, v)
-	}
-}
-
-func (c *Client) secrets() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var all []string
-	for _, secrets := range c.hidden {
-		all = append(all, secrets...)
-	}
-	// What contains another goes first.
-	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
-	return all
-}
 
 // outOfSequence stands for a refusal of an order that names an older version of a service.
 // The Docker daemon answers it with the status 500.

@@ -165,7 +165,7 @@ func (s *Scaler) send(ctx context.Context, call calls.Call, v *service, size int
 		return s.client.calls.Invalid(call, err)
 	}
 	call.Query, call.Body = url.Values{"version": {strconv.FormatUint(v.Version.Index, 10)}}, body
-	show := s.client.hide(v)
+	show := s.client.sent.hide(v)
 	defer show()
 	return s.client.calls.Do(ctx, call, nil)
 }

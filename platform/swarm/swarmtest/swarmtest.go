@@ -94,7 +94,9 @@ func NewServer() *Server {
 		r = r.Clone(r.Context())
 		r.URL.Path = versioned.ReplaceAllString(r.URL.Path, "/")
 		mux.ServeHTTP(w, r)
-	}), func(path string) bool { return strings.HasSuffix(path, "/update") || strings.HasSuffix(path, "/create") })
+	}), func(path string) bool {
+		return strings.HasSuffix(path, "/update") || strings.HasSuffix(path, "/create")
+	})
 	return s
 }
 
