@@ -28,7 +28,7 @@ func TestCheckSwarm(t *testing.T) {
 			"app        shop_web, process type web\n", "formation  2 processes ordered\n",
 			"but the service is of the stack shop: each `docker stack deploy` sets the stack file's replicas, or 1 if it has none\n",
 		}},
-		{swarmtest.Worker, s.URL, 1, []string{"formation  swarm: read the size: service shop_web: 503 ", "run on a manager"}},
+		{swarmtest.Worker, s.URL, 1, []string{"swarm: read the size: service shop_web: 503 ", "run on a manager"}},
 		{swarmtest.Manager, "unix:///nowhere/docker.sock", 1, []string{"there is no socket of Docker"}},
 		{swarmtest.Manager, "tcp://manager.example.com:2375", 2, []string{"PLATFORM is swarm, and its settings are not right: tcp://manager.example.com:2375 is not TLS"}},
 	} {
