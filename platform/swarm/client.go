@@ -167,7 +167,7 @@ func advise(e *platform.Error) string {
 	case errors.Is(e.Err, fs.ErrNotExist):
 		return "there is no socket of Docker, or no certificate: mount /var/run/docker.sock of a manager, or set DOCKER_HOST and DOCKER_CERT_PATH"
 	case errors.Is(e.Err, fs.ErrPermission):
-		return "the user of this process may not open the socket or the key: run as a member of the socket's group, with --group (user: or group_add: in a stack file)"
+		return "the user of this process may not open the socket or the key: run with the socket's group, as user: \"65532:998\" in a stack file; `stat -c %g /var/run/docker.sock` on the manager prints the group"
 	case errors.Is(e.Err, syscall.ECONNREFUSED):
 		return "no Docker daemon listens there: `systemctl status docker`, and check DOCKER_HOST"
 	case e.Status == http.StatusNotFound:

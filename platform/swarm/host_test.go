@@ -125,7 +125,7 @@ func TestSocket(t *testing.T) {
 	}
 	if os.Getuid() != 0 { // root may open all
 		_ = os.Chmod(socket, 0)
-		if _, err := read(); err == nil || !strings.Contains(err.Error(), "run as a member of the socket's group") {
+		if _, err := read(); err == nil || !strings.Contains(err.Error(), "run with the socket's group") {
 			t.Error(err)
 		}
 		_ = os.Chmod(socket, 0o600)

@@ -329,7 +329,7 @@ func TestSecrets(t *testing.T) {
 	s := c.Scaler("web")
 	_, err := s.Capacity(t.Context())
 	var e *platform.Error
-	if !errors.As(err, &e) || e.Tries != 1 || !strings.Contains(err.Error(), "run as a member of the socket's group") {
+	if !errors.As(err, &e) || e.Tries != 1 || !strings.Contains(err.Error(), "run with the socket's group") {
 		t.Error(err)
 	}
 	platformsuite.Hidden(t, []string{secret}, c, *c, s, err)
