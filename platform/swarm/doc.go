@@ -56,11 +56,11 @@
 // # Queue time
 //
 // The routing mesh forwards connections and sends no header. Traefik sends none that says
-// when a request arrived. nginx does with
+// when a request arrived, and cannot be told to. nginx and Caddy can, and package traffic
+// reads it:
 //
 //	proxy_set_header X-Request-Start "t=${msec}";
-//
-// which package traffic reads.
+//	header_up X-Request-Start "t={time.now.unix_ms}"
 //
 // [leader.SQL]: https://pkg.go.dev/github.com/autoscalebot/autoscale/leader#SQL
 package swarm

@@ -123,7 +123,10 @@ func docker(t *testing.T) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "-H", "unix://"+socket, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
+	authority, tlsHost := newCA(t), freePort(t)
+	authority.write(t, dir, authority)
+	cmd := exec.Command(program, "-H", "unix://"+socket, "-H", tlsHost,
+		"--tlsverify", "--tlscacert", dir+"/ca.pem", "--tlscert", dir+"/cert.pem", "--tlskey", dir+"/key.pem", "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
 		"--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none")
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -155,7 +158,8 @@ func docker(t *testing.T) *daemon {
 			up = res.StatusCode == http.StatusOK
 		}
 	}
-	outside(t, d)
+	outside(t, d.options)
+	outside(t, platform.Options{BaseURL: tlsHost}, dir)
 	address := "127.0.0.1"
 	init := fields{"ListenAddr": address + ":0", "AdvertiseAddr": address, "DataPathAddr": address}
 	for _, port := range []string{"2377", "23770", "23771", "23772"} { // another swarm may be on this machine
@@ -168,10 +172,20 @@ func docker(t *testing.T) *daemon {
 	return nil
 }
 
-// outside tests a daemon that is in no swarm.
-func outside(t *testing.T, d *daemon) {
-	o := d.options
-	c := swarm.NewClient("", &o)
+// freePort returns an address that nobody listens at, for now.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "tcp://" + l.Addr().String()
+}
+
+// outside tests a daemon that is in no swarm, also by TLS.
+func outside(t *testing.T, o platform.Options, certs ...string) {
+	c := swarm.NewClient(strings.Join(certs, ""), &o)
 	defer c.CloseIdleConnections()
 	_, err := c.Scaler("web").Capacity(t.Context())
 	var e *platform.Error
