@@ -102,7 +102,6 @@ func TestSocket(t *testing.T) {
 	}
 	defer os.RemoveAll(dir)
 	socket := filepath.Join(dir, "docker.sock")
-	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1") // is not used
 	read := func() (int, error) {
 		c := swarm.NewClient("", &platform.Options{BaseURL: "unix://" + socket})
 		defer c.CloseIdleConnections()

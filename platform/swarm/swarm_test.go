@@ -187,6 +187,20 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
+// During an update a slot has two tasks, and a task that ends is none.
+func TestSlots(t *testing.T) {
+	s, scaler := serve(t, swarmtest.Service{Replicas: 4, Health: true})
+	s.Inject(platformtest.Fault{Path: "/tasks", Status: 200, Body: `[{"Slot":1,"Status":{"State":"running"}},{"Slot":1,"Status":{"State":"running"}},
+		{"Slot":2,"Status":{"State":"running"}},{"Slot":3,"Status":{"State":"starting"}},{"Slot":4,"Status":{"State":"failed"}}]`})
+	if c := capacity(t, scaler); c.Pending != 2 || c.Desired != 4 {
+		t.Errorf("%+v", c)
+	}
+	s.Inject(platformtest.Fault{Path: "/tasks", Status: 200, Body: "[" + strings.Repeat(`{"Slot":1,"Status":{"State":"running"}},{"Slot":2,"Status":{"State":"running"}},{"Slot":3,"Status":{"State":"running"}},{"Slot":4,"Status":{"State":"running"}},`, 3) + `{"Slot":5,"Status":{"State":"running"}}]`})
+	if c := capacity(t, scaler); c.Pending != 0 || !c.PendingKnown {
+		t.Errorf("%+v", c)
+	}
+}
+
 // Labels of other autoscalers are seen, and say how to get rid of them.
 func TestRivals(t *testing.T) {
 	s, scaler := serve(t, swarmtest.Service{Replicas: 1})
