@@ -218,6 +218,27 @@ var both = []struct {
 			t.Errorf("when they are healthy: %+v", c)
 		}
 	}},
+	{"a task that ends", func(t *testing.T, d *daemon) {
+		if d.boot != nil {
+			d.boot(time.Second)
+			d.stop(time.Minute)
+			defer d.boot(0)
+			defer d.stop(0)
+		}
+		s := d.create(t, "ended", 2, func(spec fields) {
+			addEnv(spec, "BOOT=2s")
+			addEnv(spec, "STOP=1m")
+			container(spec)["StopGracePeriod"] = int64(time.Minute)
+			container(spec)["Healthcheck"] = fields{"Test": []string{"CMD", "/task", "check"}, "Interval": int64(time.Second), "Retries": 60}
+		})
+		d.run(t, "ended", 2)
+		order(t, s, 1)
+		until(t, "a task is to end", func() bool { return len(d.tasks(t, "ended")) == 1 })
+		order(t, s, 2)
+		if c := capacity(t, s); c.Pending != 1 {
+			t.Errorf("a task ends and another one boots: %+v", c)
+		}
+	}},
 	{"shapes", func(t *testing.T, d *daemon) {
 		s := d.create(t, "shaped", 1, nil)
 		order(t, s, 2)

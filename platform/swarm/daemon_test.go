@@ -24,7 +24,7 @@ type daemon struct {
 	base        string
 	options     platform.Options
 	failUpdates func(bool)          // nil: a task whose environment has FAIL fails
-	boot        func(time.Duration) // nil: a task obeys BOOT
+	boot, stop  func(time.Duration) // nil: a task obeys BOOT and STOP
 }
 
 func fake(t *testing.T) (*daemon, *swarmtest.Server) {
@@ -32,7 +32,7 @@ func fake(t *testing.T) (*daemon, *swarmtest.Server) {
 	t.Cleanup(s.Close)
 	return &daemon{
 		http: http.DefaultClient, base: s.URL, options: platform.Options{BaseURL: s.URL, CallsPerHour: 1_000_000},
-		failUpdates: s.FailUpdates, boot: s.SetBoot,
+		failUpdates: s.FailUpdates, boot: s.SetBoot, stop: s.SetStop,
 	}, s
 }
 

@@ -70,8 +70,8 @@ func TestHosts(t *testing.T) {
 			if strings.Contains(tt.host, "user") {
 				platformsuite.Hidden(t, []string{secret}, err, c)
 			}
-		} else if got := fmt.Sprint(c); got != tt.want {
-			t.Errorf("%q: %s, want %s", tt.host, got, tt.want)
+		} else if got := fmt.Sprint(c); got != tt.want || c.Proxied() {
+			t.Errorf("%q: %s, want %s, without a proxy", tt.host, got, tt.want)
 		}
 	}
 	t.Setenv("DOCKER_HOST", "tcp://manager.example.com:2376")
@@ -172,8 +172,8 @@ func TestTLS(t *testing.T) {
 	read("there is no socket of Docker, or no certificate")
 	one.write(t, dir, one)
 	read("")
-	other.write(t, dir, other)
-	read("certificate")
+	other.write(t, dir, one) // the client does not know this daemon
+	read("x509")
 	one.write(t, dir, other) // the daemon does not know this client
 	read("tls: unknown certificate authority")
 	one.write(t, dir, one)

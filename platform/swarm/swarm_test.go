@@ -201,6 +201,20 @@ func TestSlots(t *testing.T) {
 	}
 }
 
+// A health check that is switched off is none.
+func TestNoHealthCheck(t *testing.T) {
+	s, scaler := serve(t, swarmtest.Service{})
+	for test, known := range map[string]bool{`["CMD","/x"]`: true, `["CMD-SHELL","x"]`: true, `["NONE"]`: false, `[]`: false, `null`: false} {
+		s.Inject(
+			platformtest.Fault{Path: "/services/web", Status: 200, Body: answer("", `"Replicated":{"Replicas":1}`, `,"TaskTemplate":{"ContainerSpec":{"Healthcheck":{"Test":`+test+`}}}`)},
+			platformtest.Fault{Path: "/tasks", Status: 200, Body: `[{"Slot":1,"Status":{"State":"running"}}]`},
+		)
+		if c := capacity(t, scaler); c.PendingKnown != known || c.Pending != 0 {
+			t.Errorf("%s: %+v", test, c)
+		}
+	}
+}
+
 // Labels of other autoscalers are seen, and say how to get rid of them.
 func TestRivals(t *testing.T) {
 	s, scaler := serve(t, swarmtest.Service{Replicas: 1})

@@ -28,6 +28,7 @@ import (
 	"net/http"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,6 +47,7 @@ type Server struct {
 	index    uint64 // of the last change, as of the swarm's log
 	node     Node
 	boot     time.Duration
+	stop     time.Duration
 	failing  bool
 }
 
@@ -112,6 +114,13 @@ func (s *Server) SetBoot(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.boot = d
+}
+
+// SetStop sets how long a task that is removed goes on running.
+func (s *Server) SetStop(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop = d
 }
 
 // FailUpdates makes each later update of a template pause at its first task, or succeed
@@ -187,6 +196,7 @@ type state struct {
 	spec, previous   map[string]any
 	ongoing          *progress
 	tasks            []*task // by their slots
+	ending           []*task
 }
 
 type progress struct {
@@ -200,6 +210,7 @@ type task struct {
 	slot    int
 	created time.Time
 	runs    time.Time // from when on
+	ends    time.Time
 	placed  bool
 }
 
@@ -256,9 +267,12 @@ func (s *Server) reconcile(st *state) {
 		s.touch(st)
 	}
 	size := st.replicas()
-	if len(st.tasks) > size {
-		st.tasks = st.tasks[:size]
+	for len(st.tasks) > size {
+		last := st.tasks[len(st.tasks)-1]
+		last.ends = now.Add(s.stop)
+		st.tasks, st.ending = st.tasks[:len(st.tasks)-1], append(st.ending, last)
 	}
+	st.ending = slices.DeleteFunc(st.ending, func(t *task) bool { return !now.Before(t.ends) })
 	for len(st.tasks) < size {
 		st.tasks = append(st.tasks, &task{id: s.id(), slot: len(st.tasks) + 1, created: now})
 	}
@@ -408,7 +422,14 @@ func (s *Server) tasks(w http.ResponseWriter, r *http.Request) {
 		if of := filters["service"]; of != nil && !of[name] && !of[st.id] {
 			continue
 		}
-		for _, t := range st.tasks {
+		for _, t := range slices.Concat(st.tasks, st.ending) {
+			desired := "running"
+			if !t.ends.IsZero() {
+				desired = "remove"
+			}
+			if of := filters["desired-state"]; len(of) > 0 && !of[desired] {
+				continue
+			}
 			status := map[string]any{"Timestamp": t.created.UTC(), "State": "running", "Message": "started"}
 			switch {
 			case !t.placed:
@@ -419,7 +440,7 @@ func (s *Server) tasks(w http.ResponseWriter, r *http.Request) {
 			}
 			list = append(list, map[string]any{
 				"ID": t.id, "Version": map[string]any{"Index": st.version}, "CreatedAt": t.created.UTC(), "UpdatedAt": t.created.UTC(), "Labels": map[string]string{},
-				"Spec": st.spec["TaskTemplate"], "ServiceID": st.id, "Slot": t.slot, "Status": status, "DesiredState": "running",
+				"Spec": st.spec["TaskTemplate"], "ServiceID": st.id, "Slot": t.slot, "Status": status, "DesiredState": desired,
 			})
 		}
 	}

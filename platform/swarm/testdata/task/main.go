@@ -26,4 +26,6 @@ func main() {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
 	<-stop
+	linger, _ := time.ParseDuration(os.Getenv("STOP"))
+	time.Sleep(linger)
 }
