@@ -149,21 +149,34 @@ var both = []struct {
 		}
 	}},
 	{"an update", func(t *testing.T, d *daemon) {
-		s := d.create(t, "updated", 2, nil)
-		d.run(t, "updated", 2)
+		s := d.create(t, "updated", 2, func(spec fields) { spec["UpdateConfig"].(fields)["Monitor"] = int64(time.Hour) })
+		before := d.run(t, "updated", 2)
 		d.change(t, "updated", func(spec fields) { addEnv(spec, "RELEASE=2") })
 		until(t, "it is seen", func() bool { return capacity(t, s).Deploying })
 		err := s.Scale(t.Context(), 3)
 		var busy *autoscale.BusyError
-		if !errors.As(err, &busy) || busy.RetryAfter != 10*time.Second || !strings.Contains(err.Error(), "an update is under way") {
+		if !errors.As(err, &busy) || busy.RetryAfter != 10*time.Minute || !strings.Contains(err.Error(), "an update is under way") {
 			t.Errorf("%+v", err)
 		}
-		d.updated(t, "updated", "completed")
+		until(t, "both tasks are other ones", func() bool {
+			now := d.tasks(t, "updated")
+			return len(now) == 2 && now[1].id != before[1].id && now[2].id != before[2].id
+		})
+		d.run(t, "updated", 2)
+		d.change(t, "updated", func(spec fields) { setLabel(spec, "ended", true) }) // any change ends the hour
 		if c := capacity(t, s); c.Deploying {
 			t.Errorf("%+v", c)
 		}
 		order(t, s, 3)
 		d.run(t, "updated", 3)
+	}},
+	{"an update that succeeds", func(t *testing.T, d *daemon) {
+		s := d.create(t, "succeeded", 1, nil)
+		d.run(t, "succeeded", 1)
+		d.change(t, "succeeded", func(spec fields) { addEnv(spec, "RELEASE=2") })
+		d.updated(t, "succeeded", "completed")
+		order(t, s, 2)
+		d.run(t, "succeeded", 2)
 	}},
 	{"an update that fails", func(t *testing.T, d *daemon) {
 		s := d.create(t, "failed", 1, nil)
@@ -203,15 +216,14 @@ var both = []struct {
 	}},
 	{"health", func(t *testing.T, d *daemon) {
 		if d.boot != nil {
-			d.boot(time.Second)
-			defer d.boot(0)
+			d.boot(time.Hour)
 		}
-		s := d.create(t, "checked", 2, func(spec fields) {
-			addEnv(spec, "BOOT=2s")
-			container(spec)["Healthcheck"] = fields{"Test": []string{"CMD", "/task", "check"}, "Interval": int64(time.Second), "Retries": 60}
-		})
+		s := d.create(t, "checked", 2, checked)
 		if c := capacity(t, s); c.Pending != 2 || !c.PendingKnown {
 			t.Errorf("while they boot: %+v", c)
+		}
+		if d.boot != nil {
+			d.boot(0)
 		}
 		until(t, "they are healthy", func() bool { return capacity(t, s).Pending == 0 })
 		if c := capacity(t, s); !c.PendingKnown || c.Desired != 2 {
@@ -219,19 +231,12 @@ var both = []struct {
 		}
 	}},
 	{"a task that ends", func(t *testing.T, d *daemon) {
-		if d.boot != nil {
-			d.boot(time.Second)
-			d.stop(time.Minute)
-			defer d.boot(0)
-			defer d.stop(0)
-		}
-		s := d.create(t, "ended", 2, func(spec fields) {
-			addEnv(spec, "BOOT=2s")
-			addEnv(spec, "STOP=1m")
-			container(spec)["StopGracePeriod"] = int64(time.Minute)
-			container(spec)["Healthcheck"] = fields{"Test": []string{"CMD", "/task", "check"}, "Interval": int64(time.Second), "Retries": 60}
-		})
+		s := d.create(t, "ended", 2, checked)
 		d.run(t, "ended", 2)
+		if d.boot != nil {
+			d.boot(time.Hour)
+			d.stop(time.Hour)
+		}
 		order(t, s, 1)
 		until(t, "a task is to end", func() bool { return len(d.tasks(t, "ended")) == 1 })
 		order(t, s, 2)
@@ -299,6 +304,14 @@ func addEnv(spec fields, variable string) {
 	case []any:
 		c["Env"] = append(env, variable)
 	}
+}
+
+// checked has tasks boot, be checked and end slowly.
+func checked(spec fields) {
+	addEnv(spec, "BOOT=10s")
+	addEnv(spec, "STOP=1m")
+	container(spec)["StopGracePeriod"] = int64(time.Minute)
+	container(spec)["Healthcheck"] = fields{"Test": []string{"CMD", "/task", "check"}, "Interval": int64(time.Second), "Retries": 60}
 }
 
 // rich fills a spec with what may be lost on its way.

@@ -25,7 +25,7 @@ const secret = "an-environment-that-is-secret"
 
 func serve(t *testing.T, v swarmtest.Service) (*swarmtest.Server, *swarm.Scaler) {
 	v.Name = "web"
-	v.Env = append(v.Env, "PASSWORD="+secret, "PORT=80")
+	v.Env = append(v.Env, "HINT="+secret[:9], "PASSWORD="+secret, "PORT=80")
 	s := swarmtest.NewServer()
 	t.Cleanup(s.Close)
 	s.AddService(v)

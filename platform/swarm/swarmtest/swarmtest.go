@@ -209,9 +209,9 @@ type task struct {
 	id      string
 	slot    int
 	created time.Time
-	runs    time.Time // from when on
-	ends    time.Time
-	placed  bool
+	placed  time.Time // zero: it has no node
+	runs    bool
+	ends    time.Time // zero: it is to run
 }
 
 // decode keeps numbers as they are written.
@@ -279,15 +279,16 @@ func (s *Server) reconcile(st *state) {
 	most := number(at(st.spec, "TaskTemplate", "Placement", "MaxReplicas"))
 	placed := 0
 	for _, t := range st.tasks {
-		if t.placed {
+		if !t.placed.IsZero() {
 			placed++
 		}
 	}
 	for _, t := range st.tasks {
-		if !t.placed && (most == 0 || placed < most) {
-			t.placed, t.runs = true, now.Add(s.boot)
+		if t.placed.IsZero() && (most == 0 || placed < most) {
+			t.placed = now
 			placed++
 		}
+		t.runs = t.runs || !t.placed.IsZero() && now.Sub(t.placed) >= s.boot
 	}
 }
 
@@ -417,7 +418,6 @@ func (s *Server) tasks(w http.ResponseWriter, r *http.Request) {
 	var filters map[string]map[string]bool
 	_ = json.Unmarshal([]byte(r.URL.Query().Get("filters")), &filters)
 	list := []any{}
-	now := time.Now()
 	for name, st := range s.services {
 		if of := filters["service"]; of != nil && !of[name] && !of[st.id] {
 			continue
@@ -432,10 +432,10 @@ func (s *Server) tasks(w http.ResponseWriter, r *http.Request) {
 			}
 			status := map[string]any{"Timestamp": t.created.UTC(), "State": "running", "Message": "started"}
 			switch {
-			case !t.placed:
+			case t.placed.IsZero():
 				status["State"], status["Message"] = "pending", "pending task scheduling"
 				status["Err"] = "no suitable node (max replicas per node limit exceed)"
-			case now.Before(t.runs):
+			case !t.runs:
 				status["State"], status["Message"] = "starting", "starting"
 			}
 			list = append(list, map[string]any{
