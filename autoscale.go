@@ -18,25 +18,27 @@
 //
 // An Autoscaler repeats one step, a tick, through which data flows one way:
 //
-//		Prober ──Sample──▶ history ──Observation──▶ Decider ──Decision──▶ limits ──▶ Scaler
-//		                                                                    │
-//		                                                                    └──Event──▶ Notifiers, Observe
+//	Prober ──Sample──▶ history ──Observation──▶ Decider ──Decision──▶ limits ──▶ Scaler
+//	                                                                    │
+//	                                                                    └──Event──▶ Notifiers, Observe
 //
-//	 1. The [Prober] measures once. A service that failed under its load is a
-//	    measurement. If nothing could be measured, that is an error, and an error never
-//	    changes a size.
-//	 2. The size is read from the platform. It is never remembered from before, so that a
-//	    change by somebody else is seen. It is reported as [Changed], and restarts the
-//	    sample count.
-//	 3. The [Decider] recommends a size, from the samples that it asked for.
-//	 4. The limits adjust the recommendation, in this order: does this process lead; is it
-//	    paused, or the application in maintenance; is the size outside the bounds; then
-//	    those of package limit, the bounds Min and Max of the moment, and what the
-//	    platform permits.
-//	 5. The [Scaler] orders an absolute number. If an order fails, nothing changes here,
-//	    and the next tick tries again.
-//	 6. What happened is logged, and passed to Observe and to each [Notifier]. Why it
-//	    happened is the [Explanation] in [Status] and, at debug, in the log.
+// In words:
+//
+//  1. The [Prober] measures once. A service that failed under its load is a
+//     measurement. If nothing could be measured, that is an error, and an error never
+//     changes a size.
+//  2. The size is read from the platform. It is never remembered from before, so that a
+//     change by somebody else is seen. It is reported as [Changed], and restarts the
+//     sample count.
+//  3. The [Decider] recommends a size, from the samples that it asked for.
+//  4. The limits adjust the recommendation, in this order: does this process lead; is it
+//     paused, or the application in maintenance; is the size outside the bounds; then
+//     those of package limit, the bounds Min and Max of the moment, and what the
+//     platform permits.
+//  5. The [Scaler] orders an absolute number. If an order fails, nothing changes here,
+//     and the next tick tries again.
+//  6. What happened is logged, and passed to Observe and to each [Notifier]. Why it
+//     happened is the [Explanation] in [Status] and, at debug, in the log.
 //
 // # What it promises its host
 //

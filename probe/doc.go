@@ -15,10 +15,9 @@
 // and a prober sees one request to one of many processes now and then.
 //
 //	p := &probe.HTTP{URL: "https://www.example.com/autoscalebot/heartbeat/"}
-//	a := autoscale.New(autoscale.Config{
+//	err := autoscale.New(autoscale.Config{
 //		Prober: p,
 //		Scaler: scaler,
 //		Max:    autoscale.Fixed(5),
-//	})
-//	return a.Run(ctx)
+//	}).Run(ctx)
 package probe

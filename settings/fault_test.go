@@ -146,7 +146,7 @@ func TestFaults(t *testing.T) {
 
 func TestRequired(t *testing.T) {
 	want := []string{
-		"HEROKU_APP_NAME is missing: give the app's name, as HEROKU_APP_NAME=dancing-forest-1234; or choose a platform other than Heroku, as PLATFORM=fly",
+		"HEROKU_APP_NAME is missing: give the app's name, as HEROKU_APP_NAME=dancing-forest-1234; if the app is not on Heroku, choose its platform, as PLATFORM=fly",
 		"HEROKU_API_KEY is missing: make a token with `heroku authorizations:create --scope write`, and hand it over with `heroku config:set`",
 	}
 	for _, environ := range [][]string{nil, {"HEROKU_APP_NAME=", "AUTOSCALE_HEROKU_API_KEY=None"}} {

@@ -17,11 +17,11 @@ func orElsewhere(name string, chosen map[string]given) string {
 	for _, p := range platforms {
 		for _, k := range p.keys {
 			if _, ok := chosen[k.name]; ok && k.required != "" {
-				return fmt.Sprintf("; or, as %s is given and PLATFORM is not, PLATFORM=%s", k.name, p.name)
+				return fmt.Sprintf("; if the app is on %[1]s, as %[2]s suggests, give PLATFORM=%[1]s", p.name, k.name)
 			}
 		}
 	}
-	return "; or choose a platform other than Heroku, as PLATFORM=" + platforms[0].name
+	return "; if the app is not on Heroku, choose its platform, as PLATFORM=" + platforms[0].name
 }
 
 // otherNames are what people call platforms, without what is no letter, and what to do.
@@ -30,8 +30,8 @@ var otherNames = map[string]string{
 	"aws": "write ecs", "amazonecs": "write ecs", "awsecs": "write ecs", "fargate": "write ecs",
 	"gcp": "write cloudrun", "gcloud": "write cloudrun", "google": "write cloudrun", "googlecloudrun": "write cloudrun",
 	"vps": "write pool, if package platform/pool runs the processes", "local": "write pool, if package platform/pool runs the processes",
-	"kubernetes": "use contrib/kubernetes in Go, which no settings choose", "k8s": "use contrib/kubernetes in Go, which no settings choose",
-	"dokku": "use contrib/dokku in Go, which no settings choose",
+	"kubernetes": "it cannot choose Kubernetes: use contrib/kubernetes in a Go program", "k8s": "it cannot choose Kubernetes: use contrib/kubernetes in a Go program",
+	"dokku": "it cannot choose Dokku: use contrib/dokku in a Go program",
 }
 
 // platformName reads PLATFORM.

@@ -135,8 +135,8 @@ func TestUnknownPlatform(t *testing.T) {
 		"rendr":         ": is render meant?",
 		"AWS":           ": write ecs",
 		"cloud_run":     ": is cloudrun meant?",
-		"kubernetes":    ": use contrib/kubernetes in Go",
-		"dokku":         ": use contrib/dokku in Go",
+		"kubernetes":    ": it cannot choose Kubernetes: use contrib/kubernetes in a Go program",
+		"dokku":         ": it cannot choose Dokku: use contrib/dokku in a Go program",
 		"vps":           ": write pool",
 	} {
 		_, err := loadOn("PLATFORM=" + name)
@@ -149,11 +149,11 @@ func TestUnknownPlatform(t *testing.T) {
 // A reader who gave settings of a platform, and not its name, is told.
 func TestPlatformIsMissing(t *testing.T) {
 	_, err := loadOn("FLY_API_TOKEN=FlyV1 fm2_0123456789abcdef")
-	if want := "; or, as FLY_API_TOKEN is given and PLATFORM is not, PLATFORM=fly"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "; if the app is on fly, as FLY_API_TOKEN suggests, give PLATFORM=fly"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 	_, err = loadOn("AWS_REGION=eu-west-1") // as on any machine of AWS
-	if want := "; or choose a platform other than Heroku, as PLATFORM="; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "; if the app is not on Heroku, choose its platform, as PLATFORM="; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %q", err, want)
 	}
 	if _, err = loadOn("PLATFORM=heroku"); err == nil || strings.Contains(err.Error(), "PLATFORM") {

@@ -1,7 +1,7 @@
 package settings
 
-// retired are names that autoscalebot or Django know, or autoscalebot's next
-// version meant to have, with what to do instead.
+// retired are names that autoscalebot or Django know, that autoscalebot's next version meant
+// to have, or that other platforms suggest, with what to do instead.
 var retired = map[string]string{
 	"SETTINGS":                        "autoscalebot 3 never came out, and its nested dictionary is not read; give each setting a line of its own",
 	"AUTOSCALE_SETTINGS":              "autoscalebot 3 never came out, and its nested dictionary is not read; give each setting a line of its own",
@@ -15,6 +15,19 @@ var retired = map[string]string{
 	"MIN_TIME_MS":                     "write MIN_RESPONSE_TIME_IN_MS",
 	"MAX_PROCESSES":                   "write MAX_DYNOS",
 	"MIN_PROCESSES":                   "write MIN_DYNOS",
+	"MAX_MACHINES":                    "write MAX_DYNOS",
+	"MIN_MACHINES":                    "write MIN_DYNOS",
+	"MAX_INSTANCES":                   "write MAX_DYNOS",
+	"MIN_INSTANCES":                   "write MIN_DYNOS",
+	"MAX_CONTAINERS":                  "write MAX_DYNOS",
+	"MIN_CONTAINERS":                  "write MIN_DYNOS",
+	"MAX_TASKS":                       "write MAX_DYNOS",
+	"MIN_TASKS":                       "write MIN_DYNOS",
+	"FLY_TOKEN":                       "write FLY_API_TOKEN",
+	"FLY_ACCESS_TOKEN":                "write FLY_API_TOKEN",
+	"RENDER_TOKEN":                    "write RENDER_API_KEY",
+	"SCALINGO_TOKEN":                  "write SCALINGO_API_TOKEN",
+	"CF_APP_NAME":                     "write CF_APP_GUID, which `cf app NAME --guid` prints",
 	"WORKER_NAME":                     "write PROCESS_TYPE",
 	"POST_SCALE_WAIT_TIME_SECONDS":    "write COOLDOWN_AFTER_SCALE_UP_IN_SECONDS and COOLDOWN_AFTER_SCALE_DOWN_IN_SECONDS",
 	"HISTORY_LENGTH":                  "as much is kept as the rule needs; take it out",

@@ -5,7 +5,7 @@
 //	t := traffic.New(nil)
 //	go autoscale.New(autoscale.Config{
 //		Prober: t,
-//		…
+//		// …
 //	}).Run(ctx)
 //	http.ListenAndServe(addr, t.Handler(mux))
 //

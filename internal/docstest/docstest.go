@@ -5,6 +5,7 @@ package docstest
 import (
 	"fmt"
 	"go/ast"
+	"go/doc/comment"
 	"go/parser"
 	"go/token"
 	"maps"
@@ -19,7 +20,7 @@ import (
 // A Snippet is Go code in a page.
 type Snippet struct {
 	Page string // the path of the page
-	Line int    // of the first line of Code
+	Line int    // of the first line of Code, or of the comment that it is in
 	Code string
 }
 
@@ -50,6 +51,34 @@ func Read(t *testing.T, pages ...string) (all []Snippet) {
 		}
 	}
 	return all
+}
+
+// ReadDocs returns what the package comments of files of Go show as code, if it is Go: they
+// show commands too.
+func ReadDocs(t *testing.T, files ...string) (all []Snippet) {
+	t.Helper()
+	for _, name := range files {
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, name, nil, parser.ParseComments|parser.PackageClauseOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file.Doc == nil {
+			continue
+		}
+		var p comment.Parser
+		for _, block := range p.Parse(file.Doc.Text()).Content {
+			if code, ok := block.(*comment.Code); ok && isGo(code.Text) {
+				all = append(all, Snippet{Page: name, Line: fset.Position(file.Doc.Pos()).Line, Code: code.Text})
+			}
+		}
+	}
+	return all
+}
+
+func isGo(code string) bool {
+	_, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+code+"}", 0)
+	return err == nil
 }
 
 // Uses reports whether the code uses something of a package.

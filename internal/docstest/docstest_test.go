@@ -13,13 +13,19 @@ import (
 
 const root = "../.."
 
-// A reader can copy what the README and the pages on platforms show.
+// A reader can copy what the README, the pages on platforms and the package comments show.
 func TestSnippets(t *testing.T) {
 	const module = "github.com/autoscalebot/autoscale"
-	imports := map[string]string{"context": "context", "http": "net/http", "os": "os", "sql": "database/sql", "time": "time", "tls": "crypto/tls"}
+	imports := map[string]string{
+		"context": "context", "http": "net/http", "log": "log", "os": "os", "slog": "log/slog", "sql": "database/sql", "time": "time", "tls": "crypto/tls",
+	}
+	var files []string
 	// To look into the folders also tells go test that its last result is void if one changed.
 	for _, pattern := range []string{"*.go", "*/*.go", "platform/*/*.go"} {
 		for _, file := range glob(t, pattern) {
+			if !strings.HasSuffix(file, "_test.go") {
+				files = append(files, file)
+			}
 			folder, err := filepath.Rel(root, filepath.Dir(file))
 			if err != nil {
 				t.Fatal(err)
@@ -28,14 +34,27 @@ func TestSnippets(t *testing.T) {
 			imports[path.Base(imported)] = imported
 		}
 	}
-	snippets := docstest.Read(t, append(glob(t, "docs/platforms/*.md"), root+"/README.md")...)
-	// Modules of their own compile these.
-	snippets = slices.DeleteFunc(snippets, func(s docstest.Snippet) bool { return s.Uses("dokku") || s.Uses("config") })
+	snippets := append(docstest.Read(t, append(glob(t, "docs/platforms/*.md"), root+"/README.md")...), docstest.ReadDocs(t, files...)...)
+	for _, name := range []string{"autoscale.go", "heroku/doc.go", "platform/fly/doc.go", "traffic/traffic.go"} {
+		if !slices.ContainsFunc(snippets, func(s docstest.Snippet) bool { return s.Page == filepath.Join(root, name) }) {
+			t.Errorf("%s shows no code that is Go", name)
+		}
+	}
+	snippets = slices.DeleteFunc(snippets, func(s docstest.Snippet) bool {
+		return s.Uses("dokku") || s.Uses("config") || // modules of their own compile these
+			strings.Contains(s.Code, "redisCache{") // a type of the reader's
+	})
 	docstest.Compile(t, docstest.Context{Imports: imports, Vars: map[string]string{
-		"a":   "*autoscale.Autoscaler", // as the README says
-		"ctx": "context.Context",
-		"db":  "*sql.DB",
-		"mux": "*http.ServeMux",
+		"a":        "*autoscale.Autoscaler", // as the README says
+		"addr":     "string",
+		"audit":    "*slog.Logger",
+		"cfg":      "autoscale.Config",
+		"ctx":      "context.Context",
+		"db":       "*sql.DB",
+		"load":     "sim.Load",
+		"mux":      "*http.ServeMux",
+		"requests": "*traffic.Traffic",
+		"scaler":   "autoscale.Scaler",
 	}}, snippets...)
 }
 

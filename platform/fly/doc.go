@@ -5,7 +5,7 @@
 //	app, group, machine := fly.Self()
 //
 //	err := autoscale.New(autoscale.Config{
-//		Prober:  traffic,
+//		Prober:  requests, // a *traffic.Traffic around the handler
 //		Scaler:  client.Scaler(app, group),
 //		Elector: leader.SQL(db, &leader.Options{Holder: machine}),
 //	}).Run(ctx)
