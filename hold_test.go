@@ -321,3 +321,17 @@ func TestBusyEndsNoAlarm(t *testing.T) {
 		}
 	}
 }
+
+// A fault between two busy answers does not begin the ten minutes again: no order was taken.
+func TestFaultsDoNotRenewPatience(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max = recommends(4), autoscale.Fixed(9) })
+	answers := []error{&autoscale.BusyError{RetryAfter: 20 * time.Minute}, errors.New("503 Service Unavailable")}
+	orders := 0
+	for range 120 {
+		r.platform.failing = answers[orders%2]
+		orders += len(r.tryTicks(1))
+	}
+	if r.has(autoscale.ScaleFailing) == 0 {
+		t.Errorf("in an hour the platform took none of %d orders, and nobody was told", orders)
+	}
+}

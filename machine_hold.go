@@ -57,7 +57,7 @@ func (m *machine) wait(err error, accepted bool) {
 	t, busy := &m.tick, busyError(err)
 	if busy == nil {
 		// A tick in which nothing was ordered says nothing about the platform.
-		if accepted || t.at.Sub(m.BusySeen) >= holdPatience || m.BusySeen.After(t.at) {
+		if accepted || err == nil && t.at.Sub(m.BusySeen) >= holdPatience || m.BusySeen.After(t.at) {
 			m.BusySince, m.BusySeen, m.BusyUntil = time.Time{}, time.Time{}, time.Time{}
 		}
 		return
