@@ -304,7 +304,9 @@ func TestPartialOrderEndsAHold(t *testing.T) {
 // A platform that is busy says nothing of the fault before, which is over when it takes an order.
 func TestBusyEndsNoAlarm(t *testing.T) {
 	for _, wait := range []time.Duration{0, 7 * time.Minute} {
-		r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max, c.NotifyOn = recommends(4), autoscale.Fixed(9), autoscale.ScaleFailing })
+		r := newRig(t, func(c *autoscale.Config) {
+			c.Decider, c.Max, c.NotifyOn = recommends(4), autoscale.Fixed(9), autoscale.ScaleFailing
+		})
 		r.platform.failing = errors.New("503 Service Unavailable")
 		r.tryTicks(4)
 		r.platform.failing = &autoscale.BusyError{RetryAfter: wait}
