@@ -108,13 +108,24 @@ func (t *tick) refusedForSure() bool {
 	return busy != nil && !busy.Unsure || refusal(t.err, t.tried) != nil
 }
 
-// unfinished reports whether a recommendation is the rest of an order that was carried out
-// in part. It has no cooldown.
-func (m *machine) unfinished() bool {
+// restPatience is for how long the rest of an order comes before what is recommended beyond it.
+const restPatience = 2 * holdPatience
+
+// unfinished returns how much of a recommendation is the rest of an order that was carried out
+// in part. That has no cooldown. What is recommended beyond it has.
+func (m *machine) unfinished() (rest int, ok bool) {
 	o, t := &m.Orders, &m.tick
 	if !o.Unsure || !o.Part || !t.recommendation.Act {
-		return false
+		return 0, false
 	}
 	size, want := t.capacity.Desired, t.recommendation.Size
-	return size < want && want <= o.Last || o.Last <= want && want < size
+	switch {
+	case size < min(want, o.Last):
+		rest = min(want, o.Last)
+	case size > max(want, o.Last):
+		rest = max(want, o.Last)
+	default:
+		return 0, false
+	}
+	return rest, rest == want || t.at.Sub(t.changed) < restPatience
 }
