@@ -323,3 +323,62 @@ func TestBusyEndsNoAlarm(t *testing.T) {
 		}
 	}
 }
+
+// A fault between two busy answers does not begin the ten minutes again: no order was taken.
+func TestFaultsDoNotRenewPatience(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max = recommends(4), autoscale.Fixed(9) })
+	answers := []error{&autoscale.BusyError{RetryAfter: 20 * time.Minute}, errors.New("503 Service Unavailable")}
+	orders := 0
+	for range 120 {
+		r.platform.failing = answers[orders%2]
+		orders += len(r.tryTicks(1))
+	}
+	if r.has(autoscale.ScaleFailing) == 0 {
+		t.Errorf("in an hour the platform took none of %d orders, and nobody was told", orders)
+	}
+}
+
+// Where more is recommended meanwhile, the rest of an order has no cooldown, and what goes
+// beyond it has.
+func TestRestOfAnOrderIsNotOutgrown(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		from, to, now int // now is recommended after part of the order
+		orders        []int
+	}{
+		{"more", 2, 20, 25, []int{20}},
+		{"less than the rest", 2, 20, 15, []int{15}},
+		{"fewer", 20, 5, 3, []int{5}},
+		{"the other way", 2, 20, 3, nil},
+		{"what runs", 2, 20, 9, nil},
+	} {
+		want := tt.to
+		r := newRig(t, func(c *autoscale.Config) {
+			c.Max, c.Limits.Up.Cooldown, c.Limits.Down.Cooldown = autoscale.Fixed(50), time.Hour, time.Hour
+			c.Decider = autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision { return autoscale.Decision{Act: true, Size: want} })
+		})
+		r.platform.size, r.platform.atOnce, r.platform.short = tt.from, 7, errors.New("too many requests")
+		r.tryTicks(1)
+		want, r.platform.atOnce = tt.now, 0
+		if orders := r.ticks(3); !cmp.Equal(orders, tt.orders) {
+			t.Errorf("%s: after %d of %d were reached, %d are recommended, and %v were ordered, want %v", tt.name, r.platform.size, tt.to, tt.now, orders, tt.orders)
+		}
+	}
+}
+
+// An order of an hour ago has no rest.
+func TestOldOrderHasNoRest(t *testing.T) {
+	want := 20
+	r := newRig(t, func(c *autoscale.Config) {
+		c.Max = autoscale.Fixed(50)
+		c.Decider = autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision { return autoscale.Decision{Act: true, Size: want} })
+	})
+	r.platform.size, r.platform.atOnce = 2, 7
+	r.tryTicks(1)
+	want, r.platform.atOnce = 9, 0
+	r.ticks(120)
+	want = 40
+	if orders := r.ticks(1); !cmp.Equal(orders, []int{40}) {
+		t.Errorf("%v were ordered, want 40", orders)
+	}
+}

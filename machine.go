@@ -256,9 +256,9 @@ func (m *machine) plan(d Decision, rules []Recommendation, err error) plan {
 		}
 	}
 	until, yielding := m.Others.Yielding(t.at)
-	added, removed := t.added, t.removed
-	if m.unfinished() {
-		added, removed = time.Time{}, time.Time{}
+	added, removed, recommended := t.added, t.removed, t.recommendation.Size
+	if rest, ok := m.unfinished(); ok {
+		added, removed, recommended = time.Time{}, time.Time{}, rest
 	}
 	t.outcome = m.cfg.Limits.Apply(&m.Limits, limit.Input{
 		Now: t.at, Size: t.capacity.Desired, Min: t.min, Max: t.max,
@@ -267,7 +267,7 @@ func (m *machine) plan(d Decision, rules []Recommendation, err error) plan {
 		SetToZero: m.setToZero(), Maintenance: t.capacity.Maintenance,
 		Yielding: !m.cfg.RecommendOnly && (yielding || t.capacity.ExternalAutoscaler != ""), YieldingUntil: until,
 		BusyUntil: earlier(m.BusyUntil, t.at.Add(m.hold)), DeployingUntil: m.deployingUntil(),
-		Measured: measured, Change: t.recommendation.Act, Recommendation: t.recommendation.Size,
+		Measured: measured, Change: t.recommendation.Act, Recommendation: recommended,
 		Added: added, Removed: removed, Boot: t.boot,
 		Symptoms: m.symptoms(),
 	})

@@ -60,7 +60,7 @@ func (m *machine) wait(err error, accepted bool) {
 	t, busy := &m.tick, busyError(err)
 	if busy == nil {
 		// A tick in which nothing was ordered says nothing about the platform.
-		if accepted || t.at.Sub(m.BusySeen) >= m.hold || m.BusySeen.After(t.at) {
+		if accepted || err == nil && t.at.Sub(m.BusySeen) >= m.hold || m.BusySeen.After(t.at) {
 			m.BusySince, m.BusySeen, m.BusyUntil = time.Time{}, time.Time{}, time.Time{}
 		}
 		return
@@ -111,13 +111,22 @@ func (t *tick) refusedForSure() bool {
 	return busy != nil && !busy.Unsure || refusal(t.err, t.tried) != nil
 }
 
-// unfinished reports whether a recommendation is the rest of an order that was carried out
-// in part. It has no cooldown.
-func (m *machine) unfinished() bool {
+// unfinished returns how much of a recommendation is the rest of an order that was carried out
+// in part. That has no cooldown. What is recommended beyond it has. For twice as long as a busy
+// platform is waited for, the rest comes first.
+func (m *machine) unfinished() (rest int, ok bool) {
 	o, t := &m.Orders, &m.tick
 	if !o.Unsure || !o.Part || !t.recommendation.Act {
-		return false
+		return 0, false
 	}
 	size, want := t.capacity.Desired, t.recommendation.Size
-	return size < want && want <= o.Last || o.Last <= want && want < size
+	switch {
+	case size < min(want, o.Last):
+		rest = min(want, o.Last)
+	case size > max(want, o.Last):
+		rest = max(want, o.Last)
+	default:
+		return 0, false
+	}
+	return rest, rest == want || t.at.Sub(t.changed) < 2*m.hold
 }

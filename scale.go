@@ -138,8 +138,8 @@ func (e *BusyError) Unwrap() error { return e.Err }
 
 // A PartialError is a [Scaler]'s answer that the platform carried out part of an order, as
 // where it starts processes one by one. The [Autoscaler] takes Reached for the size that it
-// ordered, and orders the rest in the next tick, without a cooldown. If Reached is not
-// between the size before and Size, the error counts like any other.
+// ordered, and orders the rest in the next tick, without a cooldown. What is recommended
+// beyond the rest by then has its cooldown. If Reached is not between the size before and Size, the error counts like any other.
 type PartialError struct {
 	Size    int   // what was ordered
 	Reached int   // what the platform runs, or is sure to run

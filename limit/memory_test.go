@@ -159,6 +159,7 @@ func (s *service) step(random *rand.Rand) limit.Outcome {
 	in.Maintenance = random.IntN(40) == 0
 	in.Yielding = random.IntN(40) == 0
 	in.Override, in.OverrideSize = random.IntN(20) == 0, random.IntN(80)
+	in.BusyUntil, in.DeployingUntil = in.Now.Add(time.Duration(random.IntN(8)-5)*s.every), in.Now.Add(time.Duration(random.IntN(8)-5)*s.every)
 	in.Symptoms = nil
 	for i := range random.IntN(4) {
 		in.Symptoms = append(in.Symptoms, limit.Symptom{At: in.Now.Add(-time.Duration(i) * s.every), Wait: random.Float64(), Work: float64(random.IntN(3))})
@@ -222,6 +223,14 @@ func FuzzApply(f *testing.F) {
 		l, in := s.limits, &s.input
 		in.Size = min(max(in.Size, in.Min), in.Max)
 		for _, b := range recommended[:min(len(recommended), 300)] {
+			in.BusyUntil, in.DeployingUntil = time.Time{}, time.Time{}
+			held := limit.ByUndecided
+			switch b % 16 {
+			case 3:
+				in.BusyUntil, held = in.Now.Add(2*s.every), limit.ByBusy
+			case 5:
+				in.DeployingUntil, held = in.Now.Add(2*s.every), limit.ByDeployment
+			}
 			twin := *s
 			twin.reload(t)
 			before := in.Size
@@ -229,6 +238,12 @@ func FuzzApply(f *testing.F) {
 			down := room(s.memory.Moves, in.Now.Add(s.every), before, l.Down.Rate, false)
 			out := s.tick(int(b) - 5)
 			size := out.Size
+			if held != limit.ByUndecided && size != before {
+				t.Fatalf("held by %v, from %d to %d: %+v", held, before, size, out)
+			}
+			if held == limit.ByBusy && (out.NextUp.Before(in.BusyUntil) || out.NextDown.Before(in.BusyUntil)) {
+				t.Fatalf("busy until %v, and orders are said to be possible from %v and %v", in.BusyUntil, out.NextUp, out.NextDown)
+			}
 			switch {
 			case size < in.Min || size > in.Max:
 				t.Fatalf("%d is outside %d to %d: %+v", size, in.Min, in.Max, out)
