@@ -38,12 +38,13 @@ func TestScaler(t *testing.T) {
 
 // A deployment goes on after Scale has returned, and is seen.
 func TestOrderGoesOn(t *testing.T) {
+	dokku.RefuseWithin(t, 100*time.Millisecond)
 	for _, fail := range []bool{false, true} {
 		s := startServer(t)
 		scaler := s.client(nil).Scaler("shop", "web")
 		s.set("slow", true)
 		s.set("fail", fail)
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		if err := scaler.Scale(ctx, 3); err != nil {
 			t.Fatalf("an order that goes on: %v", err)
 		}
@@ -57,7 +58,7 @@ func TestOrderGoesOn(t *testing.T) {
 		}
 		s.set("slow", false)
 		var failure error
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for {
 			c, err := scaler.Capacity(t.Context())
 			if err != nil {
@@ -71,9 +72,10 @@ func TestOrderGoesOn(t *testing.T) {
 			t.Errorf("fails: %v, and Capacity returned %v", fail, failure)
 		}
 		s.set("fail", false)
-		if err := scaler.Scale(t.Context(), 1); err != nil || !slices.Equal(s.orders(), []string{"3", "1"}) {
-			t.Errorf("after it: %v, %v", err, s.orders())
+		if err := scaler.Scale(t.Context(), 1); err != nil {
+			t.Errorf("after it: %v", err)
 		}
+		s.ordered(t, "3", "1")
 	}
 }
 

@@ -14,13 +14,11 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-const (
-	// refusal is how long Scale waits for Dokku to refuse an order.
-	refusal = 10 * time.Second
+// refusal is how long Scale waits for Dokku to refuse an order. Tests shorten it.
+var refusal = 10 * time.Second
 
-	// absurd is a number of processes that no answer can mean.
-	absurd = 100_000
-)
+// absurd is a number of processes that no answer can mean.
+const absurd = 100_000
 
 // A Scaler sets how many processes of a type an app runs. It is safe for concurrent use.
 type Scaler struct {
@@ -178,7 +176,7 @@ func (s *Scaler) end(failure error) {
 // channel and no error: there is nothing to do.
 func (s *Scaler) order(ctx context.Context, op string, size int) (<-chan error, error) {
 	// The deployment goes on after the tick, but all before it ends with the tick.
-	long, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.client.orderTime)
+	long, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
 	wait, closed, err := s.started(long, op, size)
 	ended := !stop()
@@ -191,8 +189,10 @@ func (s *Scaler) order(ctx context.Context, op string, size int) (<-chan error, 
 		return nil, err
 	}
 	done := make(chan error, 1)
+	over := time.AfterFunc(s.client.orderTime, cancel)
 	go func() {
 		defer cancel()
+		defer over.Stop()
 		defer closed()
 		stdout, stderr, err := wait()
 		if err != nil {

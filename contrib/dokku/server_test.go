@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,4 +198,14 @@ func (s *server) orders() []string {
 		}
 	}
 	return orders
+}
+
+// ordered waits until these sizes were ordered.
+func (s *server) ordered(t *testing.T, sizes ...string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !slices.Equal(s.orders(), sizes); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%v were ordered, want %v", s.orders(), sizes)
+		}
+	}
 }
