@@ -26,8 +26,8 @@ const (
 	InternalBaseURL = "http://_api.internal:4280"
 
 	// DefaultCallsPerHour is the default of platform.Options.CallsPerHour. An order of n
-	// machines makes up to 2n calls.
-	DefaultCallsPerHour = 7200
+	// machines makes up to 2n calls, and Fly's limits are those of each machine.
+	DefaultCallsPerHour = 18_000
 )
 
 const getToken = "make one for the app alone with `fly tokens create deploy --app NAME`"

@@ -121,7 +121,7 @@ func TestVanishing(t *testing.T) {
 			s.Change(func(m *flytest.Machine) bool { return !strings.HasPrefix(m.Name, "autoscale-") })
 			time.Sleep(30 * time.Second)
 		}
-		if n := s.Count("POST", "/v1/apps/*/machines"); n != 4 || last == nil || !strings.Contains(last.Error(), "4 machines that were created within ten minutes are gone") {
+		if n := s.Count("POST", "/v1/apps/*/machines"); n != 3 || last == nil || !strings.Contains(last.Error(), "3 machines that were created within ten minutes are gone") {
 			t.Errorf("%d creates: %v", n, last)
 		}
 	})
