@@ -322,6 +322,8 @@ func TestTokensAndURLs(t *testing.T) {
 	}{
 		{"fm2_abc,fm2_def", "", ""},
 		{"FlyV1 fm2_abc", "http://_api.internal:4280", ""},
+		{"Bearer fm2_abc", "", ""},
+		{"fm2_abc abc", "", "has characters that no token has"},
 		{"abcdef", "http://api.machines.dev", "is http"},
 		{"", "", "FLY_API_TOKEN is empty"},
 		{"FlyV1 'fm2_abc'", "", "has characters that no token has"},

@@ -448,14 +448,14 @@ func TestHundred(t *testing.T) {
 
 // Two errors are one that ends by itself only if both do.
 func TestMixedRefusals(t *testing.T) {
-	for status, want := range map[int]bool{409: true, 403: false} {
+	for status, want := range map[int]bool{423: true, 403: false} {
 		bubble(t, func(t *testing.T, s *flytest.Server, web *fly.Scaler) {
 			s.Add(flytest.Machine{Group: "web"})
 			a := s.Add(flytest.Machine{Group: "web", State: "stopped"})
 			s.Add(flytest.Machine{Group: "web", State: "stopped"})
-			s.Inject(platformtest.Fault{Path: "/v1/apps/*/machines/" + a + "/start", Status: 409}, platformtest.Fault{Path: starts, Status: status})
+			s.Inject(platformtest.Fault{Path: "/v1/apps/*/machines/" + a + "/start", Status: 409}, platformtest.Fault{Path: starts, Status: status, Header: http.Header{"Retry-After": {"40"}}})
 			var busy *autoscale.BusyError
-			if err := web.Scale(t.Context(), 3); err == nil || errors.As(err, &busy) != want {
+			if err := web.Scale(t.Context(), 3); err == nil || errors.As(err, &busy) != want || want && busy.RetryAfter != 40*time.Second {
 				t.Errorf("%d: %v", status, err)
 			}
 		})
