@@ -63,6 +63,20 @@ func (b *behind) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
+func TestInterrupted(t *testing.T) {
+	s := flytest.NewServer()
+	defer s.Close()
+	for i := range 3 {
+		s.Add(flytest.Machine{Group: "web", State: []string{"started", "stopped", "stopped"}[i]})
+	}
+	platformsuite.Interrupted(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return fly.NewClient(flytest.Token, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(flytest.App, "web")
+	})
+	if n := len(s.Machines()); n != 3 {
+		t.Errorf("%d machines", n)
+	}
+}
+
 // A list that is behind leads to no more machines than were ordered, and to no less.
 func TestListBehind(t *testing.T) {
 	for _, by := range []time.Duration{30 * time.Second, time.Minute} {

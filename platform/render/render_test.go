@@ -51,6 +51,13 @@ func TestFaults(t *testing.T) {
 	}, rendertest.Key)
 }
 
+func TestInterrupted(t *testing.T) {
+	s, id, _ := serve(t, rendertest.Service{Instances: 1})
+	platformsuite.Interrupted(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return render.NewClient(rendertest.Key, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(id)
+	})
+}
+
 // What Render says of a service is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	for _, tt := range []struct {
