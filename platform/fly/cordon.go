@@ -55,14 +55,16 @@ const (
 	leastUncordonTime = time.Second
 )
 
+// uncordonNow lets requests to machines again, also if ctx has ended.
+func (s *Scaler) uncordonNow(ctx context.Context, list []*machine) (failures []error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(uncordonTime, max(calls.Patience(ctx), leastUncordonTime)))
+	defer cancel()
+	return s.uncordon(ctx, list)
+}
+
 // uncordon lets requests to machines again. Where that fails, the next order or look at the
 // size tries again.
 func (s *Scaler) uncordon(ctx context.Context, list []*machine) (failures []error) {
-	if len(list) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(uncordonTime, max(calls.Patience(ctx), leastUncordonTime)))
-	defer cancel()
 	errs := each(list, func(m *machine) error { return s.act(ctx, m, "uncordon") })
 	s.mu.Lock()
 	defer s.mu.Unlock()

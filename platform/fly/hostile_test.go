@@ -370,6 +370,25 @@ func TestHangingCalls(t *testing.T) {
 	}
 }
 
+// What is owed to machines leaves a look at the size its time.
+func TestHangingUncordon(t *testing.T) {
+	bubble(t, func(t *testing.T, s *flytest.Server, web *fly.Scaler) {
+		for i := range 21 {
+			s.Add(flytest.Machine{Group: "web", State: []string{"started", "stopped"}[min(i, 1)], Cordoned: i > 0})
+		}
+		s.Inject(platformtest.Fault{Method: "POST", Path: "/v1/apps/*/machines/*/uncordon", Hang: true, Times: -1})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		_ = web.Scale(ctx, 21)
+		ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		start := time.Now()
+		if c, err := web.Capacity(ctx); err != nil || c.Desired != 21 || c.Pending != 20 || time.Since(start) > 500*time.Millisecond {
+			t.Errorf("%+v, %v after %v of 2s", c, err, time.Since(start))
+		}
+	})
+}
+
 // Calls that are slow are made at the same time.
 func TestSlowCalls(t *testing.T) {
 	for name, faults := range map[string][]platformtest.Fault{

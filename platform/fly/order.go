@@ -119,13 +119,11 @@ func (s *Scaler) grow(ctx context.Context, f *fleet, size int) (reached int, fai
 		regions[m.Region]++
 	}
 	stuck := s.setAside(f)
-	early, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
-	defer cancel()
 	var started []*machine
 	refused, unsure := 0, 0
-	for len(f.on)+len(started)+unsure < size && len(f.off) > 0 && early.Err() == nil {
+	for len(f.on)+len(started)+unsure < size && len(f.off) > 0 && ctx.Err() == nil {
 		next := take(f, regions, size-len(f.on)-len(started)-unsure)
-		for i, err := range each(next, func(m *machine) error { return s.act(early, m, "start") }) {
+		for i, err := range each(next, func(m *machine) error { return s.act(ctx, m, "start") }) {
 			switch m := next[i]; {
 			case err == nil:
 				started = append(started, m)
@@ -143,7 +141,7 @@ func (s *Scaler) grow(ctx context.Context, f *fleet, size int) (reached int, fai
 			regions[next[i].Region]--
 		}
 	}
-	failures = append(failures, s.uncordon(ctx, started)...)
+	failures = append(failures, s.uncordonNow(ctx, started)...)
 	reached = len(f.on) + len(started)
 	// A machine that refused to start, or that stops now, is in the pool all the same. A clone
 	// in its place would make the pool grow with every failure.
@@ -246,7 +244,7 @@ func (s *Scaler) shrink(ctx context.Context, f *fleet, size int) (reached int, f
 	each(leave, func(m *machine) error { return s.act(early, m, "cordon") })
 	cancel()
 	if ended := calls.Pause(ctx, min(drain, calls.Patience(ctx)/4)); ended != nil {
-		return len(f.on), append(s.uncordon(ctx, leave), ended)
+		return len(f.on), append(s.uncordonNow(ctx, leave), ended)
 	}
 	reached = len(f.on)
 	var stay []*machine
@@ -257,7 +255,7 @@ func (s *Scaler) shrink(ctx context.Context, f *fleet, size int) (reached int, f
 		}
 		stay, failures = append(stay, leave[i]), append(failures, err)
 	}
-	return reached, append(failures, s.uncordon(ctx, stay)...) // they go on serving
+	return reached, append(failures, s.uncordonNow(ctx, stay)...) // they go on serving
 }
 
 // leaving chooses the machines to stop.
