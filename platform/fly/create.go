@@ -85,7 +85,7 @@ func (s *Scaler) create(ctx context.Context, f *fleet, r room) (made int, err er
 		case err == nil && !validID.MatchString(m.ID):
 			return made, s.client.calls.Invalid(call, errors.New("the answer has no id of a machine"))
 		case err == nil:
-			s.remember(&machine{ID: m.ID, Name: name, State: "creating", Region: region, Config: t.Config})
+			s.remember(&machine{ID: m.ID, Name: name, State: "creating", Region: region, Config: t.Config, Image: t.Image})
 			r.regions[region]++
 			made++
 		case refused && told.Code == noRoom && len(r.regions) > 1:

@@ -258,6 +258,18 @@ func TestRefusedStarts(t *testing.T) {
 			t.Errorf("once it starts again: %v, %v", err, states(s))
 		}
 	})
+	// It can be cloned, also if there is no other one.
+	bubble(t, func(t *testing.T, s *flytest.Server, web *fly.Scaler) {
+		stuck := s.Add(flytest.Machine{Group: "web", State: "stopped"})
+		s.Inject(platformtest.Fault{Method: "POST", Path: "/v1/apps/*/machines/" + stuck + "/start", Status: 409, Times: -1})
+		for range 10 {
+			_ = web.Scale(t.Context(), 1)
+			time.Sleep(30 * time.Second)
+		}
+		if got := states(s); got["started"] != 1 || got["stopped"] != 1 {
+			t.Errorf("one machine alone: %v", got)
+		}
+	})
 	// Where none starts, the pool does not grow without end.
 	bubble(t, func(t *testing.T, s *flytest.Server, web *fly.Scaler) {
 		s.Add(flytest.Machine{Group: "web"})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -202,8 +201,8 @@ func (f *fleet) template() *machine {
 		}
 		return len(m.config().Mounts) == 0 && len(best.config().Mounts) > 0
 	}
-	for _, m := range slices.Concat(f.on, f.off) {
-		if m.Config != nil && m.reachable() && better(m) {
+	for _, m := range f.all {
+		if m.Config != nil && m.reachable() && m.condition(time.Now()) > failed && better(m) {
 			best = m
 		}
 	}
