@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,6 +58,9 @@ const (
 
 // uncordonNow lets requests to machines again, also if ctx has ended.
 func (s *Scaler) uncordonNow(ctx context.Context, list []*machine) (failures []error) {
+	if len(list) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(uncordonTime, max(calls.Patience(ctx), leastUncordonTime)))
 	defer cancel()
 	return s.uncordon(ctx, list)
@@ -68,34 +72,41 @@ func (s *Scaler) uncordon(ctx context.Context, list []*machine) (failures []erro
 	errs := each(list, func(m *machine) error { return s.act(ctx, m, "uncordon") })
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cordoned == nil {
-		s.cordoned = make(map[string]bool)
-	}
 	for i, m := range list {
 		switch {
-		case errs[i] == nil, vanished(errs[i]):
+		case errs[i] == nil:
 			delete(s.cordoned, m.ID)
-		default:
-			s.cordoned[m.ID] = true
+		case !vanished(errs[i]):
 			failures = append(failures, errs[i])
 		}
 	}
 	return failures
 }
 
-// uncordonLeft uncordons the machines that run and could not be uncordoned before. It takes
-// at most a quarter of the time that is left, and returns how many still cannot.
+// owe notes machines that may be cordoned. Each is uncordoned once it runs, whoever starts
+// it, or whatever became of an order to stop it.
+func (s *Scaler) owe(list []*machine) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cordoned == nil {
+		s.cordoned = make(map[string]bool)
+	}
+	for _, m := range list {
+		s.cordoned[m.ID] = true
+	}
+}
+
+// uncordonLeft uncordons the machines that run and may be cordoned. It takes at most a
+// quarter of the time that is left, and returns how many still may be.
 func (s *Scaler) uncordonLeft(ctx context.Context, f *fleet) (left int) {
 	s.mu.Lock()
+	maps.DeleteFunc(s.cordoned, func(id string, _ bool) bool {
+		return !slices.ContainsFunc(f.all, func(m *machine) bool { return m.ID == id })
+	})
 	owed := maps.Clone(s.cordoned)
 	s.mu.Unlock()
-	if len(owed) == 0 {
-		return 0
-	}
-	on := make(map[string]bool)
 	var list []*machine
 	for _, m := range f.on {
-		on[m.ID] = true
 		switch {
 		case !owed[m.ID]:
 		case m.reachable():
@@ -104,11 +115,10 @@ func (s *Scaler) uncordonLeft(ctx context.Context, f *fleet) (left int) {
 			left++
 		}
 	}
+	if len(list) == 0 {
+		return left
+	}
 	ctx, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/4)
 	defer cancel()
-	left += len(s.uncordon(ctx, list))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	maps.DeleteFunc(s.cordoned, func(id string, _ bool) bool { return !on[id] })
-	return left
+	return left + len(s.uncordon(ctx, list))
 }

@@ -301,6 +301,34 @@ func TestNoMachineIsLeftCordoned(t *testing.T) {
 	})
 }
 
+// A machine is uncordoned once it runs, whatever became of an order to start or to stop it.
+func TestCordonedMachinesThatRun(t *testing.T) {
+	for name, f := range map[string]platformtest.Fault{
+		"the answer to a start is lost": {Path: "/v1/apps/*/machines/*/start", Apply: true, Reset: true, Times: -1},
+		"a stop is not found":           {Path: "/v1/apps/*/machines/*/stop", Status: 404, Times: -1},
+		"somebody else starts it":       {},
+	} {
+		bubble(t, func(t *testing.T, s *flytest.Server, web *fly.Scaler) {
+			s.Add(flytest.Machine{Group: "web"})
+			s.Add(flytest.Machine{Group: "web", State: "stopped", Cordoned: true})
+			if f.Path != "" {
+				s.Inject(f)
+			}
+			for _, size := range []int{2, 1} {
+				_ = web.Scale(t.Context(), size)
+			}
+			s.ClearFaults()
+			s.Change(func(m *flytest.Machine) bool { m.State = "started"; return true })
+			c, err := web.Capacity(t.Context())
+			for _, m := range s.Machines() {
+				if err != nil || c.Desired != 2 || c.Pending != 0 || m.Cordoned {
+					t.Errorf("%s: %+v, %v, machine %s cordoned: %v", name, c, err, m.ID, m.Cordoned)
+				}
+			}
+		})
+	}
+}
+
 // An answer that cannot be is an error, and never a size.
 func TestAbsurdAnswers(t *testing.T) {
 	s := flytest.NewServer()

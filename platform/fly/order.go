@@ -123,6 +123,7 @@ func (s *Scaler) grow(ctx context.Context, f *fleet, size int) (reached int, fai
 	refused, unsure := 0, 0
 	for len(f.on)+len(started)+unsure < size && len(f.off) > 0 && ctx.Err() == nil {
 		next := take(f, regions, size-len(f.on)-len(started)-unsure)
+		s.owe(next)
 		for i, err := range each(next, func(m *machine) error { return s.act(ctx, m, "start") }) {
 			switch m := next[i]; {
 			case err == nil:
@@ -239,6 +240,7 @@ func (s *Scaler) shrink(ctx context.Context, f *fleet, size int) (reached int, f
 	if len(leave) == 0 {
 		return len(f.on), nil
 	}
+	s.owe(leave)
 	// A machine that is still asked stops less cleanly, and stops.
 	early, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/4)
 	each(leave, func(m *machine) error { return s.act(early, m, "cordon") })

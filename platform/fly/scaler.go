@@ -27,7 +27,7 @@ type Scaler struct {
 	created  []*creation        // of the last ten minutes
 	careful  bool               // whether the last machines that were created were lost
 	taken    map[string]bool    // names that no new machine can have
-	cordoned map[string]bool    // machines that run, and could not be uncordoned
+	cordoned map[string]bool    // machines that may be cordoned, and are to be uncordoned once they run
 	refused  map[string]refusal // to start, by the machine
 }
 
