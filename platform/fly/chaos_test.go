@@ -51,7 +51,7 @@ func chaos(t *testing.T, random *rand.Rand, lag time.Duration) {
 			}
 		}
 		var log []string
-		for range 500 {
+		for range 300 {
 			switch random.IntN(12) {
 			case 0, 1:
 				size = random.IntN(most + 1)
