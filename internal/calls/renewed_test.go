@@ -182,3 +182,17 @@ func TestRenewedIsNotWaitedFor(t *testing.T) {
 		}
 	})
 }
+
+// A life begins when the value is asked for.
+func TestRenewedLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: 10 * time.Second, latency: 4 * time.Second}
+		r := calls.NewRenewed(s.get)
+		for _, want := range []int{1, 1, 2} {
+			if v, err := r.Get(t.Context()); v != want || err != nil {
+				t.Errorf("%d, %v, want %d", v, err, want)
+			}
+			time.Sleep(3 * time.Second)
+		}
+	})
+}
