@@ -39,7 +39,7 @@ type Scaler struct {
 
 	mu          sync.Mutex // not held during a call
 	last        int        // the quantity that was read last; -1: none yet
-	watched     time.Time  // until when dynos are looked at
+	watched     time.Time  // until when dynos are looked at. Zero: all were up
 	maintenance bool
 	asked       time.Time // when maintenance was read; zero: never
 	native      native
@@ -69,8 +69,8 @@ func (s *Scaler) Validate() error {
 // Pending is read, for another call, only after the first Capacity and after one that saw
 // the quantity grow, for five minutes and until no dyno is starting. Otherwise it is 0,
 // which is also what a restart or a new release of the app looks like. If it cannot be
-// read, PendingKnown is false. Dynos that crashed or sleep are not counted: they
-// may stay so.
+// read, or if dynos were still starting after the five minutes, PendingKnown is false. Dynos
+// that crashed or sleep are not counted: they may stay so.
 //
 // If the account's calls are used up, the error is an [autoscale.BusyError].
 //
@@ -87,11 +87,11 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 		return autoscale.Capacity{}, s.client.calls.Held(err)
 	}
 	c := autoscale.Capacity{Desired: *f.Quantity, Changed: f.UpdatedAt}
-	watching := s.saw(c.Desired, time.Now())
+	watching, settled := s.saw(c.Desired, time.Now())
 	if c.Maintenance, err = s.inMaintenance(ctx); err != nil {
 		return autoscale.Capacity{}, s.client.calls.Held(err)
 	}
-	c.PendingKnown = true
+	c.PendingKnown = settled
 	if watching {
 		c.Pending, c.PendingKnown = s.pending(ctx, c.Desired)
 	}
@@ -197,15 +197,16 @@ func (s *Scaler) check(f *formation) error {
 	return nil
 }
 
-// saw notes a quantity, and reports whether dynos may be on their way.
-func (s *Scaler) saw(quantity int, now time.Time) bool {
+// saw notes a quantity, and reports whether dynos may be on their way, or else whether it
+// is known that none is.
+func (s *Scaler) saw(quantity int, now time.Time) (watching, settled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if quantity > s.last {
 		s.watched = now.Add(bootTime)
 	}
 	s.last = quantity
-	return quantity > 0 && now.Before(s.watched)
+	return quantity > 0 && now.Before(s.watched), quantity == 0 || s.watched.IsZero()
 }
 
 // aside returns a context for what Capacity can do without. It leaves half

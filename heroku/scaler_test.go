@@ -129,12 +129,14 @@ func TestPending(t *testing.T) {
 	}}
 	bubble(t, cfg, func(t *testing.T, s *herokutest.Server, app *herokutest.App, c *heroku.Client) {
 		scaler := c.Scaler("shop", "web")
+		known := false
 		read := func() int {
 			t.Helper()
 			c, err := scaler.Capacity(within(t, 30*time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}
+			known = c.PendingKnown
 			return c.Pending
 		}
 		lists := func() (n int) {
@@ -151,10 +153,13 @@ func TestPending(t *testing.T) {
 			got = append(got, read())
 			time.Sleep(30 * time.Second)
 		}
-		step(func() {})                                                                 // one is booting
-		step(func() {})                                                                 // still
-		step(func() {})                                                                 // up: watching ends
-		step(func() {})                                                                 // quiet
+		step(func() {}) // one is booting
+		step(func() {}) // still
+		step(func() {}) // up: watching ends
+		step(func() {}) // quiet
+		if !known {
+			t.Error("all were up, and it is not known that none is pending")
+		}
 		step(func() { app.Scale("web", 4) })                                            // three boot
 		step(func() { app.SetDynoState("web.2", herokutest.Crashed) })                  // one crashed: not on its way
 		step(func() { app.SetDynoState("web.3", herokutest.Idle) })                     // all settled
@@ -178,6 +183,9 @@ func TestPending(t *testing.T) {
 		}
 		if n := lists() - before; n != 10 {
 			t.Errorf("a dyno that never starts was looked at %d times in 10 minutes, want 10: for 5 minutes", n)
+		}
+		if known {
+			t.Error("that none is pending is known of a dyno that is not looked at")
 		}
 	})
 }

@@ -24,13 +24,14 @@ type source struct {
 func (s *source) get(ctx context.Context) (int, time.Duration, error) {
 	s.mu.Lock()
 	s.asked = append(s.asked, time.Now())
-	n, hangs := len(s.asked), s.hangs
+	n := len(s.asked)
+	hangs, latency := s.hangs, s.latency
 	s.mu.Unlock()
 	if !hangs.IsZero() && !time.Now().Before(hangs) {
 		<-ctx.Done()
 		return 0, 0, ctx.Err()
 	}
-	time.Sleep(s.latency)
+	time.Sleep(latency)
 	if !s.fails.IsZero() && !time.Now().Before(s.fails) {
 		return 0, 0, errors.New("no value")
 	}
@@ -178,6 +179,20 @@ func TestRenewedIsNotWaitedFor(t *testing.T) {
 		one.Wait()
 		if v, err := r.Get(t.Context()); v != 2 || err != nil {
 			t.Errorf("renewed: %d, %v", v, err)
+		}
+	})
+}
+
+// A life begins when the value is asked for.
+func TestRenewedLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{life: 10 * time.Second, latency: 4 * time.Second}
+		r := calls.NewRenewed(s.get)
+		for _, want := range []int{1, 1, 2} {
+			if v, err := r.Get(t.Context()); v != want || err != nil {
+				t.Errorf("%d, %v, want %d", v, err, want)
+			}
+			time.Sleep(3 * time.Second)
 		}
 	})
 }

@@ -73,6 +73,13 @@ func TestFaults(t *testing.T) {
 	}, cftest.ClientSecret)
 }
 
+func TestInterrupted(t *testing.T) {
+	s, _ := serve(t, cftest.App{})
+	platformsuite.Interrupted(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return cloudfoundry.NewClient(cftest.Credentials(), &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(guid, "web")
+	})
+}
+
 func TestFaultsOfUAA(t *testing.T) {
 	s, _ := serve(t, cftest.App{})
 	platformsuite.Faults(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {

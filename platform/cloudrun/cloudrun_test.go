@@ -81,6 +81,14 @@ func TestChaos(t *testing.T) {
 	}, func() int { return s.Size("web") })
 }
 
+func TestInterrupted(t *testing.T) {
+	s, _ := serve(t, cloudruntest.Resource{Manual: true, Size: 1})
+	platformsuite.Interrupted(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		c := cloudrun.NewClient(cloudruntest.TokenFunc, &platform.Options{BaseURL: s.URL, Transport: rt})
+		return c.Scaler(cloudruntest.Project, cloudruntest.Region, "web")
+	})
+}
+
 // What Cloud Run says is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	const rival = "Cloud Run's automatic scaling, which `gcloud run services update web --scaling N` switches to manual"

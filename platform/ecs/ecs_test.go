@@ -64,6 +64,13 @@ func TestChaos(t *testing.T) {
 	}, func() int { return s.Desired("production", "web") })
 }
 
+func TestInterrupted(t *testing.T) {
+	s, _ := serve(t, ecstest.Service{Desired: 1})
+	platformsuite.Interrupted(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return ecs.NewClient(ecstest.Region, ecstest.Credentials, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler("production", "web")
+	})
+}
+
 // What ECS says of a service is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	const rival = "Application Auto Scaling (1 to 10 tasks), which `aws application-autoscaling deregister-scalable-target` removes"

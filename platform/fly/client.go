@@ -26,8 +26,8 @@ const (
 	InternalBaseURL = "http://_api.internal:4280"
 
 	// DefaultCallsPerHour is the default of platform.Options.CallsPerHour. An order of n
-	// machines makes up to 2n calls.
-	DefaultCallsPerHour = 7200
+	// machines makes up to 2n calls, and Fly's limits are those of each machine.
+	DefaultCallsPerHour = 18_000
 )
 
 const getToken = "make one for the app alone with `fly tokens create deploy --app NAME`"
@@ -47,13 +47,10 @@ const envMachine = "FLY_MACHINE_ID"
 // it. If opts is nil, the default options are used. NewClient does no I/O: what is wrong
 // with its arguments is reported by [Scaler.Validate] and by every call.
 func NewClient(token string, opts *platform.Options) *Client {
-	token = strings.TrimSpace(token)
-	scheme := "Bearer "
-	if rest, ok := strings.CutPrefix(token, "FlyV1 "); ok || strings.HasPrefix(token, "fm1") || strings.HasPrefix(token, "fm2_") {
-		token, scheme = strings.TrimSpace(rest), "FlyV1 " // as fly-go's tokens.FlapsHeader
-	}
+	secrets := append(strings.FieldsFunc(token, func(r rune) bool { return r <= ' ' || r == ',' }), strings.TrimSpace(token))
+	scheme, token := authorization(token)
 	like := regexp.MustCompile(`\b(?:FlyV1 |fm[12][a-z]*_|fo1_)[A-Za-z0-9+/=_,.-]+`)
-	secrets := append([]string{token}, strings.Split(token, ",")...)
+	secrets = append(secrets, token)
 	name, plain := "the token given to fly.NewClient", false
 	if opts != nil {
 		name = calls.Scrubber(like, secrets...)(cmp.Or(opts.TokenName, name))
@@ -74,6 +71,29 @@ func NewClient(token string, opts *platform.Options) *Client {
 				e.Code == noRoom
 		},
 	}, opts, calls.FaultOfToken(token, name, getToken)), rate.NewLimiter(1, 3), calls.Getenv(opts)(envMachine)}
+}
+
+// authorization returns how tokens are presented, as fly-go's tokens.FlapsHeader does: those
+// of deployments and organizations alone if there are any, without those of users.
+func authorization(token string) (scheme, tokens string) {
+	token = strings.TrimSpace(token)
+	for _, scheme := range []string{"FlyV1 ", "Bearer "} {
+		token = strings.TrimPrefix(token, scheme)
+	}
+	var macaroons, users []string
+	for one := range strings.SplitSeq(token, ",") {
+		one = strings.TrimSpace(one)
+		switch kind, _, _ := strings.Cut(one, "_"); kind {
+		case "fm2", "fm1r", "fm1a":
+			macaroons = append(macaroons, one)
+		default:
+			users = append(users, one)
+		}
+	}
+	if len(macaroons) > 0 {
+		return "FlyV1 ", strings.Join(macaroons, ",")
+	}
+	return "Bearer ", strings.Join(users, ",")
 }
 
 // Self returns the app, the process group and the machine in which this process runs, as

@@ -19,8 +19,11 @@
 // started, and an order makes it so: it starts stopped machines, creates clones when there
 // are not enough, and stops machines. It destroys none: a stopped machine costs its root
 // file system alone, and starts within seconds. The group never has more machines than the
-// greatest size that was ordered, or than it had before. A machine that exits, fails or is
-// destroyed is no longer counted, so that the autoscaler orders it again.
+// greatest size that was ordered, or than it had before, beside those that could not be
+// started when they were needed: another one was created in the place of each. A machine
+// that exits, fails or is destroyed is no longer counted, so that the autoscaler orders it
+// again. One whose host does not answer, or whose state is not known to this package, counts
+// as it did before.
 //
 // Standbys, scheduled machines and machines that destroy themselves are left alone.
 //
@@ -28,14 +31,25 @@
 //
 // An order creates at most as many machines as are missing, and ends with the first refusal.
 // Names are autoscale-GROUP-1 and so on, the first that is free, so that an order whose
-// answer was lost creates no second machine. If three machines that were created within ten
-// minutes are gone, none is created until they are forgotten.
+// answer was lost creates no second machine. A machine that was created counts for two
+// minutes, even if no list of Fly's has it yet.
+//
+// After a created machine was lost, one is created at a time, until it has served for a
+// minute. If three machines that were created within ten minutes are gone, none is created
+// until they are forgotten. None is created while three that were created have failed and
+// are still there.
+//
+// # The time of an order
+//
+// Machines are started, cordoned and stopped eight at a time. A call that hangs takes at most
+// a third of the time that is left, so that the rest of the order is carried out.
 //
 // # The token
 //
 // A deploy token is for one app. It is in no error, in no log, and in no formatted value of
 // this package. It is sent to [platform.Options.BaseURL] alone: redirects are not followed,
-// and plain HTTP is refused except at _api.internal and on the loopback interface.
+// and plain HTTP is refused except at _api.internal and on the loopback interface. Requests
+// to _api.internal go to no proxy.
 //
 // # Fly Proxy's own
 //

@@ -173,7 +173,7 @@ func TestVanishing(t *testing.T) {
 			s.Change(func(m *flytest.Machine) bool { return !strings.HasPrefix(m.Name, "autoscale-") })
 			time.Sleep(30 * time.Second)
 		}
-		if n := s.Count("POST", "/v1/apps/*/machines"); n != 4 || last == nil || !strings.Contains(last.Error(), "4 machines that were created within ten minutes are gone") {
+		if n := s.Count("POST", "/v1/apps/*/machines"); n != 3 || last == nil || !strings.Contains(last.Error(), "3 machines that were created within ten minutes are gone") {
 			t.Errorf("%d creates: %v", n, last)
 		}
 	})
@@ -353,6 +353,34 @@ func TestNoMachineIsLeftCordoned(t *testing.T) {
 	})
 }
 
+// A machine is uncordoned once it runs, whatever became of an order to start or to stop it.
+func TestCordonedMachinesThatRun(t *testing.T) {
+	for name, f := range map[string]platformtest.Fault{
+		"the answer to a start is lost": {Path: "/v1/apps/*/machines/*/start", Apply: true, Reset: true, Times: -1},
+		"a stop is not found":           {Path: "/v1/apps/*/machines/*/stop", Status: 404, Times: -1},
+		"somebody else starts it":       {},
+	} {
+		bubble(t, func(t *testing.T, s *flytest.Server, web *fly.Scaler) {
+			s.Add(flytest.Machine{Group: "web"})
+			s.Add(flytest.Machine{Group: "web", State: "stopped", Cordoned: true})
+			if f.Path != "" {
+				s.Inject(f)
+			}
+			for _, size := range []int{2, 1} {
+				_ = web.Scale(t.Context(), size)
+			}
+			s.ClearFaults()
+			s.Change(func(m *flytest.Machine) bool { m.State = "started"; return true })
+			c, err := web.Capacity(t.Context())
+			for _, m := range s.Machines() {
+				if err != nil || c.Desired != 2 || c.Pending != 0 || m.Cordoned {
+					t.Errorf("%s: %+v, %v, machine %s cordoned: %v", name, c, err, m.ID, m.Cordoned)
+				}
+			}
+		})
+	}
+}
+
 // An answer that cannot be is an error, and never a size.
 func TestAbsurdAnswers(t *testing.T) {
 	s := flytest.NewServer()
@@ -374,6 +402,8 @@ func TestTokensAndURLs(t *testing.T) {
 	}{
 		{"fm2_abc,fm2_def", "", ""},
 		{"FlyV1 fm2_abc", "http://_api.internal:4280", ""},
+		{"Bearer fm2_abc", "", ""},
+		{"fm2_abc abc", "", "has characters that no token has"},
 		{"abcdef", "http://api.machines.dev", "is http"},
 		{"", "", "FLY_API_TOKEN is empty"},
 		{"FlyV1 'fm2_abc'", "", "has characters that no token has"},

@@ -106,18 +106,19 @@ func (m *machine) release() int {
 type condition int
 
 const (
-	unfit   condition = iota // gone, or not for us to start
+	gone    condition = iota // is not there any more
+	failed                   // could not be launched, and is there
+	absent                   // is not to be reached, and may come back
 	off                      // can be started
 	leaving                  // will be off soon
 	on                       // counts as ordered
 )
 
 // condition judges the state of a machine. A machine whose host does not answer keeps its
-// last state, so that the failure of a host does not order machines.
+// last state, so that the failure of a host does not order machines. A state that is not
+// known here is no reason to order another machine either.
 func (m *machine) condition(now time.Time) condition {
 	switch m.State {
-	case "started", "starting", "creating", "restarting", "updating", "replacing":
-		return on
 	case "created":
 		if now.Sub(m.CreatedAt) < fresh {
 			return on
@@ -129,13 +130,18 @@ func (m *machine) condition(now time.Time) condition {
 		if now.Sub(m.UpdatedAt) < wedged {
 			return leaving
 		}
+		return absent
+	case "failed":
+		return failed
+	case "launch_failed", "destroying", "destroyed", "replaced", "migrated":
+		return gone
 	}
-	return unfit
+	return on
 }
 
 func (m *machine) startable() condition {
 	if !m.reachable() {
-		return unfit
+		return absent
 	}
 	return off
 }

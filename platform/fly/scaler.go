@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,17 +23,12 @@ type Scaler struct {
 	self       string // the machine in which we run, which is stopped last
 	fault      error
 
-	mu      sync.Mutex      // not held during a call
-	created []creation      // of the last ten minutes
-	taken   map[string]bool // names that no new machine can have
-
-	cordoned map[string]bool // machines that run, and could not be uncordoned
-}
-
-// A creation is a machine that was made by an order.
-type creation struct {
-	id string
-	at time.Time
+	mu       sync.Mutex         // not held during a call
+	created  []*creation        // of the last ten minutes
+	careful  bool               // whether the last machines that were created were lost
+	taken    map[string]bool    // names that no new machine can have
+	cordoned map[string]bool    // machines that may be cordoned, and are to be uncordoned once they run
+	refused  map[string]refusal // to start, by the machine
 }
 
 var _ autoscale.Scaler = (*Scaler)(nil)
@@ -118,10 +113,11 @@ func (s *Scaler) path() string { return "/v1/apps/" + s.app + "/machines" }
 
 // A fleet is the machines of a process group.
 type fleet struct {
-	all, on, off []*machine
-	leaving      int
-	names        map[string]bool // of all machines of the app
-	deploying    bool
+	all, on, off            []*machine
+	leaving, absent, failed int             // of failed, those that we created
+	names                   map[string]bool // of all machines of the app
+	deploying               bool
+	lost, alive, young      int // of the machines that were created within ten minutes
 }
 
 // read lists the machines.
@@ -137,18 +133,29 @@ func (s *Scaler) read(ctx context.Context, u calls.Urgency) (*fleet, error) {
 	if list == nil {
 		return nil, s.client.calls.Invalid(call, errors.New("the answer is not a list"))
 	}
-	f := &fleet{names: make(map[string]bool)}
-	now := time.Now()
-	oldest, newest := 0, 0
-	var since time.Time // when the first machine of the newest release was made or updated
 	for _, m := range list {
 		if m == nil {
 			return nil, s.client.calls.Invalid(call, errors.New("the answer has an empty machine"))
 		}
-		f.names[m.Name] = true
 		if err := m.fault(); err != nil {
 			return nil, s.client.calls.Invalid(call, err)
 		}
+	}
+	f := s.sort(s.recall(list), time.Now())
+	if len(f.all) == 0 {
+		return nil, s.client.calls.Invalid(call, errors.New("the app has no machine of this process group: check its name, and deploy the app with `fly deploy`"))
+	}
+	s.judge(f)
+	return f, nil
+}
+
+// sort sorts the machines by what they are to an order.
+func (s *Scaler) sort(list []*machine, now time.Time) *fleet {
+	f := &fleet{names: make(map[string]bool)}
+	oldest, newest := 0, 0
+	var since time.Time // when the first machine of the newest release was made or updated
+	for _, m := range list {
+		f.names[m.Name] = true
 		if !m.ours(s.group) {
 			continue
 		}
@@ -171,13 +178,16 @@ func (s *Scaler) read(ctx context.Context, u calls.Urgency) (*fleet, error) {
 			f.off = append(f.off, m)
 		case leaving:
 			f.leaving++
+		case absent:
+			f.absent++
+		case failed:
+			if strings.HasPrefix(m.Name, s.prefix()) {
+				f.failed++
+			}
 		}
 	}
-	if len(f.all) == 0 {
-		return nil, s.client.calls.Invalid(call, errors.New("the app has no machine of this process group: check its name, and deploy the app with `fly deploy`"))
-	}
 	f.deploying = f.deploying || oldest != newest && now.Sub(since) < rollout
-	return f, nil
+	return f
 }
 
 // template returns the machine to clone: of the newest release, and of those one without
@@ -190,8 +200,8 @@ func (f *fleet) template() *machine {
 		}
 		return len(m.config().Mounts) == 0 && len(best.config().Mounts) > 0
 	}
-	for _, m := range slices.Concat(f.on, f.off) {
-		if m.Config != nil && m.reachable() && better(m) {
+	for _, m := range f.all {
+		if m.Config != nil && m.reachable() && m.condition(time.Now()) > failed && better(m) {
 			best = m
 		}
 	}

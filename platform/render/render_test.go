@@ -65,6 +65,13 @@ func TestChaos(t *testing.T) {
 	}, func() (n int) { s.Change(id, func(v *rendertest.Service) { n = v.Instances }); return n })
 }
 
+func TestInterrupted(t *testing.T) {
+	s, id, _ := serve(t, rendertest.Service{Instances: 1})
+	platformsuite.Interrupted(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return render.NewClient(rendertest.Key, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(id)
+	})
+}
+
 // What Render says of a service is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	for _, tt := range []struct {

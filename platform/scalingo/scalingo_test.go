@@ -81,6 +81,13 @@ func TestFaults(t *testing.T) {
 	}, scalingotest.Token)
 }
 
+func TestInterrupted(t *testing.T) {
+	s, _ := serve(t, scalingotest.App{})
+	platformsuite.Interrupted(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return scalingo.NewClient(scalingotest.Token, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler("shop", "web")
+	})
+}
+
 func TestFaultsAfterTheExchange(t *testing.T) {
 	s, _ := serve(t, scalingotest.App{})
 	platformsuite.Faults(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {

@@ -191,12 +191,14 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 		if m.ID != r.PathValue("id") {
 			continue
 		}
+		done := map[string]any{"ok": true}
 		switch r.PathValue("verb") {
 		case "start":
 			if m.State == "stopping" {
 				refuse(w, http.StatusPreconditionFailed, "failed_precondition: machine still active")
 				return
 			}
+			done = map[string]any{"previous_state": m.State}
 			m.State = "started"
 		case "stop":
 			m.State = "stopped"
@@ -209,7 +211,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		m.Updated = time.Now()
-		answer(w, map[string]any{"ok": true})
+		answer(w, done)
 		return
 	}
 	refuse(w, http.StatusNotFound, "machine not found")

@@ -13,6 +13,7 @@
 //	GET  /v1/apps/{app}/ps
 //	GET  /v1/apps/{app}/autoscalers
 //	POST /v1/apps/{app}/scale
+//	GET  /v1/apps/{app}/operations/{id}, where a scale points to
 //
 // The objects have the fields of Scalingo's own Go client. The words of refusals are
 // guesses. Inject, of the embedded Server, makes chosen requests fail.
@@ -69,6 +70,7 @@ func NewServer() *Server {
 	mux.HandleFunc("GET /v1/apps/{app}/ps", s.with(s.ps))
 	mux.HandleFunc("GET /v1/apps/{app}/autoscalers", s.with(s.autoscalers))
 	mux.HandleFunc("POST /v1/apps/{app}/scale", s.with(s.scale))
+	mux.HandleFunc("GET /v1/apps/{app}/operations/{id}", s.with(s.operation))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		send(w, http.StatusNotFound, map[string]string{"error": "not found"})
 	})
@@ -243,6 +245,13 @@ func (s *Server) scale(w http.ResponseWriter, r *http.Request, st *state) {
 	}
 	w.Header().Set("Location", strings.TrimSuffix(s.URL, "/")+"/v1/apps/"+st.Name+"/operations/op-scalingotest")
 	send(w, http.StatusAccepted, st.formation())
+}
+
+func (s *Server) operation(w http.ResponseWriter, r *http.Request, st *state) {
+	now := time.Now().UTC().Format(time.RFC3339Nano)
+	send(w, http.StatusOK, map[string]any{"operation": map[string]any{
+		"id": r.PathValue("id"), "app_id": "app-" + st.Name, "created_at": now, "finished_at": now, "status": "done", "type": "scale", "error": "",
+	}})
 }
 
 func send(w http.ResponseWriter, status int, v any) {
