@@ -142,7 +142,7 @@ func New(cfg Config) *Autoscaler {
 		return nil
 	})
 	a.nameErr = a.setDefaultNames()
-	a.machine.cfg = &a.cfg
+	a.machine.cfg, a.machine.hold = &a.cfg, holdPatience(a.cfg.Scaler)
 	a.machine.fresh = a.archive != nil
 	return a
 }

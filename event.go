@@ -329,7 +329,10 @@ func (e Event) sentence(b *strings.Builder) {
 	case Changed:
 		fmt.Fprintf(b, "somebody else changed the size from %d to %d; the sample count restarts", e.From, e.To)
 	case LimitReached:
-		fmt.Fprintf(b, "the platform permits %s, but %d were ordered; no more than that is ordered for an hour", processes(e.To), e.From)
+		fmt.Fprintf(b, "the platform permits %s, but %d were ordered; no more than that is ordered", processes(e.To), e.From)
+		if !e.Until.IsZero() {
+			b.WriteString(" for " + names.Duration(e.Until.Sub(e.Time)))
+		}
 	case NeedsAboveMax:
 		fmt.Fprintf(b, "at the maximum of %s, but more are needed: %v", processes(e.Max), e.Decision.Reason)
 	case NeedsBelowMin:

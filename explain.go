@@ -180,6 +180,9 @@ func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) stri
 		b.WriteString(", but that is below the minimum")
 	case limit.ByPlatform:
 		b.WriteString(", but the platform permits no more")
+		if !until.IsZero() {
+			fmt.Fprintf(&b, ". It will be asked for more in %s", names.Duration(until.Sub(now)))
+		}
 	case limit.ByDeployment:
 		b.WriteString(", but a deployment is under way")
 	case limit.ByBusy:

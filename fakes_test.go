@@ -14,20 +14,23 @@ import (
 
 // platform is a Scaler that keeps its size in memory and records every order.
 type platform struct {
-	mu      sync.Mutex
-	size    int
-	changed time.Time
-	pending int
-	maint   bool
-	deploys bool
-	rival   string
-	until   time.Time // the deadline of the last order
-	orders  []int
-	reads   int
-	readErr error
-	failing error // of Scale, which then changes nothing
-	lost    error // of Scale, which then changes the size all the same
-	limit   int   // 0: none
+	mu       sync.Mutex
+	size     int
+	changed  time.Time
+	pending  int
+	maint    bool
+	deploys  bool
+	rival    string
+	until    time.Time // the deadline of the last order
+	orders   []int
+	reads    int
+	readErr  error
+	failing  error         // of Scale, which then changes nothing
+	lost     error         // of Scale, which then changes the size all the same
+	limit    int           // 0: none
+	limitFor time.Duration // for how long the platform says that it can be believed
+	atOnce   int           // no more are added or removed in an order. 0: any number
+	short    error         // why not
 }
 
 func (p *platform) Capacity(ctx context.Context) (autoscale.Capacity, error) {
@@ -52,7 +55,11 @@ func (p *platform) Scale(ctx context.Context, size int) error {
 		return p.failing
 	}
 	if p.limit > 0 && size > p.limit {
-		return &autoscale.LimitError{Size: size, Limit: p.limit, Err: errors.New("422 cannot_run_above_limit")}
+		return &autoscale.LimitError{Size: size, Limit: p.limit, RetryAfter: p.limitFor, Err: errors.New("422 cannot_run_above_limit")}
+	}
+	if reached := p.size + max(-p.atOnce, min(size-p.size, p.atOnce)); p.atOnce > 0 && reached != size {
+		p.size = reached
+		return &autoscale.PartialError{Size: size, Reached: reached, Err: p.short}
 	}
 	p.size = size
 	return p.lost

@@ -282,3 +282,44 @@ func TestPartialOrderWaits(t *testing.T) {
 		t.Errorf("after two minutes %v were ordered", orders)
 	}
 }
+
+// Part of an order is progress: a platform that is busy later has its ten minutes again.
+func TestPartialOrderEndsAHold(t *testing.T) {
+	r := newRig(t, func(c *autoscale.Config) { c.Decider, c.Max = recommends(20), autoscale.Fixed(50) })
+	r.platform.size = 2
+	for range 4 {
+		r.platform.failing = &autoscale.BusyError{}
+		r.tryTicks(16)
+		r.platform.failing, r.platform.atOnce = nil, 3
+		r.tryTicks(1)
+	}
+	if r.platform.size != 14 {
+		t.Errorf("%d processes run, want 14", r.platform.size)
+	}
+	if n := r.has(autoscale.ScaleFailing); n != 0 || r.has(autoscale.ScaleFailed) != 4 {
+		t.Errorf("releases of eight minutes, between which the platform took orders, failed %d times, want 4, and were taken for one: %d", r.has(autoscale.ScaleFailed), n)
+	}
+}
+
+// A platform that is busy says nothing of the fault before, which is over when it takes an order.
+func TestBusyEndsNoAlarm(t *testing.T) {
+	for _, wait := range []time.Duration{0, 7 * time.Minute} {
+		r := newRig(t, func(c *autoscale.Config) {
+			c.Decider, c.Max, c.NotifyOn = recommends(4), autoscale.Fixed(9), autoscale.ScaleFailing
+		})
+		r.platform.failing = errors.New("503 Service Unavailable")
+		r.tryTicks(4)
+		r.platform.failing = &autoscale.BusyError{RetryAfter: wait}
+		r.tryTicks(16)
+		r.platform.failing = errors.New("503 Service Unavailable")
+		r.tryTicks(4)
+		if told := r.take(); !cmp.Equal(told, []string{"scale_failing began"}) {
+			t.Errorf("wait of %v: %v, want that it began, once", wait, told)
+		}
+		r.platform.failing = nil
+		r.tryTicks(20)
+		if told := r.take(); !cmp.Equal(told, []string{"scale_failing ended"}) || r.platform.size != 4 {
+			t.Errorf("wait of %v: after an order that was taken %v, size %d", wait, told, r.platform.size)
+		}
+	}
+}

@@ -23,8 +23,9 @@ import (
 // One goroutine at a time drives it, under the lock of its Autoscaler, which is never
 // held during I/O.
 type machine struct {
-	cfg  *Config // with its defaults
-	rule string  // the Decider's name
+	cfg  *Config       // with its defaults
+	rule string        // the Decider's name
+	hold time.Duration // for how long a busy platform holds the size: see holdPatience
 	state
 	events  []Event // of the tick
 	tick    tick
@@ -124,6 +125,7 @@ type tick struct {
 	busy  bool          // the platform is busy with something else, and the size is held
 	part  *PartialError // the order was carried out in part
 	began bool          // with this tick
+	news  bool          // the platform permits fewer than was known
 	limit bool          // LimitReached was reported
 }
 
@@ -264,7 +266,7 @@ func (m *machine) plan(d Decision, rules []Recommendation, err error) plan {
 		Override: t.command.Kind == overrideCommand, OverrideSize: t.command.Size, OverrideUntil: t.command.Until,
 		SetToZero: m.setToZero(), Maintenance: t.capacity.Maintenance,
 		Yielding: !m.cfg.RecommendOnly && (yielding || t.capacity.ExternalAutoscaler != ""), YieldingUntil: until,
-		BusyUntil: earlier(m.BusyUntil, t.at.Add(holdPatience)), DeployingUntil: m.deployingUntil(),
+		BusyUntil: earlier(m.BusyUntil, t.at.Add(m.hold)), DeployingUntil: m.deployingUntil(),
 		Measured: measured, Change: t.recommendation.Act, Recommendation: t.recommendation.Size,
 		Added: added, Removed: removed, Boot: t.boot,
 		Symptoms: m.symptoms(),

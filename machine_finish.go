@@ -60,8 +60,12 @@ func (m *machine) settle(r result) {
 		r = result{size: t.outcome.Size}
 	}
 	t.result = r
+	if r.refused != nil {
+		t.news = m.Limits.Permits(t.now, r.refused.Limit, r.refused.RetryAfter)
+	}
 	if r.platform {
-		t.outcome.By, t.outcome.Until = limit.ByPlatform, time.Time{}
+		until := m.Limits.PermittedUntil(t.now)
+		t.outcome.By, t.outcome.Until, t.outcome.NextUp = limit.ByPlatform, until, later(t.outcome.NextUp, until)
 	}
 	if t.part = partly(r.err, from, r.size); t.part != nil {
 		m.rest(t.part)
@@ -239,13 +243,14 @@ func (m *machine) commitOrder(e Event, repeats bool) {
 	if t.sent && !t.refusedForSure() {
 		m.ordering = t.recommendation
 		m.Orders.Give(t.at, t.tried, t.err != nil)
-		if t.part != nil {
-			m.Orders.Partly(t.part.Reached)
+		if part := (*PartialError)(nil); errors.As(t.err, &part) && between(e.From, part.Reached, t.tried) {
+			m.Orders.Partly(part.Reached) // also if that is none of it: any size from there on is ours
 		}
 	}
-	if t.refused != nil && m.Limits.Permits(t.now, t.refused.Limit) {
+	if t.news {
 		e := e
 		e.Kind, e.From, e.To, e.Err = LimitReached, t.refused.Size, t.refused.Limit, t.refused.Err
+		e.Until = m.Limits.PermittedUntil(t.now)
 		m.push(e)
 		t.limit = true
 	}
@@ -307,7 +312,10 @@ func (m *machine) commitOrder(e Event, repeats bool) {
 // commitConditions looks at which conditions hold, and which have ended.
 func (m *machine) commitConditions(e Event) {
 	t := &m.tick
-	looked := Panicked | ProbeFailing | ScaleFailing
+	looked := Panicked | ProbeFailing
+	if m.BusySince.IsZero() {
+		looked |= ScaleFailing // a platform that is busy does not show whether it works again
+	}
 	if t.readErr == nil {
 		looked |= NeedsAboveMax | NeedsBelowMin | Paused | Yielding | DiffExceeded | Ineffective | BudgetShort | NotFollowed
 		if t.limit {

@@ -23,7 +23,7 @@ func (m *machine) deployingUntil() time.Time {
 	if m.Deploying.IsZero() || m.cfg.RecommendOnly {
 		return time.Time{}
 	}
-	return m.Deploying.Add(holdPatience)
+	return m.Deploying.Add(m.hold)
 }
 
 // partly returns err as an order that was carried out in part, if it is one.
@@ -41,6 +41,9 @@ func partly(err error, from, size int) *PartialError {
 	return nil
 }
 
+// between reports whether n is from, to or between them.
+func between(from, n, to int) bool { return min(from, to) <= n && n <= max(from, to) }
+
 // busyError returns err as a BusyError, if it is one. It allocates only if there is an error.
 func busyError(err error) *BusyError {
 	if err == nil {
@@ -57,7 +60,7 @@ func (m *machine) wait(err error, accepted bool) {
 	t, busy := &m.tick, busyError(err)
 	if busy == nil {
 		// A tick in which nothing was ordered says nothing about the platform.
-		if accepted || t.at.Sub(m.BusySeen) >= holdPatience || m.BusySeen.After(t.at) {
+		if accepted || t.at.Sub(m.BusySeen) >= m.hold || m.BusySeen.After(t.at) {
 			m.BusySince, m.BusySeen, m.BusyUntil = time.Time{}, time.Time{}, time.Time{}
 		}
 		return
@@ -66,7 +69,7 @@ func (m *machine) wait(err error, accepted bool) {
 		m.BusySince, t.began = t.at, true
 	}
 	m.BusySeen = t.at
-	until := m.BusySince.Add(holdPatience)
+	until := m.BusySince.Add(m.hold)
 	if t.busy = t.at.Before(until); !t.busy {
 		m.BusyUntil = time.Time{}
 		return
@@ -85,11 +88,13 @@ func (m *machine) rests(until time.Time) {
 	t.outcome.NextUp, t.outcome.NextDown = later(t.outcome.NextUp, until), later(t.outcome.NextDown, until)
 }
 
-// rest waits after part of an order for as long as the platform asked to.
+// rest waits after part of an order for as long as the platform asked to. A platform that took
+// part of an order has its patience again.
 func (m *machine) rest(part *PartialError) {
+	m.BusySince, m.BusySeen, m.BusyUntil = time.Time{}, time.Time{}, time.Time{}
 	if busy := busyError(part.Err); busy != nil && busy.RetryAfter > 0 {
 		m.BusySeen = m.tick.at
-		m.rests(m.tick.at.Add(min(busy.RetryAfter, holdPatience)))
+		m.rests(m.tick.at.Add(min(busy.RetryAfter, m.hold)))
 	}
 }
 

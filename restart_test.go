@@ -158,13 +158,13 @@ func restartScript(t *testing.T, seed uint64, ticks int) {
 
 // scriptStep returns what happens before a tick, for each world in turn.
 func scriptStep(random *rand.Rand) func(*testing.T, *world) {
-	n := random.IntN(100)
+	n := random.IntN(120)
 	a, b := random.IntN(9), random.IntN(3)
 	latency := []time.Duration{slow, slow, fine, fast, fast}[random.IntN(5)]
 	return func(t *testing.T, w *world) {
 		p, g := w.platform, w.gauge
 		p.mu.Lock()
-		p.failing, p.lost, p.readErr = nil, nil, nil
+		p.failing, p.lost, p.readErr, p.atOnce = nil, nil, nil, 0
 		p.mu.Unlock()
 		must := func(err error) {
 			if err != nil {
@@ -200,6 +200,22 @@ func scriptStep(random *rand.Rand) func(*testing.T, *world) {
 			must(w.a.Override(t.Context(), a, time.Now().Add(5*time.Minute)))
 		case n < 91: // somebody undoes what was ordered
 			p.set(max(0, p.size-1))
+		case n < 95:
+			p.failing = &autoscale.BusyError{RetryAfter: time.Duration(b) * 2 * time.Minute, Err: errors.New("a release is under way")}
+		case n < 98:
+			p.failing = &autoscale.BusyError{Unsure: true, Err: errors.New("an answer was lost")}
+		case n < 101:
+			p.lost = &autoscale.BusyError{RetryAfter: time.Duration(b) * time.Minute, Unsure: true, Err: errors.New("an answer was lost")}
+		case n < 103:
+			p.readErr = &autoscale.BusyError{RetryAfter: time.Duration(a) * time.Minute, Err: errors.New("too many requests")}
+		case n < 106:
+			p.atOnce, p.short = 1+b, errors.New("no room")
+		case n < 109:
+			p.atOnce, p.short = 1+b, &autoscale.BusyError{RetryAfter: time.Duration(b) * time.Minute, Err: errors.New("too many requests")}
+		case n < 113:
+			p.deploys = b > 0
+		case n < 115:
+			p.rival = []string{"", "", "another autoscaler"}[b]
 		}
 	}
 }

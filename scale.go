@@ -8,6 +8,7 @@ import (
 	"github.com/autoscalebot/autoscale/internal/guard"
 	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/internal/part"
+	"github.com/autoscalebot/autoscale/internal/patience"
 )
 
 // A Scaler reads and sets how many processes of one type a platform runs. An
@@ -54,8 +55,8 @@ type Capacity struct {
 
 	// Deploying reports whether a deployment is under way, and the platform takes no order
 	// until it has ended. The service is measured as usual, and its size is held, for ten
-	// minutes at most: an order is tried after that. A platform that takes orders during a
-	// deployment leaves Deploying false.
+	// minutes at most, or what an [OrderTimer] says: an order is tried after that. A platform
+	// that takes orders during a deployment leaves Deploying false.
 	Deploying bool
 
 	// ExternalAutoscaler names another autoscaler that rules over the process type, as the
@@ -70,8 +71,8 @@ type Capacity struct {
 func (c Capacity) Ready() int { return max(c.Desired-c.Pending, 0) }
 
 // A LimitError is a [Scaler]'s answer to a size above what the platform permits. The
-// [Autoscaler] remembers the limit, orders that many processes instead, and reports
-// [LimitReached]. It does not order fewer than already run.
+// [Autoscaler] remembers the limit for a time, orders that many processes instead, and
+// reports [LimitReached]. It does not order fewer than already run.
 type LimitError struct {
 	Size  int   // what was ordered
 	Limit int   // the most that the platform permits
@@ -80,6 +81,11 @@ type LimitError struct {
 	// Guessed says that the platform did not name its limit. Limit is then a smaller
 	// size to try.
 	Guessed bool
+
+	// RetryAfter is for how long the limit is believed. A lack of room, on the nodes of a
+	// cluster for instance, passes within minutes. What a plan or a quota permits does not.
+	// 0, or more than an hour: an hour.
+	RetryAfter time.Duration
 }
 
 // Error says what was ordered and what is permitted.
@@ -97,18 +103,14 @@ func (e *LimitError) Error() string {
 // Unwrap returns the platform's own error.
 func (e *LimitError) Unwrap() error { return e.Err }
 
-// holdPatience is for how long a [BusyError], and a deployment, hold the size. One answer
-// must not silence the autoscaler.
-const holdPatience = 10 * time.Minute
-
 // A BusyError is a [Scaler]'s answer that the platform cannot do now what it was asked, for
 // a reason that ends by itself: a release, a deployment or another operation is under way,
 // somebody else changed the process type at the same moment, or too much was asked.
 // Nothing was changed, unless Unsure is set.
 //
-// For ten minutes the [Autoscaler] holds the size, does not count a failure, and does not
-// resign. It tries again after RetryAfter, or in the next tick if that is not known. After
-// ten minutes the error counts like any other.
+// For ten minutes, or what an [OrderTimer] says, the [Autoscaler] holds the size, does not
+// count a failure, and does not resign. It tries again after RetryAfter, or in the next tick
+// if that is not known. After ten minutes the error counts like any other.
 type BusyError struct {
 	RetryAfter time.Duration // how long the platform asked to wait. 0: not known
 	Err        error         // the platform's own words; may be nil
@@ -174,6 +176,27 @@ func redeploys(s Scaler) (yes bool) {
 		return nil
 	})
 	return yes
+}
+
+// An OrderTimer is a [Scaler] whose platform may be at work on one order for more than ten
+// minutes. OrderTime returns for how long at most. The size is then held that long, an hour
+// at most, before a deployment or a [BusyError] counts as a failure. OrderTime does no I/O,
+// and is called by [New]. It is found through a wrapper too, as an [IdleCloser] is.
+type OrderTimer interface {
+	OrderTime() time.Duration
+}
+
+// holdPatience returns for how long a [BusyError], and a deployment, hold the size. One
+// answer must not silence the autoscaler.
+func holdPatience(s Scaler) (hold time.Duration) {
+	hold = patience.Hold
+	_ = guard.Do(func() error {
+		if o, ok := part.As[OrderTimer](s); ok {
+			hold = min(max(hold, o.OrderTime()), patience.Longest)
+		}
+		return nil
+	})
+	return hold
 }
 
 // redeployCooldown is the default cooldown if each order is a deployment.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/limit"
 )
 
 func TestScaleFails(t *testing.T) {
@@ -125,6 +126,41 @@ func TestScaleFails(t *testing.T) {
 		}
 		if n, failed := r.has(autoscale.LimitReached), r.has(autoscale.ScaleFailed); n != 1 || failed != 0 {
 			t.Errorf("reported the limit %d times and %d failures, want 1 and 0", n, failed)
+		}
+	})
+	t.Run("a limit that passes within minutes", func(t *testing.T) {
+		r := newRecommender(t, 1, nil)
+		r.recommend(9)
+		r.platform.limit, r.platform.limitFor = 4, 5*time.Minute
+		if got := r.ticks(1); !slices.Equal(got, []int{9, 4}) {
+			t.Errorf("ordered %v, want [9 4]", got)
+		}
+		until := r.now.Add(5 * time.Minute)
+		for tick := range 2 { // that of the refusal, and one that knows of it
+			last := r.a.Status().Last
+			if last.Limit != limit.ByPlatform || !last.Until.Equal(until) || !last.NextUp.Equal(until) || !last.NextDown.IsZero() {
+				t.Errorf("tick %d: by %v until %v, next up %v, next down %v", tick, last.Limit, last.Until, last.NextUp, last.NextDown)
+			}
+			if tick == 0 {
+				r.ticks(1)
+			}
+		}
+		if got, want := r.a.Status().String(), "web: stay at 4: 9 are needed; 9 recommended, but the platform permits no more. It will be asked for more in 4m30s"; got != want {
+			t.Errorf("Status says %q, want %q", got, want)
+		}
+		// It is asked every five minutes, and reported every hour.
+		if got := r.ticks(119); len(got) != 12 || slices.Min(got) != 9 {
+			t.Errorf("within an hour ordered %v", got)
+		}
+		if n, failed := r.has(autoscale.LimitReached), r.has(autoscale.ScaleFailed); n != 2 || failed != 0 {
+			t.Errorf("reported the limit %d times and %d failures, want 2 and 0", n, failed)
+		}
+		if got, want := r.take(), []string{"limit_reached", "needs_above_max began", "limit_reached"}; !slices.Equal(got, want) {
+			t.Errorf("notified of %v, want %v", got, want)
+		}
+		r.platform.limit = 0
+		if got := r.ticks(10); !slices.Equal(got, []int{9}) {
+			t.Errorf("with room: ordered %v, want [9]", got)
 		}
 	})
 	t.Run("Min above the platform's limit", func(t *testing.T) {

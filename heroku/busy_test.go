@@ -13,6 +13,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/internal/platformsuite"
 )
 
 // A refusal that ends by itself is a BusyError, in whatever words.
@@ -65,6 +66,11 @@ func TestBusyUnsure(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	platformsuite.Waits(t, heroku.NewClient("a-key", nil).Scaler("shop", "web"))
 }
 
 // A release holds the size with an end time, and raises no alarm while it may end by

@@ -142,7 +142,7 @@ func NewClient(token string, opts *Options) *Client {
 	}
 	c.calls = calls.New(d, &platform.Options{
 		BaseURL: o.BaseURL, CallsPerHour: o.CallsPerHour, AttemptTimeout: o.AttemptTimeout, Transport: o.Transport,
-	}, calls.FaultOfToken(token, name, getToken), faultOfMetrics(o))
+	}, faultOfToken(token, name), faultOfMetrics(o))
 	c.fault = c.calls.Fault()
 	if o.MetricsURL != noMetrics {
 		// It is another host, and its calls are not the account's calls of the Platform API.
@@ -233,10 +233,19 @@ func (c *Client) cleaned(name string) string {
 }
 
 var (
+	validToken   = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]+$`)
 	validAppName = regexp.MustCompile(`^[a-z][a-z0-9-]{1,28}[a-z0-9]$`)
 	validUUID    = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 	validType    = regexp.MustCompile(`^[-\w]{1,128}$`)
 )
+
+// faultOfToken also refuses a placeholder, such as $HEROKU_API_KEY or <the token>.
+func faultOfToken(token, name string) error {
+	if err := calls.FaultOfToken(token, name, getToken); err != nil || validToken.MatchString(token) {
+		return err
+	}
+	return fmt.Errorf("%s has characters that no token of Heroku's has: give the token alone; %s", name, getToken)
+}
 
 func faultOfMetrics(o Options) error {
 	if o.MetricsURL == noMetrics || o.MetricsURL == o.BaseURL {

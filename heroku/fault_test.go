@@ -202,8 +202,8 @@ func TestNoRedirect(t *testing.T) {
 	}
 }
 
-// The default transport is set, once, and is nobody else's: heroku-go sets its own
-// in RoundTrip, without a lock, and http.DefaultClient knows no token.
+// The transport is the Client's own, and is shared with nobody: http.DefaultClient and
+// http.DefaultTransport see no token, and neither is changed.
 func TestOwnTransport(t *testing.T) {
 	s := herokutest.NewServer()
 	defer s.Close()

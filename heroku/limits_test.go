@@ -2,8 +2,10 @@ package heroku_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/autoscalebot/autoscale"
@@ -137,5 +139,20 @@ func TestLimitForms(t *testing.T) {
 		if want := 1 + btoi(tt.want == 4); len(p.sent) != want {
 			t.Errorf("%s: %d calls", tt.body, len(p.sent))
 		}
+	}
+}
+
+// A refusal whose body was read to its last character, and whose connection broke after that,
+// still says which limit it is for.
+func TestLimitOfABrokenAnswer(t *testing.T) {
+	p := &platform{answer: func(*http.Request, int) (*http.Response, error) {
+		res := reply(422, "")
+		res.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"id":"cannot_run_above_limit","limit":2}`), iotestErr{syscall.ECONNRESET}))
+		return res, nil
+	}}
+	err := client(p).Scaler("shop", "web").Scale(t.Context(), 5)
+	var limit *autoscale.LimitError
+	if !errors.As(err, &limit) || limit.Limit != 2 || limit.Guessed || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("err = %v", err)
 	}
 }

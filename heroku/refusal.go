@@ -75,7 +75,7 @@ type dynoLimit int
 
 func (l dynoLimit) Error() string {
 	if l < 0 {
-		return "a limit that it does not name"
+		return "the limit is not named"
 	}
 	return fmt.Sprintf("the limit is %d", int(l))
 }

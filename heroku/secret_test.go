@@ -66,3 +66,18 @@ func testPrinting(t *testing.T, secret string, leaky *platform) {
 		}
 	}
 }
+
+// What no token of Heroku's looks like is refused before it is sent, and not repeated.
+func TestPlaceholders(t *testing.T) {
+	for _, secret := range []string{"$HEROKU_API_KEY", "<the token>", "{{token}}", `"abc"`, "a b", "", "HRKU-a,HRKU-b"} {
+		p := &platform{answer: func(req *http.Request, _ int) (*http.Response, error) { return healthy(req), nil }}
+		c := heroku.NewClient(secret, &heroku.Options{Transport: p, TokenName: "KEY"})
+		_, err := c.Scaler("shop", "web").Capacity(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "KEY ") || len(p.calls()) != 0 {
+			t.Errorf("%q: %v, %d calls", secret, err, len(p.calls()))
+		}
+		if secret != "" && strings.Contains(fmt.Sprint(err), secret) {
+			t.Errorf("%q is in %v", secret, err)
+		}
+	}
+}

@@ -139,7 +139,7 @@ func (a *adjusting) override() bool {
 	case size > a.Max:
 		a.to(ByBounds, a.Max, time.Time{})
 	case size < a.Min && permitted <= size:
-		a.hold(ByPlatform, time.Time{})
+		a.hold(ByPlatform, a.memory.PermittedUntil(a.Now))
 	case size < a.Min:
 		a.to(ByBounds, min(a.Min, permitted), time.Time{})
 	case a.spent >= 1 && size > a.Min:
@@ -188,16 +188,16 @@ func (a *adjusting) limit() {
 	if behavior.Step > 0 {
 		a.atMost(up, behavior.Step, ByStep, time.Time{})
 	}
-	top, topKind := a.Max, ByMax
+	top, topKind, topUntil := a.Max, ByMax, time.Time{}
 	if a.spent >= 1 && a.Min < top {
 		top, topKind = a.Min, ByBudget
 	}
 	if permitted := a.memory.Permitted(a.Now); permitted < top {
-		top, topKind = permitted, ByPlatform
+		top, topKind, topUntil = permitted, ByPlatform, a.memory.PermittedUntil(a.Now)
 	}
 	switch {
 	case up && a.size > top:
-		a.to(topKind, max(top, size), time.Time{})
+		a.to(topKind, max(top, size), topUntil)
 	case !up && a.size < a.Min:
 		a.to(ByMin, a.Min, time.Time{})
 	}
@@ -267,6 +267,9 @@ func (a *adjusting) next() (up, down time.Time) {
 		up = a.futile
 	}
 	size, l, m := a.Input.Size, &a.limits, a.memory
+	if m.Permitted(a.Now) <= size {
+		up = latest(up, m.PermittedUntil(a.Now))
+	}
 	if room, until := l.Up.Rate.room(m.Moves, a.Now, size, true); room == 0 && until.After(up) {
 		up = until
 	}

@@ -15,7 +15,7 @@ import (
 func TestApply(t *testing.T) {
 	type memory = limit.Memory
 	ago := func(d time.Duration) time.Time { return start.Add(-d) }
-	permits := func(n int) func(*memory) { return func(m *memory) { m.Permits(start, n) } }
+	permits := func(n int) func(*memory) { return func(m *memory) { m.Permits(start, n, 0) } }
 	spent := func(m *memory) { m.Spending.Period, m.Spending.Hours, m.Spending.Until = "2026-03-02", 99, start }
 	cooldown := limit.Limits{Up: limit.Behavior{Cooldown: time.Minute}, Down: limit.Behavior{Cooldown: 2 * time.Minute}}
 	budget := limit.Limits{Budget: limit.Budget{Hours: 99}}
@@ -50,7 +50,7 @@ func TestApply(t *testing.T) {
 		{"above the bounds", cooldown, nil, func(in *limit.Input) { in.Size, in.Added, in.Measured = 50, start, false }, 10, limit.ByBounds, time.Time{}},
 		{"below the bounds", cooldown, nil, func(in *limit.Input) { in.Size, in.Added, in.Measured = 1, start, false }, 2, limit.ByBounds, time.Time{}},
 		{"below the bounds and what the platform permits", limit.Limits{}, permits(1), func(in *limit.Input) { in.Size = 0 }, 1, limit.ByBounds, time.Time{}},
-		{"below the bounds, and the platform permits no more", limit.Limits{}, permits(1), func(in *limit.Input) { in.Size = 1 }, 1, limit.ByPlatform, time.Time{}},
+		{"below the bounds, and the platform permits no more", limit.Limits{}, permits(1), func(in *limit.Input) { in.Size = 1 }, 1, limit.ByPlatform, start.Add(time.Hour)},
 		{"not measured", limit.Limits{}, nil, func(in *limit.Input) { in.Measured, in.Recommendation = false, 9 }, 5, limit.ByUndecided, time.Time{}},
 
 		{"tolerance", limit.Limits{Tolerance: .4}, nil, func(in *limit.Input) { in.Recommendation = 7 }, 5, limit.ByTolerance, time.Time{}},
@@ -79,9 +79,9 @@ func TestApply(t *testing.T) {
 
 		{"the budget is spent", budget, spent, func(in *limit.Input) { in.Recommendation = 9 }, 2, limit.ByBudget, time.Time{}},
 		{"and at Min", budget, spent, func(in *limit.Input) { in.Size, in.Recommendation = 2, 9 }, 2, limit.ByBudget, time.Time{}},
-		{"the platform permits fewer", limit.Limits{}, permits(7), func(in *limit.Input) { in.Recommendation = 9 }, 7, limit.ByPlatform, time.Time{}},
-		{"fewer than run", limit.Limits{}, permits(3), func(in *limit.Input) { in.Recommendation = 9 }, 5, limit.ByPlatform, time.Time{}},
-		{"a permission that is old", limit.Limits{}, func(m *memory) { m.Permits(ago(time.Hour), 7) }, func(in *limit.Input) { in.Recommendation = 9 }, 9, limit.None, time.Time{}},
+		{"the platform permits fewer", limit.Limits{}, permits(7), func(in *limit.Input) { in.Recommendation = 9 }, 7, limit.ByPlatform, start.Add(time.Hour)},
+		{"fewer than run", limit.Limits{}, permits(3), func(in *limit.Input) { in.Recommendation = 9 }, 5, limit.ByPlatform, start.Add(time.Hour)},
+		{"a permission that is old", limit.Limits{}, func(m *memory) { m.Permits(ago(time.Hour), 7, 0) }, func(in *limit.Input) { in.Recommendation = 9 }, 9, limit.None, time.Time{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := new(memory)

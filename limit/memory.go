@@ -37,10 +37,18 @@ func (m *Memory) Moved(at time.Time, from, to int) { m.Moves.add(Move{at, from, 
 func (m *Memory) Raised(at time.Time, symptoms []Symptom) { m.Returns.raised(at, symptoms) }
 
 // Permits records the most processes that the platform permits, and reports whether
-// that is news. It is believed for an hour, because such limits are raised on request.
-func (m *Memory) Permits(at time.Time, size int) (news bool) {
-	news = m.Ceiling.at(at) != size
-	m.Ceiling = ceiling{max(size, 0), at.Add(ceilingAge)}
+// that is news. It is believed for some time, at most for an hour, because such limits are
+// raised on request. 0: an hour. The same limit is news once an hour.
+func (m *Memory) Permits(at time.Time, size int, believed time.Duration) (news bool) {
+	if believed <= 0 || believed > ceilingAge {
+		believed = ceilingAge
+	}
+	c := &m.Ceiling
+	size = max(size, 0)
+	if news = size != c.Size || at.Sub(c.Told) >= ceilingAge || at.Before(c.Told); news {
+		c.Told = at
+	}
+	c.Size, c.Until = size, at.Add(believed)
 	return news
 }
 
@@ -48,13 +56,22 @@ func (m *Memory) Permits(at time.Time, size int) (news bool) {
 // if that is not known.
 func (m *Memory) Permitted(at time.Time) int { return m.Ceiling.at(at) }
 
-// ceilingAge is for how long a limit of the platform is believed.
+// PermittedUntil returns until when Permitted is believed. Zero: it is not known.
+func (m *Memory) PermittedUntil(at time.Time) time.Time {
+	if m.Ceiling.at(at) == math.MaxInt {
+		return time.Time{}
+	}
+	return m.Ceiling.Until
+}
+
+// ceilingAge is for how long a limit of the platform is believed at most.
 const ceilingAge = time.Hour
 
 // A ceiling is the most processes that a platform said it permits.
 type ceiling struct {
 	Size  int       `json:"size"`
 	Until time.Time `json:"until,omitzero"`
+	Told  time.Time `json:"told,omitzero"` // when it was news
 }
 
 func (c ceiling) at(now time.Time) int {

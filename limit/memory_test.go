@@ -53,7 +53,7 @@ func TestPermits(t *testing.T) {
 	}{
 		{0, 10, true}, {time.Minute, 10, false}, {2 * time.Minute, 8, true}, {63 * time.Minute, 8, true}, {64 * time.Minute, 0, true},
 	} {
-		if news := m.Permits(at(tt.at), tt.size); news != tt.news {
+		if news := m.Permits(at(tt.at), tt.size, 0); news != tt.news {
 			t.Errorf("after %v, %d: news is %v", tt.at, tt.size, news)
 		}
 		if got := m.Permitted(at(tt.at + time.Hour - 1)); got != tt.size {
@@ -63,9 +63,48 @@ func TestPermits(t *testing.T) {
 			t.Errorf("after %v and an hour: permitted is still %d", tt.at, got)
 		}
 	}
-	m.Permits(start, -5)
+	m.Permits(start, -5, 0)
 	if got := m.Permitted(start); got != 0 {
 		t.Errorf("-5 became %d", got)
+	}
+}
+
+// TestPermitsFor has a platform say for how long its limit can be believed. Whatever it
+// says, the same limit is news once an hour.
+func TestPermitsFor(t *testing.T) {
+	for _, tt := range []struct{ says, believed time.Duration }{
+		{0, time.Hour},
+		{-time.Minute, time.Hour},
+		{time.Second, time.Second},
+		{5 * time.Minute, 5 * time.Minute},
+		{time.Hour, time.Hour},
+		{time.Hour + 1, time.Hour},
+		{1 << 62, time.Hour},
+	} {
+		m := new(limit.Memory)
+		if !m.PermittedUntil(start).IsZero() {
+			t.Error("a limit that nobody said is believed")
+		}
+		m.Permits(start, 4, tt.says)
+		until := start.Add(tt.believed)
+		if got := m.PermittedUntil(start); !got.Equal(until) {
+			t.Errorf("%v: believed until %v, want %v", tt.says, got, until)
+		}
+		if m.Permitted(until.Add(-1)) != 4 || m.Permitted(until) != math.MaxInt || !m.PermittedUntil(until).IsZero() {
+			t.Errorf("%v: believed for another time than %v", tt.says, tt.believed)
+		}
+	}
+	m, news := new(limit.Memory), 0
+	for minute := range 121 {
+		if m.Permits(start.Add(time.Duration(minute)*time.Minute), 4, 5*time.Minute) {
+			news++
+		}
+	}
+	if news != 3 {
+		t.Errorf("in two hours the same limit was news %d times", news)
+	}
+	if !m.Permits(start.Add(-time.Hour), 4, 0) {
+		t.Error("a clock that was put back silences the limit")
 	}
 }
 
@@ -125,7 +164,7 @@ func (s *service) step(random *rand.Rand) limit.Outcome {
 		in.Symptoms = append(in.Symptoms, limit.Symptom{At: in.Now.Add(-time.Duration(i) * s.every), Wait: random.Float64(), Work: float64(random.IntN(3))})
 	}
 	if random.IntN(30) == 0 {
-		s.memory.Permits(in.Now, random.IntN(60))
+		s.memory.Permits(in.Now, random.IntN(60), time.Duration(random.IntN(90))*time.Minute)
 	}
 	if random.IntN(30) == 0 { // somebody else
 		to := random.IntN(80)

@@ -40,6 +40,10 @@ type Options struct {
 	// which uses the proxy that the environment names, as HTTPS_PROXY. Requests by plain HTTP
 	// go to no proxy.
 	Transport http.RoundTripper
+
+	// Getenv looks up the environment variables that a client reads, which are those that
+	// the platform sets. It must be safe for concurrent use. Nil: os.Getenv.
+	Getenv func(name string) string
 }
 
 // DefaultAttemptTimeout is the default of Options.AttemptTimeout.
@@ -71,7 +75,7 @@ type Error struct {
 	RequestID   string        // for the platform's support; may be empty
 	RetryAfter  time.Duration // how long the API asked to wait. 0: it did not
 	Tries       int           // how often the call was made
-	Unsure      bool          // an earlier try had no answer, or one of 500 or more: it may have been carried out
+	Unsure      bool          // an earlier try had no whole answer, or one of 500 or more: it may have been carried out
 	Advice      string        // what to do
 	Err         error         // what else went wrong; may be nil
 }

@@ -18,7 +18,8 @@ type values struct {
 	store                        string
 
 	platform string
-	texts    map[string]string // of the settings of platforms other than Heroku
+	texts    map[string]string        // of the settings of platforms other than Heroku
+	getenv   func(name string) string // looks up what the platform sets in Options.Environ
 
 	heartbeatURL, heartbeatToken string
 	interval                     time.Duration

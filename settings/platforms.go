@@ -25,8 +25,9 @@ type platformChoice struct {
 	// app names what is scaled, beside the process type.
 	app func(get func(setting string) string) string
 
-	// scaler makes the Scaler. Its Validate reports what is wrong with the settings.
-	scaler func(get func(setting string) string, process string) autoscale.Scaler
+	// scaler makes the Scaler. env looks up what the platform sets in the environment. Its
+	// Validate reports what is wrong with the settings.
+	scaler func(get, env func(name string) string, process string) autoscale.Scaler
 }
 
 // platformKeys are the settings of the platforms other than Heroku.
@@ -91,7 +92,7 @@ func (l *loader) elsewhere(v *values, about func(string) given) {
 	if l.offline || v.lacks(p, func(k key) bool { return k.required != "" }) {
 		return // that it is missing was said
 	}
-	v2, ok := p.scaler(v.text, v.process).(autoscale.Validator)
+	v2, ok := p.scaler(v.text, v.getenv, v.process).(autoscale.Validator)
 	if !ok {
 		return
 	}
@@ -158,7 +159,7 @@ func (v *values) own(p *platformChoice, environ []string) []string {
 // scaler returns the Scaler of the platform that is chosen.
 func (v *values) scaler(client *heroku.Client) autoscale.Scaler {
 	if p := v.choice(); p != nil {
-		return p.scaler(v.text, v.process)
+		return p.scaler(v.text, v.getenv, v.process)
 	}
 	return client.Scaler(v.app, v.process)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform/cloudrun"
 	"github.com/autoscalebot/autoscale/platform/ecs"
 	"github.com/autoscalebot/autoscale/platform/fly"
+	"github.com/autoscalebot/autoscale/platform/nomad"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/platform/scalingo"
@@ -43,8 +44,8 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("FLY_APP_NAME") },
-		scaler: func(get func(string) string, _ string) autoscale.Scaler {
-			o := &platform.Options{BaseURL: get("FLY_API_URL"), TokenName: "FLY_API_TOKEN"}
+		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("FLY_API_URL"), TokenName: "FLY_API_TOKEN", Getenv: env}
 			return fly.NewClient(get("FLY_API_TOKEN"), o).Scaler(get("FLY_APP_NAME"), cmp.Or(get("FLY_PROCESS_GROUP"), "app"))
 		},
 	},
@@ -70,8 +71,8 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("RENDER_SERVICE_ID") },
-		scaler: func(get func(string) string, _ string) autoscale.Scaler {
-			o := &platform.Options{BaseURL: get("RENDER_API_URL"), TokenName: "RENDER_API_KEY"}
+		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("RENDER_API_URL"), TokenName: "RENDER_API_KEY", Getenv: env}
 			return render.NewClient(get("RENDER_API_KEY"), o).Scaler(get("RENDER_SERVICE_ID"))
 		},
 	},
@@ -96,8 +97,8 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("SCALINGO_APP") },
-		scaler: func(get func(string) string, process string) autoscale.Scaler {
-			o := &platform.Options{BaseURL: get("SCALINGO_API_URL"), TokenName: "SCALINGO_API_TOKEN"}
+		scaler: func(get, env func(string) string, process string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("SCALINGO_API_URL"), TokenName: "SCALINGO_API_TOKEN", Getenv: env}
 			return scalingo.NewClient(get("SCALINGO_API_TOKEN"), o).Scaler(get("SCALINGO_APP"), process)
 		},
 	},
@@ -140,13 +141,13 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("CF_APP_GUID") },
-		scaler: func(get func(string) string, process string) autoscale.Scaler {
+		scaler: func(get, env func(string) string, process string) autoscale.Scaler {
 			c := cloudfoundry.Credentials{
 				ClientID: get("CF_CLIENT_ID"), ClientSecret: get("CF_CLIENT_SECRET"),
 				Username: get("CF_USERNAME"), Password: get("CF_PASSWORD"), RefreshToken: get("CF_REFRESH_TOKEN"),
 				AutoscalerURL: get("CF_AUTOSCALER_URL"),
 			}
-			o := &platform.Options{BaseURL: get("CF_API_URL"), TokenName: "CF_CLIENT_SECRET or CF_PASSWORD"}
+			o := &platform.Options{BaseURL: get("CF_API_URL"), TokenName: "CF_CLIENT_SECRET or CF_PASSWORD", Getenv: env}
 			return cloudfoundry.NewClient(c, o).Scaler(get("CF_APP_GUID"), process)
 		},
 	},
@@ -171,8 +172,8 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("ECS_CLUSTER") + "/" + get("ECS_SERVICE") },
-		scaler: func(get func(string) string, _ string) autoscale.Scaler {
-			return ecs.NewClient(get("AWS_REGION"), nil, nil).Scaler(get("ECS_CLUSTER"), get("ECS_SERVICE"))
+		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
+			return ecs.NewClient(get("AWS_REGION"), nil, &platform.Options{Getenv: env}).Scaler(get("ECS_CLUSTER"), get("ECS_SERVICE"))
 		},
 	},
 	{
@@ -198,15 +199,55 @@ var platforms = []platformChoice{
 			},
 		},
 		app: func(get func(string) string) string { return get("CLOUD_RUN_PROJECT") + "/" + get("CLOUD_RUN_SERVICE") },
-		scaler: func(get func(string) string, _ string) autoscale.Scaler {
-			return cloudrun.NewClient(nil, nil).Scaler(get("CLOUD_RUN_PROJECT"), get("CLOUD_RUN_REGION"), get("CLOUD_RUN_SERVICE"))
+		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
+			return cloudrun.NewClient(nil, &platform.Options{Getenv: env}).Scaler(get("CLOUD_RUN_PROJECT"), get("CLOUD_RUN_REGION"), get("CLOUD_RUN_SERVICE"))
+		},
+	},
+	{
+		name: "nomad",
+		keys: []key{
+			{
+				name:     "NOMAD_JOB",
+				required: "give the id of the job, as NOMAD_JOB=shop",
+				field:    "nomad.Group.Job", example: "shop",
+				doc: "The id of the job. Required on Nomad.",
+			},
+			{
+				name:     "NOMAD_GROUP",
+				required: "give the name of the task group, as NOMAD_GROUP=web",
+				field:    "nomad.Group.Name", example: "web",
+				doc: "The name of the task group. Required on Nomad.",
+			},
+			{
+				name: "NOMAD_NAMESPACE", ambient: true, field: "nomad.Group.Namespace", example: "production",
+				doc: "The namespace of the job. Nomad sets it. Without it: default.",
+			},
+			{
+				name: "NOMAD_REGION", ambient: true, field: "nomad.Group.Region", example: "global",
+				doc: "The region of the job. Nomad sets it. Without it: that of the agent.",
+			},
+			{
+				name: "NOMAD_TOKEN", secret: true, field: "nomad.NewClient", example: "0e0e0e0e-0000-4000-8000-00000000000e",
+				doc: "An ACL token, or the identity that Nomad sets for a task with `identity { env = true }`. A secret.",
+			},
+			{
+				name: "NOMAD_ADDR", field: "platform.Options.BaseURL",
+				doc: "Where the agent is, as https://nomad.example.com:4646 or unix:///secrets/api.sock. Without it: the socket that Nomad gives a task, or " + nomad.DefaultBaseURL + ".",
+			},
+		},
+		app: func(get func(string) string) string { return get("NOMAD_JOB") + "/" + get("NOMAD_GROUP") },
+		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
+			o := &platform.Options{BaseURL: get("NOMAD_ADDR"), TokenName: "NOMAD_TOKEN", Getenv: env}
+			return nomad.NewClient(get("NOMAD_TOKEN"), o).Scaler(nomad.Group{
+				Job: get("NOMAD_JOB"), Name: get("NOMAD_GROUP"), Namespace: get("NOMAD_NAMESPACE"), Region: get("NOMAD_REGION"),
+			})
 		},
 	},
 	{
 		name: "pool",
 		app:  func(func(string) string) string { return "pool" },
-		scaler: func(func(string) string, string) autoscale.Scaler {
-			return pool.FromEnv(nil).Scaler()
+		scaler: func(_, env func(string) string, _ string) autoscale.Scaler {
+			return pool.FromEnv(&platform.Options{Getenv: env}).Scaler()
 		},
 	},
 }

@@ -3,7 +3,10 @@ package settings_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -25,9 +28,8 @@ func TestPlatforms(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), "PLATFORM is pool, and its settings are not right: AUTOSCALE_POOL_TOKEN is empty") {
 					t.Fatal(err)
 				}
-				t.Setenv("AUTOSCALE_POOL_TOKEN", "a-token-of-a-pool")
-				t.Setenv("AUTOSCALE_POOL_URL", "http://127.0.0.1:4711")
-				s, err = loadOn("PLATFORM=pool")
+				s, err = loadOn("PLATFORM=pool", "AUTOSCALE_POOL_TOKEN=a-token-of-a-pool", "AUTOSCALE_POOL_URL=http://127.0.0.1:4711",
+					"AUTOSCALE_POOL_NUMBER=2", "AUTOSCALE_POOL_PROCESS=web.2")
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -58,6 +60,65 @@ func TestPlatforms(t *testing.T) {
 			_, err = loadOn(slices.Concat([]string{"PLATFORM=" + name, "HEARTBEAT_URL=/beat"}, c.Right)...)
 			if err == nil || !strings.Contains(err.Error(), "HEARTBEAT_URL must be a whole URL if PLATFORM is "+name) {
 				t.Errorf("a path: %v", err)
+			}
+		})
+	}
+}
+
+// The environment is the one of Options, and not that of the process.
+func TestEnvironOfPlatforms(t *testing.T) {
+	answers := func(body string) (url string, seen chan string) {
+		seen = make(chan string, 100)
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			text, _ := io.ReadAll(r.Body)
+			seen <- r.URL.Path + " " + r.Header.Get("Authorization") + " " + string(text)
+			w.Header().Set("Metadata-Flavor", "Google")
+			fmt.Fprint(w, body)
+		}))
+		t.Cleanup(s.Close)
+		return s.URL, seen
+	}
+	theirs, wrong := answers(`{}`)
+	for name, value := range map[string]string{
+		"AUTOSCALE_POOL_URL": theirs, "AUTOSCALE_POOL_TOKEN": "wrong", "AUTOSCALE_POOL_PROCESS": "wrong.9", "GCE_METADATA_HOST": strings.TrimPrefix(theirs, "http://"),
+		"VCAP_APPLICATION": `{"cf_api":"` + theirs + `"}`, "AWS_CONTAINER_CREDENTIALS_FULL_URI": theirs, "AWS_REGION": "wrong", "AWS_DEFAULT_REGION": "wrong",
+		"FLY_MACHINE_ID": "wrong",
+	} {
+		t.Setenv(name, value)
+	}
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+		t.Setenv(name, "")
+	}
+	for name, c := range settings.Platforms() {
+		t.Run(name, func(t *testing.T) {
+			ours, seen := answers(`{}`) // no credentials, so that nobody else is asked
+			environ := slices.Concat([]string{"PLATFORM=" + name}, c.Right, []string{
+				"AUTOSCALE_POOL_URL=http://127.0.0.1:1", "AUTOSCALE_POOL_URL=" + ours, "AUTOSCALE_POOL_TOKEN=right", "AUTOSCALE_POOL_PROCESS=web.1",
+				"GCE_METADATA_HOST=" + strings.TrimPrefix(ours, "http://"), `VCAP_APPLICATION={"cf_api":"` + ours + `"}`,
+				"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + ours, "AWS_DEFAULT_REGION=eu-west-1",
+			})
+			environ = slices.DeleteFunc(environ, func(v string) bool { return strings.HasPrefix(v, "CF_API_URL=") || strings.HasPrefix(v, "AWS_REGION=") })
+			s, err := loadOn(environ...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{"pool": `/size Bearer right {"size":3,"by":"web.1"}`, "cloudfoundry": "/ ", "ecs": "/ ", "cloudrun": "/computeMetadata/"}[name]
+			if want == "" {
+				return // all that this platform needs are settings
+			}
+			_ = s.Config.Scaler.Scale(t.Context(), 3)
+			select {
+			case text := <-wrong:
+				t.Errorf("the process's own environment was used: %s", text)
+			default:
+			}
+			select {
+			case text := <-seen:
+				if !strings.HasPrefix(text, want) {
+					t.Errorf("asked %q, want %q", text, want)
+				}
+			default:
+				t.Error("what the environment names was not asked")
 			}
 		})
 	}

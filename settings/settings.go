@@ -84,6 +84,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/platform/pool"
 )
 
 // Options say where the settings are. They are nowhere else: Load reads neither
@@ -188,6 +189,7 @@ func Load(o Options) (*Settings, error) {
 	}
 	chosen := l.choose()
 	v := l.read(chosen)
+	v.getenv = getenv(o.Environ)
 	l.check(v, chosen)
 	cfg := l.config(v, o)
 	if len(l.faults) == 0 {
@@ -212,6 +214,10 @@ func Load(o Options) (*Settings, error) {
 	}, nil
 }
 
+// ofPool are variables with our prefix that are not settings: a Pool sets them for its
+// processes.
+var ofPool = []string{pool.EnvProcess, pool.EnvNumber, pool.EnvURL, pool.EnvToken}
+
 // environment returns the variables that have a name of ours, or our prefix.
 func environment(environ []string) []given {
 	var out []given
@@ -219,7 +225,7 @@ func environment(environ []string) []given {
 	for _, variable := range environ {
 		name, value, ok := strings.Cut(variable, "=")
 		g := given{name: name, value: strings.TrimSpace(value), where: fromEnviron}
-		if k := find(name); !ok || g.bare() == name && (k == nil || k.prefixed) {
+		if k := find(name); !ok || g.bare() == name && (k == nil || k.prefixed) || slices.Contains(ofPool, name) {
 			continue
 		}
 		if i, again := at[name]; again {
@@ -230,6 +236,18 @@ func environment(environ []string) []given {
 		out = append(out, g)
 	}
 	return out
+}
+
+// getenv returns what looks up a variable of an environment.
+func getenv(environ []string) func(name string) string {
+	return func(name string) string {
+		for _, variable := range slices.Backward(environ) {
+			if value, ok := strings.CutPrefix(variable, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	}
 }
 
 // loader gathers what is wrong while the settings are read.

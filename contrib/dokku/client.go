@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/autoscalebot/autoscale/internal/outbound"
+	"github.com/autoscalebot/autoscale/internal/patience"
 )
 
 // The defaults of [Options].
@@ -35,8 +36,9 @@ type Options struct {
 	// User is the name that the client logs in with. Defaults to DefaultUser.
 	User string
 
-	// OrderTime is how long an order may go on after Scale has returned. Its connection is
-	// then closed. Defaults to DefaultOrderTime.
+	// OrderTime is how long an order may go on after Scale has returned, an hour at most. Its
+	// connection is then closed. The autoscaler waits that long without an alarm: see
+	// autoscale.OrderTimer. Defaults to DefaultOrderTime.
 	OrderTime time.Duration
 }
 
@@ -76,8 +78,8 @@ func NewClient(host string, privateKey []byte, hostKey string, opts *Options) *C
 	if err != nil {
 		faults = append(faults, errors.New("the host key is not a public key such as ssh-ed25519 AAAA…: `ssh-keyscan -t ed25519 HOST` prints it after the host"))
 	}
-	if o.OrderTime < 0 {
-		faults = append(faults, fmt.Errorf("Options.OrderTime is %v: it must be above 0, or 0 for %v", o.OrderTime, DefaultOrderTime))
+	if o.OrderTime < 0 || o.OrderTime > patience.Longest {
+		faults = append(faults, fmt.Errorf("Options.OrderTime is %v: it must be above 0 and at most %v, or 0 for %v", o.OrderTime, patience.Longest, DefaultOrderTime))
 	}
 	if c.fault = errors.Join(faults...); c.fault == nil {
 		c.config = &ssh.ClientConfig{

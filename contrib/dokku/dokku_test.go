@@ -14,6 +14,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/autoscaletest"
 	"github.com/autoscalebot/autoscale/contrib/dokku"
+	"github.com/autoscalebot/autoscale/internal/platformsuite"
 )
 
 func (s *server) client(o *dokku.Options) *dokku.Client {
@@ -73,6 +74,18 @@ func TestOrderGoesOn(t *testing.T) {
 		if err := scaler.Scale(t.Context(), 1); err != nil || !slices.Equal(s.orders(), []string{"3", "1"}) {
 			t.Errorf("after it: %v, %v", err, s.orders())
 		}
+	}
+}
+
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	private, public := newKey(t)
+	for _, orders := range []time.Duration{0, time.Minute, 40 * time.Minute, time.Hour} {
+		s := dokku.NewClient("dokku.example.com", private, public, &dokku.Options{OrderTime: orders}).Scaler("shop", "web")
+		if err := s.Validate(); err != nil {
+			t.Error(err)
+		}
+		platformsuite.Waits(t, s)
 	}
 }
 
@@ -148,6 +161,9 @@ func TestValidate(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v lacks %q", err, want)
 		}
+	}
+	if err := dokku.NewClient("a", nil, "", &dokku.Options{OrderTime: time.Hour + 1}).Scaler("shop", "web").Validate(); err == nil || !strings.Contains(err.Error(), "OrderTime is 1h0m0.000000001s: it must be above 0 and at most 1h0m0s") {
+		t.Error(err)
 	}
 	if err == nil || strings.Contains(err.Error(), "zqx") {
 		t.Errorf("a key shows in %v", err)

@@ -36,6 +36,7 @@ type Scaler struct {
 var (
 	_ autoscale.Scaler     = (*Scaler)(nil)
 	_ autoscale.Redeployer = (*Scaler)(nil)
+	_ autoscale.OrderTimer = (*Scaler)(nil)
 )
 
 // What Dokku permits as names has no character that a shell knows.
@@ -67,6 +68,9 @@ func (s *Scaler) Validate() error { return s.fault }
 // Redeploys returns true: Dokku replaces all processes of the type when their number
 // changes.
 func (s *Scaler) Redeploys() bool { return true }
+
+// OrderTime returns Options.OrderTime.
+func (s *Scaler) OrderTime() time.Duration { return s.client.orderTime }
 
 // Capacity asks for the number of processes that was ordered, and whether the app has a
 // deploy lock, with one connection.

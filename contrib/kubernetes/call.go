@@ -128,7 +128,7 @@ func (c *Client) do(ctx context.Context, k call, in, out any) error {
 			return nil
 		}
 		e.Tries, e.unsure, last = try, unsure, e
-		unsure = unsure || e.Status == 0 || e.Status >= 500
+		unsure = unsure || e.Status < 300 || e.Status >= 500
 		if !e.again || k.once || k.method == http.MethodPost || try == tries || ctx.Err() != nil {
 			return e
 		}

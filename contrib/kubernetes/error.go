@@ -11,11 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/autoscalebot/autoscale/internal/calls"
 	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
 // maxRetryAfter bounds what is heeded of a Retry-After.
-const maxRetryAfter = 10 * time.Minute
+const maxRetryAfter = calls.MaxRetryAfter
 
 // An Error is a request that failed: refused by the API server, answered by something
 // that is not the API, or not answered at all. It never holds credentials.

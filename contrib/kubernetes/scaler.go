@@ -179,7 +179,7 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 //     sizes are ordered: a cluster autoscaler adds nodes for the pods that are pending.
 //
 // The limit is forgotten as soon as another pod becomes ready. An [autoscale.Autoscaler]
-// believes a limit for an hour.
+// believes it for those five minutes.
 //
 // A refusal of a size above the maximum of a CustomResourceDefinition is a LimitError too.
 func (s *Scaler) Scale(ctx context.Context, size int) error {

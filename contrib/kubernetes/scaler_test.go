@@ -16,6 +16,7 @@ import (
 	"github.com/autoscalebot/autoscale/autoscaletest"
 	"github.com/autoscalebot/autoscale/contrib/kubernetes"
 	"github.com/autoscalebot/autoscale/contrib/kubernetes/kubetest"
+	"github.com/autoscalebot/autoscale/internal/platformsuite"
 )
 
 // clientOf returns a client of s that presents token.
@@ -79,6 +80,11 @@ func TestScalerKeepsItsPromises(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	platformsuite.Waits(t, kubernetes.FromConfig(&rest.Config{Host: "http://127.0.0.1:1"}, nil).Scaler("deployment/web", nil))
 }
 
 func TestCapacity(t *testing.T) {

@@ -96,7 +96,7 @@ func (s *Scaler) short(size int, now time.Time) error {
 	if size <= max(s.last.size, st.limit) || !now.Before(st.until) {
 		return nil
 	}
-	return &autoscale.LimitError{Size: size, Limit: st.limit, Err: fmt.Errorf("kubernetes: %s: %s", s.target, st.why)}
+	return &autoscale.LimitError{Size: size, Limit: st.limit, RetryAfter: st.until.Sub(now), Err: fmt.Errorf("kubernetes: %s: %s", s.target, st.why)}
 }
 
 // unschedulable returns how many pods of the workload cannot be scheduled, and why the

@@ -2,74 +2,15 @@ package herokutest
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
-	"path"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
+
+	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
-// A Fault is something that goes wrong with chosen requests.
-//
-// What it does is a matter of which fields are set:
-//
-//	Fault{Status: 503}                                  a bare status, with no body
-//	Fault{Status: 503, Body: "<html>Oops</html>"}       an error page
-//	Fault{Status: 200, Body: "{}"}                      JSON that lacks everything
-//	Fault{Status: 302, Header: …}                       a redirect
-//	Fault{Truncate: true}                               the answer, cut in half
-//	Fault{Hang: true}                                   no answer, ever
-//	Fault{Reset: true}                                  a connection reset
-//	Fault{Delay: time.Second}                           a slow answer
-//	Fault{Method: "PATCH", Apply: true, Reset: true}    a change that nobody hears of
-//
-// See [Error] for a fault that is an error of the API.
-//
-// A fault strikes before credentials, versions and limits are looked at. A request is carried
-// out only where the fault needs its answer (it has neither a Status, nor Hang,
-// nor Reset) or says Apply.
-type Fault struct {
-	// Method and Path say which requests are struck. An empty Method or Path stands for
-	// all. Path is a pattern of path.Match for the URL's path, as "/apps/*/formation/web",
-	// where a star stands for one element.
-	Method, Path string
-
-	// Skip is how many of these requests are spared at first.
-	Skip int
-
-	// Times is how many requests are struck after that. 0 means one; a negative
-	// number means all, until ClearFaults.
-	Times int
-
-	// Apply carries the request out, at once, before its answer is spoilt.
-	Apply bool
-
-	// Delay is how long the server waits before it does anything else. It ends early,
-	// without an answer, when the client leaves or the Server is closed.
-	Delay time.Duration
-
-	// Status is the status of an answer that is sent instead of the true one. 0 sends
-	// the true one.
-	Status int
-
-	// Body is the body that goes with Status. Its Content-Type is that of HTML if it
-	// begins with a "<", and else that of JSON, unless Header has one.
-	Body string
-
-	// Header is added to the answer, whether true or not.
-	Header http.Header
-
-	// Truncate announces the whole length of the body and sends half of it.
-	Truncate bool
-
-	// Hang sends nothing until the client leaves or the Server is closed.
-	Hang bool
-
-	// Reset ends the connection without an answer.
-	Reset bool
-}
+// A Fault is something that goes wrong with chosen requests, as
+// Fault{Method: "PATCH", Path: "/apps/*/formation/web", Status: 503}. See [Error] for a fault
+// that is an error of the API.
+type Fault = platformtest.Fault
 
 // Busy returns a fault by which each change of a formation is refused because a release is
 // under way, until ClearFaults. The words are a guess.
@@ -93,84 +34,7 @@ func Error(status int, id, message string) Fault {
 // fault that matches it, has skipped its number and has struck less than its number.
 //
 // It panics if a fault's Path is not a pattern, or if its Status is one that cannot be sent.
-func (s *Server) Inject(faults ...Fault) {
-	for _, f := range faults {
-		if _, err := path.Match(f.Path, "/"); err != nil {
-			panic("herokutest: Fault.Path " + strconv.Quote(f.Path) + ": " + err.Error())
-		}
-		if f.Status != 0 && (f.Status < 200 || f.Status > 999) {
-			panic("herokutest: Fault.Status " + strconv.Itoa(f.Status) + ": not between 200 and 999")
-		}
-		if f.Times == 0 {
-			f.Times = 1
-		}
-		f.Header = f.Header.Clone()
-		s.mu.Lock()
-		s.faults = append(s.faults, &f)
-		s.mu.Unlock()
-	}
-}
+func (s *Server) Inject(faults ...Fault) { s.faults.Inject(faults...) }
 
 // ClearFaults removes all faults. Requests that one of them keeps waiting go on waiting.
-func (s *Server) ClearFaults() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
-}
-
-// nextFault takes the fault that strikes r, or returns a Fault that does nothing.
-func (s *Server) nextFault(r *http.Request) Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, f := range s.faults {
-		if !f.matches(r) {
-			continue
-		}
-		if f.Skip > 0 {
-			f.Skip--
-			continue
-		}
-		if f.Times > 0 {
-			if f.Times--; f.Times == 0 {
-				s.faults = slices.Delete(s.faults, i, i+1)
-			}
-		}
-		return *f
-	}
-	return Fault{}
-}
-
-func (f *Fault) matches(r *http.Request) bool {
-	if f.Method != "" && !strings.EqualFold(f.Method, r.Method) {
-		return false
-	}
-	if f.Path == "" {
-		return true
-	}
-	ok, _ := path.Match(f.Path, r.URL.Path) // Inject refused what is no pattern
-	return ok
-}
-
-func (f *Fault) answer() *answer {
-	a := newAnswer()
-	a.status = f.Status
-	a.body.WriteString(f.Body)
-	switch {
-	case strings.HasPrefix(f.Body, "<"):
-		a.header.Set("Content-Type", "text/html; charset=utf-8")
-	case f.Body != "":
-		a.header.Set("Content-Type", "application/json")
-	}
-	return a
-}
-
-// reset ends the connection, over TCP with an RST. It does not return.
-func reset(w http.ResponseWriter) {
-	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // a connection that is gone already needs no reset
-		}
-		conn.Close()
-	}
-	panic(http.ErrAbortHandler)
-}
+func (s *Server) ClearFaults() { s.faults.ClearFaults() }

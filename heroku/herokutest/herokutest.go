@@ -67,6 +67,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
 // Token is a credential that every new [Server] accepts, for everything. It has the
@@ -91,6 +93,7 @@ type Server struct {
 	client *http.Client
 	served sync.WaitGroup // http.Serve
 	done   chan struct{}  // closed by Close; ends hangs and delays
+	faults platformtest.Faults
 
 	mu           sync.Mutex // guards what follows, and all apps
 	closed       bool
@@ -98,7 +101,6 @@ type Server struct {
 	apps         []*App         // in the order of their addition
 	tokens       map[string][]string
 	bucket       bucket
-	faults       []*Fault
 	requests     tail[*Request]
 	writes       tail[Write]
 	senderHeader string
@@ -197,7 +199,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 
 	rec := s.record(r, body)
-	fault := s.nextFault(r)
+	fault := s.faults.Next(r)
 
 	var a *answer
 	if fault.Apply {
@@ -211,9 +213,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.wait(r, 0)
 		panic(http.ErrAbortHandler)
 	case fault.Reset:
-		reset(w)
+		platformtest.Reset(w)
 	case fault.Status != 0:
-		a = fault.answer()
+		a = newAnswer()
+		fault.Answer(a)
 	case a == nil:
 		a = s.answer(r, rec)
 	}

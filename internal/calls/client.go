@@ -98,7 +98,12 @@ func New(d Dialect, opts *platform.Options, faults ...error) *Client {
 		budget: NewBudget(d.Platform, max(perHour, 1), d.Account), scrub: Scrubber(d.Like, d.Secrets...), fault: errors.Join(faults...),
 	}
 	if fixed := c.scrub; d.Hidden != nil {
-		c.scrub = func(s string) string { return Scrubber(nil, d.Hidden()...)(fixed(s)) }
+		c.scrub = func(s string) string {
+			if s = fixed(s); s == "" {
+				return ""
+			}
+			return Scrubber(nil, d.Hidden()...)(s)
+		}
 	}
 	c.dialect.Secrets = nil // in no field that a verb of fmt may reach
 	next := o.Transport
@@ -248,7 +253,10 @@ func (c *Client) attempt(parent context.Context, call Call, body []byte, out any
 			if errors.As(err, &u) { // its URL says nothing that Op and Subject do not
 				err = u.Err
 			}
-			e.Err = c.worded(err)
+			if err = c.worded(err); e.Err != nil { // what Explain found
+				err = fmt.Errorf("%w: %w", e.Err, err)
+			}
+			e.Err = err
 		}
 		if ctx.Err() != nil {
 			e.Err = Ended(ctx, e.Err)

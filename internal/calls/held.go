@@ -13,27 +13,28 @@ import (
 func (c *Client) Held(err error) error {
 	var room *platform.CallBudgetError
 	if errors.As(err, &room) {
-		return &autoscale.BusyError{RetryAfter: min(room.Wait, MaxRetryAfter), Err: err}
+		return &autoscale.BusyError{RetryAfter: min(room.Wait, MaxRetryAfter), Err: err, Unsure: Unsure(err)}
 	}
 	var e *platform.Error
 	if errors.As(err, &e) && c.Passing(e) {
-		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: err, Unsure: unsure(err)}
+		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: err, Unsure: Unsure(err)}
 	}
 	return err
 }
 
-// unsure reports whether one of the calls that err is about may have been carried out.
-func unsure(err error) bool {
+// Unsure reports whether one of the calls that err is about may have been carried out.
+func Unsure(err error) bool {
 	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
 	case *platform.Error:
 		return e.Unsure || unanswered(e)
 	case interface{ Unwrap() error }:
-		return unsure(e.Unwrap())
+		return Unsure(e.Unwrap())
 	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(e.Unwrap(), unsure)
+		return slices.ContainsFunc(e.Unwrap(), Unsure)
 	}
 	return false
 }
 
-// unanswered reports whether the platform itself may not have answered a call.
-func unanswered(e *platform.Error) bool { return e.Status == 0 || e.Status >= 500 }
+// unanswered reports whether a call that failed may have been carried out all the same: it had
+// no answer, half of one, or one of somebody in between.
+func unanswered(e *platform.Error) bool { return e.Status < 300 || e.Status >= 500 }

@@ -24,9 +24,9 @@ type source struct {
 func (s *source) get(ctx context.Context) (int, time.Duration, error) {
 	s.mu.Lock()
 	s.asked = append(s.asked, time.Now())
-	n := len(s.asked)
+	n, hangs := len(s.asked), s.hangs
 	s.mu.Unlock()
-	if !s.hangs.IsZero() && !time.Now().Before(s.hangs) {
+	if !hangs.IsZero() && !time.Now().Before(hangs) {
 		<-ctx.Done()
 		return 0, 0, ctx.Err()
 	}
@@ -146,7 +146,11 @@ func TestRenewedHerd(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		time.AfterFunc(500*time.Millisecond, func() { s.hangs = time.Time{} })
+		time.AfterFunc(500*time.Millisecond, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.hangs = time.Time{}
+		})
 		if v, err := r.Get(t.Context()); err != nil || v == 0 {
 			t.Errorf("behind one who left: %d, %v", v, err)
 		}

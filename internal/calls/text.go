@@ -2,31 +2,36 @@ package calls
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"mime"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/autoscalebot/autoscale/internal/outbound"
+	"github.com/autoscalebot/autoscale/platform"
 )
 
 // Redacted stands in a text for what may be secret.
 const Redacted = "[redacted]"
 
 // Scrubber returns a function that takes secrets, and whatever looks like one, out of a
-// text. like may be nil.
+// text. A secret is found as it is, as a URL, Base64 or quotes write it, and where its end was
+// cut off. like may be nil.
 func Scrubber(like *regexp.Regexp, secrets ...string) func(string) string {
+	var forms []string
+	for _, secret := range secrets {
+		forms = append(forms, formsOf(secret)...)
+	}
 	return func(s string) string {
-		for _, secret := range secrets {
-			if len(secret) > 3 {
-				s = strings.ReplaceAll(s, secret, Redacted)
-			}
-		}
+		s = redact(s, forms)
 		if like != nil {
 			s = like.ReplaceAllLiteralString(s, Redacted)
 		}
@@ -34,8 +39,104 @@ func Scrubber(like *regexp.Regexp, secrets ...string) func(string) string {
 	}
 }
 
+const (
+	shortest = 4  // a secret with fewer bytes would be found in innocent words
+	encoded  = 8  // of one with fewer, so would what Base64 makes of it
+	cutOff   = 12 // so much of a secret is one whose end was cut off
+)
+
+// formsOf returns the forms in which a text may hold a secret. An API that repeats a request
+// writes the path as a URL, and the credentials of Basic authentication as Base64.
+func formsOf(secret string) (forms []string) {
+	if len(secret) < shortest {
+		return nil
+	}
+	quoted, escaped := strconv.Quote(secret), url.QueryEscape(secret)
+	forms = []string{secret, quoted[1 : len(quoted)-1], escaped, url.PathEscape(secret)}
+	if len(secret) >= encoded {
+		for before := range 3 {
+			for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+				forms = append(forms, inBase64(e, secret, before), inBase64(e, escaped, before))
+			}
+		}
+	}
+	slices.Sort(forms)
+	return slices.Compact(forms)
+}
+
+// inBase64 returns what of a text in Base64 depends on s alone, if before bytes are encoded
+// ahead of it.
+func inBase64(e *base64.Encoding, s string, before int) string {
+	text := e.EncodeToString(append(make([]byte, before), s...))
+	return text[(8*before+5)/6 : 8*(before+len(s))/6]
+}
+
+// redact takes the forms of secrets out of s. Where only the beginning of one is found, what
+// looks like the rest of it goes too.
+func redact(s string, forms []string) string {
+	next := make([]int, len(forms)) // where each is found next, or len(s)
+	find := func(from int) {
+		for i, form := range forms {
+			if next[i] >= from && from > 0 {
+				continue
+			}
+			next[i] = len(s)
+			if at := strings.Index(s[from:], form[:min(len(form), cutOff)]); at >= 0 {
+				next[i] = from + at
+			}
+		}
+	}
+	find(0)
+	var b strings.Builder
+	done := 0
+	for {
+		at := len(s)
+		for _, n := range next {
+			at = min(at, n)
+		}
+		if at == len(s) {
+			break
+		}
+		end, whole := at, false
+		for i, form := range forms {
+			if next[i] != at {
+				continue
+			}
+			n := 0
+			for n < len(form) && at+n < len(s) && s[at+n] == form[n] {
+				n++
+			}
+			if at+n > end {
+				end, whole = at+n, n == len(form)
+			}
+		}
+		for !whole && end < len(s) && partOfToken.MatchString(s[end:end+1]) {
+			end++
+		}
+		b.WriteString(s[done:at])
+		b.WriteString(Redacted)
+		done = end
+		find(done)
+	}
+	if done == 0 {
+		return s
+	}
+	b.WriteString(s[done:])
+	return b.String()
+}
+
+var partOfToken = regexp.MustCompile(`^[A-Za-z0-9._~+/=%-]$`)
+
 // Quoted is a short line of a text in quotes.
 func Quoted(s string) string { return strconv.Quote(outbound.Line(s, 60)) }
+
+// Getenv returns what looks up environment variables. opts may be nil.
+func Getenv(opts *platform.Options) func(name string) string {
+	if opts == nil || opts.Getenv == nil {
+		return os.Getenv
+	}
+	return opts.Getenv
+}
 
 // ShortID returns an id of at most so many bytes, 33 or more. A longer one becomes its first
 // bytes and a hash of the whole, because ids may differ at their ends alone.
@@ -62,9 +163,9 @@ func MediaType(h http.Header) string {
 func FaultOfURL(option, value, example string, plain bool) error {
 	u, err := url.Parse(value)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("%s is not an absolute http or https URL: give one as %s", option, example)
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+	case u.User != nil || strings.ContainsAny(value, "?#"):
 		return fmt.Errorf("%s has a user, a query or a fragment: give one as %s", option, example)
 	case u.Scheme == "http" && !plain && !Loopback(u.Hostname()):
 		return fmt.Errorf("%s is http, over which anybody on the way can read the token: give one as %s", option, example)

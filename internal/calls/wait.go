@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/patience"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 	longestWait = 30 * time.Second
 
 	// MaxRetryAfter is the longest time for which an answer silences a client.
-	MaxRetryAfter = 10 * time.Minute
+	MaxRetryAfter = patience.Hold
 
 	firstPause = 500 * time.Millisecond // before the second try; doubled before the third
 )

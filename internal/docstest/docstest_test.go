@@ -17,7 +17,7 @@ const root = "../.."
 func TestSnippets(t *testing.T) {
 	const module = "github.com/autoscalebot/autoscale"
 	imports := map[string]string{
-		"context": "context", "http": "net/http", "log": "log", "os": "os", "slog": "log/slog", "sql": "database/sql", "time": "time", "tls": "crypto/tls",
+		"context": "context", "http": "net/http", "log": "log", "os": "os", "slog": "log/slog", "sql": "database/sql", "time": "time", "tls": "crypto/tls", "x509": "crypto/x509",
 	}
 	var files []string
 	// To look into the folders also tells go test that its last result is void if one changed.

@@ -21,6 +21,7 @@ const (
 	byDokku = "contrib/dokku/dokku_test.go"
 	byRun   = "internal/hostiletest/platform_cloudrun_test.go"
 	byECS   = "internal/hostiletest/platform_ecs_test.go"
+	byNomad = "internal/hostiletest/platform_nomad_test.go"
 	byKube  = "contrib/kubernetes/hostile_test.go"
 	// own are doors that ask nobody but the process itself, or what the host gave.
 	own = ""
@@ -59,6 +60,8 @@ var tested = map[string]string{
 	"cloudrun.NewClient": byRun, "cloudrun.Client.Scaler": byRun, "cloudrun.Client.WorkerPool": byRun, "cloudrun.Scaler": byRun,
 
 	"dokku.NewClient": byDokku, "dokku.Client.Scaler": byDokku, "dokku.Scaler": byDokku,
+
+	"nomad.NewClient": byNomad, "nomad.Client.Scaler": byNomad, "nomad.Scaler": byNomad,
 
 	"ecs.NewClient": byECS, "ecs.Client.Scaler": byECS, "ecs.Scaler": byECS,
 	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,

@@ -72,6 +72,7 @@ var doors = slices.Concat(
 	poolDoors,
 	flyDoors,
 	ecsDoors,
+	nomadDoors,
 	cloudrunDoors,
 )
 

@@ -27,6 +27,8 @@ var mutations = []mutation{
 	{"machine_finish.go", `if r.sent {
 			m.Orders.Give(t.at, r.tried, true)
 		}`, ``},
+	{"machine_finish.go", `t.sent && !t.refusedForSure()`, `t.sent`},
+	{"machine_hold.go", `&& !busy.Unsure`, ``},
 	{"machine_finish.go", `m.Orders.Give(t.at, t.tried, t.err != nil)`, `m.Orders.Give(t.at, t.tried, false)`},
 	{"machine_finish.go", `n > 0 && n%resignAfter == 0`, `n > resignAfter`},
 	{"machine_finish.go", `if r.err != nil || r.size == from {`, `if r.size == from {`},
@@ -95,7 +97,8 @@ var mutations = []mutation{
 	{"limit/apply.go", `after = max(after, a.Boot)`, `after += a.Boot`},
 	{"limit/apply.go", `!up && !a.Removed.IsZero()`, `!a.Removed.IsZero()`},
 	{"limit/apply.go", `case up && a.size > plus(size, n):`, `case up && a.size > size+n:`},
-	{"limit/apply.go", `max(top, size), time.Time{}`, `top, time.Time{}`},
+	{"limit/apply.go", `max(top, size), topUntil`, `top, topUntil`},
+	{"limit/apply.go", `m.Permitted(a.Now) <= size`, `false`},
 	{"limit/apply.go", `if a.spent >= 1 && a.Min < top {`, `if false {`},
 	{"limit/apply.go", `permitted < top {`, `false {`},
 	{"limit/apply.go", `a.to(ByMin, a.Min, time.Time{})`, ``},
@@ -124,6 +127,8 @@ var mutations = []mutation{
 	{"limit/forecast.go", `n <= p.newest-bucketCount:`, `false:`},
 	{"limit/memory.go", `m.Spending.Size = to`, ``},
 	{"limit/memory.go", `!now.Before(c.Until)`, `false`},
+	{"limit/memory.go", `|| believed > ceilingAge`, ``},
+	{"limit/memory.go", `at.Sub(c.Told) >= ceilingAge`, `false`},
 	{"limit/memory.go", `if len(*m) == maxMoves {`, `if false {`},
 	{"limit/memory.go", `now.Sub(v.At) > period`, `false`},
 	{"limit/memory.go", `m.Recommendations = m.Recommendations[max(0, len(m.Recommendations)-maxSlots):]`, ``},

@@ -14,6 +14,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -167,10 +168,14 @@ type body struct {
 	rc   io.ReadCloser
 	stop func() bool
 	once sync.Once
+	over atomic.Bool
 	err  error
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	if b.over.Load() { // not every body heeds its Close
+		return 0, http.ErrBodyReadAfterClose
+	}
 	n, err := b.rc.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = Clean(err)
@@ -186,6 +191,7 @@ func (b *body) Close() error {
 }
 
 func (b *body) end() error {
+	b.over.Store(true)
 	b.once.Do(func() { b.err = b.rc.Close() })
 	return b.err
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform/cloudrun"
 	"github.com/autoscalebot/autoscale/platform/ecs"
 	"github.com/autoscalebot/autoscale/platform/fly"
+	"github.com/autoscalebot/autoscale/platform/nomad"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/platform/scalingo"
@@ -118,6 +119,13 @@ var made = map[string]func() any{
 	"render.Client, bad":   func() any { return render.NewClient(`"`+sentinel, full[platform.Options]()) },
 	"render.Scaler":        func() any { return render.NewClient(sentinel, nil).Scaler("srv-a") },
 	"render.Scaler, bad":   func() any { return render.NewClient(sentinel, nil).Scaler(sentinel) },
+	"nomad.Client":         func() any { return nomad.NewClient(sentinel, nil) },
+	"nomad.Client, bad":    func() any { return nomad.NewClient(`"`+sentinel, full[platform.Options]()) },
+	"nomad.Client, socket": func() any { return nomad.NewClient(sentinel, &platform.Options{BaseURL: "unix:///" + sentinel}) },
+	"nomad.Scaler":         func() any { return nomad.NewClient(sentinel, nil).Scaler(nomad.Group{Job: "shop", Name: "web"}) },
+	"nomad.Scaler, bad": func() any {
+		return nomad.NewClient(sentinel, nil).Scaler(*full[nomad.Group]())
+	},
 	"notify.Webhook":       func() any { return notify.Webhook(secretURL, *full[notify.WebhookOptions]()) },
 	"notify.Webhook, bad":  func() any { return notify.Webhook(":"+secretURL, *full[notify.WebhookOptions]()) },
 	"notify.Webhook, http": func() any { return notify.Webhook("http://"+sentinel+"@example.com", notify.WebhookOptions{}) },

@@ -22,6 +22,7 @@ var shown = []string{
 	"history.Point", "history.Span",
 	"kubernetes.FleetFault", "kubernetes.FleetStatus", "kubernetes.Manager", "kubernetes.Target",
 	"leader.Claim", "leader.Row",
+	"nomad.Group",
 	"dokku.Error", "dokku.Options", // tests of contrib/dokku keep keys out of the former; the latter has a user's name
 	"pool.Event", "pool.Process",
 	"settings.Fault", "settings.Settings", // tested as Load makes them

@@ -40,7 +40,7 @@ func NewClient(credentials Credentials, opts *platform.Options) *Client {
 	if opts != nil {
 		o = *opts
 	}
-	o.BaseURL = strings.TrimRight(cmp.Or(o.BaseURL, Self().API), "/")
+	o.BaseURL = strings.TrimRight(cmp.Or(o.BaseURL, self(calls.Getenv(opts)).API), "/")
 	like := regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`)
 	secrets := []string{credentials.ClientSecret, credentials.Password, credentials.RefreshToken}
 	name := calls.Scrubber(like, secrets...)(cmp.Or(o.TokenName, "the credentials given to cloudfoundry.NewClient"))
@@ -104,14 +104,16 @@ type Instance struct {
 
 // Self returns where this process runs, as the environment variables VCAP_APPLICATION and
 // CF_INSTANCE_GUID say. Elsewhere its fields are empty.
-func Self() Instance {
+func Self() Instance { return self(os.Getenv) }
+
+func self(getenv func(string) string) Instance {
 	var v struct {
 		API     string `json:"cf_api"`
 		App     string `json:"application_id"`
 		Process string `json:"process_type"`
 	}
-	_ = json.Unmarshal([]byte(os.Getenv("VCAP_APPLICATION")), &v) // what does not parse says nothing
-	return Instance{v.API, v.App, v.Process, os.Getenv("CF_INSTANCE_GUID")}
+	_ = json.Unmarshal([]byte(getenv("VCAP_APPLICATION")), &v) // what does not parse says nothing
+	return Instance{v.API, v.App, v.Process, getenv("CF_INSTANCE_GUID")}
 }
 
 // explain reads a refusal: of the Cloud Controller, which has a list of errors, of UAA, or

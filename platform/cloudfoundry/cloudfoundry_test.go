@@ -104,6 +104,20 @@ func (e exchanging) RoundTrip(req *http.Request) (*http.Response, error) {
 	return e.next.RoundTrip(req)
 }
 
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	_, scaler := serve(t, cftest.App{})
+	platformsuite.Waits(t, scaler)
+}
+
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	s, _ := serve(t, cftest.App{Processes: map[string]int{"web": 2}})
+	platformsuite.Chaos(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return cloudfoundry.NewClient(cftest.Credentials(), &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(guid, "web")
+	}, func() int { return s.Instances(guid, "web") })
+}
+
 func TestCapacity(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -2,12 +2,14 @@ package cloudrun
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"regexp"
+	"time"
 
 	"github.com/autoscalebot/autoscale/internal/calls"
 	"github.com/autoscalebot/autoscale/platform"
@@ -34,7 +36,8 @@ type Client struct{ calls *calls.Client }
 // I/O: what is wrong with its arguments is reported by [Scaler.Validate] and by every call.
 func NewClient(token TokenFunc, opts *platform.Options) *Client {
 	if token == nil {
-		token = MetadataToken
+		getenv := calls.Getenv(opts)
+		token = func(ctx context.Context) (string, time.Time, error) { return metadataToken(ctx, getenv) }
 	}
 	b := bearer(token)
 	return &Client{calls.New(calls.Dialect{

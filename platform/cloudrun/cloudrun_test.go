@@ -67,6 +67,20 @@ func TestFaults(t *testing.T) {
 	}, cloudruntest.Token)
 }
 
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	_, scaler := serve(t, cloudruntest.Resource{Manual: true, Size: 1})
+	platformsuite.Waits(t, scaler)
+}
+
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	s, _ := serve(t, cloudruntest.Resource{Manual: true, Size: 2})
+	platformsuite.Chaos(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return cloudrun.NewClient(cloudruntest.TokenFunc, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(cloudruntest.Project, cloudruntest.Region, "web")
+	}, func() int { return s.Size("web") })
+}
+
 // What Cloud Run says is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	const rival = "Cloud Run's automatic scaling, which `gcloud run services update web --scaling N` switches to manual"

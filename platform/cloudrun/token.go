@@ -51,7 +51,11 @@ const (
 // that the instance runs as. The server's host is $GCE_METADATA_HOST, or else
 // 169.254.169.254.
 func MetadataToken(ctx context.Context) (token string, end time.Time, err error) {
-	body, err := metadata(ctx, tokenPath)
+	return metadataToken(ctx, os.Getenv)
+}
+
+func metadataToken(ctx context.Context, getenv func(string) string) (token string, end time.Time, err error) {
+	body, err := metadata(ctx, getenv, tokenPath)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("ask the metadata server for a token: %w", err)
 	}
@@ -70,7 +74,7 @@ func MetadataToken(ctx context.Context) (token string, end time.Time, err error)
 // instances on Cloud Run. An id of more than 40 bytes, as Cloud Run's are, is shortened to
 // its first bytes and a hash of the whole, so that no two instances have the same.
 func InstanceID(ctx context.Context) (string, error) {
-	body, err := metadata(ctx, instancePath)
+	body, err := metadata(ctx, os.Getenv, instancePath)
 	if err != nil {
 		return "", fmt.Errorf("ask the metadata server for the instance's id: %w", err)
 	}
@@ -91,8 +95,8 @@ var metadataClient = func() *http.Client {
 }()
 
 // metadata asks the metadata server. No error repeats what it answered.
-func metadata(ctx context.Context, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+cmp.Or(os.Getenv("GCE_METADATA_HOST"), metadataHost)+path, http.NoBody)
+func metadata(ctx context.Context, getenv func(string) string, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+cmp.Or(getenv("GCE_METADATA_HOST"), metadataHost)+path, http.NoBody)
 	if err != nil {
 		return nil, errors.New("GCE_METADATA_HOST is not a host")
 	}

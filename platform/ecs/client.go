@@ -48,7 +48,11 @@ var likeSecret = regexp.MustCompile(`[A-Za-z0-9+=]{40,}|[A-Za-z0-9+/=]{80,}`)
 // NewClient does no I/O: what is wrong with its arguments is reported by [Scaler.Validate]
 // and by every call.
 func NewClient(region string, credentials CredentialsFunc, opts *platform.Options) *Client {
-	region = cmp.Or(region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
+	getenv := calls.Getenv(opts)
+	region = cmp.Or(region, getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"))
+	if credentials == nil {
+		credentials = credentialsOf(getenv)
+	}
 	var faults []error
 	switch {
 	case region == "":

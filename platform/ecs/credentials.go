@@ -70,10 +70,13 @@ const ecsHost = "http://169.254.170.2"
 //     EKS Pod Identity sets.
 //
 // If there is none, its error says so.
-func DefaultCredentials() CredentialsFunc {
+func DefaultCredentials() CredentialsFunc { return credentialsOf(os.Getenv) }
+
+// credentialsOf is DefaultCredentials of an environment.
+func credentialsOf(getenv func(string) string) CredentialsFunc {
 	return func(ctx context.Context) (Credentials, error) {
-		c := Credentials{AccessKeyID: os.Getenv(envKeyID), SecretAccessKey: os.Getenv(envSecret), SessionToken: os.Getenv(envSession)}
-		switch relative, full := os.Getenv(envRelative), os.Getenv(envFull); {
+		c := Credentials{AccessKeyID: getenv(envKeyID), SecretAccessKey: getenv(envSecret), SessionToken: getenv(envSession)}
+		switch relative, full := getenv(envRelative), getenv(envFull); {
 		case c.AccessKeyID != "" && c.SecretAccessKey != "":
 			return c, nil
 		case c.AccessKeyID != "" || c.SecretAccessKey != "":
@@ -81,17 +84,17 @@ func DefaultCredentials() CredentialsFunc {
 		case relative != "":
 			return ContainerCredentials(ecsHost+relative, nil)(ctx)
 		case full != "":
-			return ContainerCredentials(full, tokenOfEnv)(ctx)
+			return ContainerCredentials(full, func() (string, error) { return tokenOf(getenv) })(ctx)
 		}
 		return Credentials{}, fmt.Errorf("there are no credentials: give the task a role, set %s and %s, or pass a CredentialsFunc in Go", envKeyID, envSecret)
 	}
 }
 
-// tokenOfEnv reads the token anew each time, because EKS replaces the file.
-func tokenOfEnv() (string, error) {
-	file := os.Getenv(envTokenFile)
+// tokenOf reads the token each time, because EKS replaces the file.
+func tokenOf(getenv func(string) string) (string, error) {
+	file := getenv(envTokenFile)
 	if file == "" {
-		return os.Getenv(envToken), nil
+		return getenv(envToken), nil
 	}
 	f, err := os.Open(file)
 	if err != nil {

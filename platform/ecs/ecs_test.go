@@ -50,6 +50,20 @@ func TestFaults(t *testing.T) {
 	}, ecstest.SecretAccessKey, ecstest.SessionToken)
 }
 
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	_, scaler := serve(t, ecstest.Service{Desired: 1})
+	platformsuite.Waits(t, scaler)
+}
+
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	s, _ := serve(t, ecstest.Service{Desired: 2})
+	platformsuite.Chaos(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return ecs.NewClient(ecstest.Region, ecstest.Credentials, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler("production", "web")
+	}, func() int { return s.Desired("production", "web") })
+}
+
 // What ECS says of a service is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	const rival = "Application Auto Scaling (1 to 10 tasks), which `aws application-autoscaling deregister-scalable-target` removes"
@@ -157,6 +171,38 @@ func TestDeployment(t *testing.T) {
 			t.Errorf("to %d, %v after the beginning: %v", tt.size, tt.rollout, err)
 		}
 	}
+}
+
+// Deployments that follow each other hold a decrease for less time than an autoscaler waits
+// without an alarm, however often the size is read meanwhile. The next ones do so again.
+func TestDeploymentAfterDeployment(t *testing.T) {
+	s := ecstest.NewServer()
+	defer s.Close()
+	s.AddService(ecstest.Service{Cluster: "production", Name: "web", Desired: 3, Rollout: time.Minute}) // it is always a minute old
+	synctest.Test(t, func(t *testing.T) {
+		scaler := ecs.NewClient(ecstest.Region, ecstest.Credentials, &platform.Options{BaseURL: s.URL, Transport: s.Transport()}).Scaler("production", "web")
+		for range 2 {
+			start := time.Now()
+			for s.Desired("production", "web") == 3 && time.Since(start) < time.Hour {
+				time.Sleep(30 * time.Second)
+				if _, err := scaler.Capacity(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				var busy *autoscale.BusyError
+				if err := scaler.Scale(t.Context(), 2); err != nil && !errors.As(err, &busy) {
+					t.Fatal(err)
+				}
+			}
+			if held := time.Since(start); held < 9*time.Minute || held >= 10*time.Minute {
+				t.Errorf("the size was held for %v", held)
+			}
+			s.Change("production", "web", func(v *ecstest.Service) { v.Desired, v.Rollout = 3, 0 })
+			if _, err := scaler.Capacity(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.Change("production", "web", func(v *ecstest.Service) { v.Rollout = time.Minute })
+		}
+	})
 }
 
 // An order that changes nothing is not sent.

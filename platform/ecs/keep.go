@@ -11,9 +11,6 @@ import (
 
 // newKeeper returns what keeps credentials until they end, and renews them in time.
 func newKeeper(fetch CredentialsFunc) *calls.Renewed[Credentials] {
-	if fetch == nil {
-		fetch = DefaultCredentials()
-	}
 	return calls.NewRenewed(func(ctx context.Context) (Credentials, time.Duration, error) {
 		c, err := fetch(ctx)
 		if err == nil {

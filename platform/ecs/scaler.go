@@ -12,6 +12,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/calls"
+	"github.com/autoscalebot/autoscale/internal/patience"
 )
 
 const (
@@ -23,7 +24,11 @@ const (
 
 	// settling is how long after its start a deployment keeps the size from being
 	// decreased.
-	settling = 10 * time.Minute
+	settling = patience.Hold
+
+	// heldAtMost is for how long deployments that follow each other do so. The autoscaler
+	// would count failures then.
+	heldAtMost = settling - time.Minute
 )
 
 // A Scaler sets the desired count of a service. It is safe for concurrent use.
@@ -34,6 +39,7 @@ type Scaler struct {
 
 	mu    sync.Mutex // not held during a call
 	rival rival
+	since time.Time // when a deployment first kept the size from being decreased. Zero: none does
 }
 
 var _ autoscale.Scaler = (*Scaler)(nil)
@@ -136,6 +142,9 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	c := autoscale.Capacity{Desired: *v.Desired, Pending: max(0, *v.Desired-*v.Running)}
 	c.PendingKnown = c.Pending > 0 || len(v.LoadBalancers) == 0
 	c.ExternalAutoscaler = s.lookUpRival(ctx, v)
+	if !v.rolling(time.Now()) {
+		s.settled()
+	}
 	return c, nil
 }
 
@@ -143,8 +152,8 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 // count.
 //
 // A size below the desired count is not ordered in the first ten minutes of a deployment
-// that replaces tasks: the error is an [autoscale.BusyError]. It is one too if AWS throttles
-// the call.
+// that replaces tasks: the error is an [autoscale.BusyError]. Deployments that follow each
+// other hold it for nine minutes together. It is one too if AWS throttles the call.
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := call(fmt.Sprintf("scale to %d", size), s.subject(), targetUpdate,
 		map[string]any{"cluster": s.cluster, "service": s.service, "desiredCount": size}, calls.Urgent)
@@ -163,7 +172,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	switch {
 	case size == *v.Desired:
 		return nil
-	case size < *v.Desired && v.rolling(time.Now()):
+	case size < *v.Desired && s.settles(v):
 		return &autoscale.BusyError{Err: s.client.calls.Invalid(call, fmt.Errorf("a deployment replaces tasks, and the size of %d is not decreased in its first %v", *v.Desired, settling))}
 	}
 	var answer struct {
@@ -182,6 +191,27 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		return s.client.calls.Invalid(call, fmt.Errorf("the answer says that the desired count is %d: something else sets it too, such as Application Auto Scaling", *answer.Service.Desired))
 	}
 	return nil
+}
+
+// settles reports whether a deployment keeps the size from being decreased.
+func (s *Scaler) settles(v *service) bool {
+	now := time.Now()
+	if !v.rolling(now) {
+		s.settled()
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since.IsZero() {
+		s.since = now
+	}
+	return now.Sub(s.since) < heldAtMost
+}
+
+func (s *Scaler) settled() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.since = time.Time{}
 }
 
 // CloseIdleConnections does what that of the [Client] does.

@@ -37,7 +37,11 @@ const getToken = "make one for the app alone with `fly tokens create deploy --ap
 type Client struct {
 	calls   *calls.Client
 	creates *rate.Limiter // Fly permits an app one create a second, and three at once
+	machine string        // in which this process runs, or empty
 }
+
+// envMachine is the environment variable that names the machine.
+const envMachine = "FLY_MACHINE_ID"
 
 // NewClient returns a client that presents a token, as `fly tokens create deploy` prints
 // it. If opts is nil, the default options are used. NewClient does no I/O: what is wrong
@@ -69,14 +73,14 @@ func NewClient(token string, opts *platform.Options) *Client {
 			return e.Status == http.StatusConflict || e.Status == http.StatusPreconditionFailed || e.Status == http.StatusRequestTimeout ||
 				e.Code == noRoom
 		},
-	}, opts, calls.FaultOfToken(token, name, getToken)), rate.NewLimiter(1, 3)}
+	}, opts, calls.FaultOfToken(token, name, getToken)), rate.NewLimiter(1, 3), calls.Getenv(opts)(envMachine)}
 }
 
 // Self returns the app, the process group and the machine in which this process runs, as
 // Fly's environment variables FLY_APP_NAME, FLY_PROCESS_GROUP and FLY_MACHINE_ID say.
 // Elsewhere they are empty. The machine is fit for leader.Options.Holder.
 func Self() (app, group, machine string) {
-	return os.Getenv("FLY_APP_NAME"), os.Getenv("FLY_PROCESS_GROUP"), os.Getenv("FLY_MACHINE_ID")
+	return os.Getenv("FLY_APP_NAME"), os.Getenv("FLY_PROCESS_GROUP"), os.Getenv(envMachine)
 }
 
 // CloseIdleConnections closes the connections that are kept open between calls. It leaves

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/autoscaletest"
+	"github.com/autoscalebot/autoscale/internal/platformsuite"
 	"github.com/autoscalebot/autoscale/platform"
 	"github.com/autoscalebot/autoscale/platform/fly"
 	"github.com/autoscalebot/autoscale/platform/fly/flytest"
@@ -74,15 +76,65 @@ func TestConformance(t *testing.T) {
 	}
 	c := fly.NewClient(flytest.Token, &platform.Options{BaseURL: s.URL})
 	defer c.CloseIdleConnections()
+	inject := func(f platformtest.Fault) func(bool) {
+		return func(on bool) {
+			if s.ClearFaults(); on {
+				s.Inject(f)
+			}
+		}
+	}
 	autoscaletest.Scaler(t, c.Scaler(flytest.App, "web"), autoscaletest.ScalerOptions{
 		Sizes: []int{2, 1, 3, 3, 2},
-		Fail: func(fail bool) {
-			s.ClearFaults()
-			if fail {
-				s.Inject(platformtest.Fault{Status: 404, Times: -1})
-			}
+		Fail:  inject(platformtest.Fault{Status: 404, Times: -1}),
+		Busy:  inject(platformtest.Fault{Method: "POST", Status: 409, Times: -1, Body: `{"error":"failed_precondition: lease currently held"}`}),
+		Deploying: func(deploying bool) {
+			s.Change(func(m *flytest.Machine) bool {
+				if m.Release = 1; deploying && m.State == "started" {
+					m.Release, m.Updated, deploying = 2, time.Now(), false // one of them is new
+				}
+				return true
+			})
+		},
+		Rival: func(on bool) {
+			s.Change(func(m *flytest.Machine) bool {
+				m.Config = nil
+				if on {
+					m.Config = map[string]any{"services": []any{map[string]any{"autostop": "stop"}}}
+				}
+				return true
+			})
+		},
+		Partial: func() {
+			s.Inject(platformtest.Fault{Method: "POST", Path: "/v1/apps/*/machines/*/start", Skip: 1, Status: 422, Body: `{"error":"no"}`})
 		},
 	})
+}
+
+func TestFaults(t *testing.T) {
+	s := flytest.NewServer()
+	defer s.Close()
+	s.Add(flytest.Machine{Group: "web"})
+	platformsuite.Faults(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return fly.NewClient(flytest.Token, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(flytest.App, "web")
+	}, flytest.Token)
+}
+
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	platformsuite.Waits(t, fly.NewClient(flytest.Token, nil).Scaler(flytest.App, "web"))
+}
+
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	s := flytest.NewServer()
+	defer s.Close()
+	s.Add(flytest.Machine{Group: "web"})
+	for range 4 {
+		s.Add(flytest.Machine{Group: "web", State: "stopped"})
+	}
+	platformsuite.Chaos(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return fly.NewClient(flytest.Token, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(flytest.App, "web")
+	}, func() int { return states(s)["started"] })
 }
 
 // However long Fly refuses to create machines, each order asks once. fly-autoscaler asked
@@ -185,7 +237,7 @@ func TestRefusals(t *testing.T) {
 		}
 		s.SetLimit(0)
 		s.Inject(platformtest.Fault{Method: "POST", Path: "/v1/apps/*/machines", Status: 503, Body: `{"error":"no capacity","status":"insufficient_capacity"}`})
-		if err := web.Scale(t.Context(), 4); !errors.As(err, &busy) {
+		if err := web.Scale(t.Context(), 4); !errors.As(err, &busy) || !errors.As(err, &limit) || limit.Limit != 3 || limit.RetryAfter != 5*time.Minute {
 			t.Errorf("without room: %v", err)
 		}
 		s.Inject(platformtest.Fault{Path: "/v1/apps/*/machines/*/stop", Status: 409, Body: `{"error":"failed_precondition: lease currently held"}`})

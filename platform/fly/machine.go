@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/patience"
 )
 
 const (
@@ -19,7 +21,7 @@ const (
 	fresh = 2 * time.Minute
 
 	// rollout is for how long machines of two releases mean that a deployment is under way.
-	rollout = 10 * time.Minute
+	rollout = patience.Hold
 )
 
 // machine is what is read of a machine.

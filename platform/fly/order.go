@@ -23,6 +23,9 @@ const (
 	// memory is for how long a created machine is remembered.
 	memory = 10 * time.Minute
 
+	// roomAfter is after how long a region that has no room is asked again.
+	roomAfter = 5 * time.Minute
+
 	// mostTaken is how many taken names are remembered.
 	mostTaken = 100
 
@@ -36,7 +39,8 @@ const (
 // if all machines of the group together are fewer than size, each as a clone of one of the
 // newest release, in the region of the group that has the fewest. A machine with volumes is
 // not cloned: the error is an [autoscale.LimitError] then, as it is if the organization has
-// reached its limit of machines. The first refusal to create a machine ends the order.
+// reached its limit of machines, or if no region has room, which is believed for five
+// minutes. The first refusal to create a machine ends the order.
 //
 // To remove machines, they are cordoned, and stopped two seconds later. None is destroyed.
 // The machine in which this process runs is stopped last.
@@ -69,7 +73,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		return nil
 	case errors.As(err, &limit) && reached == from:
 		return err
-	case reached != from:
+	case reached != from || calls.Unsure(err):
 		return &autoscale.PartialError{Size: size, Reached: reached, Err: err}
 	}
 	return s.client.calls.Held(err)
@@ -83,7 +87,8 @@ func (s *Scaler) grow(ctx context.Context, f *fleet, size int) (reached int, err
 	}
 	reached = len(f.on)
 	var faults []error
-	for len(f.off) > 0 && reached < size {
+	unsure := 0 // may have started although that seemed to fail: no other one is started in their place
+	for len(f.off) > 0 && reached+unsure < size {
 		i := fewest(f.off, regions)
 		m := f.off[i]
 		f.off = slices.Delete(f.off, i, i+1)
@@ -94,6 +99,9 @@ func (s *Scaler) grow(ctx context.Context, f *fleet, size int) (reached int, err
 		}
 		if err != nil {
 			faults = append(faults, err)
+			if !started && calls.Unsure(err) {
+				unsure++
+			}
 		}
 		if ctx.Err() != nil {
 			break
@@ -182,6 +190,8 @@ func (s *Scaler) create(ctx context.Context, f *fleet, regions map[string]int, m
 		case refused && told.Code == noRoom && len(regions) > 1:
 			delete(regions, region)
 			delete(f.names, name) // which is free
+		case refused && told.Code == noRoom:
+			return made, &autoscale.LimitError{Size: size, Limit: reached + made, RetryAfter: roomAfter, Err: s.client.calls.Held(err)}
 		case refused && machineLimit.MatchString(told.Message):
 			return made, &autoscale.LimitError{Size: size, Limit: reached + made, Err: err}
 		default:

@@ -47,8 +47,7 @@ var (
 // Scaler returns the Scaler of a process group of an app. An app without groups in its
 // fly.toml has one that is called "app".
 func (c *Client) Scaler(app, group string) *Scaler {
-	_, _, self := Self()
-	s := &Scaler{client: c, app: c.calls.Name(app), group: c.calls.Name(group), self: self}
+	s := &Scaler{client: c, app: c.calls.Name(app), group: c.calls.Name(group), self: c.machine}
 	faults := []error{c.calls.Fault()}
 	if !validApp.MatchString(s.app) {
 		faults = append(faults, fmt.Errorf("the app %s is not a name of an app on Fly, which has lower-case letters, digits and dashes", calls.Quoted(s.app)))

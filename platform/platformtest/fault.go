@@ -1,43 +1,63 @@
 package platformtest
 
 import (
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
-// A Fault is something that goes wrong with chosen requests: a status with a body of its
-// own, an answer cut in half, no answer, a connection reset, or a slow answer. A request is
-// carried out only if the fault needs its answer or says Apply.
+// A Fault is something that goes wrong with chosen requests.
+//
+// What it does is a matter of which fields are set:
+//
+//	Fault{Status: 503}                                  a bare status, with no body
+//	Fault{Status: 503, Body: "<html>Oops</html>"}       an error page
+//	Fault{Status: 200, Body: "{}"}                      JSON that lacks everything
+//	Fault{Status: 302, Header: …}                       a redirect
+//	Fault{Truncate: true}                               the answer, cut in half
+//	Fault{Hang: true}                                   no answer, ever
+//	Fault{Reset: true}                                  a connection reset
+//	Fault{Delay: time.Second}                           a slow answer
+//	Fault{Method: "PATCH", Apply: true, Reset: true}    a change that nobody hears of
+//
+// A fault strikes before credentials, versions and limits are looked at. A request is carried
+// out only where the fault needs its answer (it has neither a Status, nor Hang,
+// nor Reset) or says Apply.
 type Fault struct {
 	// Method and Path say which requests are struck. An empty Method or Path stands for
-	// all. Path is a pattern of path.Match for the URL's path.
+	// all. Path is a pattern of path.Match for the URL's path, as "/apps/*/formation/web",
+	// where a star stands for one element.
 	Method, Path string
 
 	// Skip is how many of these requests are spared at first.
 	Skip int
 
-	// Times is how many requests are struck after that. 0: one. Negative: all, until
-	// ClearFaults.
+	// Times is how many requests are struck after that. 0 means one; a negative
+	// number means all, until ClearFaults.
 	Times int
 
-	// Apply carries the request out before its answer is spoilt.
+	// Apply carries the request out, at once, before its answer is spoilt.
 	Apply bool
 
-	// Delay is how long the Server waits before it answers.
+	// Delay is how long the server waits before it does anything else. It ends early,
+	// without an answer, when the client leaves or the Server is closed.
 	Delay time.Duration
 
 	// Status is the status of an answer that is sent instead of the true one. 0 sends
 	// the true one.
 	Status int
 
-	// Body is the body that goes with Status. It is sent as HTML if it begins with a
-	// "<", and else as JSON.
+	// Body is the body that goes with Status. Its Content-Type is that of HTML if it
+	// begins with a "<", and else that of JSON, unless Header has one.
 	Body string
 
-	// Header is added to the answer.
+	// Header is added to the answer, whether true or not.
 	Header http.Header
 
 	// Truncate announces the whole length of the body and sends half of it.
@@ -50,36 +70,47 @@ type Fault struct {
 	Reset bool
 }
 
+// Faults strike the requests of a fake server. The zero value has none. It is safe for
+// concurrent use.
+type Faults struct {
+	mu   sync.Mutex
+	list []*Fault
+}
+
 // Inject adds faults behind those that are there already. A request is struck by the first
 // fault that matches it, has skipped its number and has struck less than its number.
-// Inject panics if a fault's Path is not a pattern.
-func (s *Server) Inject(faults ...Fault) {
+//
+// It panics if a fault's Path is not a pattern, or if its Status is one that cannot be sent.
+func (s *Faults) Inject(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range faults {
 		if _, err := path.Match(f.Path, "/"); err != nil {
-			panic("platformtest: Fault.Path " + f.Path + ": " + err.Error())
+			panic(fmt.Sprintf("platformtest: Fault.Path %q: %v", f.Path, err))
+		}
+		if f.Status != 0 && (f.Status < 200 || f.Status > 999) {
+			panic(fmt.Sprintf("platformtest: Fault.Status %d: not between 200 and 999", f.Status))
 		}
 		if f.Times == 0 {
 			f.Times = 1
 		}
 		f.Header = f.Header.Clone()
-		s.faults = append(s.faults, &f)
+		s.list = append(s.list, &f)
 	}
 }
 
-// ClearFaults removes all faults.
-func (s *Server) ClearFaults() {
+// ClearFaults removes all faults. Requests that one of them keeps waiting go on waiting.
+func (s *Faults) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = nil
+	s.list = nil
 }
 
-// next takes the fault that strikes r, or returns a Fault that does nothing.
-func (s *Server) next(r *http.Request) Fault {
+// Next takes the fault that strikes r, or returns a Fault that does nothing.
+func (s *Faults) Next(r *http.Request) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, f := range s.faults {
+	for i, f := range s.list {
 		if !f.matches(r) {
 			continue
 		}
@@ -89,7 +120,7 @@ func (s *Server) next(r *http.Request) Fault {
 		}
 		if f.Times > 0 {
 			if f.Times--; f.Times == 0 {
-				s.faults = slices.Delete(s.faults, i, i+1)
+				s.list = slices.Delete(s.list, i, i+1)
 			}
 		}
 		return *f
@@ -103,4 +134,27 @@ func (f *Fault) matches(r *http.Request) bool {
 	}
 	ok, _ := path.Match(f.Path, r.URL.Path) // Inject refused what is no pattern
 	return ok || f.Path == ""
+}
+
+// Answer writes the status, the body and the headers of a fault that has a Status.
+func (f Fault) Answer(w http.ResponseWriter) {
+	switch {
+	case strings.HasPrefix(f.Body, "<"):
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	case f.Body != "":
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.WriteHeader(f.Status)
+	_, _ = io.WriteString(w, f.Body) // a client may leave before the end
+}
+
+// Reset ends a connection, over TCP by an RST. It does not return.
+func Reset(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // a connection that is gone already needs no reset
+		}
+		conn.Close()
+	}
+	panic(http.ErrAbortHandler)
 }

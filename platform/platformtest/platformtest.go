@@ -44,8 +44,9 @@ type Server struct {
 	done    chan struct{} // closed by Close: ends hangs and delays
 	close   sync.Once
 
+	faults Faults
+
 	mu       sync.Mutex // guards what follows
-	faults   []*Fault
 	requests []*Request
 }
 
@@ -76,6 +77,12 @@ func (s *Server) Close() {
 	s.http.Close() // its error is the listener's, which nobody needs any more
 	s.served.Wait()
 }
+
+// Inject adds faults, as [Faults.Inject] does.
+func (s *Server) Inject(faults ...Fault) { s.faults.Inject(faults...) }
+
+// ClearFaults removes all faults.
+func (s *Server) ClearFaults() { s.faults.ClearFaults() }
 
 // Requests returns the last 10,000 requests, in the order of their arrival.
 func (s *Server) Requests() []Request {
@@ -135,7 +142,7 @@ func (s *Server) exchange(r *http.Request, done <-chan struct{}) (a *answer, tru
 	s.requests = append(s.requests, rec)
 	s.mu.Unlock()
 
-	f := s.next(r)
+	f := s.faults.Next(r)
 	carryOut := func() *answer {
 		a := &answer{status: http.StatusOK, header: make(http.Header)}
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -155,12 +162,8 @@ func (s *Server) exchange(r *http.Request, done <-chan struct{}) (a *answer, tru
 	case f.Reset:
 		return nil, false
 	case f.Status != 0:
-		a = &answer{status: f.Status, header: make(http.Header)}
-		a.body.WriteString(f.Body)
-		a.header.Set("Content-Type", "application/json")
-		if strings.HasPrefix(f.Body, "<") {
-			a.header.Set("Content-Type", "text/html; charset=utf-8")
-		}
+		a = &answer{header: make(http.Header)}
+		f.Answer(a)
 	case a == nil:
 		a = carryOut()
 	}
@@ -194,7 +197,7 @@ func wait(ctx context.Context, d time.Duration, done <-chan struct{}) bool {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	a, truncate := s.exchange(r, s.done)
 	if a == nil {
-		reset(w)
+		Reset(w)
 	}
 	for name, values := range a.header {
 		w.Header()[name] = values
@@ -210,17 +213,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(body) // a client may leave before the end
-}
-
-// reset ends the connection by an RST. It does not return.
-func reset(w http.ResponseWriter) {
-	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // a connection that is gone already needs no reset
-		}
-		conn.Close()
-	}
-	panic(http.ErrAbortHandler)
 }
 
 type memory struct{ s *Server }

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -132,12 +131,13 @@ func NewClient(token string, opts *platform.Options) *Client {
 		faults = append(faults, fmt.Errorf("Options.BaseURL is empty: a Pool sets %s for each of its processes", EnvURL))
 		o.BaseURL = "http://127.0.0.1"
 	}
-	return &Client{by: os.Getenv(EnvProcess), calls: calls.New(calls.Dialect{
+	return &Client{by: calls.Getenv(opts)(EnvProcess), calls: calls.New(calls.Dialect{
 		Platform: "pool", BaseURL: "http://127.0.0.1:1234", CallsPerHour: 100_000, Secrets: []string{token},
 		Authorize: func(_ context.Context, req *http.Request, _ []byte) error {
 			req.Header.Set("Authorization", "Bearer "+token)
 			return nil
 		},
+		Passing: func(e *platform.Error) bool { return e.Status == http.StatusConflict },
 		Advise: func(e *platform.Error) string {
 			if e.Status == http.StatusUnauthorized {
 				return "check " + EnvToken + ": the Pool was started again, or it is another one"
@@ -154,8 +154,9 @@ func FromEnv(opts *platform.Options) *Client {
 	if opts != nil {
 		o = *opts
 	}
-	o.BaseURL, o.TokenName = os.Getenv(EnvURL), EnvToken
-	return NewClient(os.Getenv(EnvToken), &o)
+	getenv := calls.Getenv(opts)
+	o.BaseURL, o.TokenName = getenv(EnvURL), EnvToken
+	return NewClient(getenv(EnvToken), &o)
 }
 
 // CloseIdleConnections closes the connections that are kept open between calls.
@@ -215,7 +216,11 @@ func (s *Scaler) Scale(ctx context.Context, n int) error {
 	if n < 0 {
 		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
 	}
-	err := s.client.calls.Do(ctx, call, nil)
+	var out size
+	err := s.client.calls.Do(ctx, call, &out)
+	if err == nil && (out.Size == nil || *out.Size != n) {
+		err = s.client.calls.Invalid(call, errors.New("the answer does not have the size that was ordered: check "+EnvURL))
+	}
 	var e *platform.Error
 	if errors.As(err, &e) && e.Code == "above_max" {
 		if now, again := s.read(ctx); again == nil && now.Max > 0 {

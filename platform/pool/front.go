@@ -18,6 +18,11 @@ import (
 // maxWaiting bounds the requests that wait while no process serves.
 const maxWaiting = 1000
 
+// idle is how long a connection to a process is kept between requests. It is shorter than
+// what servers keep, which is 2 s for Gunicorn and 5 s for Node and Uvicorn: a request with a
+// body is lost if the process closes the connection at that moment.
+const idle = time.Second
+
 // A front passes requests on to the processes that serve.
 type front struct {
 	pool *Pool
@@ -171,7 +176,7 @@ func (f *front) proxy(s *process) http.Handler {
 		},
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-			MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
+			MaxIdleConnsPerHost: 256, IdleConnTimeout: idle, DisableCompression: true,
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			a, _ := r.Context().Value(attemptKey{}).(*attempt)

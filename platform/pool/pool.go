@@ -34,7 +34,8 @@ const (
 	// lookEvery is how often a booting process is asked whether it serves.
 	lookEvery = 50 * time.Millisecond
 	// firstPause is the pause after a process that ended by itself. It doubles up to
-	// longestPause, and starts again once none has ended for twice that.
+	// longestPause, and starts again once none has ended for twice that, or one that ran for
+	// longer.
 	firstPause   = time.Second
 	longestPause = time.Minute
 )
@@ -378,7 +379,9 @@ func (p *Pool) grow() time.Duration {
 // crashed notes that a process could not be started, or ended by itself.
 func (p *Pool) crashed(e Event) {
 	now := time.Now()
-	if now.Sub(p.lastCrash) > 2*longestPause { // which is more than the longest pause between two
+	// What served for long, or ended long after the last one, ends for another reason than a
+	// program that cannot run.
+	if e.Uptime > longestPause || now.Sub(p.lastCrash) > 2*longestPause {
 		p.crashes = 0
 	}
 	p.lastCrash = now

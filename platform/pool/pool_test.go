@@ -24,6 +24,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/autoscaletest"
+	"github.com/autoscalebot/autoscale/internal/platformsuite"
 	"github.com/autoscalebot/autoscale/platform"
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/traffic"
@@ -67,9 +68,10 @@ func serve(how string) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
-	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(300 * time.Millisecond)
-		fmt.Fprint(w, os.Getenv(pool.EnvProcess))
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprint(w, os.Getenv(pool.EnvProcess), string(body))
 	})
 	mux.HandleFunc("/query", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.RawQuery) })
 	mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
@@ -217,6 +219,12 @@ func TestScaler(t *testing.T) {
 	autoscaletest.Scaler(t, r.p, autoscaletest.ScalerOptions{})
 }
 
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	platformsuite.Waits(t, pool.New(pool.Options{Command: []string{"web"}}))
+	platformsuite.Waits(t, pool.NewClient("a-token", &platform.Options{BaseURL: "http://127.0.0.1:1"}).Scaler())
+}
+
 // Requests go to all processes that serve, and to nobody else.
 func TestFront(t *testing.T) {
 	for _, balance := range []pool.Balance{pool.Random, pool.LeastConns} {
@@ -255,6 +263,56 @@ func TestDrain(t *testing.T) {
 	r.order(1)
 	all.Wait()
 	r.serves(1)
+}
+
+// However the size changes, no request is lost, with a body or without, on connections that
+// are used again.
+func TestNoRequestIsLost(t *testing.T) {
+	r := run(t, "well", func(o *pool.Options) {
+		o.Initial, o.Health, o.Drain, o.Stop, o.Wait = 5, "/healthz", time.Minute, time.Minute, time.Minute
+	})
+	r.serves(5)
+	server := httptest.NewServer(r.p)
+	defer server.Close()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 500}}
+	defer client.CloseIdleConnections()
+	var all sync.WaitGroup
+	var answered atomic.Int32
+	for n := range 500 {
+		all.Go(func() {
+			for again := range 2 {
+				method, body := http.MethodGet, ""
+				if n%2 == 0 {
+					method, body = http.MethodPost, " an order"
+				}
+				req, err := http.NewRequestWithContext(t.Context(), method, server.URL+"/slow", strings.NewReader(body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				res, err := client.Do(req)
+				if err != nil {
+					t.Errorf("request %d, %s: %v", again, method, err)
+					return
+				}
+				text, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if res.StatusCode != http.StatusOK || err != nil || !strings.HasPrefix(string(text), "web.") || !strings.HasSuffix(string(text), body) {
+					t.Errorf("request %d, %s: status %d, %q, %v", again, method, res.StatusCode, text, err)
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	sizes := []int{1, 4, 2, 0, 3, 1, 5}
+	for i := 0; answered.Load() < 1000 && !t.Failed(); i++ {
+		r.order(sizes[i%len(sizes)])
+		time.Sleep(50 * time.Millisecond)
+	}
+	all.Wait()
+	if n := answered.Load(); n != 1000 {
+		t.Errorf("%d of 1000 requests were answered", n)
+	}
 }
 
 // LeastConns sends no request to a process that has more than another one.

@@ -51,6 +51,20 @@ func TestFaults(t *testing.T) {
 	}, rendertest.Key)
 }
 
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	_, _, scaler := serve(t, rendertest.Service{Instances: 1})
+	platformsuite.Waits(t, scaler)
+}
+
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	s, id, _ := serve(t, rendertest.Service{Instances: 2})
+	platformsuite.Chaos(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return render.NewClient(rendertest.Key, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler(id)
+	}, func() (n int) { s.Change(id, func(v *rendertest.Service) { n = v.Instances }); return n })
+}
+
 // What Render says of a service is what Capacity returns.
 func TestCapacity(t *testing.T) {
 	for _, tt := range []struct {

@@ -59,6 +59,20 @@ func TestScaler(t *testing.T) {
 	}
 }
 
+// An autoscaler waits for as long as the platform may take, without an alarm.
+func TestWaits(t *testing.T) {
+	_, scaler := serve(t, scalingotest.App{})
+	platformsuite.Waits(t, scaler)
+}
+
+// An autoscaler knows its own orders, whatever becomes of the calls.
+func TestChaos(t *testing.T) {
+	s, _ := serve(t, scalingotest.App{})
+	platformsuite.Chaos(t, s.Server, func(rt http.RoundTripper) autoscale.Scaler {
+		return scalingo.NewClient(scalingotest.Token, &platform.Options{BaseURL: s.URL, Transport: rt}).Scaler("shop", "web")
+	}, func() int { return s.Amount("shop", "web") })
+}
+
 // Whatever fails, the exchange of the token or what follows it.
 func TestFaults(t *testing.T) {
 	s, _ := serve(t, scalingotest.App{})

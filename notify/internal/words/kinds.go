@@ -86,7 +86,7 @@ func told(e autoscale.Event) Message {
 			Title: "the platform permits only " + processes(e.To),
 			What:  fmt.Sprintf("The autoscaler ordered %s, but the platform permits only %d.", processes(e.From), e.To), Why: fault(e),
 			Do:   fmt.Sprintf("Ask the platform for a higher limit, or set Max to %d.", e.To),
-			Next: fmt.Sprintf("For the next hour, the autoscaler orders at most %s.", processes(e.To)),
+			Next: fmt.Sprintf("The autoscaler orders at most %s%s.", processes(e.To), until(e)),
 		}
 	case autoscale.NeedsAboveMax:
 		return Message{

@@ -103,7 +103,7 @@ func Events() []Event {
 	add("", autoscale.ScaleFailing, func(e *autoscale.Event) { e.Err, e.Count = refused, 3 })
 	add("", autoscale.Changed, func(e *autoscale.Event) { e.From, e.To = 3, 5 })
 	add("", autoscale.LimitReached, func(e *autoscale.Event) {
-		e.From, e.To, e.Err = 5, 3, errors.New("heroku: set the size of web: 422 cannot run more than 3 processes of this type")
+		e.From, e.To, e.Until, e.Err = 5, 3, Now.Add(time.Hour), errors.New("heroku: set the size of web: 422 cannot run more than 3 processes of this type")
 	})
 	add("", autoscale.NeedsAboveMax, func(e *autoscale.Event) {
 		e.Decision, e.From, e.To, e.Limit = because(7, "3 samples in a row are slower than 1s"), 5, 5, limit.ByMax

@@ -1,0 +1,203 @@
+package nomad
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/calls"
+	"github.com/autoscalebot/autoscale/platform"
+)
+
+// A Scaler sets the count of a task group. It is safe for concurrent use.
+type Scaler struct {
+	client *Client
+	group  Group
+	fault  error
+
+	mu       sync.Mutex // not held during a call
+	job      *job       // as it was read last. Nil: not yet
+	shortage shortage
+}
+
+var _ autoscale.Scaler = (*Scaler)(nil)
+
+var validNamespace = regexp.MustCompile(`^[a-zA-Z0-9-]{0,128}$`)
+
+// maxName bounds the bytes of a name.
+const maxName = 500
+
+// Scaler returns the Scaler of a task group.
+func (c *Client) Scaler(g Group) *Scaler {
+	faults := []error{c.calls.Fault()}
+	for _, n := range []struct {
+		what, name, example string
+		valid               bool
+	}{
+		{"job", g.Job, "the id of one, as shop: `nomad job status` lists them", validJob(g.Job)},
+		{"group", g.Name, "the name of one, as web: `nomad job status JOB` lists those of a job", g.Name != "" && plain(g.Name)},
+		{"namespace", g.Namespace, "the name of one: `nomad namespace list` lists them", validNamespace.MatchString(g.Namespace)},
+		{"region", g.Region, "the name of one, as global", plain(g.Region) && !strings.Contains(g.Region, " ")},
+	} {
+		if !n.valid || c.hide(n.name) != n.name {
+			faults = append(faults, fmt.Errorf("the %s %s is not %s", n.what, calls.Quoted(c.hide(n.name)), n.example))
+		}
+	}
+	s := &Scaler{client: c, group: g, fault: errors.Join(faults...)}
+	if s.fault != nil { // the names may hold a token, and no call is made
+		s.group = Group{Job: c.calls.Name(g.Job), Name: c.calls.Name(g.Name)}
+	}
+	return s
+}
+
+// plain reports whether a name has no character that is not one of a text's.
+func plain(name string) bool {
+	return utf8.ValidString(name) && len(name) <= maxName && !strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) })
+}
+
+// validJob reports whether a job's id can be in the path of a request. It may have slashes.
+// What has the form of a step between folders is taken for one on the way.
+func validJob(id string) bool {
+	return plain(id) && !strings.Contains(id, " ") && !slices.ContainsFunc(strings.Split(id, "/"), func(part string) bool {
+		return part == "" || part == "." || part == ".."
+	})
+}
+
+// Validate reports everything that is wrong with the names of the Group, and with what
+// [NewClient] was given. It does no I/O.
+func (s *Scaler) Validate() error { return s.fault }
+
+// Capacity reads the status of the group's scale and the latest deployment of the job,
+// which is two calls. If the job was changed since the last call, it reads the job too.
+//
+// Pending is how many of the ordered allocations do not run, or are unhealthy. Nomad has no
+// health of an allocation that no deployment has looked at, and looks anew at all of them
+// after an order: PendingKnown is false while all run and not all are known to be healthy,
+// and Config.BootTime counts. Canaries are not counted.
+//
+// Deploying is true while a deployment of the job is active, whatever its group. It is
+// false if that cannot be read: an order then says so. Maintenance is true while the job is
+// stopped. Changed is when the job was last registered or scaled.
+//
+// ExternalAutoscaler is Nomad Autoscaler, if the group's scaling block has a policy and is
+// enabled, or if Nomad Autoscaler gave an order for the group in the last half hour.
+//
+// While allocations are missing for a minute or more, the job's evaluations are read too,
+// once a minute, to learn the limit that [Scaler.Scale] returns.
+func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
+	r, err := s.read(ctx, calls.Ordinary)
+	if err != nil {
+		return autoscale.Capacity{}, s.client.calls.Held(err)
+	}
+	serving := min(*r.Desired, max(0, *r.Running-*r.Unhealthy))
+	c := autoscale.Capacity{
+		Desired: *r.Desired, Pending: *r.Desired - serving, Changed: r.job.changed(),
+		Maintenance: r.stopped, ExternalAutoscaler: r.rival(s.group.Name, time.Now()),
+	}
+	c.PendingKnown = c.Pending > 0 || *r.Healthy >= c.Desired
+	// What Capacity can do without takes at most half of the time that is left.
+	aside, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
+	defer cancel()
+	c.Deploying = s.deploying(aside, r)
+	s.look(aside, r)
+	return c, nil
+}
+
+// Scale orders size allocations: it reads the size, and orders if that is another one.
+//
+// During a deployment of the job Nomad takes no order: the error is an
+// [autoscale.BusyError]. Each order begins a deployment itself, which replaces no allocation
+// and ends when all are healthy.
+//
+// The error is an [autoscale.LimitError]
+//
+//   - above the max of the group's scaling block, and above job_max_count of the servers;
+//   - for five minutes after Capacity saw that allocations cannot be placed, because of a
+//     quota, or because no node had room for ten minutes. Nothing is sent then. The limit is
+//     how many are placed. It is forgotten as soon as another one is. Until the ten minutes
+//     are over, larger sizes are ordered: whatever adds nodes does so for the allocations
+//     that are missing.
+func (s *Scaler) Scale(ctx context.Context, size int) error {
+	call := s.call(fmt.Sprintf("scale to %d", size), "/scale", calls.Urgent)
+	call.Method = http.MethodPut
+	call.Body = map[string]any{
+		"Count": size, "Target": map[string]string{"Group": s.group.Name},
+		"Message": "ordered by autoscale", // `nomad job scaling-events` shows it
+	}
+	switch {
+	case s.fault != nil:
+		return s.client.calls.Invalid(call, s.fault)
+	case size < 0:
+		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
+	case size > absurd:
+		return s.client.calls.Invalid(call, fmt.Errorf("a size must be at most %d: check Max", absurd))
+	}
+	r, err := s.read(ctx, calls.Urgent)
+	if err != nil || *r.Desired == size {
+		return s.client.calls.Held(err)
+	}
+	if err := s.short(size, *r.Desired, time.Now()); err != nil {
+		return err
+	}
+	var answer struct{ JobModifyIndex uint64 }
+	if err := s.client.calls.Do(ctx, call, &answer); err != nil {
+		return s.refused(ctx, err, size)
+	}
+	if answer.JobModifyIndex == 0 {
+		return s.client.calls.Invalid(call, errors.New("the answer has no JobModifyIndex: whether the order was taken is not known"))
+	}
+	return nil
+}
+
+// tooMany are the words in which Nomad refuses a size above a limit: what was ordered, and
+// the limit of that. The former is of all groups of the job together in the second case.
+var tooMany = regexp.MustCompile(`group count was greater than scaling policy maximum: (\d+) > (\d+)$|` +
+	`total count was greater than configured job_max_count: (\d+) > (\d+)$`)
+
+// refused returns what Scale does for an order that Nomad refused, or did not answer.
+func (s *Scaler) refused(ctx context.Context, err error, size int) error {
+	var e *platform.Error
+	if !errors.As(err, &e) {
+		return s.client.calls.Held(err)
+	}
+	if m := tooMany.FindStringSubmatch(e.Message); m != nil {
+		// What no int can hold becomes the greatest one.
+		ordered, _ := strconv.Atoi(cmp.Or(m[1], m[3]))
+		most, _ := strconv.Atoi(cmp.Or(m[2], m[4]))
+		if limit := size - (ordered - most); ordered > most && limit >= 0 {
+			return &autoscale.LimitError{Size: size, Limit: limit, Err: err}
+		}
+	}
+	if deploying(e) && e.Unsure {
+		// The deployment may be that of a try whose answer was lost.
+		if r, err := s.read(ctx, calls.Urgent); err == nil && *r.Desired == size {
+			return nil
+		}
+	}
+	return s.client.calls.Held(err)
+}
+
+// CloseIdleConnections does what that of the [Client] does.
+func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
+
+// Format writes which group is scaled, whatever the verb.
+func (s *Scaler) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "nomad.Scaler(%s)", s.subject()) }
+
+// MarshalJSON writes what Format does.
+func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
+
+func (s *Scaler) subject() string {
+	return "group " + calls.Quoted(s.group.Name) + " of job " + calls.Quoted(s.group.Job)
+}
