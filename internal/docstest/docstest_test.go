@@ -85,3 +85,21 @@ func TestReleasing(t *testing.T) {
 		}
 	}
 }
+
+// Each platform has a page and a row in the README.
+func TestPages(t *testing.T) {
+	readme, err := os.ReadFile(root + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range glob(t, "platform/*/doc.go") {
+		name := filepath.Base(filepath.Dir(doc))
+		page := "docs/platforms/" + name + ".md"
+		if _, err := os.Stat(root + "/" + page); err != nil {
+			t.Error(err)
+		}
+		if link := "| [platform/" + name + "](" + page + ") |"; !strings.Contains(string(readme), link) {
+			t.Errorf("README.md has no row with %q", link)
+		}
+	}
+}
