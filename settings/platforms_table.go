@@ -13,6 +13,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/platform/scalingo"
+	"github.com/autoscalebot/autoscale/platform/swarm"
 )
 
 // platforms are the platforms other than Heroku, by their names.
@@ -241,6 +242,29 @@ var platforms = []platformChoice{
 			return nomad.NewClient(get("NOMAD_TOKEN"), o).Scaler(nomad.Group{
 				Job: get("NOMAD_JOB"), Name: get("NOMAD_GROUP"), Namespace: get("NOMAD_NAMESPACE"), Region: get("NOMAD_REGION"),
 			})
+		},
+	},
+	{
+		name: "swarm",
+		keys: []key{
+			{
+				name:     "SWARM_SERVICE",
+				required: "give the service's name, as SWARM_SERVICE=shop_web",
+				field:    "swarm.Client.Scaler", example: "shop_web",
+				doc: "The name of the service, which in a stack is STACK_SERVICE. Required on Docker Swarm.",
+			},
+			{
+				name: "DOCKER_HOST", ambient: true, field: "platform.Options.BaseURL", example: "unix:///var/run/docker.sock",
+				doc: "Where the Docker Engine API of a manager is, as unix:///… or tcp://manager.example.com:2376. Without it: " + swarm.DefaultHost + ".",
+			},
+			{
+				name: "DOCKER_CERT_PATH", ambient: true, field: "swarm.NewClient", example: "/certs",
+				doc: "The folder with ca.pem, cert.pem and key.pem for TLS, which tcp needs.",
+			},
+		},
+		app: func(get func(string) string) string { return get("SWARM_SERVICE") },
+		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
+			return swarm.NewClient(get("DOCKER_CERT_PATH"), &platform.Options{BaseURL: get("DOCKER_HOST"), Getenv: env}).Scaler(get("SWARM_SERVICE"))
 		},
 	},
 	{

@@ -62,6 +62,10 @@ type Dialect struct {
 
 	// Passing reports whether a refusal ends by itself. A 429 does for every platform.
 	Passing func(e *platform.Error) bool
+
+	// Lasting reports whether another try would fail in the same way, although the fault
+	// is one of those that are tried again. Nil: none is.
+	Lasting func(e *platform.Error) bool
 }
 
 // A Client makes calls. All that is made from it share its connections and its budget. It
@@ -211,7 +215,7 @@ func (c *Client) Answer(ctx context.Context, call Call, out any) (http.Header, e
 		unsure = unsure || unanswered(err)
 		err.Advice = c.advice(err)
 		last = err
-		if !again || call.Once || try == tries || ctx.Err() != nil {
+		if !again || call.Once || try == tries || ctx.Err() != nil || c.dialect.Lasting != nil && c.dialect.Lasting(err) {
 			return nil, err
 		}
 		// The next try must begin early enough to end. If it cannot, the caller gets

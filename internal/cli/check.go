@@ -68,6 +68,7 @@ func (c *command) check(ctx context.Context) int {
 		c.row("formation", "%v", read.Err)
 	case st.Known:
 		c.row("formation", "%s", formation(st.Capacity))
+		c.notes(cfg.Scaler)
 	}
 	mayOrder := !st.Known || c.token(cfg.Scaler)
 	switch {
@@ -109,6 +110,15 @@ func (c *command) token(s autoscale.Scaler) bool {
 		return false
 	}
 	return true
+}
+
+// notes prints what the Scaler knows and somebody should know.
+func (c *command) notes(s autoscale.Scaler) {
+	if n, ok := part.As[interface{ Notes() []string }](s); ok {
+		for _, note := range n.Notes() {
+			c.row("", "but %s", note)
+		}
+	}
 }
 
 // row prints one line, with its subject in a column of its own.

@@ -22,6 +22,7 @@ const (
 	byRun   = "internal/hostiletest/platform_cloudrun_test.go"
 	byECS   = "internal/hostiletest/platform_ecs_test.go"
 	byNomad = "internal/hostiletest/platform_nomad_test.go"
+	bySwarm = "internal/hostiletest/platform_swarm_test.go"
 	byKube  = "contrib/kubernetes/hostile_test.go"
 	// own are doors that ask nobody but the process itself, or what the host gave.
 	own = ""
@@ -62,6 +63,7 @@ var tested = map[string]string{
 	"dokku.NewClient": byDokku, "dokku.Client.Scaler": byDokku, "dokku.Scaler": byDokku,
 
 	"nomad.NewClient": byNomad, "nomad.Client.Scaler": byNomad, "nomad.Scaler": byNomad,
+	"swarm.NewClient": bySwarm, "swarm.Client.Scaler": bySwarm, "swarm.Scaler": bySwarm,
 
 	"ecs.NewClient": byECS, "ecs.Client.Scaler": byECS, "ecs.Scaler": byECS,
 	"kubernetes.FromConfig": byKube, "kubernetes.Client.Scaler": byKube, "kubernetes.Scaler": byKube,

@@ -73,6 +73,7 @@ var doors = slices.Concat(
 	flyDoors,
 	ecsDoors,
 	nomadDoors,
+	swarmDoors,
 	cloudrunDoors,
 )
 

@@ -124,6 +124,9 @@ func TestEnvironment(t *testing.T) {
 			if err != nil || !d.IsDir() {
 				return err
 			}
+			if d.Name() == "testdata" {
+				return filepath.SkipDir
+			}
 			each(t, dir, func(name string, f *ast.File) {
 				if strings.HasSuffix(name, "_test.go") {
 					return

@@ -32,6 +32,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform/pool"
 	"github.com/autoscalebot/autoscale/platform/render"
 	"github.com/autoscalebot/autoscale/platform/scalingo"
+	"github.com/autoscalebot/autoscale/platform/swarm"
 	"github.com/autoscalebot/autoscale/probe"
 	"github.com/autoscalebot/autoscale/settings"
 	"github.com/autoscalebot/autoscale/status"
@@ -88,6 +89,9 @@ var made = map[string]func() any{
 	"cloudrun.Client":      func() any { return cloudrun.NewClient(googleToken, full[platform.Options]()) },
 	"cloudrun.Client, bad": func() any { return cloudrun.NewClient(badToken, nil).Scaler("my-project", "europe-west1", "a") },
 	"cloudrun.Scaler":      func() any { return cloudrun.NewClient(googleToken, nil).Scaler("my-project", "europe-west1", "a") },
+	"swarm.Client":         func() any { return swarm.NewClient(sentinel, full[platform.Options]()) },
+	"swarm.Client, bad":    func() any { return swarm.NewClient("", &platform.Options{BaseURL: secretURL}).Scaler("a") },
+	"swarm.Scaler":         func() any { return swarm.NewClient(sentinel, nil).Scaler("web") },
 	"ecs.Client":           func() any { return ecs.NewClient("eu-west-1", awsCredentials, full[platform.Options]()) },
 	"ecs.Client, bad":      func() any { return ecs.NewClient("eu-west-1", badCredentials, nil).Scaler("a", "b") },
 	"ecs.Scaler":           func() any { return ecs.NewClient("eu-west-1", awsCredentials, nil).Scaler("a", "b") },
