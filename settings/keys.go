@@ -122,7 +122,7 @@ var appKeys = []key{
 	{
 		name: "PROCESS_TYPE", initial: autoscale.DefaultName,
 		field: "Name",
-		doc:   "The process type that is scaled, as the Procfile or the manifest names it. On Fly.io, Render, ECS and Cloud Run it is a name for logs and notifications alone.",
+		doc:   "The process type that is scaled, as the Procfile or the manifest names it. On a platform without process types it is a name for logs and notifications alone.",
 		read:  process,
 	},
 	{

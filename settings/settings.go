@@ -58,9 +58,9 @@
 // file, or in the environment with and without prefix, are a fault.
 //
 // Variables that a platform sets are another matter, as HEROKU_APP_NAME, which Heroku sets on
-// every dyno to the dyno's own app with the feature runtime-dyno-metadata. The others are
-// FLY_APP_NAME, FLY_PROCESS_GROUP, RENDER_SERVICE_ID and AWS_REGION. Without prefix they count
-// only if neither the file nor the variable with the prefix gives the setting.
+// every dyno to the dyno's own app with the feature runtime-dyno-metadata, FLY_APP_NAME or
+// AWS_REGION. Without prefix they count only if neither the file nor the variable with the
+// prefix gives the setting.
 //
 // # What notifiers get
 //

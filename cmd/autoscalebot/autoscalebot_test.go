@@ -221,7 +221,7 @@ func TestCheck(t *testing.T) {
 				"settings   right, from the environment\n", "app        quiet-river, process type web\n",
 				"time zone  Europe/Berlin (it is ", "bounds     1 to 3 processes\n",
 				"heartbeat  /autoscalebot/heartbeat/: latency ", "200ms to 1s is just right\n",
-				"formation  2 processes ordered\n", "now        autoscalebot would hold: stay at 2: latency ",
+				"size       2 processes ordered\n", "now        autoscalebot would hold: stay at 2: latency ",
 			},
 		},
 		{
@@ -235,7 +235,7 @@ func TestCheck(t *testing.T) {
 			"outside the bounds", 7, ok, nil,
 			herokutest.Fault{},
 			0,
-			[]string{"formation  7 processes ordered\n", "now        autoscalebot would scale: from 7 to 3, the nearest bound\n"},
+			[]string{"size       7 processes ordered\n", "now        autoscalebot would scale: from 7 to 3, the nearest bound\n"},
 		},
 		{
 			"a broken service is measured", 2, broken, nil,
@@ -261,7 +261,7 @@ func TestCheck(t *testing.T) {
 			herokutest.Fault{},
 			1,
 			[]string{
-				"/autoscalebot/heartbeat/: nothing was measured: ", "status 404: check the URL of the heartbeat", "formation  2 processes ordered\n",
+				"/autoscalebot/heartbeat/: nothing was measured: ", "status 404: check the URL of the heartbeat", "size       2 processes ordered\n",
 				"failed     autoscalebot would hold the size, and try again every 100ms\n",
 			},
 		},
@@ -273,14 +273,14 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			"no permission", 2, ok, nil, herokutest.Error(401, "unauthorized", "Invalid credentials provided."), 1,
-			[]string{"nothing was measured: ", "formation  ", "401", "HEROKU_API_KEY", "failed     "},
+			[]string{"nothing was measured: ", "size       ", "401", "HEROKU_API_KEY", "failed     "},
 		},
 		{
 			"no such process type", 2, ok,
 			[]string{"PROCESS_TYPE=worker"},
 			herokutest.Fault{},
 			1,
-			[]string{": latency ", "formation  ", "worker", "failed     "},
+			[]string{": latency ", "size       ", "worker", "failed     "},
 		},
 	}
 	for _, tt := range tests {

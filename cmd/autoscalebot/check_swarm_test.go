@@ -25,7 +25,7 @@ func TestCheckSwarm(t *testing.T) {
 		want   []string
 	}{
 		{swarmtest.Manager, s.URL, 0, []string{
-			"app        shop_web, process type web\n", "formation  2 processes ordered\n",
+			"app        shop_web, process type web\n", "size       2 processes ordered\n",
 			"but the service is of the stack shop: each `docker stack deploy` sets the stack file's replicas, or 1 if it has none\n",
 		}},
 		{swarmtest.Worker, s.URL, 1, []string{"swarm: read the size: service shop_web: 503 ", "run on a manager"}},

@@ -65,9 +65,9 @@ func (c *command) check(ctx context.Context) int {
 	}
 	switch {
 	case read.Err != nil:
-		c.row("formation", "%v", read.Err)
+		c.row("size", "%v", read.Err)
 	case st.Known:
-		c.row("formation", "%s", formation(st.Capacity))
+		c.row("size", "%s", ordered(st.Capacity))
 		c.notes(cfg.Scaler)
 	}
 	mayOrder := !st.Known || c.token(cfg.Scaler)
@@ -157,7 +157,7 @@ func limits(d autoscale.Decider) string {
 	return fmt.Sprintf("; %v to %v is just right", low, high)
 }
 
-func formation(c autoscale.Capacity) string {
+func ordered(c autoscale.Capacity) string {
 	text := fmt.Sprintf("%d processes ordered", c.Desired)
 	if c.Pending > 0 {
 		text += fmt.Sprintf(", %d of them starting", c.Pending)

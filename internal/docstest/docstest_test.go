@@ -17,7 +17,7 @@ const root = "../.."
 func TestSnippets(t *testing.T) {
 	const module = "github.com/autoscalebot/autoscale"
 	imports := map[string]string{
-		"context": "context", "http": "net/http", "log": "log", "os": "os", "slog": "log/slog", "sql": "database/sql", "time": "time", "tls": "crypto/tls",
+		"context": "context", "http": "net/http", "log": "log", "os": "os", "slog": "log/slog", "sql": "database/sql", "time": "time", "tls": "crypto/tls", "x509": "crypto/x509",
 	}
 	var files []string
 	// To look into the folders also tells go test that its last result is void if one changed.
@@ -82,6 +82,24 @@ func TestReleasing(t *testing.T) {
 			if name := "`" + filepath.ToSlash(folder) + "`"; !strings.Contains(string(page), name) {
 				t.Errorf("docs/releasing.md does not say whether %s is released", name)
 			}
+		}
+	}
+}
+
+// Each platform has a page and a row in the README.
+func TestPages(t *testing.T) {
+	readme, err := os.ReadFile(root + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range glob(t, "platform/*/doc.go") {
+		name := filepath.Base(filepath.Dir(doc))
+		page := "docs/platforms/" + name + ".md"
+		if _, err := os.Stat(root + "/" + page); err != nil {
+			t.Error(err)
+		}
+		if link := "| [platform/" + name + "](" + page + ") |"; !strings.Contains(string(readme), link) {
+			t.Errorf("README.md has no row with %q", link)
 		}
 	}
 }

@@ -126,9 +126,9 @@ func NewClient(token string, opts *platform.Options) *Client {
 	if name == "" {
 		name = "the token given to pool.NewClient"
 	}
-	faults := []error{calls.FaultOfToken(token, name, "a Pool sets "+EnvToken+" for each of its processes")}
+	faults := []error{calls.FaultOfToken(token, name, "a Pool sets "+EnvToken+" for each of its processes: let a pool.Pool start this program")}
 	if o.BaseURL == "" {
-		faults = append(faults, fmt.Errorf("Options.BaseURL is empty: a Pool sets %s for each of its processes", EnvURL))
+		faults = append(faults, fmt.Errorf("Options.BaseURL is empty: a Pool sets %s for each of its processes: let a pool.Pool start this program", EnvURL))
 		o.BaseURL = "http://127.0.0.1"
 	}
 	return &Client{by: calls.Getenv(opts)(EnvProcess), calls: calls.New(calls.Dialect{
