@@ -102,12 +102,8 @@ func New(d Dialect, opts *platform.Options, faults ...error) *Client {
 		budget: NewBudget(d.Platform, max(perHour, 1), d.Account), scrub: Scrubber(d.Like, d.Secrets...), fault: errors.Join(faults...),
 	}
 	if fixed := c.scrub; d.Hidden != nil {
-		c.scrub = func(s string) string {
-			if s = fixed(s); s == "" {
-				return ""
-			}
-			return Scrubber(nil, d.Hidden()...)(s)
-		}
+		latest := remembered(d.Hidden)
+		c.scrub = func(s string) string { return latest()(fixed(s)) }
 	}
 	c.dialect.Secrets = nil // in no field that a verb of fmt may reach
 	next := o.Transport

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/autoscalebot/autoscale/internal/outbound"
 	"github.com/autoscalebot/autoscale/platform"
@@ -36,6 +37,25 @@ func Scrubber(like *regexp.Regexp, secrets ...string) func(string) string {
 			s = like.ReplaceAllLiteralString(s, Redacted)
 		}
 		return s
+	}
+}
+
+// remembered returns a function that returns the Scrubber of what hidden returns, and makes a new
+// one only if that has changed: the forms of a long token take time.
+func remembered(hidden func() []string) func() func(string) string {
+	type last struct {
+		secrets []string
+		scrub   func(string) string
+	}
+	var kept atomic.Pointer[last]
+	return func() func(string) string {
+		secrets := hidden()
+		if l := kept.Load(); l != nil && slices.Equal(l.secrets, secrets) {
+			return l.scrub
+		}
+		l := &last{secrets, Scrubber(nil, secrets...)}
+		kept.Store(l)
+		return l.scrub
 	}
 }
 
