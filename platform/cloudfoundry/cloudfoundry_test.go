@@ -209,8 +209,8 @@ func TestRival(t *testing.T) {
 			t.Errorf("with an App Autoscaler that hangs: %+v, %v", c, err)
 		}
 		time.Sleep(10 * time.Minute)
-		if c, err := scaler.Capacity(t.Context()); err == nil {
-			t.Errorf("the rival is not known, and Capacity returned %+v", c)
+		if c, err := scaler.Capacity(t.Context()); err != nil || c.ExternalAutoscaler != "" {
+			t.Errorf("the rival is remembered after ten minutes: %+v, %v", c, err)
 		}
 		s.ClearFaults()
 		s.Change(guid, func(a *cftest.App) { a.Policy = false })

@@ -82,8 +82,8 @@ type process struct {
 // process was last changed in any way.
 //
 // If Credentials.AutoscalerURL is set, App Autoscaler is asked every minute. If it does not
-// answer, its last known state stands for ten minutes. After that, or if none was ever
-// known, Capacity returns the error.
+// answer, its last known state stands for ten minutes, and after that it is taken to be off.
+// If none was ever known, Capacity returns the error.
 //
 // If the API asks to wait, the error is an [autoscale.BusyError].
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
@@ -245,7 +245,7 @@ func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
 	now := time.Now()
 	s.mu.Lock()
 	rival, age := s.rival, now.Sub(s.asked)
-	known := !s.asked.IsZero() && age < rivalTrust
+	known := !s.asked.IsZero()
 	s.mu.Unlock()
 	if known && age < rivalAge {
 		return rival, nil
@@ -272,11 +272,14 @@ func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
 		// no App Autoscaler.
 		rival, err = "", nil
 	}
-	if err != nil {
-		if known && ctx.Err() == nil {
-			return rival, nil
-		}
+	switch {
+	case err == nil:
+	case !known:
 		return "", err
+	case age < rivalTrust:
+		return rival, nil
+	default:
+		return "", nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

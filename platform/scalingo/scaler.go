@@ -78,9 +78,9 @@ func (f *formation) amount(typ string) (int, error) {
 // Pending is how many of the ordered containers are not in the state "running". If none is,
 // or if the containers cannot be read, PendingKnown is false.
 //
-// ExternalAutoscaler is at most a minute old, for another call every minute. If it cannot be
-// read, its last known value stands for ten minutes. After that, or if it was never known,
-// Capacity returns the error.
+// ExternalAutoscaler is at most a minute old, for another call every minute. A failed lookup
+// is not an error: the last known state stands for ten minutes. After that, or if none was
+// ever known, ExternalAutoscaler is empty.
 //
 // If Scalingo is busy or asks to wait, the error is an [autoscale.BusyError].
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
@@ -88,10 +88,7 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	if err != nil {
 		return autoscale.Capacity{}, s.client.calls.Held(err)
 	}
-	c := autoscale.Capacity{Desired: n}
-	if c.ExternalAutoscaler, err = s.autoscaler(ctx); err != nil {
-		return autoscale.Capacity{}, s.client.calls.Held(err)
-	}
+	c := autoscale.Capacity{Desired: n, ExternalAutoscaler: s.autoscaler(ctx)}
 	c.Pending, c.PendingKnown = s.pending(ctx, n)
 	return c, nil
 }
@@ -200,37 +197,30 @@ func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known b
 }
 
 // autoscaler returns the name of Scalingo's own autoscaler of the process type if one is on.
-func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
+func (s *Scaler) autoscaler(ctx context.Context) string {
 	now := time.Now()
 	s.mu.Lock()
 	rival, age := s.rival, now.Sub(s.asked)
 	known := !s.asked.IsZero() && age < rivalTrust
 	s.mu.Unlock()
 	if known && age < rivalAge {
-		return rival, nil
+		return rival
 	}
-	patience := ctx
-	if known { // it need not be read now, and leaves time for the rest
-		var cancel context.CancelFunc
-		patience, cancel = context.WithTimeout(ctx, calls.Patience(ctx)/2)
-		defer cancel()
-	}
-	call := calls.Call{Op: "list the autoscalers", Subject: s.subject(), Path: s.path("autoscalers"), Urgency: calls.Urgent, Once: known}
+	// What Capacity can do without takes at most half of the time that is left.
+	aside, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
+	defer cancel()
+	call := calls.Call{Op: "list the autoscalers", Subject: s.subject(), Path: s.path("autoscalers"), Urgency: calls.Urgent, Once: true}
 	var list struct {
 		Autoscalers *[]struct {
 			ContainerType string `json:"container_type"`
 			Disabled      bool   `json:"disabled"`
 		} `json:"autoscalers"`
 	}
-	err := s.client.calls.Do(patience, call, &list)
-	if err == nil && list.Autoscalers == nil {
-		err = s.client.calls.Invalid(call, errors.New("the answer has no autoscalers"))
-	}
-	if err != nil {
-		if known && ctx.Err() == nil {
-			return rival, nil
+	if err := s.client.calls.Do(aside, call, &list); err != nil || list.Autoscalers == nil {
+		if known {
+			return rival
 		}
-		return "", err
+		return ""
 	}
 	rival = ""
 	for _, a := range *list.Autoscalers {
@@ -241,5 +231,5 @@ func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rival, s.asked = rival, now
-	return rival, nil
+	return rival
 }
