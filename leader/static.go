@@ -45,7 +45,7 @@ func Dyno() autoscale.Elector {
 // Index returns an elector for a platform that numbers its processes, and needs no store:
 // the process acts whose number is first. variable is the name of the environment variable
 // that holds the number, such as CF_INSTANCE_INDEX on Cloud Foundry or NOMAD_ALLOC_INDEX on
-// Nomad, which count from 0. Use it in one process type alone. A variable that is empty or
+// Nomad, which count from 0, or {{.Task.Slot}} of Docker Swarm, which counts from 1. Use it in one process type alone. A variable that is empty or
 // not a number is a configuration error.
 //
 // It promises less than [SQL], as [Dyno] does.
