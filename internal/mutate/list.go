@@ -12,9 +12,9 @@ var mutations = []mutation{
 	{"machine.go", `if given := t.command.Given; !given.IsZero() && given.UnixNano() != m.Obeyed {`, `if given := t.command.Given; !given.IsZero() {`},
 	{"machine.go", `e.Err = m.restore(t.record, m.cfg.Name)`, `e.Err = error(nil)`},
 	{"machine.go", `m.forget()
-		e.Detail`, `e.Detail`},
+`, ``},
 	{"machine.go", `t.probeErr != nil || t.capacity.Maintenance {`, `t.probeErr != nil {`},
-	{"machine.go", `if !t.ours {`, `if true {`},
+	{"machine.go", `if !t.ours && !m.cfg.RecommendOnly {`, `if !m.cfg.RecommendOnly {`},
 	{"machine.go", `t.ours = m.Orders.Seemed(t.at, size)`, `t.ours = false`},
 	{"machine.go", `t.changed = earlier(t.capacity.Changed, t.at)`, `t.changed = t.capacity.Changed`},
 	{"machine.go", `t.added, t.removed = t.changed, t.changed`, `t.added = t.changed`},
@@ -31,7 +31,7 @@ var mutations = []mutation{
 	{"machine_hold.go", `&& !busy.Unsure`, ``},
 	{"machine_finish.go", `m.Orders.Give(t.at, t.tried, t.err != nil)`, `m.Orders.Give(t.at, t.tried, false)`},
 	{"machine_finish.go", `n > 0 && n%resignAfter == 0`, `n > resignAfter`},
-	{"machine_finish.go", `if r.err != nil || r.size == from {`, `if r.size == from {`},
+	{"machine_finish.go", `if r.err != nil || r.size == from || m.cfg.RecommendOnly {`, `if r.size == from || m.cfg.RecommendOnly {`},
 	{"machine_finish.go", `m.Orders.Unsure = false`, ``},
 	{"machine_finish.go", `m.ScaleFailures = 0`, ``},
 	{"machine_finish.go", `m.ProbeFailures, m.warming = 0, time.Time{}`, `m.warming = time.Time{}`},
@@ -50,11 +50,11 @@ var mutations = []mutation{
 	{"state_json.go", `if m.Version != memoryVersion {`, `if false {`},
 	{"state_json.go", `len(s) <= savedText`, `true`},
 	{"condition.go", `now.Sub(c.seen) < quietPeriod`, `false`},
-	{"condition.go", `e.Time.Sub(c.told) >= repeat`, `false`},
-	{"history.go", `left > MaxSamples ||`, ``},
-	{"whole.go", `high > roughly*low`, `false`},
-	{"whole.go", `2*unsure <= span`, `unsure >= 0`},
-	{"whole.go", `drop := max(0, len(s)-maxServing)`, `drop := 0`},
+	{"condition.go", `e.Time.Sub(c.notified) >= repeat`, `false`},
+	{"samples.go", `left > MaxSamples ||`, ``},
+	{"serving.go", `high > roughly*low`, `false`},
+	{"serving.go", `2*unsure <= span`, `unsure >= 0`},
+	{"serving.go", `drop := max(0, len(s)-maxServing)`, `drop := 0`},
 	{"world.go", `ctx, cancel := context.WithDeadline(ctx, a.deadline(term))`, `ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)`},
 	{"world.go", `ctx, cancel := context.WithDeadline(ctx, a.deadline(now))`, `ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)`},
 	{"world.go", `if fresh, leads := a.lead(); leads && fresh.Number == term.Number {`, `if fresh, leads := a.lead(); leads {`},
@@ -67,7 +67,7 @@ var mutations = []mutation{
 	}
 	ctx, cancel`, `}
 	ctx, cancel`},
-	{"world.go", `case to > p.from:`, `case true:`},
+	{"world.go", `if refused.Limit <= p.from {`, `if false {`},
 	{"world.go", `e.Limit <= 0 || e.Limit >= size`, `e.Limit <= 0`},
 	{"world.go", `a.health = storeHealth{}`, ``},
 	{"world.go", `if d.acted {
@@ -158,7 +158,7 @@ var mutations = []mutation{
 	{"internal/ledger/boots.go", `if len(b.Times) >= maxBoots {`, `if false {`},
 	{"internal/ledger/boots.go", `slices.Sort(sorted[:n])`, `slices.Sort(sorted[:0])`},
 	{"internal/guard/guard.go", `if p, ok := value.(*Panic); ok {`, `if p, ok := value.(*Panic); ok && false {`},
-	{"internal/guard/guard.go", `_ = err.Error()`, ``},
+	{"internal/guard/guard.go", `text := err.Error()`, `text := ""`},
 	{"internal/guard/guard.go", `panic(p)
 		}
 	}`, `_ = p
