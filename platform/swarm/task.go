@@ -62,7 +62,7 @@ func running(list []task) int {
 func (s *Scaler) short(ctx context.Context, v *service, size int) error {
 	list, err := s.tasks(ctx, v)
 	if err != nil {
-		return nil // Swarm accepts the order all the same
+		return nil //nolint:nilerr // Swarm accepts the order all the same
 	}
 	without, why := 0, ""
 	for _, t := range list {
