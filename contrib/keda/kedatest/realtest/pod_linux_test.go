@@ -49,7 +49,7 @@ func (l *load) Decide(o autoscale.Observation) autoscale.Decision {
 	if len(o.Samples) == 0 {
 		return autoscale.Decision{}
 	}
-	return autoscale.Decision{Act: true, Size: int(o.Samples[len(o.Samples)-1].Backlog)}
+	return autoscale.Decision{Act: true, Size: int(o.Samples[len(o.Samples)-1].Backlog), Reason: autoscale.Reason{Code: "jobs", Detail: autoscale.ReasonText("a process for each job")}}
 }
 
 // config is what the program of README.md says.

@@ -83,14 +83,17 @@ func testHPA(t *testing.T, s *service, prometheus string) {
 
 // trap is the tolerance: at 10, an HPA ignores 11 and 9. The Autoscaler says so.
 func trap(t *testing.T, s *service) {
-	for wish, average := range map[int]string{11: "1100m", 9: "900m"} {
-		s.wish.Store(int64(wish))
-		s.reads(t, average)
-		s.holds(t, 10, 8*time.Second, fmt.Sprintf("a wish of %d", wish))
+	for _, tt := range []struct {
+		wish    int
+		average string
+	}{{11, "1100m"}, {9, "900m"}} {
+		s.wish.Store(int64(tt.wish))
+		s.reads(t, tt.average)
+		s.holds(t, 10, 8*time.Second, fmt.Sprintf("a wish of %d", tt.wish))
 		text := notFollowed(t, s)
 		t.Log(text)
-		if !strings.Contains(text, fmt.Sprintf("the size stays at 10, although %d is published", wish)) || !strings.Contains(text, "ignores a difference of up to 10 %") {
-			t.Errorf("a wish of %d: %s", wish, text)
+		if !strings.Contains(text, fmt.Sprintf("the size stays at 10, although %d is published", tt.wish)) || !strings.Contains(text, "ignores a difference of up to 10 %") {
+			t.Errorf("a wish of %d: %s", tt.wish, text)
 		}
 	}
 	// What is above it is followed.
@@ -128,7 +131,7 @@ func rival(t *testing.T, s *service, want string) {
 	cfg := s.config(scaler)
 	cfg.RecommendOnly = false
 	cfg.Decider = autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision {
-		return autoscale.Decision{Act: true, Size: now.Desired + 3}
+		return autoscale.Decision{Act: true, Size: now.Desired + 3, Reason: autoscale.Reason{Code: "more", Detail: autoscale.ReasonText("more is needed")}}
 	})
 	a := autoscale.New(cfg)
 	if d, err := a.Tick(t.Context(), time.Now()); err != nil || d.Act || d.Size != now.Desired {
@@ -191,7 +194,7 @@ func testExternal(t *testing.T, s *service) {
 	s.apply(t, manifest)
 	s.follows(t, 9, 10, 11, 9, 1, 20, 5)
 	rival(t, s, "KEDA ScaledObject web (HorizontalPodAutoscaler keda-hpa-web)")
-	t.Run("Unknown", func(t *testing.T) { testUnknown(t, s) })
+	t.Run("Unknown", func(t *testing.T) { testUnknown(t, s, manifest) })
 	t.Run("Pods", func(t *testing.T) { testPods(t, s) })
 	t.Run("Stale", func(t *testing.T) { testStale(t, s) })
 	t.Run("Pause", func(t *testing.T) { testPause(t, s) })
@@ -203,19 +206,29 @@ func testExternal(t *testing.T, s *service) {
 	s.remove(t)
 }
 
-// While nothing can be measured, the size stays, with the fallback of the manifest.
-func testUnknown(t *testing.T, s *service) {
-	s.follows(t, 5)
-	s.silent.Store(true)
-	t.Log(s.fails(t))
-	until(t, "KEDA falls back", func() bool { status, _ := s.condition(t, "Fallback"); return status == "True" })
-	for _, kind := range []string{"Fallback", "Ready", "Active"} {
-		_, text := s.condition(t, kind)
-		t.Log(text)
+// While nothing can be measured, the size stays: with the fallback of the manifest, and
+// without it.
+func testUnknown(t *testing.T, s *service, manifest string) {
+	_, rest, _ := strings.Cut(manifest, "  fallback:")
+	fallback, _, _ := strings.Cut(rest, "  advanced:")
+	without := replaced(t, manifest, "  fallback:"+fallback, "")
+	for _, tt := range []struct{ name, manifest, kind, status string }{
+		{"without a fallback", without, "Ready", "False"},
+		{"with the fallback", manifest, "Fallback", "True"},
+	} {
+		s.apply(t, tt.manifest)
+		s.follows(t, 6, 5)
+		s.silent.Store(true)
+		t.Log(s.fails(t))
+		until(t, "KEDA notices", func() bool { status, _ := s.condition(t, tt.kind); return status == tt.status })
+		for _, kind := range []string{"Ready", "Active", "Fallback"} {
+			_, text := s.condition(t, kind)
+			t.Logf("%s: %s", tt.name, text)
+		}
+		s.holds(t, 5, 10*time.Second, tt.name)
+		s.silent.Store(false)
+		s.follows(t, 6, 5)
 	}
-	s.holds(t, 5, 10*time.Second, "a wish that is not known")
-	s.silent.Store(false)
-	s.follows(t, 6, 5)
 }
 
 // A pod that ends is not missed. Without any, the size stays.
@@ -340,8 +353,9 @@ func testPush(t *testing.T, s *service) {
 	s.holds(t, 11, 20*time.Second, "a wish that is not known, with minReplicaCount 0")
 	s.silent.Store(false)
 	s.follows(t, 0, 3)
-	// The number of the fallback matters, although its behavior is not to use it.
-	s.apply(t, replaced(t, manifest, "replicas: 3 #", "replicas: 0 #"))
+	// The number of the fallback matters, although its behavior is not to use it. Until the
+	// threshold, KEDA takes an error for a size of 0 if the number is 0.
+	s.apply(t, replaced(t, manifest, "replicas: 3 #", "replicas: 0 #", "failureThreshold: 3", "failureThreshold: 30"))
 	s.follows(t, 4)
 	s.silent.Store(true)
 	until(t, "the last pod goes", func() bool { return s.replicas(t) == 0 })
