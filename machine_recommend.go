@@ -27,9 +27,22 @@ func (m *machine) commitFollowed(e Event) {
 		m.Unfollowed = t.at
 	}
 	if t.at.Sub(m.Unfollowed) >= notFollowedAfter {
-		e.Kind, e.From, e.To, e.Detail = NotFollowed, size, want, tolerated(size, want)
+		e.Kind, e.From, e.To, e.Detail = NotFollowed, size, want, notFollowed(t.capacity.ExternalAutoscaler, size, want)
 		m.holds(e, "")
 	}
+}
+
+// notFollowed says what is known of why the size does not follow. The autoscaler that rules
+// is empty if none is known.
+func notFollowed(autoscaler string, size, want int) string {
+	why := tolerated(size, want)
+	switch {
+	case autoscaler == "":
+		return why
+	case why != "":
+		why = "; " + why
+	}
+	return "the size is left to " + autoscaler + why
 }
 
 // tolerated explains why a HorizontalPodAutoscaler does not follow, if its tolerance is the

@@ -118,20 +118,23 @@ func TestNotFollowed(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		size, want int
-		tolerance  bool // is the likely reason
+		tolerance  bool   // is the likely reason
+		rival      string // that is to order it
 	}{
-		{"far above", 10, 15, false},
-		{"within the tolerance", 10, 11, true},
-		{"at its edge", 20, 22, true},
-		{"just above", 20, 23, false},
-		{"below", 15, 14, true},
-		{"from zero", 0, 1, false},
+		{"far above", 10, 15, false, ""},
+		{"within the tolerance", 10, 11, true, ""},
+		{"at its edge", 20, 22, true, ""},
+		{"just above", 20, 23, false, ""},
+		{"below", 15, 14, true, ""},
+		{"from zero", 0, 1, false, ""},
+		{"paused", 4, 8, false, "KEDA ScaledObject web, which an annotation pauses at 4"},
+		{"known and within the tolerance", 10, 11, true, "HorizontalPodAutoscaler web"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, func(c *autoscale.Config) {
 				c.RecommendOnly, c.Decider, c.Min, c.Max = true, recommends(tt.want), autoscale.Fixed(0), autoscale.Fixed(30)
 			})
-			r.platform.size = tt.size
+			r.platform.size, r.platform.rival = tt.size, tt.rival
 			r.ticks(20)
 			if told := r.take(); told != nil {
 				t.Errorf("before ten minutes: %v", told)
@@ -144,7 +147,7 @@ func TestNotFollowed(t *testing.T) {
 				t.Fatalf("after ten minutes: %v", told)
 			}
 			e := r.seen[slices.IndexFunc(r.seen, func(e autoscale.Event) bool { return e.Kind == autoscale.NotFollowed })]
-			if strings.Contains(e.String(), "behavior.scaleUp.tolerance") != tt.tolerance || e.From != tt.size || e.To != tt.want {
+			if strings.Contains(e.String(), "behavior.scaleUp.tolerance") != tt.tolerance || tt.rival != "" && !strings.Contains(e.String(), "; the size is left to "+tt.rival) || e.From != tt.size || e.To != tt.want {
 				t.Errorf("the event says %q", e)
 			}
 			r.platform.set(tt.want)

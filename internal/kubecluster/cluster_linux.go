@@ -109,7 +109,7 @@ func (c *Cluster) prepare() error {
 	}
 	block := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 	tokens := AdminToken + `,admin,1,"system:masters"` + "\n" + PoorToken + "," + PoorUser + ",2\n"
-	return errors.Join(os.WriteFile(c.path("sa.key"), block, 0o600), os.WriteFile(c.path("tokens"), []byte(tokens), 0o600))
+	return errors.Join(os.WriteFile(c.path("sa.key"), block, 0o600), os.WriteFile(c.path("tokens"), []byte(tokens), 0o600), writePair(c.path("pair")))
 }
 
 // StartAPI starts the API server, and waits until it is ready.
@@ -118,7 +118,11 @@ func (c *Cluster) StartAPI(ctx context.Context) error {
 	api, err := c.start("kube-apiserver", filepath.Join(c.bin, "kube-apiserver"),
 		"--etcd-servers="+c.Etcd, "--secure-port="+port, "--bind-address=127.0.0.1", "--cert-dir="+c.path("certs"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+c.path("sa.key"), "--service-account-signing-key-file="+c.path("sa.key"),
-		"--token-auth-file="+c.path("tokens"), "--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24", "--disable-admission-plugins=ServiceAccount")
+		"--token-auth-file="+c.path("tokens"), "--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24", "--disable-admission-plugins=ServiceAccount",
+		// For ServeAPI.
+		"--requestheader-client-ca-file="+c.path("pair/ca.crt"), "--requestheader-allowed-names="+pairName, "--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file="+c.path("pair/tls.crt"), "--proxy-client-key-file="+c.path("pair/tls.key"))
 	if err != nil {
 		return err
 	}

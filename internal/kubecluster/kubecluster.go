@@ -2,8 +2,9 @@
 // controllers of Deployments, StatefulSets and HorizontalPodAutoscalers. Instead of nodes
 // it has a small kubelet that says of each pod that it is ready.
 //
-// The programs are those that build.sh makes, and the etcd of the PATH. Where one is
-// missing, or AUTOSCALE_TEST_KUBERNETES is not set, [Start] skips the test and says how to run it.
+// The programs are those that build.sh makes, and the etcd of the PATH. keda.sh makes those
+// of [Cluster.StartKEDA]. Where one is missing, or AUTOSCALE_TEST_KUBERNETES is not set,
+// [Start] skips the test and says how to run it.
 package kubecluster
 
 import (

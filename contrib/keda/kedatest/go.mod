@@ -5,9 +5,14 @@ go 1.26.0
 require (
 	github.com/autoscalebot/autoscale v0.0.0
 	github.com/autoscalebot/autoscale/contrib/keda v0.0.0
+	github.com/autoscalebot/autoscale/contrib/kubernetes v0.0.0
+	github.com/autoscalebot/autoscale/contrib/prometheus v0.0.0
 	github.com/kedacore/keda/v2 v2.21.0
+	github.com/prometheus/client_golang v1.24.1
+	golang.org/x/net v0.58.0
 	google.golang.org/grpc v1.84.0
 	k8s.io/api v0.36.4
+	k8s.io/client-go v0.36.4
 	sigs.k8s.io/yaml v1.6.0
 )
 
@@ -42,7 +47,6 @@ require (
 	github.com/modern-go/reflect2 v1.0.3-0.20250322232337-35a7c28c31ee // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/pmezard/go-difflib v1.0.1-0.20181226105442-5d4384ee4fb2 // indirect
-	github.com/prometheus/client_golang v1.24.1 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.71.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
@@ -50,7 +54,6 @@ require (
 	github.com/x448/float16 v0.8.4 // indirect
 	go.yaml.in/yaml/v2 v2.4.4 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
-	golang.org/x/net v0.58.0 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/sys v0.47.0 // indirect
@@ -64,7 +67,6 @@ require (
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	k8s.io/apiextensions-apiserver v0.36.4 // indirect
 	k8s.io/apimachinery v0.36.4 // indirect
-	k8s.io/client-go v0.36.4 // indirect
 	k8s.io/klog/v2 v2.140.0 // indirect
 	k8s.io/kube-openapi v0.0.0-20260821135717-be32def86098 // indirect
 	k8s.io/utils v0.0.0-20260707023825-cf1189d6abe3 // indirect
@@ -77,4 +79,6 @@ require (
 replace (
 	github.com/autoscalebot/autoscale => ../../..
 	github.com/autoscalebot/autoscale/contrib/keda => ..
+	github.com/autoscalebot/autoscale/contrib/kubernetes => ../../kubernetes
+	github.com/autoscalebot/autoscale/contrib/prometheus => ../../prometheus
 )

@@ -46,6 +46,7 @@ func TestManifests(t *testing.T) {
 				"keda.sh/v1alpha1 TriggerAuthentication":   &kedav1alpha1.TriggerAuthentication{},
 				"autoscaling/v2 HorizontalPodAutoscaler":   &autoscalingv2.HorizontalPodAutoscaler{},
 				"v1 Service":                               &corev1.Service{},
+				"v1 ServiceAccount":                        &corev1.ServiceAccount{},
 				"rbac.authorization.k8s.io/v1 Role":        &rbacv1.Role{},
 				"rbac.authorization.k8s.io/v1 RoleBinding": &rbacv1.RoleBinding{},
 			}[kind.APIVersion+" "+kind.Kind]
