@@ -109,6 +109,7 @@ func podNames(s *kubetest.Server) (names []string) {
 
 // TestRole works with the rights of the files in deploy, and then without each of them.
 func TestRole(t *testing.T) {
+	t.Parallel()
 	rules := slices.Concat(manifests(t, "role.yaml")[0].Rules, manifests(t, "protect-leader.yaml")[0].Rules)
 	if refused := work(t, rules); len(refused) != 0 {
 		t.Fatalf("the Role lacks rights: %v", refused)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -40,6 +41,11 @@ type FleetOptions struct {
 	// Selector is the label selector of the targets, as kubectl takes it:
 	// "autoscale=true,tier!=test". Empty: all of them.
 	Selector string
+
+	// Targets are the targets by namespace and name, such as "shop/web". Nil: all that the
+	// Selector selects. Empty but not nil: none. The Selector must select them too. All
+	// workers must have the same list. [Fleet.SetTargets] replaces it while the fleet runs.
+	Targets []string
 
 	// Namespace is where the targets are. Empty: in the namespace of the Client. The leases
 	// are in the namespace of the Client.
@@ -112,6 +118,9 @@ func (o FleetOptions) fault() error {
 	if o.Resource != "deployments" && o.Resource != "statefulsets" {
 		bad("FleetOptions.Resource is %.40q: it must be deployments or statefulsets", o.Resource)
 	}
+	if _, err := targetList(o.Targets); err != nil {
+		bad("FleetOptions.Targets: %w", err)
+	}
 	if o.Namespace != "" && (o.AllNamespaces || !validNamespace.MatchString(o.Namespace)) {
 		bad("FleetOptions.Namespace is %.80q: give the name of a namespace, or AllNamespaces without it", o.Namespace)
 	}
@@ -152,7 +161,11 @@ func (o FleetOptions) fault() error {
 // SaveEvery. So a successor knows orders, cooldowns and what was reported. It may lack what
 // was measured in the last SaveEvery: a stabilization window begins again.
 //
-// deploy/fleet/role.yaml has the rights that the workers need.
+// The history of a target is written there too, every SaveEvery. A worker that dies or stops
+// loses what came after that.
+//
+// The folders deploy/fleet/namespace and deploy/fleet/cluster have the rights that the
+// workers need.
 type Fleet struct {
 	client *Client
 	config func(Target) (autoscale.Config, error)
@@ -164,7 +177,10 @@ type Fleet struct {
 	rivals  *rivals
 	leases  *leases
 
+	list atomic.Pointer[map[string]bool] // see targetList. It is never a nil pointer
+
 	running sync.Mutex
+	orders  chan struct{} // holds a token for each order that is under way
 	dirty   chan struct{} // holds a token if the members must be looked at again
 	vacant  chan struct{} // holds a token if a shard may have been left by its members
 
@@ -196,12 +212,15 @@ func (c *Client) Fleet(config func(Target) (autoscale.Config, error), opts *Flee
 	o = o.withDefaults()
 	f := &Fleet{
 		client: c, config: config, opts: o, bad: o.fault(),
-		dirty: make(chan struct{}, 1), vacant: make(chan struct{}, 1),
+		orders: make(chan struct{}, c.ordersAtOnce()),
+		dirty:  make(chan struct{}, 1), vacant: make(chan struct{}, 1),
 		held: make(map[int]*term), members: make(map[string]*fleetMember),
 	}
 	if config == nil {
 		f.bad = errors.Join(f.bad, errors.New("the function that makes the Config of a target is nil: it is required"))
 	}
+	listed, _ := targetList(o.Targets)
+	f.list.Store(&listed)
 	f.leases = &leases{client: c.apart(o.leaseQPS()), name: o.Name, worker: o.Worker, shards: o.Shards, ttl: o.TTL, seen: make(map[string]*seen)}
 	list := f.call("list the targets", o.Resource)
 	list.api = "apps/v1"
@@ -227,6 +246,13 @@ func (c *Client) Fleet(config func(Target) (autoscale.Config, error), opts *Flee
 func (o FleetOptions) leaseQPS() float64 {
 	return max(DefaultQPS, 2*float64(o.Shards+3)*3/o.TTL.Seconds())
 }
+
+// ordersAtOnce is how many orders of a fleet may be under way: those that the budget of a second
+// has room for.
+func (c *Client) ordersAtOnce() int { return max(1, int(min(c.opts.QPS, 1e6))/requestsOfOrder) }
+
+// requestsOfOrder is how many requests an order makes, with the state that is saved after it.
+const requestsOfOrder = 4
 
 // apart returns a Client of the same cluster with connections and a budget of its own. The
 // leases use one: however many orders wait for room, they are renewed in time.
@@ -307,7 +333,7 @@ type FleetStatus struct {
 	Worker  string
 	Workers []string // those that live, by name
 	Shards  []int    // that this worker holds
-	Targets int      // that the selector selects
+	Targets int      // that the selector selects, and the list has if there is one
 	Members int      // of these, those that this worker scales
 	Faults  []FleetFault
 	Err     error // why the leases cannot be renewed or acquired. Nil: they can
@@ -324,7 +350,7 @@ const maxFleetFaults = 100
 
 // Status returns a snapshot. It does no I/O. It has at most 100 faults.
 func (f *Fleet) Status() FleetStatus {
-	targets, _ := f.targets.all()
+	targets, _ := f.selected()
 	s := FleetStatus{Worker: f.opts.Worker, Targets: len(targets), Members: len(f.group.All())}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -335,6 +361,11 @@ func (f *Fleet) Status() FleetStatus {
 	for key, m := range f.members {
 		if m.err != nil && len(s.Faults) < maxFleetFaults {
 			s.Faults = append(s.Faults, FleetFault{key, m.err})
+		}
+	}
+	for _, key := range f.missing(targets) {
+		if len(s.Faults) < maxFleetFaults {
+			s.Faults = append(s.Faults, FleetFault{key, errNoTarget})
 		}
 	}
 	return s.sorted()

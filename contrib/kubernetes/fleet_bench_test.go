@@ -46,15 +46,19 @@ func TestServeFleet(t *testing.T) {
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // until the benchmark ends
 }
 
-// A counted is a transport that counts requests.
+// A counted is a transport that counts requests, and orders that were carried out.
 type counted struct {
-	next http.RoundTripper
-	n    *atomic.Int64
+	next      http.RoundTripper
+	n, orders *atomic.Int64
 }
 
 func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.n.Add(1)
-	return c.next.RoundTrip(r)
+	res, err := c.next.RoundTrip(r)
+	if err == nil && res.StatusCode == http.StatusOK && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/scale") {
+		c.orders.Add(1)
+	}
+	return res, err
 }
 
 // A punctual notes how late ticks are.
@@ -80,8 +84,8 @@ func (p *punctual) take() (ticks int, late []float64) {
 }
 
 // BenchmarkFleet has three workers in this process and an API server in another one. Each
-// target gets another size about every ten minutes. It takes two and a half minutes for each
-// number of targets: run it with -benchtime 1x.
+// target gets another size about every ten minutes, or all at once. It takes two and a half
+// minutes or more for each number of targets: run it with -benchtime 1x.
 func BenchmarkFleet(b *testing.B) {
 	if os.Getenv("AUTOSCALE_BENCH_FLEET") == "" {
 		b.Skip("it takes ten minutes: set AUTOSCALE_BENCH_FLEET=1 to run it")
@@ -89,25 +93,38 @@ func BenchmarkFleet(b *testing.B) {
 	for _, targets := range []int{1000, 3000, 10000} {
 		b.Run(fmt.Sprint(targets), func(b *testing.B) {
 			for b.Loop() {
-				benchmarkFleet(b, targets)
+				benchmarkFleet(b, targets, 100, false)
+			}
+		})
+	}
+	for _, qps := range []float64{100, 400} {
+		b.Run(fmt.Sprintf("10000/AtOnce/QPS%v", qps), func(b *testing.B) {
+			for b.Loop() {
+				benchmarkFleet(b, 10000, qps, true)
 			}
 		})
 	}
 }
 
-func benchmarkFleet(b *testing.B, targets int) {
+// benchmarkFleet measures a minute of quiet, or how long it takes until all targets, which get
+// another size at one moment, have it.
+func benchmarkFleet(b *testing.B, targets int, qps float64, atOnce bool) {
 	config := startFleetServer(b, targets)
 	memory, _ := usage()
-	var requests atomic.Int64
+	var requests, orders, more atomic.Int64
 	lateness := new(punctual)
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	var running sync.WaitGroup
 	var fleets []*kubernetes.Fleet
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return counted{next, &requests} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return counted{next, &requests, &orders} })
 	for i := range 3 {
-		f := kubernetes.FromConfig(config, &kubernetes.Options{QPS: 100}).Fleet(func(t kubernetes.Target) (autoscale.Config, error) {
-			return benchConfig(lateness), nil
+		f := kubernetes.FromConfig(config, &kubernetes.Options{QPS: qps}).Fleet(func(t kubernetes.Target) (autoscale.Config, error) {
+			if atOnce {
+				return benchConfig(lateness, func(time.Duration) float64 { return float64(more.Load()) }), nil
+			}
+			phase := rand.N(10 * time.Minute) // each at a moment of its own
+			return benchConfig(lateness, func(age time.Duration) float64 { return float64((age + phase) / (10 * time.Minute) % 2) }), nil
 		}, &kubernetes.FleetOptions{Worker: fmt.Sprint("w", i), Logger: slog.New(slog.DiscardHandler)})
 		running.Go(func() { _ = f.Run(ctx) })
 		fleets = append(fleets, f)
@@ -126,16 +143,28 @@ func benchmarkFleet(b *testing.B, targets int) {
 		if n == targets && fair {
 			break
 		}
-		if time.Since(began) > 3*time.Minute {
-			b.Fatalf("%d of %d targets are scaled after three minutes: %+v", n, targets, fleets[0].Status())
+		if time.Since(began) > 6*time.Minute {
+			b.Fatalf("%d of %d targets are scaled after six minutes: %+v", n, targets, fleets[0].Status())
 		}
 	}
 	time.Sleep(40 * time.Second)
 	lateness.take()
+	orders.Store(0)
 	_, cpu := usage()
 	before := requests.Load()
 	began := time.Now()
-	time.Sleep(time.Minute)
+	if atOnce {
+		more.Store(1)
+		for orders.Load() < int64(targets) {
+			if time.Since(began) > 15*time.Minute {
+				b.Fatalf("%d of %d targets have their size after a quarter of an hour", orders.Load(), targets)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		b.ReportMetric(time.Since(began).Seconds(), "s-until-all")
+	} else {
+		time.Sleep(time.Minute)
+	}
 	took := time.Since(began).Seconds()
 	used, cpuAfter := usage()
 	ticks, late := lateness.take()
@@ -145,26 +174,29 @@ func benchmarkFleet(b *testing.B, targets int) {
 	b.ReportMetric(float64(cpuAfter-cpu)/1e3/float64(ticks), "cpu-µs/tick")
 	b.ReportMetric(float64(used-memory)/1024/float64(targets), "KiB/target")
 	b.ReportMetric(float64(requests.Load()-before)/took, "requests/s")
+	b.ReportMetric(float64(orders.Load()), "orders")
+	b.ReportMetric(float64(len(late))/took/float64(targets)*30, "share-of-ticks")
 	b.ReportMetric(late[len(late)*99/100], "late-p99-ms")
 	b.ReportMetric(float64(runtime.NumGoroutine())/float64(targets), "goroutines/target")
 	cancel()
 	running.Wait()
 }
 
-// benchConfig is that of one target. Its size changes every ten minutes, at a moment of its
-// own: one in twenty ticks gives an order.
-func benchConfig(p *punctual) autoscale.Config {
-	var first time.Time
-	phase := rand.N(10 * time.Minute)
+// benchConfig is that of one target. more says, by the age of the target, how many processes it
+// needs beside two.
+func benchConfig(p *punctual, more func(age time.Duration) float64) autoscale.Config {
+	var first, last time.Time
 	return autoscale.Config{
 		Prober: autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
 			now := time.Now()
 			if first.IsZero() {
 				first = now
 			}
-			late := now.Sub(first) % autoscale.DefaultInterval
-			p.note(min(late, autoscale.DefaultInterval-late))
-			return autoscale.Sample{Signals: autoscale.SignalBacklog, Backlog: float64((now.Sub(first) + phase) / (10 * time.Minute) % 2)}, nil
+			if !last.IsZero() {
+				p.note(max(0, now.Sub(last)-autoscale.DefaultInterval))
+			}
+			last = now
+			return autoscale.Sample{Signals: autoscale.SignalBacklog, Backlog: more(now.Sub(first))}, nil
 		}),
 		Decider: autoscale.DeciderFunc(func(o autoscale.Observation) autoscale.Decision {
 			return autoscale.Decision{Act: true, Size: 2 + int(o.Samples[len(o.Samples)-1].Backlog)}

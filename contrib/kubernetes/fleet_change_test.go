@@ -12,6 +12,7 @@ import (
 // TestFleetKeepsShardsWhileTheirNumberChanges has a worker with another number of shards come
 // before the old one ends.
 func TestFleetKeepsShardsWhileTheirNumberChanges(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const targets = 20
 		c := newCluster(t)
@@ -49,8 +50,43 @@ func TestFleetKeepsShardsWhileTheirNumberChanges(t *testing.T) {
 	})
 }
 
+// TestFleetOrdersAllAtOnce has all targets need another size at one moment, and a budget of requests
+// that is too small for that. The budget goes into orders that are carried out.
+func TestFleetOrdersAllAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const targets, qps = 300, 8
+		c := newCluster(t)
+		c.shards, c.qps = 2, qps
+		for i := range targets {
+			c.deploy(fmt.Sprint("t", i), 2, nil)
+		}
+		c.setLoad(func(int) int { return 2 }, targets)
+		w := c.worker("a", nil)
+		time.Sleep(3 * time.Minute)
+		c.setLoad(func(int) int { return 3 }, targets)
+		began := time.Now()
+		for done := 0; done < targets; time.Sleep(5 * time.Second) {
+			done = 0
+			for i := range targets {
+				if c.size(fmt.Sprint("t", i)) == 3 {
+					done++
+				}
+			}
+			if took := time.Since(began); took > 6*time.Minute {
+				t.Errorf("after %v, %d of %d targets have their size", took, done, targets)
+				break
+			}
+		}
+		t.Logf("%d targets had their size after %v, with %d requests a second", targets, time.Since(began), qps)
+		w.stop()
+		<-w.ended
+	})
+}
+
 // TestFleetOrdersOutsideTheBudgetOfLeases has no room for renewals, and orders go out.
 func TestFleetOrdersOutsideTheBudgetOfLeases(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
 		c.deploy("t0", 1, nil)

@@ -3,6 +3,19 @@ package kubernetes
 // ShardOf is for tests that look up the lease of a target.
 var ShardOf = shardOf
 
+// FleetObject is for tests that look up an object of a fleet.
+var FleetObject = fleetObject
+
+// Remembered returns how many states of targets f has in memory.
+func Remembered(f *Fleet) (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.held {
+		n += len(t.states)
+	}
+	return n
+}
+
 // Assign is for tests of how shards are divided.
 var Assign = assign
 

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/guard"
@@ -64,23 +66,37 @@ func (f *Fleet) meet(ctx context.Context) {
 func (f *Fleet) round(ctx, round context.Context) error {
 	l := f.leases
 	terms := f.terms()
-	errs := make([]error, len(terms)+1)
-	guard.Together(min(16, len(terms)), func(i int) {
-		for ; i < len(terms); i += 16 {
-			errs[i] = l.renew(round, terms[i])
-		}
+	errs := make([]error, len(terms), len(terms)+1)
+	var renewing sync.WaitGroup
+	renewing.Go(func() { // a renewal that hangs keeps no shard from being acquired
+		guard.Together(min(16, len(terms)), func(i int) {
+			for ; i < len(terms); i += 16 {
+				errs[i] = l.renew(round, terms[i])
+			}
+		})
 	})
+	var err error
+	if ctx.Err() == nil { // otherwise nothing is acquired any more
+		err = f.divide(round)
+	}
+	renewing.Wait()
 	f.dropLost(round, terms)
+	return firstOf(append(errs, err))
+}
+
+// divide finds out which shards this worker is to hold, leaves others, and acquires those
+// that nobody holds.
+//
+// A worker says that it lives before it looks who else does. So of two with different
+// numbers of shards that come at the same moment, at least one sees the other.
+func (f *Fleet) divide(round context.Context) error {
+	l := f.leases
+	absent := l.present(round)
 	if err := l.read(round); err != nil {
-		return err
+		return firstOf([]error{absent, err})
 	}
-	select {
-	case <-ctx.Done(): // nothing is acquired any more
-		return nil
-	default:
-	}
-	errs[len(terms)] = l.present(round)
 	now := time.Now()
+	old := l.bury(round, now)
 	live, others := l.workers(now)
 	owners := assign(live, f.opts.Shards)
 	var take []int
@@ -92,21 +108,26 @@ func (f *Fleet) round(ctx, round context.Context) error {
 		case others != "": // nobody would acquire what is left
 		case t != nil && owner != f.opts.Worker:
 			t.leaving = true
-		case t == nil && owner == f.opts.Worker && (s == nil || s.free(now)):
+		case t == nil && owner == f.opts.Worker && absent == nil && (s == nil || s.free(now)):
 			take = append(take, shard)
 		}
 	}
 	f.mu.Unlock()
 	poke(f.dirty)
+	if others != "" {
+		return fmt.Errorf("kubernetes: this worker has %d shards, and the worker %s: no shard is acquired until all workers have the same number", f.opts.Shards, others)
+	}
+	return firstOf([]error{absent, f.take(round, take), old})
+}
+
+// firstOf returns the first error.
+func firstOf(errs []error) error {
 	for _, err := range errs {
 		if err != nil {
 			return err
 		}
 	}
-	if others != "" {
-		return fmt.Errorf("kubernetes: this worker has %d shards, and the worker %s: no shard is acquired until all workers have the same number", f.opts.Shards, others)
-	}
-	return f.take(round, take)
+	return nil
 }
 
 // terms returns the terms of the shards that are held, by shard.
@@ -141,23 +162,24 @@ func (f *Fleet) take(ctx context.Context, shards []int) error {
 		}
 	})
 	poke(f.dirty)
-	for _, err := range errs {
-		if err != nil && answered(err) != 409 { // another worker was quicker
-			return err
-		}
-	}
-	return nil
+	return firstOf(errs)
 }
 
 func (f *Fleet) takeOne(ctx context.Context, shard int) error {
 	t, err := f.leases.acquire(ctx, shard)
+	if answered(err) == http.StatusConflict {
+		return nil // another worker was quicker
+	}
 	if err != nil {
 		return err
 	}
 	f.mu.Lock()
 	f.held[shard] = t
 	f.mu.Unlock()
-	states, err := f.readStates(ctx, shard)
+	states, last, err := f.readStates(ctx, shard)
+	if err == nil {
+		err = f.leases.lift(ctx, t, last)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,8 +26,9 @@ const (
 const (
 	labelFleet  = "autoscalebot.github.io/fleet"  // its name
 	labelRole   = "autoscalebot.github.io/role"   // of a Lease: worker or shard
-	labelShard  = "autoscalebot.github.io/shard"  // the number of the shard
-	labelShards = "autoscalebot.github.io/shards" // of how many, for a worker
+	labelShard  = "autoscalebot.github.io/shard"  // of a Lease: the number of the shard
+	labelShards = "autoscalebot.github.io/shards" // of a Lease: how many shards its worker has
+	labelBucket = "autoscalebot.github.io/bucket" // of a state: see buckets
 )
 
 // A fleetLease is a Lease of coordination.k8s.io/v1.
@@ -34,6 +37,7 @@ type fleetLease struct {
 	Kind       string `json:"kind"`
 	Metadata   struct {
 		Name            string            `json:"name"`
+		UID             string            `json:"uid,omitempty"`
 		ResourceVersion string            `json:"resourceVersion,omitempty"`
 		Labels          map[string]string `json:"labels,omitempty"`
 	} `json:"metadata"`
@@ -64,16 +68,15 @@ type term struct {
 	number int64
 	holder string
 
-	states map[string]*targetState // by target. Only the goroutine of the members uses it, once ready
-
 	mu    sync.Mutex
 	lease fleetLease
 	until time.Time // by our clock
 	over  bool
 
 	// Fleet.mu guards these.
-	ready   bool // states has what was saved, and members may start
-	leaving bool // members stop, and then the lease is released
+	states  map[string]*targetState // by target, of those that were read or are new
+	ready   bool                    // states has what was saved, and members may start
+	leaving bool                    // members stop, and then the lease is released
 }
 
 // current returns the term as an Elector does. It returns false once the term can no longer
@@ -103,15 +106,22 @@ type leases struct {
 	shards int
 	ttl    time.Duration
 	seen   map[string]*seen // by the name of the Lease
+	heard  time.Time        // when seen was last read. Zero: never
 }
 
 // trusted is for how long a lease is trusted after the request that renewed it began. The
 // rest is for what the clocks of two machines may drift apart.
 func (l *leases) trusted() time.Duration { return l.ttl - l.ttl/5 }
 
-func (l *leases) workerName(worker string) string { return l.name + "-worker-" + worker }
+func (l *leases) workerName(worker string) string { return fleetObject(l.name, "worker", worker) }
 func (l *leases) shardName(shard int) string {
-	return l.name + "-shard-" + fmt.Sprintf("%03d", shard)
+	return fleetObject(l.name, "shard", fmt.Sprintf("%03d", shard))
+}
+
+// fleetObject returns the name of an object of a fleet. No two objects have the same one, nor
+// has one of an [Elector]: the name of its lease is printable.
+func fleetObject(fleet string, path ...string) string {
+	return objectName("fleet\x1f" + fleet + "/" + strings.Join(path, "/"))
 }
 
 func (l *leases) call(op, method, name string) call {
@@ -146,6 +156,7 @@ func (l *leases) read(ctx context.Context) error {
 			delete(l.seen, name)
 		}
 	}
+	l.heard = now
 	return nil
 }
 
@@ -157,36 +168,79 @@ func (l *leases) see(lease fleetLease, now time.Time) {
 	}
 }
 
-// workers returns the workers that live, this one included. others is one that lives and
-// has another number of shards, with that number.
+// workers returns the workers that live, this one included. others is one that lives, or
+// still holds a shard, and has another number of shards, with that number: a target may be
+// in a shard of each.
 func (l *leases) workers(now time.Time) (live []string, others string) {
 	live = []string{l.worker}
 	for name, s := range l.seen {
-		if s.lease.Metadata.Labels[labelRole] != "worker" || s.free(now) || name == l.workerName(l.worker) {
+		if s.free(now) || name == l.workerName(l.worker) {
 			continue
 		}
 		if n := s.lease.Metadata.Labels[labelShards]; n != strconv.Itoa(l.shards) {
 			others = fmt.Sprintf("%.80s has %.20s", s.lease.Spec.Holder, n)
 		}
-		live = append(live, s.lease.Spec.Holder)
+		if s.lease.Metadata.Labels[labelRole] == "worker" {
+			live = append(live, s.lease.Spec.Holder)
+		}
 	}
 	return sorted(live), others
 }
 
-// present renews the lease that says that this worker lives.
+// present renews the lease that says that this worker lives and takes its share. Others take
+// that share once it fails for a TTL, and so does a worker that cannot see which shards are
+// free: that one is not presented.
 func (l *leases) present(ctx context.Context) error {
+	if time.Since(l.heard) > l.ttl {
+		return errors.New("kubernetes: renew the lease of the worker: the leases of the fleet could not be read of late, so others may take the share of this worker")
+	}
 	name := l.workerName(l.worker)
-	lease := l.made(name, map[string]string{labelRole: "worker", labelShards: strconv.Itoa(l.shards)})
+	lease := l.made(name, "worker")
 	if old := l.seen[name]; old != nil {
 		lease.Metadata.ResourceVersion = old.lease.Metadata.ResourceVersion
 	}
-	return l.write(ctx, "renew the lease of the worker", &lease)
+	err := l.write(ctx, "renew the lease of the worker", &lease)
+	if code := answered(err); code == http.StatusConflict || code == http.StatusNotFound {
+		// The answer to an earlier renewal was lost, or somebody deleted the Lease.
+		var there fleetLease
+		if err := l.client.do(ctx, l.call("read the lease of the worker", "", name), nil, &there); err != nil && answered(err) != http.StatusNotFound {
+			return err
+		}
+		lease.Metadata.ResourceVersion, lease.Metadata.UID = there.Metadata.ResourceVersion, there.Metadata.UID
+		err = l.write(ctx, "renew the lease of the worker", &lease)
+	}
+	if err == nil {
+		l.see(lease, time.Now())
+	}
+	return err
 }
 
-func (l *leases) made(name string, labels map[string]string) fleetLease {
+// forgotten is after how many TTLs without a change the lease of a worker is deleted.
+const forgotten = 10
+
+// bury deletes the leases of workers that were killed long ago.
+func (l *leases) bury(ctx context.Context, now time.Time) error {
+	for name, s := range l.seen {
+		age := forgotten * max(l.ttl, time.Duration(s.lease.Spec.Seconds)*time.Second)
+		if s.lease.Metadata.Labels[labelRole] != "worker" || name == l.workerName(l.worker) || now.Sub(s.since) < age {
+			continue
+		}
+		// A worker of the same name may come at this moment.
+		err := l.client.do(ctx, l.call("delete the lease of a worker that is gone", http.MethodDelete, name), map[string]any{
+			"apiVersion": "v1", "kind": "DeleteOptions",
+			"preconditions": map[string]string{"uid": s.lease.Metadata.UID, "resourceVersion": s.lease.Metadata.ResourceVersion},
+		}, nil)
+		if code := answered(err); err != nil && code != http.StatusConflict && code != http.StatusNotFound {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *leases) made(name, role string) fleetLease {
 	lease := fleetLease{APIVersion: leaseGroup, Kind: "Lease"}
-	lease.Metadata.Name, lease.Metadata.Labels = name, labels
-	lease.Metadata.Labels[labelFleet] = l.name
+	lease.Metadata.Name = name
+	lease.Metadata.Labels = map[string]string{labelFleet: l.name, labelRole: role, labelShards: strconv.Itoa(l.shards)}
 	now := time.Now().UTC().Format(fleetTime)
 	lease.Spec.Holder, lease.Spec.Seconds = l.worker, int((l.ttl+time.Second-1)/time.Second)
 	lease.Spec.Acquired, lease.Spec.Renewed = now, now
@@ -207,14 +261,15 @@ func (l *leases) write(ctx context.Context, op string, lease *fleetLease) error 
 	if answer.Metadata.ResourceVersion == "" {
 		return fmt.Errorf("kubernetes: %s: %s: the answer is no Lease", op, name)
 	}
-	lease.Metadata.ResourceVersion = answer.Metadata.ResourceVersion
+	lease.Metadata.ResourceVersion, lease.Metadata.UID = answer.Metadata.ResourceVersion, answer.Metadata.UID
 	return nil
 }
 
 // acquire takes a shard that is free. The error is a conflict if another worker was quicker.
 func (l *leases) acquire(ctx context.Context, shard int) (*term, error) {
 	name, began := l.shardName(shard), time.Now()
-	lease := l.made(name, map[string]string{labelRole: "shard", labelShard: strconv.Itoa(shard)})
+	lease := l.made(name, "shard")
+	lease.Metadata.Labels[labelShard] = strconv.Itoa(shard)
 	lease.Spec.Transitions = 1
 	if old := l.seen[name]; old != nil {
 		lease.Metadata.ResourceVersion = old.lease.Metadata.ResourceVersion
@@ -227,6 +282,30 @@ func (l *leases) acquire(ctx context.Context, shard int) (*term, error) {
 		shard: shard, number: lease.Spec.Transitions, holder: l.worker, lease: lease,
 		until: began.Add(l.trusted()),
 	}, nil
+}
+
+// lift gives a term that nobody uses yet a number above that of an earlier one. A state that
+// was saved in a shard of another number, or before somebody deleted the Lease, may be of a
+// term that is later than this one by its number.
+func (l *leases) lift(ctx context.Context, t *term, above int64) error {
+	t.mu.Lock()
+	lease := t.lease
+	t.mu.Unlock()
+	if lease.Spec.Transitions > above {
+		return nil
+	}
+	if above >= math.MaxInt32 {
+		return fmt.Errorf("kubernetes: a state of shard %d is of term %d, and spec.leaseTransitions holds no more: delete the ConfigMaps of the fleet", t.shard, above)
+	}
+	began := time.Now()
+	lease.Spec.Transitions = above + 1
+	if err := l.write(ctx, "lift the term of a shard", &lease); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lease, t.number, t.until = lease, lease.Spec.Transitions, began.Add(l.trusted())
+	return nil
 }
 
 // renew renews a term. It ends the term if another worker has the lease.
@@ -276,7 +355,24 @@ func (l *leases) release(ctx context.Context, t *term) error {
 	lease := t.lease
 	t.mu.Unlock()
 	lease.Spec.Holder, lease.Spec.Seconds = "", 1
-	return l.write(ctx, "release a shard", &lease)
+	var err error
+	for range tries {
+		if err = l.write(ctx, "release a shard", &lease); err == nil || ctx.Err() != nil {
+			return err
+		}
+		if answered(err) != http.StatusConflict {
+			continue
+		}
+		// The answer to an earlier renewal, or to this one, was lost.
+		there, lost := l.mine(ctx, l.client, t)
+		if errors.Is(lost, autoscale.ErrNotLeader) {
+			return nil
+		}
+		if lost == nil {
+			lease.Metadata.ResourceVersion = there.Metadata.ResourceVersion
+		}
+	}
+	return err
 }
 
 // leave deletes the lease that says that this worker lives.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
@@ -15,14 +16,21 @@ import (
 type fleetMember struct {
 	target   Target
 	term     *term
-	at       time.Time // when it starts
+	at       time.Time    // when it starts
+	state    *targetState // nil: not known yet
+	reading  bool         // the state is being read
 	started  bool
 	stopping bool
 	err      error // why it could not start
 }
 
-// leastPass is the time between two looks at all targets.
-const leastPass = 200 * time.Millisecond
+const (
+	// leastPass is the time between two looks at all targets.
+	leastPass = 200 * time.Millisecond
+
+	// stateRest is the pause after a state could not be read.
+	stateRest = 5 * time.Second
+)
 
 func poke(c chan struct{}) {
 	select {
@@ -37,8 +45,8 @@ func (f *Fleet) changed(key string) {
 	m := f.members[key]
 	t := f.held[shardOf(key, f.opts.Shards)]
 	f.mu.Unlock()
-	if t == nil && m == nil {
-		return // another worker's
+	if m == nil && (t == nil || !f.listed(key)) {
+		return // another worker's, or nobody's
 	}
 	if m != nil {
 		// Most changes are of the status.
@@ -53,6 +61,8 @@ func (f *Fleet) changed(key string) {
 
 // follow starts and stops members until ctx ends.
 func (f *Fleet) follow(ctx context.Context) {
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -62,7 +72,7 @@ func (f *Fleet) follow(ctx context.Context) {
 		case <-f.dirty:
 		case <-timer.C:
 		}
-		next := f.look(ctx, time.Now())
+		next := f.look(ctx, &tasks, time.Now())
 		timer.Reset(next)
 		if pause(ctx, leastPass) != nil {
 			return
@@ -71,9 +81,10 @@ func (f *Fleet) follow(ctx context.Context) {
 }
 
 // look compares the members with the targets and the shards. It starts those that are due,
-// and stops those that are not wanted any more. It returns when to look again.
-func (f *Fleet) look(ctx context.Context, now time.Time) time.Duration {
-	targets, known := f.targets.all()
+// and stops those that are not wanted any more. What takes time is a task of its own. It
+// returns when to look again.
+func (f *Fleet) look(ctx context.Context, tasks *sync.WaitGroup, now time.Time) time.Duration {
+	targets, known := f.selected()
 	if !known {
 		return time.Second
 	}
@@ -91,7 +102,7 @@ func (f *Fleet) look(ctx context.Context, now time.Time) time.Duration {
 		case m.stopping:
 		case !wanted && m.started && m.err == nil:
 			m.stopping = true
-			go f.stop(context.WithoutCancel(ctx), key)
+			tasks.Go(func() { f.stop(context.WithoutCancel(ctx), key) })
 		case !wanted:
 			delete(f.members, key)
 		}
@@ -108,14 +119,29 @@ func (f *Fleet) look(ctx context.Context, now time.Time) time.Duration {
 			f.members[key] = m
 		}
 		switch {
-		case m.started || m.stopping:
+		case m.started || m.stopping || m.reading:
 		case m.at.After(now):
 			if m.at.Before(next) {
 				next = m.at
 			}
+		case t.states[key] == nil:
+			m.reading = true
+			tasks.Go(func() { f.remember(ctx, m) })
 		default:
+			m.state = t.states[key].of(m.target.UID)
+			t.states[key] = m.state
 			m.started = true
 			start = append(start, m)
+		}
+	}
+	for _, t := range f.held {
+		if !t.ready {
+			continue
+		}
+		for key := range t.states { // a target that comes back is looked up
+			if targets[key] == nil && f.members[key] == nil {
+				delete(t.states, key)
+			}
 		}
 	}
 	f.mu.Unlock()
@@ -129,12 +155,7 @@ func (f *Fleet) look(ctx context.Context, now time.Time) time.Duration {
 // start makes the Autoscaler of a target a member of the group.
 func (f *Fleet) start(ctx context.Context, m *fleetMember) {
 	key := m.target.String()
-	state := m.term.states[key]
-	if state == nil {
-		state = new(targetState)
-		m.term.states[key] = state
-	}
-	cfg, err := f.configure(m.target, &fleetScaler{fleet: f, term: m.term, key: key}, &seat{f, m.term, m.target, state})
+	cfg, err := f.configure(m.target, &fleetScaler{fleet: f, term: m.term, key: key}, &seat{f, m.term, m.target, m.state})
 	if err == nil {
 		_, err = f.group.Add(cfg)
 	}
@@ -145,6 +166,31 @@ func (f *Fleet) start(ctx context.Context, m *fleetMember) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m.err = err
+}
+
+// remember reads the state of a target that came after those of its shard were read.
+func (f *Fleet) remember(ctx context.Context, m *fleetMember) {
+	state, err := f.readState(ctx, m.target)
+	f.mu.Lock()
+	m.reading = false
+	if err == nil {
+		m.term.states[m.target.String()] = state
+	} else {
+		m.at = time.Now().Add(stateRest)
+	}
+	f.mu.Unlock()
+	if err != nil && ctx.Err() == nil {
+		f.opts.Logger.WarnContext(ctx, "kubernetes: "+m.target.String()+" is not scaled until its state can be read", slog.Any("error", err))
+	}
+	poke(f.dirty)
+}
+
+// leaveShard gives a shard up, so that it is acquired again, by whom it may be.
+func (f *Fleet) leaveShard(t *term) {
+	f.mu.Lock()
+	t.leaving = true
+	f.mu.Unlock()
+	poke(f.dirty)
 }
 
 // stop stops a member, and waits until it has ended.

@@ -94,6 +94,10 @@ func (s *fleetScaler) Scale(ctx context.Context, size int) error {
 
 func (s *fleetScaler) scale(ctx context.Context, size int) error {
 	f := s.fleet
+	if err := f.turn(ctx); err != nil {
+		return &autoscale.BusyError{Err: fmt.Errorf("kubernetes: scale %s to %d: other orders of the fleet go first: %w", s.key, size, err)}
+	}
+	defer func() { <-f.orders }()
 	if _, err := f.leases.mine(ctx, f.client, s.term); err != nil {
 		return err
 	}
@@ -132,6 +136,20 @@ func (s *fleetScaler) scale(ctx context.Context, size int) error {
 	defer s.mu.Unlock()
 	s.ordered, s.version = size, answer.version()
 	return nil
+}
+
+// turn waits until an order may begin, for half the time that there is. An order takes some
+// requests. If all orders of a crowded moment began at once, each would get room for its first
+// request, and have no time left for the others.
+func (f *Fleet) turn(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, patience(ctx)/2)
+	defer cancel()
+	select {
+	case f.orders <- struct{}{}:
+		return nil
+	case <-limited.Done():
+		return ended(limited, nil)
+	}
 }
 
 // rivals are the HorizontalPodAutoscalers, by what they scale.

@@ -3,10 +3,30 @@ package kubernetes
 import (
 	"hash/fnv"
 	"slices"
+	"strconv"
+	"strings"
 )
 
+// buckets is how many buckets the targets are in. A shard has whole buckets, so that the
+// label of a state stays right when the number of shards changes.
+const buckets = 1024
+
+func bucketOf(key string) int { return int(hash(key) % buckets) }
+
 // shardOf returns the shard of a target. All workers of a fleet must agree on it.
-func shardOf(key string, shards int) int { return int(hash(key) % uint64(shards)) }
+func shardOf(key string, shards int) int { return bucketOf(key) % shards }
+
+// bucketsOf returns the buckets of a shard as a label selector. Empty: all of them.
+func bucketsOf(shard, shards int) string {
+	if shards == 1 {
+		return ""
+	}
+	var names []string
+	for b := shard; b < buckets; b += shards {
+		names = append(names, strconv.Itoa(b))
+	}
+	return labelBucket + " in (" + strings.Join(names, ",") + ")"
+}
 
 // assign returns which worker is to hold each shard. Each gets its fair share, and those that
 // rank high get the rest. It is rendezvous hashing with bounded loads: when a worker comes or

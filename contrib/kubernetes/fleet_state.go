@@ -1,10 +1,11 @@
 package kubernetes
 
 import (
-	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -23,6 +24,7 @@ const (
 	dataCommand = "command"
 	dataSaved   = "saved" // when the state was saved, in RFC 3339, by the clock of the worker
 	dataTerm    = "term"
+	dataHistory = "history" // in base64
 )
 
 // A fleetConfigMap is a ConfigMap of v1. In a patch, what is left out stays.
@@ -47,16 +49,37 @@ type fleetOwner struct {
 	UID        string `json:"uid"`
 }
 
+func (o *fleetConfigMap) term() int64 {
+	n, _ := strconv.ParseInt(o.Data[dataTerm], 10, 64)
+	return n
+}
+
+// owner returns the UID of the target.
+func (o *fleetConfigMap) owner() string {
+	if len(o.Metadata.Owners) == 0 {
+		return ""
+	}
+	return o.Metadata.Owners[0].UID
+}
+
 // A targetState is what is remembered of a target from term to term.
 type targetState struct {
+	uid string // of the target
+
 	mu      sync.Mutex
 	version string // of its ConfigMap. Empty: there is none
+	other   bool   // that is of another target, which had the same name and is gone
 	state   []byte // as last given, perhaps not written yet
 	saved   time.Time
 	command []byte
-	due     time.Time // when it is to be written, whatever it is. Zero: not known
-	known   bool      // facts is
-	facts   facts     // as last written
+	known   bool   // facts is
+	facts   facts  // as last written
+	history []byte // as read, until there is a newer one
+
+	// All is written when it is due, which is when a history is given. Without one, the state
+	// alone is written when it is late. Zero: not known.
+	due, late time.Time
+	archived  bool // a history was given in this term
 }
 
 // facts are what a successor must not forget. When they change, the state is written at once.
@@ -79,13 +102,24 @@ func (f *facts) read(state []byte) error {
 	return json.Unmarshal(state, f)
 }
 
-// readStates reads what was saved of the targets of a shard, in one list.
-func (f *Fleet) readStates(ctx context.Context, shard int) (map[string]*targetState, error) {
+// readStates reads what was saved of the targets of a shard, in one list, and the last term
+// that saved. Of a target that is there and has no state, the state is a new one.
+func (f *Fleet) readStates(ctx context.Context, shard int) (states map[string]*targetState, last int64, err error) {
 	k := f.call("read the states of a shard", "configmaps")
-	k.query = url.Values{"labelSelector": {labelFleet + "=" + f.opts.Name + "," + labelShard + "=" + strconv.Itoa(shard)}}
-	states := make(map[string]*targetState)
+	selector := labelFleet + "=" + f.opts.Name
+	if in := bucketsOf(shard, f.opts.Shards); in != "" {
+		selector += "," + in
+	}
+	k.query = url.Values{"labelSelector": {selector}}
+	states = make(map[string]*targetState)
+	targets, _ := f.targets.all() // those that come later are looked up one by one
+	for key, w := range targets {
+		if shardOf(key, f.opts.Shards) == shard {
+			states[key] = &targetState{uid: w.Metadata.UID}
+		}
+	}
 	for next := ""; ; {
-		k.query.Set("limit", strconv.Itoa(pageSize/5)) // a state has up to 64 KiB
+		k.query.Set("limit", strconv.Itoa(pageSize/10)) // a state has up to 64 KiB, and a history 48
 		k.query.Set("continue", next)
 		if next == "" {
 			k.query.Del("continue")
@@ -98,26 +132,55 @@ func (f *Fleet) readStates(ctx context.Context, shard int) (map[string]*targetSt
 			Items []fleetConfigMap `json:"items"`
 		}
 		if err := f.client.do(ctx, k, nil, &page); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if page.Metadata.ResourceVersion == "" {
-			return nil, fmt.Errorf("kubernetes: %s: the answer is no list", k.op)
+			return nil, 0, fmt.Errorf("kubernetes: %s: the answer is no list", k.op)
 		}
 		for i := range page.Items {
 			o := &page.Items[i]
-			s := &targetState{}
-			s.take(o)
-			states[o.Data[dataTarget]] = s
+			states[o.Data[dataTarget]] = stateOf(o)
+			last = max(last, o.term())
 		}
 		if next = page.Metadata.Continue; next == "" {
-			return states, nil
+			return states, last, nil
 		}
 	}
 }
 
-// take takes what a ConfigMap has.
-func (s *targetState) take(o *fleetConfigMap) {
-	s.version = o.Metadata.ResourceVersion
+// readState reads what was saved of one target.
+func (f *Fleet) readState(ctx context.Context, t Target) (*targetState, error) {
+	var o fleetConfigMap
+	switch err := f.client.do(ctx, f.stateCall("read the state", t), nil, &o); {
+	case answered(err) == http.StatusNotFound:
+		return &targetState{uid: t.UID}, nil
+	case err != nil:
+		return nil, err
+	case o.Metadata.ResourceVersion == "":
+		return nil, fmt.Errorf("kubernetes: read the state of %s: the answer is no ConfigMap", t)
+	}
+	return stateOf(&o).of(t.UID), nil
+}
+
+// stateCall returns a call about the ConfigMap of a target.
+func (f *Fleet) stateCall(op string, t Target) call {
+	return call{op: op, subject: t.String(), api: "v1", resource: "configmaps", namespace: t.Namespace, name: fleetObject(f.opts.Name, t.Name)}
+}
+
+// of returns the state for a target of that UID. If s is of another one that had the same
+// name, nothing of it is remembered.
+func (s *targetState) of(uid string) *targetState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uid == uid {
+		return s
+	}
+	return &targetState{uid: uid, version: s.version, other: s.version != ""}
+}
+
+// stateOf returns what a ConfigMap has.
+func stateOf(o *fleetConfigMap) *targetState {
+	s := &targetState{uid: o.owner(), version: o.Metadata.ResourceVersion}
 	if text, ok := o.Data[dataState]; ok && text != "" {
 		s.state = []byte(text)
 		s.saved, _ = time.Parse(time.RFC3339Nano, o.Data[dataSaved])
@@ -126,6 +189,8 @@ func (s *targetState) take(o *fleetConfigMap) {
 	if text, ok := o.Data[dataCommand]; ok && text != "" {
 		s.command = []byte(text)
 	}
+	s.history, _ = base64.StdEncoding.DecodeString(o.Data[dataHistory])
+	return s
 }
 
 // A seat is the Elector and the Store of one target: a view of the lease of its shard.
@@ -135,6 +200,8 @@ type seat struct {
 	target Target
 	state  *targetState
 }
+
+var _ autoscale.HistoryStore = (*seat)(nil)
 
 // Run waits until ctx ends. The fleet renews the lease, for all targets of the shard.
 func (s *seat) Run(ctx context.Context) error {
@@ -157,7 +224,7 @@ func (s *seat) Record() (autoscale.Record, bool) {
 }
 
 // Save remembers the state. It writes the state to the ConfigMap if a successor must not
-// forget what changed, and otherwise from time to time: ten thousand writes a tick would be
+// forget what changed, and otherwise with the history: ten thousand writes a tick would be
 // too many for a cluster.
 func (s *seat) Save(ctx context.Context, number int64, state []byte) error {
 	if now, ok := s.term.current(); !ok || now.Number != number {
@@ -173,17 +240,26 @@ func (s *seat) Save(ctx context.Context, number int64, state []byte) error {
 	if !s.state.known {
 		s.state.known, s.state.facts = true, is // of a target that is new, nothing is to be remembered yet
 	}
-	if s.state.due.IsZero() { // the targets of a shard are not written all at once
-		s.state.due = time.Now().Add(rand.N(s.fleet.opts.SaveEvery))
+	if s.state.late.IsZero() {
+		s.state.late = time.Now().Add(2 * s.fleet.opts.SaveEvery)
 	}
-	if reflect.DeepEqual(is, s.state.facts) && time.Now().Before(s.state.due) {
+	if reflect.DeepEqual(is, s.state.facts) && time.Now().Before(s.state.late) {
 		return nil
 	}
-	if err := s.write(ctx, map[string]string{dataState: string(state), dataSaved: s.state.saved.UTC().Format(time.RFC3339Nano)}); err != nil {
+	if err := s.write(ctx, s.state.data()); err != nil {
 		return err
 	}
-	s.state.due, s.state.facts = time.Now().Add(s.fleet.opts.SaveEvery), is
+	s.state.late, s.state.facts = time.Now().Add(2*s.fleet.opts.SaveEvery), is
 	return nil
+}
+
+// data is what a ConfigMap has of the state. The lock is held.
+func (s *targetState) data() map[string]string {
+	saved := ""
+	if s.state != nil {
+		saved = s.saved.UTC().Format(time.RFC3339Nano)
+	}
+	return map[string]string{dataState: string(s.state), dataSaved: saved}
 }
 
 // Command remembers a command of a person.
@@ -197,24 +273,68 @@ func (s *seat) Command(ctx context.Context, command []byte) error {
 	return nil
 }
 
+// History returns the history as it was last written.
+func (s *seat) History(ctx context.Context) ([]byte, error) {
+	s.state.mu.Lock()
+	history, archived := s.state.history, s.state.archived
+	s.state.mu.Unlock()
+	if !archived {
+		return history, nil
+	}
+	there, err := s.fleet.readState(ctx, s.target)
+	if err != nil {
+		return nil, err
+	}
+	return there.history, nil
+}
+
+// SaveHistory writes the history and the state from time to time: what is lost of a page
+// when a worker dies is not worth a write a minute.
+func (s *seat) SaveHistory(ctx context.Context, number int64, history []byte) error {
+	if now, ok := s.term.current(); !ok || now.Number != number {
+		return autoscale.ErrNotLeader
+	}
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
+	s.state.history, s.state.archived = nil, true // what was there is part of this one
+	if s.state.due.IsZero() {                     // the targets of a shard are not written all at once
+		s.state.due = time.Now().Add(rand.N(s.fleet.opts.SaveEvery))
+	}
+	if time.Now().Before(s.state.due) {
+		return nil
+	}
+	data := s.state.data()
+	data[dataHistory] = base64.StdEncoding.EncodeToString(history)
+	if err := s.write(ctx, data); err != nil {
+		return err
+	}
+	now, every := time.Now(), s.fleet.opts.SaveEvery
+	s.state.due, s.state.late = now.Add(every), now.Add(2*every)
+	return nil
+}
+
 // write writes data into the ConfigMap, if no later term has written there. The lock is
 // held.
 func (s *seat) write(ctx context.Context, data map[string]string) error {
-	o := fleetConfigMap{APIVersion: "v1", Kind: "ConfigMap", Data: data}
-	o.Metadata.Name, o.Metadata.Namespace = s.fleet.stateName(s.target), s.target.Namespace
-	o.Metadata.Labels = map[string]string{labelFleet: s.fleet.opts.Name, labelShard: strconv.Itoa(s.term.shard)}
+	k := s.fleet.stateCall("save the state", s.target)
+	k.once = true
+	o := fleetConfigMap{APIVersion: "v1", Kind: "ConfigMap"}
+	o.Metadata.Name, o.Metadata.Namespace = k.name, s.target.Namespace
+	o.Metadata.Labels = map[string]string{labelFleet: s.fleet.opts.Name, labelBucket: strconv.Itoa(bucketOf(s.target.String()))}
 	o.Metadata.Owners = []fleetOwner{{"apps/v1", s.fleet.kind(), s.target.Name, s.target.UID}}
 	data[dataTarget], data[dataTerm] = s.target.String(), strconv.FormatInt(s.term.number, 10)
-	k := call{op: "save the state", subject: s.target.String(), api: "v1", resource: "configmaps", namespace: s.target.Namespace, once: true}
 	for range 3 {
-		w, name := k, o.Metadata.Name
-		w.method = http.MethodPost
+		w := k
+		o.Data = s.whole(data)
 		if o.Metadata.ResourceVersion = s.state.version; s.state.version != "" {
-			w.method, w.name, w.contentType = http.MethodPatch, name, mergePatch
+			w.method, w.contentType = http.MethodPatch, mergePatch
+		} else {
+			w.method, w.name = http.MethodPost, ""
 		}
 		var answer fleetConfigMap
 		err := s.fleet.client.do(ctx, w, o, &answer)
 		if err == nil {
+			s.state.other = false
 			if s.state.version = answer.Metadata.ResourceVersion; s.state.version == "" {
 				return fmt.Errorf("kubernetes: save the state of %s: the answer is no ConfigMap", s.target)
 			}
@@ -226,27 +346,32 @@ func (s *seat) write(ctx context.Context, data map[string]string) error {
 		// Somebody wrote, deleted or made it. It is read again.
 		var there fleetConfigMap
 		k := k
-		k.op, k.name = "read the state", name
+		k.op = "read the state"
 		switch err := s.fleet.client.do(ctx, k, nil, &there); {
 		case answered(err) == http.StatusNotFound:
-			s.state.version = ""
+			s.state.version, s.state.other = "", false
 			continue
 		case err != nil:
 			return err
 		}
-		if n, _ := strconv.ParseInt(there.Data[dataTerm], 10, 64); n > s.term.number {
+		if n := there.term(); n > s.term.number {
+			// Whoever acquires the shard next lifts its term above that.
+			s.fleet.leaveShard(s.term)
 			return fmt.Errorf("kubernetes: save the state of %s: term %d has saved, and this one is %d: %w", s.target, n, s.term.number, autoscale.ErrNotLeader)
 		}
-		s.state.version = there.Metadata.ResourceVersion
+		s.state.version, s.state.other = there.Metadata.ResourceVersion, there.owner() != s.state.uid
 	}
 	return fmt.Errorf("kubernetes: save the state of %s: the ConfigMap %s changed three times meanwhile", s.target, o.Metadata.Name)
 }
 
-// stateName returns the name of the ConfigMap of a target. It is at most 253 bytes.
-func (f *Fleet) stateName(t Target) string {
-	name := "autoscale-" + f.opts.Name + "-" + cmp.Or(t.Name, "none")
-	if len(name) > 253 {
-		name = fmt.Sprintf("%.230s-%016x", name, hash(name))
+// whole returns data with what must be written too: all that is known, if the ConfigMap is
+// new, and nothing of the target that it was of, if that was another one. The lock is held.
+func (s *seat) whole(data map[string]string) map[string]string {
+	if s.state.version != "" && !s.state.other {
+		return data
 	}
-	return name
+	all := s.state.data()
+	all[dataCommand], all[dataHistory] = string(s.state.command), ""
+	maps.Copy(all, data)
+	return all
 }

@@ -16,6 +16,7 @@ import (
 func alone(t *testing.T, test func(c *cluster, w *worker)) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
+		c.shards = 4
 		w := c.worker("a", nil)
 		test(c, w)
 		w.stop()
@@ -30,6 +31,7 @@ func alone(t *testing.T, test func(c *cluster, w *worker)) {
 
 // TestFleetFollowsItsTargets has targets that appear, change and vanish.
 func TestFleetFollowsItsTargets(t *testing.T) {
+	t.Parallel()
 	alone(t, func(c *cluster, w *worker) {
 		c.setLoad(func(int) int { return 50 }, 4)
 		c.deploy("t0", 1, map[string]any{kubernetes.AnnotationMax: "5"})
@@ -47,7 +49,7 @@ func TestFleetFollowsItsTargets(t *testing.T) {
 		}
 		sizes(5, 1, 1, 1)
 		s := w.fleet.Status()
-		if s.Targets != 4 || s.Members != 1 || len(s.Faults) != 3 || len(s.Shards) != shards || s.Err != nil {
+		if s.Targets != 4 || s.Members != 1 || len(s.Faults) != 3 || len(s.Shards) != c.shards || s.Err != nil {
 			t.Errorf("status %+v", s)
 		}
 		for i, want := range []string{`max is "five"`, "Min", "names nothing"} {
@@ -82,6 +84,7 @@ func TestFleetFollowsItsTargets(t *testing.T) {
 
 // TestFleetSeesOthers has a HorizontalPodAutoscaler, and somebody who changes a size.
 func TestFleetSeesOthers(t *testing.T) {
+	t.Parallel()
 	alone(t, func(c *cluster, w *worker) {
 		c.deploy("t0", 1, nil)
 		c.setLoad(func(int) int { return 3 }, 1)
@@ -109,6 +112,7 @@ func TestFleetSeesOthers(t *testing.T) {
 
 // TestFleetDoesNotTrustAnOldWatch has an API server that does not answer watches any more.
 func TestFleetDoesNotTrustAnOldWatch(t *testing.T) {
+	t.Parallel()
 	alone(t, func(c *cluster, w *worker) {
 		c.deploy("t0", 1, nil)
 		c.setLoad(func(int) int { return 1 }, 1)
@@ -143,8 +147,10 @@ func TestFleetDoesNotTrustAnOldWatch(t *testing.T) {
 // TestFleetRemembers has a successor that knows what the one before it ordered and was told,
 // although few states are written.
 func TestFleetRemembers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
+		c.shards = 4
 		for i := range 20 {
 			c.deploy(fmt.Sprint("t", i), 1, nil)
 		}

@@ -2,10 +2,12 @@ package kubernetes_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,13 +28,18 @@ type gate struct {
 	next http.RoundTripper
 	mu   sync.Mutex
 	cut  bool
-	sees func(*http.Request) // is asked before each request
+	bad  func(*http.Request) bool // which requests fail. Nil: none
+	deaf func(*http.Request) bool // which answers are lost. Nil: none
+	sees func(*http.Request)      // is asked before each request
 }
 
 func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	g.mu.Lock()
-	cut := g.cut
+	cut, bad := g.cut, g.bad != nil && g.bad(r)
 	g.mu.Unlock()
+	if bad {
+		return nil, errors.New("the network lost the request")
+	}
 	if cut {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
@@ -40,7 +47,27 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	if g.sees != nil {
 		g.sees(r)
 	}
-	return g.next.RoundTrip(r)
+	res, err := g.next.RoundTrip(r)
+	g.mu.Lock()
+	deaf := err == nil && g.deaf != nil && g.deaf(r)
+	g.mu.Unlock()
+	if deaf {
+		res.Body.Close()
+		return nil, errors.New("the network lost the answer")
+	}
+	return res, err
+}
+
+func (g *gate) lose(deaf func(*http.Request) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.deaf = deaf
+}
+
+func (g *gate) refuse(bad func(*http.Request) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.bad = bad
 }
 
 func (g *gate) set(cut bool) {
@@ -54,6 +81,8 @@ type cluster struct {
 	t      testing.TB
 	server *kubetest.Server
 	token  string // of the workers
+	shards int    // of the workers, unless they have another number
+	qps    float64
 
 	mu      sync.Mutex
 	probes  map[string]map[string]time.Time // by target and worker, the last one
@@ -63,16 +92,21 @@ type cluster struct {
 }
 
 func newCluster(t testing.TB) *cluster {
-	c := &cluster{t: t, server: kubetest.NewPipeServer(), token: kubetest.Token, probes: make(map[string]map[string]time.Time), load: make(map[string]int)}
+	c := &cluster{t: t, server: kubetest.NewPipeServer(), token: kubetest.Token, shards: shards, qps: 1000, probes: make(map[string]map[string]time.Time), load: make(map[string]int)}
 	t.Cleanup(c.server.Close)
 	return c
 }
 
 // deploy adds a Deployment, or changes its annotations.
 func (c *cluster) deploy(name string, replicas int, annotations map[string]any) {
+	c.deployIn("default", name, replicas, annotations)
+}
+
+// deployIn is deploy in a namespace.
+func (c *cluster) deployIn(namespace, name string, replicas int, annotations map[string]any) {
 	c.server.Put(map[string]any{
 		"apiVersion": "apps/v1", "kind": "Deployment",
-		"metadata": map[string]any{"name": name, "uid": "uid-" + name, "labels": map[string]any{"fleet": "yes"}, "annotations": annotations, "generation": 1},
+		"metadata": map[string]any{"name": name, "namespace": namespace, "uid": "uid-" + name, "labels": map[string]any{"fleet": "yes"}, "annotations": annotations, "generation": 1},
 		"spec":     map[string]any{"replicas": replicas},
 		"status":   map[string]any{"replicas": replicas, "readyReplicas": replicas, "observedGeneration": 1},
 	})
@@ -98,8 +132,8 @@ const shards = 16
 func (c *cluster) worker(name string, change func(*kubernetes.FleetOptions)) *worker {
 	w := &worker{name: name, ended: make(chan error, 1)}
 	w.gate = &gate{next: c.server.Client().Transport, sees: func(r *http.Request) { c.sees(name, r) }}
-	client := kubernetes.FromConfig(&rest.Config{Host: c.server.URL, BearerToken: c.token, Transport: w.gate}, &kubernetes.Options{QPS: 1000, Burst: 2000})
-	opts := &kubernetes.FleetOptions{Worker: name, Selector: "fleet=yes", Shards: shards, TTL: 15 * time.Second, Logger: slog.New(slog.DiscardHandler)}
+	client := kubernetes.FromConfig(&rest.Config{Host: c.server.URL, BearerToken: c.token, Transport: w.gate}, &kubernetes.Options{QPS: c.qps, Burst: int(2 * c.qps)})
+	opts := &kubernetes.FleetOptions{Worker: name, Selector: "fleet=yes", Shards: c.shards, TTL: 15 * time.Second, Logger: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(opts)
 	}
@@ -125,23 +159,59 @@ func (c *cluster) worker(name string, change func(*kubernetes.FleetOptions)) *wo
 	}, opts)
 	ctx, cancel := context.WithCancel(context.Background())
 	w.stop = cancel
-	go func() { w.ended <- w.fleet.Run(ctx) }()
+	fleet, ended := w.fleet, w.ended
+	go func() {
+		ended <- fleet.Run(ctx)
+		close(ended)
+	}()
 	return w
+}
+
+// shardLease returns the name of the Lease of a shard.
+func shardLease(shard int) string {
+	return kubernetes.FleetObject(kubernetes.DefaultFleetName, "shard", fmt.Sprintf("%03d", shard))
 }
 
 // sees checks an order when it leaves a worker: that worker must hold the shard.
 func (c *cluster) sees(worker string, r *http.Request) {
-	if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/scale") {
+	if r.Method != http.MethodPut {
+		return
+	}
+	if strings.Contains(r.URL.Path, ".shard.") {
+		c.seesLease(worker, r)
+	}
+	if !strings.HasSuffix(r.URL.Path, "/scale") {
 		return
 	}
 	target := strings.Split(r.URL.Path, "/")[7]
-	lease := c.server.Object("Lease", "", "autoscale-fleet-shard-"+fmt.Sprintf("%03d", kubernetes.ShardOf("default/"+target, shards)))
-	holder := fmt.Sprint(lease["spec"].(map[string]any)["holderIdentity"])
+	lease := c.server.Object("Lease", "", shardLease(kubernetes.ShardOf("default/"+target, c.shards)))
+	holder := fmt.Sprint(at(lease, "spec", "holderIdentity"))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.orders++
 	if holder != worker {
 		c.strange = append(c.strange, fmt.Sprintf("%s ordered %s, whose shard %s held", worker, target, holder))
+	}
+}
+
+// seesLease checks that a worker acquires no shard that another one still holds.
+func (c *cluster) seesLease(worker string, r *http.Request) {
+	var to struct {
+		Spec struct{ LeaseTransitions float64 }
+	}
+	body, err := r.GetBody()
+	if err == nil {
+		err = json.NewDecoder(body).Decode(&to)
+	}
+	name := path.Base(r.URL.Path)
+	lease := c.server.Object("Lease", "", name)
+	number, _ := at(lease, "spec", "leaseTransitions").(float64)
+	renewed, _ := time.Parse(time.RFC3339Nano, fmt.Sprint(at(lease, "spec", "renewTime")))
+	holder := fmt.Sprint(at(lease, "spec", "holderIdentity"))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil || to.Spec.LeaseTransitions > number && holder != "" && holder != worker && time.Since(renewed) < 15*time.Second {
+		c.strange = append(c.strange, fmt.Sprintf("%s acquired %s, which %s had renewed at %v, %v", worker, name, holder, renewed, err))
 	}
 }
 
@@ -196,12 +266,23 @@ func (c *cluster) once(targets int) map[string]int {
 	return by
 }
 
-// TestFleetWorkersComeAndGo has 150 targets and workers that are added, killed, cut off and
+// at returns a field of an object, or nil.
+func at(o map[string]any, path ...string) (v any) {
+	v = o
+	for _, name := range path {
+		m, _ := v.(map[string]any)
+		v = m[name]
+	}
+	return v
+}
+
+// TestFleetWorkersComeAndGo has 60 targets and workers that are added, killed, cut off and
 // stopped. Each target always comes to its size, and no worker gives an order for a shard
 // that it does not hold.
 func TestFleetWorkersComeAndGo(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const targets = 150
+		const targets = 60
 		c := newCluster(t)
 		for i := range targets {
 			c.deploy(fmt.Sprint("t", i), 1, map[string]any{kubernetes.AnnotationMax: "9"})

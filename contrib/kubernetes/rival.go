@@ -75,47 +75,73 @@ func (c *Client) autoscalers(namespace string) *autoscalers {
 		c.others = map[string]*autoscalers{}
 	}
 	if c.others[namespace] == nil {
-		c.others[namespace] = new(autoscalers)
+		a := new(autoscalers)
+		a.hpas.busy, a.keda.busy = make(chan struct{}, 1), make(chan struct{}, 1)
+		c.others[namespace] = a
 	}
 	return c.others[namespace]
 }
 
 // A listing is a list that is read again when it is old.
 type listing[T any] struct {
-	mu    sync.Mutex // held during a request: others wait for its answer
+	busy chan struct{} // has a token during a request: others wait for its answer
+
+	mu    sync.Mutex // guards what follows
 	items []T
 	read  time.Time // when items were read. Zero: never
 	next  time.Time // before that, the list is not read again
 }
 
-// get returns the list, and nothing if it is not known.
+// get returns the list, and nothing if it is not known. It takes no longer than a look may,
+// also if another caller's request is under way.
 func (l *listing[T]) get(ctx context.Context, c *Client, k call) []T {
+	look, cancel := context.WithTimeout(ctx, min(patience(ctx)/4, rivalPatience))
+	defer cancel()
+	if l.due() {
+		select {
+		case l.busy <- struct{}{}:
+			if l.due() { // nobody was quicker
+				items, err := list[T](look, c, k)
+				l.take(items, err, ctx.Err() != nil)
+			}
+			<-l.busy
+		case <-look.Done():
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if !now.Before(l.next) {
-		items, err := list[T](ctx, c, k)
-		var e *Error
-		switch {
-		case err == nil:
-			l.items, l.read, l.next = items, now, now.Add(rivalAge)
-		case ctx.Err() != nil: // the next caller has more time
-		case errors.As(err, &e) && (e.Status == http.StatusForbidden || e.Status == http.StatusNotFound):
-			l.next = now.Add(rivalRest)
-		default:
-			l.next = now.Add(rivalAge)
-		}
-	}
 	if l.read.IsZero() || now.Sub(l.read) >= rivalTrust {
 		l.items = nil
 	}
 	return l.items
 }
 
+func (l *listing[T]) due() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !time.Now().Before(l.next)
+}
+
+// take takes what a request came to. short: the caller had less time than a look may take.
+func (l *listing[T]) take(items []T, err error, short bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	var e *Error
+	switch {
+	case err == nil:
+		l.items, l.read, l.next = items, now, now.Add(rivalAge)
+	case short: // the next caller has more time
+	case errors.As(err, &e) && (e.Status == http.StatusForbidden || e.Status == http.StatusNotFound):
+		l.next = now.Add(rivalRest)
+	default:
+		l.next = now.Add(rivalAge)
+	}
+}
+
 // list reads a list, page by page.
 func list[T any](ctx context.Context, c *Client, k call) (items []T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, min(patience(ctx)/4, rivalPatience))
-	defer cancel()
 	k.once = true
 	k.query = url.Values{"limit": {fmt.Sprint(rivalPage)}}
 	for range rivalPages {

@@ -1,9 +1,12 @@
 package kubernetes_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/autoscalebot/autoscale/contrib/kubernetes"
@@ -160,6 +163,31 @@ func TestRivalIsLookedUpSeldom(t *testing.T) {
 		if got := capacity(t, web).ExternalAutoscaler; got == "" {
 			t.Error("not seen again")
 		}
+	})
+}
+
+// A caller waits for another one's look no longer than its own context allows.
+func TestRivalWaitsForItsContext(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
+		s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2})
+		s.Inject(kubetest.Fault{Path: "/apis/autoscaling/v2/namespaces/default/*", Hang: true, Times: -1})
+		web := c.Scaler("deployment/web", nil)
+		var first sync.WaitGroup
+		first.Go(func() { _, _ = web.Capacity(t.Context()) })
+		synctest.Wait() // its look is under way
+		for _, patience := range []time.Duration{0, 100 * time.Millisecond, 2 * time.Second} {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			began := time.Now()
+			now, err := web.Capacity(ctx)
+			if took := time.Since(began); took > patience/2 {
+				t.Errorf("with a context of %v it took %v", patience, took)
+			}
+			if patience > 0 && (err != nil || now.Desired != 2) {
+				t.Errorf("with a context of %v the size is %+v, %v", patience, now, err)
+			}
+			cancel()
+		}
+		first.Wait()
 	})
 }
 

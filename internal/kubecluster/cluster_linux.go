@@ -79,7 +79,7 @@ func Start(t testing.TB) *Cluster {
 	}
 	c.manager, err = c.start("kube-controller-manager", filepath.Join(bin, "kube-controller-manager"),
 		"--kubeconfig="+c.Kubeconfig(), "--controllers=deployment-controller,replicaset-controller,statefulset-controller,horizontal-pod-autoscaler-controller,namespace-controller,garbage-collector-controller,endpointslice-controller,serviceaccount-controller,resourcequota-controller",
-		"--leader-elect=false", "--horizontal-pod-autoscaler-sync-period=2s", "--secure-port=0",
+		"--leader-elect=false", "--kube-api-qps=200", "--kube-api-burst=400", "--horizontal-pod-autoscaler-sync-period=2s", "--secure-port=0",
 		"--service-account-private-key-file="+c.path("sa.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -161,8 +161,31 @@ func (c *Cluster) StopAPI(how syscall.Signal) {
 	}
 }
 
-// SignalEtcd sends a signal to etcd: SIGSTOP makes it slow, and SIGCONT goes on.
-func (c *Cluster) SignalEtcd(how syscall.Signal) error { return c.etcd.cmd.Process.Signal(how) }
+// SignalEtcd sends a signal to etcd: SIGSTOP makes it slow, and SIGCONT goes on. After SIGSTOP
+// it waits until all threads have stopped, which takes a while on a busy machine.
+func (c *Cluster) SignalEtcd(how syscall.Signal) error {
+	err := c.etcd.cmd.Process.Signal(how)
+	for range 5000 {
+		if err != nil || how != syscall.SIGSTOP || stopped(c.etcd.cmd.Process.Pid) {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return errors.New("etcd goes on after SIGSTOP")
+}
+
+// stopped reports whether all threads of a process are stopped by a signal.
+func stopped(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, file := range threads {
+		stat, err := os.ReadFile(file)
+		// The state comes after the name, which may have any character.
+		if i := bytes.LastIndexByte(stat, ')'); err != nil || i < 0 || !bytes.HasPrefix(stat[i:], []byte(") T")) {
+			return false
+		}
+	}
+	return len(threads) > 0
+}
 
 // CA returns the certificate that signs that of the API server, which is itself.
 func (c *Cluster) CA() ([]byte, error) { return os.ReadFile(c.path("certs/apiserver.crt")) }

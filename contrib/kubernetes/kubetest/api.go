@@ -247,6 +247,20 @@ func (s *Server) delete(q *query, k key, old object) (*answer, *apiError) {
 	if q.sub != "" {
 		return nil, noPath()
 	}
+	if len(q.body) > 0 {
+		options, err := parseObject(q.body)
+		if err != nil {
+			return nil, badRequest("couldn't get version/kind; json parse error: " + err.Error())
+		}
+		for _, field := range []string{"uid", "resourceVersion"} {
+			name := map[string]string{"uid": "UID", "resourceVersion": "ResourceVersion"}[field]
+			if want, is := text(options, "preconditions", field), text(old, "metadata", field); want != "" && want != is {
+				e := conflict(k.res, k.name, fmt.Sprintf("Precondition failed: %s in precondition: %s, %[1]s in object meta: %[3]s", name, want, is))
+				e.details["kind"] = k.res.kind
+				return nil, e
+			}
+		}
+	}
 	if p := s.pods[k]; p != nil && !strings.Contains(string(q.body), `"gracePeriodSeconds":0`) {
 		s.terminate(k, p, time.Now())
 		return answerJSON(http.StatusOK, s.objects[k]), nil

@@ -7,6 +7,8 @@ type Account struct {
 	Name      string // of the user, as the messages of refusals say it
 	Namespace string // in which the Rules hold. Empty: in all
 	Rules     []Rule
+
+	ClusterRules []Rule // hold in all namespaces
 }
 
 // A Rule is one of a Role: it allows the Verbs on the Resources. "*" stands for everything.
@@ -53,8 +55,12 @@ func (s *Server) authorize(q *query) *apiError {
 	case q.Header.Get("Authorization") != "":
 		return unauthorized()
 	}
-	if q.account != nil && (q.account.Namespace == "" || q.account.Namespace == q.ns) {
-		for _, r := range q.account.Rules {
+	if q.account != nil {
+		rules := q.account.ClusterRules
+		if q.account.Namespace == "" || q.account.Namespace == q.ns {
+			rules = slices.Concat(rules, q.account.Rules)
+		}
+		for _, r := range rules {
 			if r.allows(q) {
 				return nil
 			}

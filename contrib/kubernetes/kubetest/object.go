@@ -23,6 +23,9 @@ type key struct {
 
 // normal returns v as encoding/json reads it, sharing nothing with v.
 func normal(v any) object {
+	if o, ok := copied(v).(object); ok {
+		return o
+	}
 	data, err := json.Marshal(v)
 	if err != nil {
 		panic("kubetest: an object cannot be encoded: " + err.Error())
@@ -32,6 +35,34 @@ func normal(v any) object {
 		panic("kubetest: not an object: " + err.Error())
 	}
 	return o
+}
+
+// copied returns a copy of what encoding/json reads, or nil if v, or something in it, is
+// of another type or nil. It is quicker than to write and read the JSON.
+func copied(v any) any {
+	switch v := v.(type) {
+	case string, bool, float64:
+		return v
+	case int:
+		return float64(v)
+	case object:
+		o := make(object, len(v))
+		for name, field := range v {
+			if o[name] = copied(field); o[name] == nil && field != nil {
+				return nil
+			}
+		}
+		return o
+	case []any:
+		list := make([]any, len(v))
+		for i, each := range v {
+			if list[i] = copied(each); list[i] == nil && each != nil {
+				return nil
+			}
+		}
+		return list
+	}
+	return nil
 }
 
 func parseObject(data []byte) (object, error) {

@@ -101,7 +101,10 @@ var steps = []step{
 	{name: "another name than the path's", method: "PUT", path: leases + "/other", body: leaseOf("one", 1, "{{taken}}")},
 	{name: "patch what is not there", method: "PATCH", path: leases + "/absent", body: `{"spec":{"holderIdentity":"one"}}`},
 	{name: "no rights to a lease", token: "poor", method: "POST", path: leases, body: leaseOf("one", 1, "")},
-	{name: "delete it", method: "DELETE", path: leases + "/recorded"},
+	{name: "delete it at a version before", method: "DELETE", path: leases + "/recorded", body: `{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"resourceVersion":"{{lease}}"}}`},
+	{name: "delete another of its name", method: "DELETE", path: leases + "/recorded", body: `{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":"00000000-0000-4000-8000-000000000000"}}`},
+	{name: "its version", method: "PATCH", path: leases + "/recorded", body: `{"spec":{"holderIdentity":"five"}}`, save: "last"},
+	{name: "delete it", method: "DELETE", path: leases + "/recorded", body: `{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"resourceVersion":"{{last}}"}}`},
 	{name: "delete it again", method: "DELETE", path: leases + "/recorded"},
 
 	{name: "make a config map", method: "POST", path: configMaps, body: `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"recorded"},"data":{"state":"one"}}`, save: "map"},
