@@ -96,8 +96,8 @@ func actor(ctx context.Context) string {
 // Name returns the name of the process type, with its default.
 func (a *Autoscaler) Name() string { return a.cfg.Name }
 
-// All returns a slice of a alone. With [Group.All], a page can show either.
-func (a *Autoscaler) All() []*Autoscaler { return []*Autoscaler{a} }
+// Members returns a slice of a alone. With [Group.Members], a page can show either.
+func (a *Autoscaler) Members() []*Autoscaler { return []*Autoscaler{a} }
 
 // command stores c, and gives it to this process.
 func (a *Autoscaler) command(ctx context.Context, op string, c command) error {

@@ -9,5 +9,5 @@ func (a *Autoscaler) Format(f fmt.State, _ rune) {
 
 // Format writes the names of the members, whatever the verb.
 func (g *Group) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "autoscale.Group%v", g.All())
+	fmt.Fprintf(f, "autoscale.Group%v", g.Members())
 }

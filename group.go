@@ -137,7 +137,7 @@ func (g *Group) Add(cfg Config) (*Autoscaler, error) {
 
 // Remove takes the member of that name out of the Group and stops it. Remove waits until
 // the member has given its term up and its Run has ended, and returns the error of that
-// Run. All and Status have it no more once it is stopping. Its last notifications get up
+// Run. Members and Status have it no more once it is stopping. Its last notifications get up
 // to eight seconds.
 //
 // If ctx ends first, Remove returns the cause at once, and the member ends as soon as it
@@ -173,7 +173,7 @@ func (g *Group) Remove(ctx context.Context, name string) error {
 // [Config.Validate] does.
 func (g *Group) Validate() error {
 	errs := []error{g.fault}
-	for _, a := range g.All() {
+	for _, a := range g.Members() {
 		if err := a.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", a.cfg.Name, err))
 		}
@@ -246,14 +246,14 @@ func (g *Group) run(ctx context.Context, m *member) {
 // log writes to the logger of the first member, or to the default one.
 func (g *Group) log(ctx context.Context, level slog.Level, message string) {
 	logger := slog.Default()
-	if all := g.All(); len(all) > 0 {
+	if all := g.Members(); len(all) > 0 {
 		logger = all[0].cfg.Logger
 	}
 	_ = guard.Do(func() error { logger.Log(ctx, level, message); return nil })
 }
 
-// All returns the Autoscalers, in the order in which they were added.
-func (g *Group) All() []*Autoscaler {
+// Members returns the Autoscalers, in the order in which they were added.
+func (g *Group) Members() []*Autoscaler {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	out := make([]*Autoscaler, len(g.members))
@@ -277,7 +277,7 @@ func (g *Group) Lookup(name string) (*Autoscaler, bool) {
 
 // Status returns a snapshot of each member, in the order in which they were added.
 func (g *Group) Status() []Status {
-	all := g.All()
+	all := g.Members()
 	out := make([]Status, len(all))
 	for i, a := range all {
 		out[i] = a.Status()

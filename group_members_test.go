@@ -130,7 +130,7 @@ func TestRemoveDoesNotWaitLongerThanItsContext(t *testing.T) {
 		if err := g.Remove(limited, "web"); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "remove web") {
 			t.Errorf("Remove = %v", err)
 		}
-		if _, ok := g.Lookup("web"); ok || len(g.All()) != 0 {
+		if _, ok := g.Lookup("web"); ok || len(g.Members()) != 0 {
 			t.Error("it is listed while it stops")
 		}
 		if _, err := g.Add(memberConfig("web", new(lone))); !errors.Is(err, autoscale.ErrConfig) {
@@ -251,7 +251,7 @@ func TestMembersAreAddedAtOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if n := len(g.All()); n != 0 {
+		if n := len(g.Members()); n != 0 {
 			t.Errorf("%d members are left", n)
 		}
 		cancel()

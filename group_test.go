@@ -36,7 +36,7 @@ func TestGroup(t *testing.T) {
 			t.Errorf("web is at %d: another's failure stopped it", good.size)
 		}
 		s := g.Status()
-		if len(s) != 3 || s[0].Name != "web" || s[1].Counters.Panics == 0 || s[1].Counters.Ticks != s[0].Counters.Ticks || len(g.All()) != 3 {
+		if len(s) != 3 || s[0].Name != "web" || s[1].Counters.Panics == 0 || s[1].Counters.Ticks != s[0].Counters.Ticks || len(g.Members()) != 3 {
 			t.Errorf("status %v", s)
 		}
 	})
@@ -79,7 +79,7 @@ func ExampleNewGroup() {
 		autoscale.Config{Name: "web", Prober: measured(2 * time.Second), Scaler: web, Logger: quiet},
 		autoscale.Config{Name: "worker", Prober: measured(300 * time.Millisecond), Scaler: worker, Logger: quiet},
 	)
-	for _, a := range g.All() { // Run does this until its context ends
+	for _, a := range g.Members() { // Run does this until its context ends
 		_, _ = a.Tick(context.Background(), time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
 	}
 	for _, s := range g.Status() {
@@ -121,7 +121,7 @@ func TestDefaultName(t *testing.T) {
 		if name != "worker" || (err != nil) != (tt.want != "") || err != nil && (!errors.Is(err, autoscale.ErrConfig) || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("it was named %q: %v, want %q", name, err, tt.want)
 		}
-		if _, terr := g.All()[0].Tick(t.Context(), start); err != nil && !errors.Is(terr, autoscale.ErrConfig) {
+		if _, terr := g.Members()[0].Tick(t.Context(), start); err != nil && !errors.Is(terr, autoscale.ErrConfig) {
 			t.Errorf("Tick: %v", terr)
 		}
 	}
@@ -134,7 +134,7 @@ func ExampleGroup_Add() {
 	web, err := g.Add(autoscale.Config{Name: "web", Prober: measured(2 * time.Second), Scaler: &memory{size: 1}, Logger: quiet})
 	fmt.Println(web.Name(), err)
 	fmt.Println(g.Remove(context.Background(), "web"))
-	fmt.Println(len(g.All()))
+	fmt.Println(len(g.Members()))
 	// Output:
 	// web <nil>
 	// <nil>

@@ -51,7 +51,7 @@ func (p *Page) control(ctx context.Context, r *http.Request) error {
 	fault := func(format string, args ...any) error { return &badForm{fmt.Errorf(format, args...)} }
 	name, action := r.PostFormValue("name"), r.PostFormValue("action")
 	var a *autoscale.Autoscaler
-	all := p.source.All()
+	all := p.source.Members()
 	for _, each := range all {
 		if each.Name() == name || name == "" && len(all) == 1 {
 			a = each

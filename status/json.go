@@ -117,7 +117,7 @@ func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 }
 
 func (p *Page) serveWish(w http.ResponseWriter, r *http.Request, _ string) {
-	name, all := r.URL.Query().Get("name"), p.source.All()
+	name, all := r.URL.Query().Get("name"), p.source.Members()
 	for _, a := range all {
 		if a.Name() != name && (name != "" || len(all) > 1) {
 			continue

@@ -42,7 +42,7 @@ const (
 // must not wait any longer.
 func (p *Page) refresh(ctx context.Context, shown []*autoscale.Autoscaler) (context.Context, context.CancelFunc) {
 	here := make(map[*autoscale.Autoscaler]bool)
-	for _, a := range p.source.All() {
+	for _, a := range p.source.Members() {
 		here[a] = true
 	}
 	p.mu.Lock()

@@ -29,7 +29,7 @@ func (h *hung) History(context.Context) ([]byte, error) {
 // list is a Source that changes.
 type list []*autoscale.Autoscaler
 
-func (l *list) All() []*autoscale.Autoscaler { return *l }
+func (l *list) Members() []*autoscale.Autoscaler { return *l }
 
 // A Store that hangs delays a page of many process types by a second in all, and no
 // goroutines gather.

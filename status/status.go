@@ -53,7 +53,7 @@ import (
 
 // A Source is what a page shows: an [autoscale.Autoscaler] or an [autoscale.Group].
 type Source interface {
-	All() []*autoscale.Autoscaler
+	Members() []*autoscale.Autoscaler
 }
 
 // Options are the options of a [Handler]. One of Token, Users and Public is required.

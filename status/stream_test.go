@@ -126,7 +126,7 @@ type counted struct {
 	n atomic.Int64
 }
 
-func (c *counted) All() []*autoscale.Autoscaler {
+func (c *counted) Members() []*autoscale.Autoscaler {
 	c.n.Add(1)
-	return c.Source.All()
+	return c.Source.Members()
 }

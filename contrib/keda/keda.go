@@ -24,7 +24,7 @@ const MetricName = "autoscale-wish"
 
 // A Source is whose size KEDA runs: an [*autoscale.Autoscaler] or an [*autoscale.Group].
 type Source interface {
-	All() []*autoscale.Autoscaler
+	Members() []*autoscale.Autoscaler
 }
 
 // Options are the options of [New].
@@ -116,7 +116,7 @@ func (s *Server) find(metadata map[string]string) (found autoscale.Status, err e
 	}
 	var all []autoscale.Status
 	err = guard.Do(func() error {
-		for _, a := range s.source.All() {
+		for _, a := range s.source.Members() {
 			all = append(all, a.Status())
 		}
 		return nil

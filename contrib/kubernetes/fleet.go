@@ -321,8 +321,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 	return err
 }
 
-// All returns the Autoscalers of the targets that this worker scales.
-func (f *Fleet) All() []*autoscale.Autoscaler { return f.group.All() }
+// Members returns the Autoscalers of the targets that this worker scales.
+func (f *Fleet) Members() []*autoscale.Autoscaler { return f.group.Members() }
 
 // Lookup returns the Autoscaler of a target, by its [Target.String]. It returns false if
 // another worker scales it, or none.
@@ -351,7 +351,7 @@ const maxFleetFaults = 100
 // Status returns a snapshot. It does no I/O. It has at most 100 faults.
 func (f *Fleet) Status() FleetStatus {
 	targets, _ := f.selected()
-	s := FleetStatus{Worker: f.opts.Worker, Targets: len(targets), Members: len(f.group.All())}
+	s := FleetStatus{Worker: f.opts.Worker, Targets: len(targets), Members: len(f.group.Members())}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.Workers, s.Err = f.workers, f.last

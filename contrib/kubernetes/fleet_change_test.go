@@ -40,7 +40,7 @@ func TestFleetKeepsShardsWhileTheirNumberChanges(t *testing.T) {
 		if s := b.fleet.Status(); len(s.Shards) != 2*shards || s.Members != targets || s.Err != nil {
 			t.Errorf("the new worker has %d shards and %d members, %v", len(s.Shards), s.Members, s.Err)
 		}
-		for _, m := range b.fleet.All() {
+		for _, m := range b.fleet.Members() {
 			if s := m.Status(); s.ScaleFailures > 0 || s.Capacity.Desired != 3 {
 				t.Errorf("%v", s)
 			}

@@ -36,7 +36,7 @@ func fleetUnder(t *testing.T, account kubetest.Account, everywhere bool) (scaled
 		c.deployIn(namespace, "t5", 1, nil) // its state is looked up
 		time.Sleep(2 * time.Minute)
 		// A command is read and written again, and a shard moves back.
-		if all := a.fleet.All(); len(all) > 0 {
+		if all := a.fleet.Members(); len(all) > 0 {
 			_ = all[0].Pause(t.Context())
 		}
 		b.gate.set(true) // it dies, and its lease is deleted later

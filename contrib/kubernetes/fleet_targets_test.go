@@ -73,8 +73,8 @@ func TestFleetFollowsItsTargets(t *testing.T) {
 		c.server.Delete("Deployment", "", "t4")
 		c.server.Edit("Deployment", "", "t0", func(o map[string]any) { o["metadata"].(map[string]any)["labels"] = map[string]any{} })
 		time.Sleep(time.Second)
-		if _, ok := w.fleet.Lookup("default/t4"); ok || len(w.fleet.All()) != 2 {
-			t.Errorf("members are %v", w.fleet.All())
+		if _, ok := w.fleet.Lookup("default/t4"); ok || len(w.fleet.Members()) != 2 {
+			t.Errorf("members are %v", w.fleet.Members())
 		}
 		if a.Status().Running {
 			t.Error("t4 runs although it is gone")

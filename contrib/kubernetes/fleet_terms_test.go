@@ -106,7 +106,7 @@ func TestFleetTermsNeverGoBack(t *testing.T) {
 					}
 					return 3
 				}, targets)
-				for _, m := range w.fleet.All() {
+				for _, m := range w.fleet.Members() {
 					if s := m.Status(); s.ScaleFailures > 0 || s.Last.Err != nil {
 						t.Errorf("%v: %v", s, s.Last.Err)
 					}

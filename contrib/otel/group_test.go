@@ -70,7 +70,7 @@ func TestMembersComeAndGo(t *testing.T) {
 
 type panics struct{}
 
-func (panics) All() []*autoscale.Autoscaler { panic("no") }
+func (panics) Members() []*autoscale.Autoscaler { panic("no") }
 
 func TestAGroupThatPanics(t *testing.T) {
 	reader := metric.NewManualReader()

@@ -25,14 +25,14 @@ type Source interface {
 	Status() autoscale.Status
 }
 
-// A Group is what has the Autoscalers that are shown: an [*autoscale.Group]. All is called
+// A Group is what has the Autoscalers that are shown: an [*autoscale.Group]. Members is called
 // once a collection, and must be safe for concurrent use.
 type Group interface {
-	All() []*autoscale.Autoscaler
+	Members() []*autoscale.Autoscaler
 }
 
 // Register creates the instruments and registers what observes them, for one Autoscaler, as
-// Register(provider, a), or for those of a Group whose members stay, as Register(provider, group.All()...). The
+// Register(provider, a), or for those of a Group whose members stay, as Register(provider, group.Members()...). The
 // sources must have different Names. If two have the same, or if one panics, each
 // collection reports that as an error, and the other sources are observed.
 //
@@ -52,7 +52,7 @@ func Register[S Source](provider metric.MeterProvider, sources ...S) (metric.Reg
 // that was removed is observed no more.
 func RegisterGroup(provider metric.MeterProvider, g Group) (metric.Registration, error) {
 	return register(provider, func() []Source {
-		members := g.All()
+		members := g.Members()
 		all := make([]Source, len(members))
 		for i, a := range members {
 			all[i] = a

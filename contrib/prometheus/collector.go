@@ -18,10 +18,10 @@ type Source interface {
 	Status() autoscale.Status
 }
 
-// A Group is what has the Autoscalers that are shown: an [*autoscale.Group]. All is called
+// A Group is what has the Autoscalers that are shown: an [*autoscale.Group]. Members is called
 // once a scrape, and must be safe for concurrent use.
 type Group interface {
-	All() []*autoscale.Autoscaler
+	Members() []*autoscale.Autoscaler
 }
 
 // collector is a prometheus.Collector.
@@ -31,7 +31,7 @@ type collector struct {
 }
 
 // NewCollector returns a Collector of one Autoscaler, as NewCollector(a), or of those of a
-// Group whose members stay, as NewCollector(group.All()...). The sources must have different Names. If two
+// Group whose members stay, as NewCollector(group.Members()...). The sources must have different Names. If two
 // have the same, or if one panics, the scrape reports that as an error, and the other
 // sources are exported. What promhttp does then is up to its HandlerOpts.ErrorHandling.
 //
@@ -50,7 +50,7 @@ func NewCollector[S Source](sources ...S) prometheus.Collector {
 // otherwise as [NewCollector].
 func NewGroupCollector(g Group) prometheus.Collector {
 	return newCollector(func() []Source {
-		members := g.All()
+		members := g.Members()
 		all := make([]Source, len(members))
 		for i, a := range members {
 			all[i] = a

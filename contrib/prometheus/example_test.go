@@ -19,12 +19,12 @@ func ExampleNewCollector() {
 		autoscale.Config{Name: "worker", Prober: latency(time.Second / 2), Scaler: &platform{size: 1}, Logger: slog.New(slog.DiscardHandler)},
 	)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(autoscaleprom.NewCollector(group.All()...))
+	registry.MustRegister(autoscaleprom.NewCollector(group.Members()...))
 
 	// Run does this every Interval.
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	for range 3 {
-		for _, a := range group.All() {
+		for _, a := range group.Members() {
 			if _, err := a.Tick(context.Background(), now); err != nil {
 				fmt.Println(err)
 			}

@@ -57,7 +57,7 @@ func newFleet(t testing.TB) *fleet {
 			},
 		)
 		registry := prometheus.NewPedanticRegistry()
-		registry.MustRegister(autoscaleprom.NewCollector(f.processes[i].All()...))
+		registry.MustRegister(autoscaleprom.NewCollector(f.processes[i].Members()...))
 		page := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 		t.Cleanup(page.Close)
 		f.pages = append(f.pages, page)
@@ -70,7 +70,7 @@ func (f *fleet) tick(n int) {
 	f.t.Helper()
 	for range n {
 		for _, g := range f.processes {
-			for _, a := range g.All() {
+			for _, a := range g.Members() {
 				if _, err := a.Tick(f.t.Context(), time.Now()); err != nil && !errors.Is(err, autoscale.ErrNotLeader) {
 					f.t.Fatal(err)
 				}

@@ -41,7 +41,7 @@ func TestGroupsShareAServer(t *testing.T) {
 			})
 		}
 		g := autoscale.NewGroup(cfgs...)
-		all = append(all, g.All()...)
+		all = append(all, g.Members()...)
 		go func() { done <- g.Run(ctx) }()
 	}
 	eventually(t, "all four lead", func() bool {

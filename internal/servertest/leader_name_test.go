@@ -47,7 +47,7 @@ func TestGroupsShareADatabase(t *testing.T) {
 			unique := fmt.Sprint(t.Name(), "-", leases.Add(1))
 			db := openDB(t, s.driver, s.dsn)
 			groups := []*autoscale.Group{groupOf(db, unique+"-shop"), groupOf(db, unique+"-blog")}
-			paused := groups[0].All()[0]
+			paused := groups[0].Members()[0]
 			if err := paused.Pause(t.Context()); err != nil { // before it runs
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestGroupsShareADatabase(t *testing.T) {
 			}
 			right := func() bool {
 				for _, g := range groups {
-					for _, a := range g.All() {
+					for _, a := range g.Members() {
 						if s := a.Status(); !s.Leading || (s.Command != "") != (a == paused) {
 							return false
 						}

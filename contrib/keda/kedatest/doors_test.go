@@ -73,7 +73,7 @@ func TestMetricsAPI(t *testing.T) {
 	_, worker := newService(0, func(c *autoscale.Config) { c.Name = "worker" })
 	_, late := newService(3, func(c *autoscale.Config) { c.Name = "late" })
 	group := autoscale.NewGroup(web, worker, late)
-	for _, a := range group.All()[:2] {
+	for _, a := range group.Members()[:2] {
 		tick(t, a, time.Now())
 	}
 	server := httptest.NewServer(http.StripPrefix("/autoscale", page.Handler(group, &page.Options{Token: token})))

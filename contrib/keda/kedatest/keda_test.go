@@ -119,7 +119,7 @@ func TestMetadata(t *testing.T) {
 	_, worker := newService(5, func(c *autoscale.Config) { c.Name = "worker" })
 	both := autoscale.NewGroup(web, worker)
 	one := autoscale.New(web)
-	for _, a := range append(both.All(), one) {
+	for _, a := range append(both.Members(), one) {
 		tick(t, a, time.Now())
 	}
 	for _, tt := range []struct {
@@ -265,4 +265,4 @@ func TestPanic(t *testing.T) {
 
 type broken struct{}
 
-func (broken) All() []*autoscale.Autoscaler { panic("oh") }
+func (broken) Members() []*autoscale.Autoscaler { panic("oh") }

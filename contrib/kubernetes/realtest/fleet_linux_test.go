@@ -367,7 +367,7 @@ func TestFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range workers {
-		for _, a := range p.fleet.All() {
+		for _, a := range p.fleet.Members() {
 			if s := a.Status(); s.Last.Err != nil {
 				t.Errorf("%v: %v", s, s.Last.Err)
 			}
