@@ -123,10 +123,13 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 //
 // The error is an [autoscale.LimitError]
 //
-//   - above the max of the group's scaling block, and above job_max_count of the servers;
+//   - above the max of the group's scaling block;
+//   - above what the job's other groups leave of job_max_count of the servers. The limit is
+//     to be believed for five minutes;
 //   - for five minutes after Capacity saw that allocations cannot be placed, because of a
 //     quota, or because no node had room for ten minutes. Nothing is sent then. The limit is
-//     how many are placed. It is forgotten as soon as another one is. Until the ten minutes
+//     how many are placed, and is to be believed for the rest of the five minutes. The Scaler
+//     forgets it as soon as another one is placed. Until the ten minutes
 //     are over, larger sizes are ordered: whatever adds nodes does so for the allocations
 //     that are missing.
 func (s *Scaler) Scale(ctx context.Context, size int) error {
@@ -177,7 +180,11 @@ func (s *Scaler) refused(ctx context.Context, err error, size int) error {
 		ordered, _ := strconv.Atoi(cmp.Or(m[1], m[3]))
 		most, _ := strconv.Atoi(cmp.Or(m[2], m[4]))
 		if limit := size - (ordered - most); ordered > most && limit >= 0 {
-			return &autoscale.LimitError{Size: size, Limit: limit, Err: err}
+			refused := &autoscale.LimitError{Size: size, Limit: limit, Err: err}
+			if ordered != size { // the other groups leave so much, and may shrink
+				refused.RetryAfter = shortageTrust
+			}
+			return refused
 		}
 	}
 	if deploying(e) && e.Unsure {

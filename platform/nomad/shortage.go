@@ -82,7 +82,7 @@ func (s *Scaler) short(size, desired int, now time.Time) error {
 	if size <= max(desired, st.limit) || !now.Before(st.until) {
 		return nil
 	}
-	return &autoscale.LimitError{Size: size, Limit: st.limit, Err: fmt.Errorf("nomad: %s: %s", s.subject(), st.why)}
+	return &autoscale.LimitError{Size: size, Limit: st.limit, RetryAfter: st.until.Sub(now), Err: fmt.Errorf("nomad: %s: %s", s.subject(), st.why)}
 }
 
 // An evaluation is an attempt of Nomad's to place allocations.
@@ -117,7 +117,7 @@ func (s *Scaler) blocked(ctx context.Context) *evaluation {
 // why says what an evaluation waits for.
 func (s *Scaler) why(e *evaluation) string {
 	if e.QuotaLimitReached != "" {
-		return "the quota " + calls.Quoted(s.client.hide(e.QuotaLimitReached)) + " is reached"
+		return "the quota " + calls.Quoted(s.client.hide(e.QuotaLimitReached)) + " is reached: raise it, or lower Max"
 	}
 	m := e.FailedTGAllocs[s.group.Name]
 	if m.NodesEvaluated == 0 {
@@ -127,9 +127,9 @@ func (s *Scaler) why(e *evaluation) string {
 	for _, dimension := range slices.Sorted(maps.Keys(m.DimensionExhausted)) {
 		full = append(full, fmt.Sprintf("%s on %d", dimension, m.DimensionExhausted[dimension]))
 	}
-	text := fmt.Sprintf("of %d nodes %d do not fit the constraints, and %d have no room", m.NodesEvaluated, m.NodesFiltered, m.NodesExhausted)
+	text := fmt.Sprintf("%d nodes evaluated, %d excluded by constraints, %d without room", m.NodesEvaluated, m.NodesFiltered, m.NodesExhausted)
 	if len(full) > 0 {
 		text += " (" + strings.Join(full, ", ") + ")"
 	}
-	return outbound.Text(s.client.hide(text))
+	return outbound.Text(s.client.hide(text)) + ": add nodes, or lower Max or what the tasks reserve"
 }

@@ -20,8 +20,8 @@ func TestShortage(t *testing.T) {
 		after       time.Duration
 		why         string
 	}{
-		{"nodes", "", 10 * time.Minute, "3 of 6 allocations cannot be placed: of 3 nodes 1 do not fit the constraints, and 2 have no room (memory on 2)"},
-		{"quota", "team", time.Minute, `3 of 6 allocations cannot be placed: the quota "team" is reached`},
+		{"nodes", "", 10 * time.Minute, "3 of 6 allocations cannot be placed: 3 nodes evaluated, 1 excluded by constraints, 2 without room (memory on 2): add nodes, or lower Max"},
+		{"quota", "team", time.Minute, `3 of 6 allocations cannot be placed: the quota "team" is reached: raise it`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := nomadtest.NewServer()
@@ -52,7 +52,7 @@ func TestShortage(t *testing.T) {
 				ticks(time.Minute)
 				orders := s.Orders("shop")
 				err := scaler.Scale(t.Context(), 9)
-				if !errors.As(err, &limit) || limit.Limit != 3 || limit.Size != 9 || limit.Guessed || !strings.Contains(err.Error(), tt.why) || s.Orders("shop") != orders {
+				if !errors.As(err, &limit) || limit.Limit != 3 || limit.Size != 9 || limit.Guessed || limit.RetryAfter <= 0 || limit.RetryAfter > 5*time.Minute || !strings.Contains(err.Error(), tt.why) || s.Orders("shop") != orders {
 					t.Errorf("%v (%+v), after %d orders", err, limit, s.Orders("shop")-orders)
 				}
 				if n := s.Count("", "shop", "web"); n != 6 {

@@ -203,7 +203,7 @@ var both = []struct {
 		until(t, "two tasks run", func() bool { return capacity(t, s).Pending == 2 })
 		err := s.Scale(t.Context(), 6)
 		var limit *autoscale.LimitError
-		if !errors.As(err, &limit) || limit.Size != 6 || limit.Limit != 2 || limit.Guessed ||
+		if !errors.As(err, &limit) || limit.Size != 6 || limit.Limit != 2 || limit.RetryAfter != 5*time.Minute || limit.Guessed ||
 			!strings.Contains(err.Error(), "2 of 4 tasks have no node: no suitable node (max replicas per node limit exceed): add a node") {
 			t.Errorf("%v", err)
 		}

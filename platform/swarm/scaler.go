@@ -111,7 +111,7 @@ func (s *Scaler) Notes() []string {
 //
 // Swarm accepts a size for which there is no room. If tasks of earlier orders have had no node
 // for a minute, a greater size is an [autoscale.LimitError], and is not sent. The limit is
-// how many tasks have a node.
+// how many tasks have a node, and is to be believed for five minutes.
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := calls.Call{Op: fmt.Sprintf("scale to %d", size), Subject: s.subject(), Method: http.MethodPost, Path: s.path() + "/update", Urgency: calls.Urgent, Once: true}
 	switch {

@@ -16,6 +16,9 @@ import (
 // being stopped frees its node only when it has ended.
 const placing = time.Minute
 
+// believed is for how long a lack of room is to be believed. Somebody may add a node.
+const believed = 5 * time.Minute
+
 // A task is what is read of a task, and nothing of its environment.
 type task struct {
 	Slot      int       `json:"Slot"`
@@ -74,6 +77,6 @@ func (s *Scaler) short(ctx context.Context, v *service, size int) error {
 	if without == 0 {
 		return nil
 	}
-	return &autoscale.LimitError{Size: size, Limit: max(v.replicas()-without, 1), Err: fmt.Errorf(
+	return &autoscale.LimitError{Size: size, Limit: max(v.replicas()-without, 1), RetryAfter: believed, Err: fmt.Errorf(
 		"swarm: %s: %d of %d tasks have no node: %s: add a node, or lower Max or what the service reserves", s.subject(), without, v.replicas(), s.client.calls.Scrub(why))}
 }
