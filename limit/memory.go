@@ -75,7 +75,7 @@ type ceiling struct {
 }
 
 func (c ceiling) at(now time.Time) int {
-	if c.Until.IsZero() || !now.Before(c.Until) {
+	if c.Until.IsZero() || !now.Before(c.Until) || c.Until.Sub(now) > ceilingAge { // the clock was put back
 		return math.MaxInt
 	}
 	return c.Size

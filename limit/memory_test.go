@@ -103,6 +103,10 @@ func TestPermitsFor(t *testing.T) {
 	if news != 3 {
 		t.Errorf("in two hours the same limit was news %d times", news)
 	}
+	m.Permits(start, 4, 0)
+	if back := start.Add(-1); m.Permitted(back) != math.MaxInt || !m.PermittedUntil(back).IsZero() {
+		t.Errorf("after a clock was put back, a limit is believed for more than an hour: until %v", m.PermittedUntil(back))
+	}
 	if !m.Permits(start.Add(-time.Hour), 4, 0) {
 		t.Error("a clock that was put back silences the limit")
 	}
