@@ -152,8 +152,8 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 			break
 		}
 	}
-	if err == nil && ctx.Err() != nil {
-		err = s.client.calls.Invalid(call, ctx.Err())
+	if conflict(err) {
+		return &autoscale.BusyError{Err: err} // nothing was changed, although the status is 500
 	}
 	return s.client.calls.Held(err)
 }

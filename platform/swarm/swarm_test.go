@@ -132,6 +132,23 @@ func TestFaultsOfAnOrder(t *testing.T) {
 	}
 }
 
+// An order that Swarm took is no failure, even if the time was up just then.
+func TestOrderAtTheDeadline(t *testing.T) {
+	s, _ := serve(t, swarmtest.Service{Replicas: 1})
+	ctx, cancel := context.WithCancel(t.Context())
+	next := s.Transport()
+	scaler := swarm.NewClient("", &platform.Options{BaseURL: s.URL, Transport: transport(func(req *http.Request) (*http.Response, error) {
+		res, err := next.RoundTrip(req)
+		if req.Method == http.MethodPost {
+			cancel()
+		}
+		return res, err
+	})}).Scaler("web")
+	if err := scaler.Scale(ctx, 3); err != nil || s.Replicas("web") != 3 || ctx.Err() == nil {
+		t.Errorf("%v, with %d replicas", err, s.Replicas("web"))
+	}
+}
+
 // The tasks are of use, and are not needed.
 func TestTasksUnread(t *testing.T) {
 	s, _ := serve(t, swarmtest.Service{Replicas: 2, Health: true, MaxPerNode: 1})
