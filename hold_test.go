@@ -213,6 +213,58 @@ type panickingScaler struct{ *platform }
 
 func (panickingScaler) Redeploys() bool { panic("bad scaler") }
 
+type orderTimer struct {
+	*platform
+	longest time.Duration
+}
+
+func (o orderTimer) OrderTime() time.Duration {
+	if o.longest == 0 {
+		panic("bad scaler")
+	}
+	return o.longest
+}
+
+// A platform that is at work is waited for once: for as long as its Scaler says, and whether it
+// says so in its capacity, in its answer to an order, or in both.
+func TestOrderTime(t *testing.T) {
+	busy, fault := &autoscale.BusyError{Err: errors.New("a deployment is in flight")}, errors.New("409 Conflict")
+	for _, tt := range []struct {
+		name   string
+		scaler func(*platform) autoscale.Scaler
+		want   time.Duration
+	}{
+		{"not known", func(p *platform) autoscale.Scaler { return p }, 10 * time.Minute},
+		{"shorter", func(p *platform) autoscale.Scaler { return orderTimer{p, time.Minute} }, 10 * time.Minute},
+		{"negative", func(p *platform) autoscale.Scaler { return orderTimer{p, -time.Hour} }, 10 * time.Minute},
+		{"longer", func(p *platform) autoscale.Scaler { return orderTimer{p, 15 * time.Minute} }, 15 * time.Minute},
+		{"in a wrapper", func(p *platform) autoscale.Scaler { return wrapped{orderTimer{p, 15 * time.Minute}} }, 15 * time.Minute},
+		{"too long", func(p *platform) autoscale.Scaler { return orderTimer{p, 24 * time.Hour} }, time.Hour},
+		{"panics", func(p *platform) autoscale.Scaler { return orderTimer{p, 0} }, 10 * time.Minute},
+	} {
+		for _, says := range []struct {
+			name    string
+			deploys bool
+			answer  error
+		}{{"answers", false, busy}, {"deploys", true, fault}, {"deploys and answers", true, busy}} {
+			t.Run(tt.name+"/"+says.name, func(t *testing.T) {
+				r := newRig(t, func(c *autoscale.Config) {
+					c.Scaler, c.Decider, c.Max = tt.scaler(c.Scaler.(*platform)), recommends(4), autoscale.Fixed(9)
+				})
+				r.platform.deploys, r.platform.failing = says.deploys, says.answer
+				r.tryTicks(int(tt.want / (30 * time.Second)))
+				if r.has(autoscale.ScaleFailing) != 0 || r.a.Status().ScaleFailures != 0 {
+					t.Errorf("within %v there was an alarm", tt.want)
+				}
+				r.tryTicks(3)
+				if r.has(autoscale.ScaleFailing) == 0 {
+					t.Errorf("in the third tick after %v nobody was told", tt.want)
+				}
+			})
+		}
+	}
+}
+
 // Where an order costs a deployment, the cooldowns are longer by default.
 func TestRedeploys(t *testing.T) {
 	for _, tt := range []struct {

@@ -67,6 +67,9 @@ func (m *machine) wait(err error, accepted bool) {
 	}
 	if m.BusySince.IsZero() || m.BusySince.After(t.at) {
 		m.BusySince, t.began = t.at, true
+		if t.readErr == nil && !m.Deploying.IsZero() { // one patience for the deployment and for the answer that it causes
+			m.BusySince = m.Deploying
+		}
 	}
 	m.BusySeen = t.at
 	until := m.BusySince.Add(m.hold)

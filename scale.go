@@ -55,8 +55,9 @@ type Capacity struct {
 
 	// Deploying reports whether a deployment is under way, and the platform takes no order
 	// until it has ended. The service is measured as usual, and its size is held, for ten
-	// minutes at most, or what an [OrderTimer] says: an order is tried after that. A platform
-	// that takes orders during a deployment leaves Deploying false.
+	// minutes at most, or what an [OrderTimer] says: an order is tried after that, and a
+	// [BusyError] is then a failure. A platform that takes orders during a deployment leaves
+	// Deploying false.
 	Deploying bool
 
 	// ExternalAutoscaler names another autoscaler that rules over the process type, as the
