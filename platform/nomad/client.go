@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/autoscalebot/autoscale/internal/calls"
 	"github.com/autoscalebot/autoscale/internal/outbound"
@@ -89,6 +91,9 @@ func NewClient(token string, opts *platform.Options) *Client {
 		Explain: explain,
 		Advise:  func(e *platform.Error) string { return advise(e, name) },
 		Passing: func(e *platform.Error) bool { return e.Status == http.StatusConflict || deploying(e) },
+		Lasting: func(e *platform.Error) bool {
+			return errors.Is(e.Err, fs.ErrNotExist) || errors.Is(e.Err, fs.ErrPermission)
+		},
 	}, &o, faults...)
 	return c
 }
@@ -176,9 +181,15 @@ func deploying(e *platform.Error) bool {
 	return e.Status == http.StatusBadRequest && strings.Contains(e.Message, "blocked due to active deployment")
 }
 
-// advise says what to do about a refusal.
+// advise says what to do about a refusal, or about no answer.
 func advise(e *platform.Error, token string) string {
 	switch {
+	case errors.Is(e.Err, fs.ErrNotExist):
+		return "there is no such socket: a task has one since Nomad 1.5. Elsewhere, set NOMAD_ADDR to the address of an agent"
+	case errors.Is(e.Err, fs.ErrPermission):
+		return "this process may not open the socket: let the job's task block name the user that the process runs as, or set NOMAD_ADDR to the address of an agent"
+	case errors.Is(e.Err, syscall.ECONNREFUSED):
+		return "no Nomad agent listens there: check NOMAD_ADDR"
 	case deploying(e):
 		return "this ends with the deployment: `nomad job deployments` lists it, and `nomad deployment promote` or `nomad deployment fail` ends one that waits"
 	case strings.Contains(e.Message, "less than scaling policy minimum"):

@@ -3,6 +3,7 @@ package nomad_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,6 +174,31 @@ func TestTaskAPI(t *testing.T) {
 	defer cancel()
 	if _, err := c.Scaler(web).Capacity(ctx); err == nil || !strings.Contains(err.Error(), "no answer") {
 		t.Error(err)
+	}
+}
+
+// No answer says what to do, at once if another try would have none either.
+func TestNoAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		err   error
+		tries int
+		want  string
+	}{
+		{fs.ErrNotExist, 1, "there is no such socket: a task has one since Nomad 1.5. Elsewhere, set NOMAD_ADDR"},
+		{&net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EACCES)}, 1, "let the job's task block name the user"},
+		{&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, 3, "no Nomad agent listens there: check NOMAD_ADDR"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := nomad.NewClient(nomadtest.Token, &platform.Options{
+				BaseURL:   "unix:///secrets/api.sock",
+				Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, tt.err }),
+			})
+			_, err := c.Scaler(web).Capacity(t.Context())
+			var e *platform.Error
+			if !errors.As(err, &e) || e.Tries != tt.tries || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v; want %q, after %d tries", err, tt.want, tt.tries)
+			}
+		})
 	}
 }
 
