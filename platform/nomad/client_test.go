@@ -47,7 +47,7 @@ func TestNames(t *testing.T) {
 		{Job: "shop?namespace=other#x", Name: "web"},
 		{Job: "a+b&c=d;e:f@g", Name: "web"},
 		{Job: "größe", Name: "the web/100%"},
-		{Job: strings.Repeat("long", 100), Name: "web", Namespace: "production", Region: "eu west"[:2]},
+		{Job: strings.Repeat("long", 100), Name: "web", Namespace: "production", Region: "eu"},
 	} {
 		s.AddJob(nomadtest.Job{ID: g.Job, Namespace: g.Namespace, Groups: map[string]nomadtest.Group{g.Name: {Count: 1}}})
 		scaler := c.Scaler(g)
@@ -57,6 +57,12 @@ func TestNames(t *testing.T) {
 		if got, err := scaler.Capacity(t.Context()); err != nil || got.Desired != 2 {
 			t.Errorf("%+v: %+v, %v", g, got, err)
 		}
+		if n := s.Orders(g.Job); n != 1 {
+			t.Errorf("%+v: %d orders", g, n)
+		}
+	}
+	if n := s.Orders("shop"); n != 0 {
+		t.Errorf("%d orders for a job whose id is a part of others", n)
 	}
 	for _, r := range s.Requests()[len(s.Requests())-4:] {
 		if u, err := url.ParseRequestURI(r.Path); err != nil || u.RawQuery != "namespace=production&region=eu" {

@@ -26,6 +26,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
-// Token is the token that a Server accepts. It has the form of one and is none.
+// Token is the token that a Server accepts. It looks like a real one.
 const Token = "0f0e0d0c-0000-4000-8000-6e6f6d616421"
 
 const (
@@ -127,7 +128,7 @@ func (s *Server) AddJob(j Job) {
 	st := &state{Job: j, create: s.index, groups: make(map[string]*group)}
 	s.jobs[j.Namespace+" "+j.ID] = st
 	st.change(s.index, func(*Job) {})
-	for name, g := range st.groups { // has run for long
+	for name, g := range st.groups { // they have run for long
 		for i := range g.allocs {
 			g.allocs[i] = st.submitted.Add(-st.Groups[name].Start - j.MinHealthyTime)
 		}
@@ -168,12 +169,13 @@ func (s *Server) Count(namespace, id, groupName string) int {
 	return s.find(namespace, id).Groups[groupName].Count
 }
 
-// Orders returns how many orders were sent for any group of a job.
+// Orders returns how many orders were sent for any group of the jobs with an id, in any
+// namespace.
 func (s *Server) Orders(id string) int {
 	n := 0
 	for _, r := range s.Requests() {
-		p, _, _ := strings.Cut(r.Path, "?")
-		if r.Method != http.MethodGet && strings.HasSuffix(p, "/scale") && strings.Contains(p, id) {
+		u, err := url.ParseRequestURI(r.Path)
+		if err == nil && r.Method != http.MethodGet && u.Path == "/v1/job/"+id+"/scale" {
 			n++
 		}
 	}
