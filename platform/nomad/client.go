@@ -207,7 +207,7 @@ func advise(e *platform.Error, token string) string {
 	case e.Status == http.StatusNotFound:
 		return "check the job's id, its namespace and its region: `nomad job status -namespace=…` lists the jobs"
 	case e.Status == http.StatusTooManyRequests:
-		return "Nomad limits the connections of one address (http_max_conns_per_client): the size stays as it is until then"
+		return "Nomad limits the connections of one address (http_max_conns_per_client): raise that, or close some. The size stays as it is until then"
 	case strings.Contains(e.Message, "No path to region"):
 		return "check the region"
 	case e.Status >= 500:

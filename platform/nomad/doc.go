@@ -17,20 +17,20 @@
 //
 // # The token
 //
-// In a task, Nomad's Task API is found by itself, at a Unix socket. It needs a token also
+// In a task, the client finds Nomad's Task API, at a Unix socket. It needs a token even
 // where ACLs are off: give the task the block identity { env = true }, and Nomad sets
-// NOMAD_TOKEN. An ACL token does too. The capabilities read-job and scale-job, in the job's
+// NOMAD_TOKEN. An ACL token works too. The capabilities read-job and scale-job, in the job's
 // namespace, suffice.
 //
 // The token is in no error, in no log, and in no formatted value of this package. It is sent
 // to [platform.Options.BaseURL] alone: redirects are not followed, and plain HTTP is
-// refused but to this machine. For a CA or a client certificate of your own, set
+// refused, except to this machine. For a CA or a client certificate of your own, set
 // [platform.Options.Transport].
 //
 // # Each order is a deployment, which replaces nothing
 //
-// An order gives the job a new version, and begins a deployment. Allocations that run stay;
-// the deployment ends when all are healthy. Until then Nomad takes no order for any group of
+// An order gives the job a new version, and begins a deployment. Running allocations stay.
+// The deployment ends when all are healthy. Until then Nomad takes no order for any group of
 // the job: Capacity.Deploying says so, and an order is an [autoscale.BusyError].
 //
 // # What it costs

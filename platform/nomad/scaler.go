@@ -62,13 +62,13 @@ func (c *Client) Scaler(g Group) *Scaler {
 	return s
 }
 
-// plain reports whether a name has no character that is not one of a text's.
+// plain reports whether a name is valid UTF-8, short enough, and without control characters.
 func plain(name string) bool {
 	return utf8.ValidString(name) && len(name) <= maxName && !strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) })
 }
 
-// validJob reports whether a job's id can be in the path of a request. It may have slashes.
-// What has the form of a step between folders is taken for one on the way.
+// validJob reports whether a job's id can be in the path of a request. It may have slashes,
+// but a part such as .. would be resolved before it reaches Nomad.
 func validJob(id string) bool {
 	return plain(id) && !strings.Contains(id, " ") && !slices.ContainsFunc(strings.Split(id, "/"), func(part string) bool {
 		return part == "" || part == "." || part == ".."
@@ -83,7 +83,7 @@ func (s *Scaler) Validate() error { return s.fault }
 // which is two calls. If the job was changed since the last call, it reads the job too.
 //
 // Pending is how many of the ordered allocations do not run, or are unhealthy. Nomad has no
-// health of an allocation that no deployment has looked at, and looks anew at all of them
+// health of an allocation that no deployment has looked at, and looks at all of them again
 // after an order: PendingKnown is false while all run and not all are known to be healthy,
 // and Config.BootTime counts. Canaries are not counted.
 //
@@ -164,8 +164,8 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	return nil
 }
 
-// tooMany are the words in which Nomad refuses a size above a limit: what was ordered, and
-// the limit of that. The former is of all groups of the job together in the second case.
+// tooMany matches Nomad's refusal of a size above a limit: the size, and the limit. Those of
+// job_max_count are of all groups of the job together.
 var tooMany = regexp.MustCompile(`group count was greater than scaling policy maximum: (\d+) > (\d+)$|` +
 	`total count was greater than configured job_max_count: (\d+) > (\d+)$`)
 

@@ -58,7 +58,7 @@ func TestShortage(t *testing.T) {
 				if n := s.Count("", "shop", "web"); n != 6 {
 					t.Fatalf("the count is %d", n)
 				}
-				// Less than what is ordered is no matter of room.
+				// A smaller size needs no room.
 				if err := scaler.Scale(t.Context(), 5); errors.As(err, &limit) {
 					t.Error(err)
 				}

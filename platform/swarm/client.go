@@ -46,7 +46,7 @@ type Client struct {
 // certPath is a folder with ca.pem, cert.pem and key.pem, as `docker --tlsverify` needs them.
 // Defaults to $DOCKER_CERT_PATH. The files are read for each connection, so that they may be
 // replaced. tcp is TLS if there is such a folder. Without one, it is plain, which is refused
-// except on the loopback interface: who reads such a connection commands the swarm. https
+// except on the loopback interface: whoever can read it commands the swarm. https
 // without a folder trusts the certificates that the system trusts, and presents none.
 //
 // NewClient does no I/O: what is wrong with its arguments is reported by [Scaler.Validate]
@@ -160,7 +160,7 @@ func advise(e *platform.Error) string {
 	case says(e, certificate):
 		return "the manager was stopped for too long: it must join the swarm again"
 	case says(e, preparing):
-		return "this ends by itself, if the manager reaches more than half of the managers: `docker node ls` on another one lists them"
+		return "this ends when the manager reaches more than half of the managers: `docker node ls` on another one lists them"
 	case says(e, noLeader):
 		return "more than half of the managers must be up: `docker node ls` lists them"
 	case e.Code == outOfSequence:

@@ -55,7 +55,7 @@ func ExampleScaler_Scale() {
 	}
 	// Output:
 	// in 10s
-	// swarm: scale to 3: service shop_web: an update is under way: an order would begin it anew, and change what a rollback returns to
+	// swarm: scale to 3: service shop_web: an update is under way: an order would restart it, and change what a rollback returns to
 }
 
 // What somebody who runs the service should know.

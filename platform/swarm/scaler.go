@@ -107,7 +107,7 @@ func (s *Scaler) Notes() []string {
 // [autoscale.BusyError]: the next tick decides again.
 //
 // The error is a BusyError too while an update or a rollback is under way, or is paused. An
-// order would begin it anew, and would replace the spec to which Swarm or a person rolls back.
+// order would restart it, and would replace the spec to which Swarm or a person rolls back.
 //
 // Swarm accepts a size for which there is no room. If tasks of earlier orders have had no node
 // for a minute, a greater size is an [autoscale.LimitError], and is not sent. The limit is

@@ -166,8 +166,8 @@ const (
 )
 
 // busy says why no order must be given now, and how long that lasts at least. An order
-// would replace the spec that a rollback returns to, and would begin an update anew, a
-// paused one included.
+// would replace the spec that a rollback returns to, and would restart an update, even a
+// paused one.
 func (v *service) busy() (why string, wait time.Duration) {
 	of := func(p pace) time.Duration {
 		if p.Monitor <= 0 {
@@ -175,7 +175,7 @@ func (v *service) busy() (why string, wait time.Duration) {
 		}
 		return min(max(max(p.Delay, 0)+p.Monitor, shortWait), calls.MaxRetryAfter)
 	}
-	const rest = ": an order would begin it anew, and change what a rollback returns to"
+	const rest = ": an order would restart it, and change what a rollback returns to"
 	switch v.state() {
 	case updating:
 		return "an update is under way" + rest, of(v.spec.UpdateConfig)

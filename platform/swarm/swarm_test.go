@@ -132,15 +132,26 @@ func TestFaultsOfAnOrder(t *testing.T) {
 	}
 }
 
-// An order that Swarm took is no failure, even if the time was up just then.
+// closing is the body of an answer, which is closed when it was read.
+type closing struct {
+	io.ReadCloser
+	then func()
+}
+
+func (c closing) Close() error {
+	defer c.then()
+	return c.ReadCloser.Close()
+}
+
+// An order that Swarm took is not a failure, even if the time was up just then.
 func TestOrderAtTheDeadline(t *testing.T) {
 	s, _ := serve(t, swarmtest.Service{Replicas: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	next := s.Transport()
 	scaler := swarm.NewClient("", &platform.Options{BaseURL: s.URL, Transport: transport(func(req *http.Request) (*http.Response, error) {
 		res, err := next.RoundTrip(req)
-		if req.Method == http.MethodPost {
-			cancel()
+		if err == nil && req.Method == http.MethodPost {
+			res.Body = closing{res.Body, cancel}
 		}
 		return res, err
 	})}).Scaler("web")
@@ -287,7 +298,7 @@ func TestNodes(t *testing.T) {
 	}{
 		{swarmtest.Worker, false, 1, "run on a manager: deploy with the placement constraint node.role == manager"},
 		{swarmtest.NoSwarm, false, 1, "the Docker daemon is in no swarm: `docker swarm init` makes one"},
-		{swarmtest.Starting, true, 3, "if the manager reaches more than half of the managers"},
+		{swarmtest.Starting, true, 3, "this ends when the manager reaches more than half of the managers"},
 	} {
 		s.SetNode(tt.node)
 		synctest.Test(t, func(t *testing.T) {
@@ -382,9 +393,14 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// refusing is a transport that holds a secret.
+type refusing struct{ Password string }
+
+func (*refusing) RoundTrip(*http.Request) (*http.Response, error) { return nil, fs.ErrPermission }
+
 // Neither a Client nor its errors show what a transport or a name may hold.
 func TestSecrets(t *testing.T) {
-	refused := transport(func(*http.Request) (*http.Response, error) { return nil, fs.ErrPermission })
+	refused := &refusing{secret}
 	c := swarm.NewClient("", &platform.Options{BaseURL: "unix:///var/run/docker.sock", Transport: refused})
 	s := c.Scaler("web")
 	_, err := s.Capacity(t.Context())

@@ -64,7 +64,7 @@ func (st *state) status(now time.Time) map[string]any {
 				continue
 			}
 			running++
-			// A deployment looks anew at the health of allocations that it does not replace.
+			// A deployment looks again at the health of allocations that it does not replace.
 			if !st.active(now) && !now.Before(created.Add(of.Start+st.MinHealthyTime)) {
 				healthy++
 			}
