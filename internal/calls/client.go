@@ -133,8 +133,11 @@ func (c *Client) Base() string {
 // Scrub takes what may be secret out of a text, and makes it one line of at most 200 bytes.
 func (c *Client) Scrub(s string) string { return outbound.Text(c.scrub(s)) }
 
-// Name returns a name as a text shows it: without what looks like a token.
-func (c *Client) Name(s string) string { return outbound.Line(c.scrub(s), 60) }
+// maxName bounds a name. The longest that a package passes through Name has 83 bytes.
+const maxName = 100
+
+// Name returns a name in one line, without what looks like a token.
+func (c *Client) Name(s string) string { return outbound.Line(c.scrub(s), maxName) }
 
 // CloseIdleConnections closes the connections that are kept open between calls. It leaves
 // alone those of an Options.Transport.

@@ -43,10 +43,10 @@ var validName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])
 // Scaler returns the Scaler of a service, which is given by its name or its ID. In a stack
 // the name is that of the stack and that of the service, as shop_web.
 func (c *Client) Scaler(service string) *Scaler {
-	s := &Scaler{client: c, service: c.calls.Name(service), placing: placing}
+	s := &Scaler{client: c, service: service, placing: placing}
 	faults := []error{c.calls.Fault()}
-	if !validName.MatchString(s.service) {
-		faults = append(faults, fmt.Errorf("the service %s is not a name of 1 to 63 letters, digits, dashes and underscores: `docker service ls` lists the names", calls.Quoted(s.service)))
+	if !validName.MatchString(service) {
+		faults = append(faults, fmt.Errorf("the service %s is not a name of 1 to 63 letters, digits, dashes and underscores: `docker service ls` lists the names", calls.Quoted(c.calls.Name(service))))
 		s.service = "?"
 	}
 	s.fault = errors.Join(faults...)

@@ -409,6 +409,14 @@ func TestSecrets(t *testing.T) {
 		t.Error(err)
 	}
 	platformsuite.Hidden(t, []string{secret}, c, *c, s, err)
+	for _, name := range []string{"a", "shop_web-2", strings.Repeat("a", 61), strings.Repeat("a", 63)} {
+		var path string
+		seen := transport(func(req *http.Request) (*http.Response, error) { path = req.URL.Path; return nil, fs.ErrPermission })
+		good := swarm.NewClient("", &platform.Options{BaseURL: "unix:///var/run/docker.sock", Transport: seen}).Scaler(name)
+		if _, err := good.Capacity(t.Context()); good.Validate() != nil || err == nil || path != "/services/"+name {
+			t.Errorf("%q: %v; %s was asked for", name, good.Validate(), path)
+		}
+	}
 	for _, name := range []string{"", "a b", "../x", "-web", "web-", strings.Repeat("a", 64), "caf\u00e9", "a/b", "a%2Fb", "a?b"} {
 		bad := c.Scaler(name)
 		if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), "is not a name of 1 to 63 letters") {
