@@ -85,7 +85,7 @@ type LimitError struct {
 
 	// RetryAfter is for how long the limit is believed. A lack of room, on the nodes of a
 	// cluster for instance, passes within minutes. What a plan or a quota permits does not.
-	// 0, or more than an hour: an hour.
+	// Not above 0, or more than an hour: an hour.
 	RetryAfter time.Duration
 }
 
@@ -111,7 +111,7 @@ func (e *LimitError) Unwrap() error { return e.Err }
 //
 // For ten minutes, or what an [OrderTimer] says, the [Autoscaler] holds the size, does not
 // count a failure, and does not resign. It tries again after RetryAfter, or in the next tick
-// if that is not known. After ten minutes the error counts like any other.
+// if that is not known. After those minutes the error counts like any other.
 type BusyError struct {
 	RetryAfter time.Duration // how long the platform asked to wait. 0: not known
 	Err        error         // the platform's own words; may be nil
@@ -140,7 +140,8 @@ func (e *BusyError) Unwrap() error { return e.Err }
 // A PartialError is a [Scaler]'s answer that the platform carried out part of an order, as
 // where it starts processes one by one. The [Autoscaler] takes Reached for the size that it
 // ordered, and orders the rest in the next tick, without a cooldown. What is recommended
-// beyond the rest by then has its cooldown. If Reached is not between the size before and Size, the error counts like any other.
+// beyond the rest by then has its cooldown. If Reached is not between the size before and
+// Size, the error counts like any other.
 type PartialError struct {
 	Size    int   // what was ordered
 	Reached int   // what the platform runs, or is sure to run
@@ -179,10 +180,11 @@ func redeploys(s Scaler) (yes bool) {
 	return yes
 }
 
-// An OrderTimer is a [Scaler] whose platform may be at work on one order for more than ten
-// minutes. OrderTime returns for how long at most. The size is then held that long, an hour
-// at most, before a deployment or a [BusyError] counts as a failure. OrderTime does no I/O,
-// and is called by [New]. It is found through a wrapper too, as an [IdleCloser] is.
+// An OrderTimer is a [Scaler] whose platform may work on one order for more than ten
+// minutes. OrderTime returns the longest that an order takes. The size is then held that
+// long, at least ten minutes and at most an hour, before a deployment or a [BusyError] counts
+// as a failure. OrderTime does no I/O, and is called by [New]. It is found through a wrapper
+// too, as an [IdleCloser] is.
 type OrderTimer interface {
 	OrderTime() time.Duration
 }

@@ -1,4 +1,4 @@
-// Package patience has the one time for which all parts wait for a platform that is busy.
+// Package patience says for how long all parts wait for a platform that is busy.
 package patience
 
 import "time"

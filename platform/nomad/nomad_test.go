@@ -177,7 +177,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Refusals that are no limit and end by nobody's deployment are errors that say what to do.
+// Other refusals are errors that say what to do.
 func TestAdvice(t *testing.T) {
 	s := nomadtest.NewServer()
 	defer s.Close()
@@ -218,7 +218,7 @@ func TestLimits(t *testing.T) {
 	for _, tt := range []struct {
 		size, maxCount int
 		fault          platformtest.Fault
-		want           int // -1: it is no LimitError
+		want           int // -1: it is not a LimitError
 		believed       time.Duration
 	}{
 		{size: 12, want: 9},

@@ -31,7 +31,7 @@ const (
 
 // A shortage is what is known about allocations that are not placed.
 type shortage struct {
-	placed int       // at the last look
+	placed int       // when since began
 	since  time.Time // since when no allocation was placed, while some were missing. Zero: none is
 	asked  time.Time // when the evaluations were last read
 
