@@ -70,9 +70,9 @@ func (v *service) check(name string, shown func(string) string) error {
 		return fmt.Errorf("there is no such service: the answer is about the service %s, whose ID begins so", calls.Quoted(shown(v.spec.Name)))
 	case v.Version.Index == 0:
 		return errors.New("the answer has no Version")
-	case mode.Global != nil:
+	case present(mode.Global):
 		return errors.New("the service is global, which has one task on each node and no number: deploy it with the mode replicated, after `docker service rm`")
-	case mode.ReplicatedJob != nil || mode.GlobalJob != nil:
+	case present(mode.ReplicatedJob) || present(mode.GlobalJob):
 		return errors.New("the service is a job, whose tasks run once: only a service of the mode replicated can be scaled")
 	case mode.Replicated == nil || mode.Replicated.Replicas == nil:
 		return errors.New("the answer has no number of Replicas")
@@ -81,6 +81,9 @@ func (v *service) check(name string, shown func(string) string) error {
 	}
 	return nil
 }
+
+// present reports whether an answer has a part that may be null.
+func present(part json.RawMessage) bool { return len(part) > 0 && string(part) != "null" }
 
 func (v *service) replicas() int { return *v.spec.Mode.Replicated.Replicas }
 

@@ -43,10 +43,11 @@ func TestScaler(t *testing.T) {
 	s, scaler := serve(t, swarmtest.Service{Replicas: 1})
 	update := func(state string) func(bool) {
 		return func(on bool) {
-			if !on {
-				state = "completed"
+			if on {
+				s.SetUpdate("web", state)
+			} else {
+				s.SetUpdate("web", "completed")
 			}
-			s.SetUpdate("web", state)
 		}
 	}
 	autoscaletest.Scaler(t, scaler, autoscaletest.ScalerOptions{
@@ -244,7 +245,17 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-// A health check that is switched off is none.
+// A mode that is null is not the mode of the service.
+func TestModesThatAreNull(t *testing.T) {
+	s, scaler := serve(t, swarmtest.Service{})
+	body := answer("", `"Replicated":{"Replicas":2},"Global":null,"ReplicatedJob":null,"GlobalJob":null`, "")
+	s.Inject(platformtest.Fault{Path: "/services/web", Status: 200, Body: body}, platformtest.Fault{Path: "/tasks", Status: 200, Body: `[]`})
+	if c := capacity(t, scaler); c.Desired != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// A health check that is switched off does not count.
 func TestNoHealthCheck(t *testing.T) {
 	s, scaler := serve(t, swarmtest.Service{})
 	for test, known := range map[string]bool{`["CMD","/x"]`: true, `["CMD-SHELL","x"]`: true, `["NONE"]`: false, `[]`: false, `null`: false} {
