@@ -28,8 +28,8 @@
 // the version that was read. Swarm starts or stops tasks then, and replaces none. What a
 // later version of Docker has in a spec is sent back unchanged.
 //
-// The environment of the service is in the spec. It is kept for as long as an order takes, and
-// is in no error, in no log, and in no formatted value of this package.
+// The environment of the service is in the spec. It is kept until the first call after an
+// order, and is in no error, in no log, and in no formatted value of this package.
 //
 // Swarm keeps one spec from before the last change, to which `docker service rollback`
 // returns, and so does an update that fails. An order changes the spec too, as `docker service scale` does.

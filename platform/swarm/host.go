@@ -50,6 +50,10 @@ func parseHost(host, certs string, carried bool) (address, error) {
 		return at, fmt.Errorf("the address of Docker has the scheme %s, and not unix, tcp or https: %s", calls.Quoted(scheme), example)
 	}
 	u, err := url.Parse(host)
+	shown := ""
+	if err == nil {
+		shown = scheme + "://" + outbound.Line(u.Host, 100)
+	}
 	switch {
 	case err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return at, errors.New("the address of Docker is not a host and a port alone: " + example)
@@ -58,11 +62,11 @@ func parseHost(host, certs string, carried bool) (address, error) {
 	case scheme == "https" || scheme == "tcp" && certs != "":
 		at.base, at.certs = "https://"+u.Host, certs
 	case !carried && !calls.Loopback(u.Hostname()):
-		return at, fmt.Errorf("%s://%s is not TLS, and whoever can read or reach it commands the swarm: use TLS with a client certificate in DOCKER_CERT_PATH, or a unix socket", scheme, u.Host)
+		return at, fmt.Errorf("%s is not TLS, and whoever can read or reach it commands the swarm: use TLS with a client certificate in DOCKER_CERT_PATH, or a unix socket", shown)
 	default:
 		at.base = "http://" + u.Host
 	}
-	at.name = scheme + "://" + u.Host
+	at.name = shown
 	return at, nil
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // secrets are what services give to their containers, while orders that hold it are being
-// sent: a refusal may quote it. Nothing of it is kept beyond that.
+// sent: a refusal may quote it.
 type secrets struct {
 	mu sync.Mutex
 	of map[*service][]string
