@@ -16,8 +16,8 @@ func TestSnippets(t *testing.T) {
 		},
 		Vars: map[string]string{
 			"certificate": "tls.Certificate", "listener": "net.Listener", "pool": "*x509.CertPool", "prober": "autoscale.Prober",
-			// Of contrib/kubernetes.
-			"client": "interface { Scaler(string, any) autoscale.Scaler; Elector(*leader.Options) autoscale.Elector }",
+			// contrib/kubernetes is another module.
+			"kubernetes": "struct { InCluster func(any) interface { Scaler(string, any) autoscale.Scaler; Elector(*leader.Options) autoscale.Elector } }",
 		},
 	}, docstest.Read(t, "README.md")...)
 }

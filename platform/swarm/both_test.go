@@ -200,7 +200,15 @@ var both = []struct {
 		s := d.create(t, "crowded", 1, func(spec fields) { spec["TaskTemplate"].(fields)["Placement"] = fields{"MaxReplicas": 2} })
 		s.SetPlacing(0)
 		order(t, s, 4)
-		until(t, "two tasks run", func() bool { return capacity(t, s).Pending == 2 })
+		until(t, "two tasks run, and two have no node", func() bool {
+			without, why := 0, ""
+			for _, each := range d.tasks(t, "crowded") {
+				if each.state == "pending" {
+					without, why = without+1, why+each.err
+				}
+			}
+			return without == 2 && strings.Contains(why, "no suitable node") && capacity(t, s).Pending == 2
+		})
 		err := s.Scale(t.Context(), 6)
 		var limit *autoscale.LimitError
 		if !errors.As(err, &limit) || limit.Size != 6 || limit.Limit != 2 || limit.RetryAfter != 5*time.Minute || limit.Guessed ||

@@ -140,6 +140,7 @@ func setReplicas(n int) func(fields) {
 // A taskInfo is a task that is to run.
 type taskInfo struct {
 	id, state string
+	err       string
 	pid       int
 }
 
@@ -151,7 +152,7 @@ func (d *daemon) tasks(t *testing.T, name string) map[int]taskInfo {
 		ID     string
 		Slot   int
 		Status struct {
-			State           string
+			State, Err      string
 			ContainerStatus struct{ PID int }
 		}
 	}
@@ -160,7 +161,7 @@ func (d *daemon) tasks(t *testing.T, name string) map[int]taskInfo {
 	}
 	out := make(map[int]taskInfo)
 	for _, l := range list {
-		out[l.Slot] = taskInfo{l.ID, l.Status.State, l.Status.ContainerStatus.PID}
+		out[l.Slot] = taskInfo{l.ID, l.Status.State, l.Status.Err, l.Status.ContainerStatus.PID}
 	}
 	return out
 }

@@ -24,7 +24,7 @@ import (
 
 // dockerVar names the socket of a Docker daemon that is a manager of a swarm of one node, as
 // unix:///var/run/docker.sock. The tests make an image and services there, and remove the
-// services.
+// services. "start" starts a private daemon, as root, for a minute or two.
 const dockerVar = "AUTOSCALE_TEST_DOCKER"
 
 // What the fake passes, a real Docker daemon passes too.
@@ -106,12 +106,16 @@ func of(socket string) *daemon {
 // docker returns the daemon that the environment names, or starts one.
 func docker(t *testing.T) *daemon {
 	t.Helper()
-	if host := os.Getenv(dockerVar); host != "" {
+	host := os.Getenv(dockerVar)
+	if host != "" && host != "start" {
 		return of(strings.TrimPrefix(host, "unix://"))
 	}
 	program, err := exec.LookPath("dockerd")
-	if err != nil || os.Getuid() != 0 {
-		t.Skipf("this needs root and dockerd, of the package docker.io, or a swarm manager's socket in %s", dockerVar)
+	switch {
+	case host == "":
+		t.Skipf("set %s to start, to start a private dockerd, or to the socket of a swarm's manager", dockerVar)
+	case err != nil || os.Getuid() != 0:
+		t.Fatal("a private Docker daemon needs root, and dockerd of the package docker.io")
 	}
 	// A socket's path is short.
 	dir, err := os.MkdirTemp("/tmp", "swarm")

@@ -22,6 +22,7 @@ const believed = 5 * time.Minute
 // A task is what is read of a task, and nothing of its environment.
 type task struct {
 	Slot      int       `json:"Slot"`
+	NodeID    string    `json:"NodeID"`
 	CreatedAt time.Time `json:"CreatedAt"`
 	Status    struct {
 		State string `json:"State"`
@@ -69,12 +70,15 @@ func (s *Scaler) short(ctx context.Context, v *service, size int) error {
 	}
 	without, why := 0, ""
 	for _, t := range list {
-		if t.Status.State == "pending" && strings.HasPrefix(t.Status.Err, "no suitable node") && time.Since(t.CreatedAt) >= s.placing {
-			without++
+		if t.Status.State != "pending" || t.NodeID != "" || time.Since(t.CreatedAt) < s.placing {
+			continue
+		}
+		without++
+		if strings.HasPrefix(t.Status.Err, "no suitable node") { // which not each of them says
 			why = t.Status.Err
 		}
 	}
-	if without == 0 {
+	if why == "" {
 		return nil
 	}
 	return &autoscale.LimitError{Size: size, Limit: max(v.replicas()-without, 1), RetryAfter: believed, Err: fmt.Errorf(
