@@ -184,12 +184,16 @@ type Fleet struct {
 	saves   chan struct{} // holds a token for each save that has its turn
 	dirty   chan struct{} // holds a token if the members must be looked at again
 	vacant  chan struct{} // holds a token if a shard may have been left by its members
+	reads   chan struct{} // holds a token for each shard whose states are being read
+
+	preparing sync.WaitGroup // shards that were acquired and are not ready
 
 	mu      sync.Mutex
 	held    map[int]*term
 	members map[string]*fleetMember
 	workers []string
 	last    error // of the leases
+	unread  error // why the states of a shard could not be read, since the last round
 }
 
 // Fleet returns a fleet of the targets that opts selects. config returns the Config of one
@@ -214,7 +218,7 @@ func (c *Client) Fleet(config func(Target) (autoscale.Config, error), opts *Flee
 	f := &Fleet{
 		client: c, config: config, opts: o, bad: o.fault(),
 		orders: make(chan struct{}, c.ordersAtOnce()), saves: make(chan struct{}, c.ordersAtOnce()),
-		dirty: make(chan struct{}, 1), vacant: make(chan struct{}, 1),
+		dirty: make(chan struct{}, 1), vacant: make(chan struct{}, 1), reads: make(chan struct{}, 8),
 		held: make(map[int]*term), members: make(map[string]*fleetMember),
 	}
 	if config == nil {
