@@ -21,6 +21,7 @@ type fleetScaler struct {
 	fleet *Fleet
 	term  *term
 	key   string
+	uid   string
 
 	mu      sync.Mutex
 	seen    int    // the size that Capacity last returned
@@ -36,8 +37,8 @@ func (s *fleetScaler) Capacity(context.Context) (autoscale.Capacity, error) {
 	if err != nil {
 		return autoscale.Capacity{}, err
 	}
-	if !found {
-		return autoscale.Capacity{}, fmt.Errorf("kubernetes: %s is gone, or the selector of the fleet does not select it any more", s.key)
+	if !found || w.Metadata.UID != s.uid {
+		return autoscale.Capacity{}, s.gone()
 	}
 	c := w.capacity()
 	if c.ExternalAutoscaler, err = s.fleet.rivals.of(s.fleet.kind()+" "+s.key, now); err != nil {
@@ -92,6 +93,10 @@ func (s *fleetScaler) Scale(ctx context.Context, size int) error {
 	return err
 }
 
+func (s *fleetScaler) gone() error {
+	return fmt.Errorf("kubernetes: %s is gone or was made again, or the selector of the fleet does not select it any more", s.key)
+}
+
 func (s *fleetScaler) scale(ctx context.Context, size int) error {
 	f := s.fleet
 	done, err := turn(ctx, f.orders)
@@ -106,8 +111,8 @@ func (s *fleetScaler) scale(ctx context.Context, size int) error {
 	if err != nil {
 		return err
 	}
-	if !found {
-		return fmt.Errorf("kubernetes: %s is gone, or the selector of the fleet does not select it any more", s.key)
+	if !found || w.Metadata.UID != s.uid {
+		return s.gone()
 	}
 	m := w.Metadata
 	k := call{
@@ -120,6 +125,9 @@ func (s *fleetScaler) scale(ctx context.Context, size int) error {
 	}
 	if scale.version() == "" {
 		return fmt.Errorf("kubernetes: scale %s: the answer is no Scale", s.key)
+	}
+	if uid, _ := scale.Metadata["uid"].(string); uid != s.uid {
+		return s.gone() // what was measured is of the one before
 	}
 	s.mu.Lock()
 	seen := s.seen
