@@ -262,8 +262,12 @@ func (s *targetState) data() map[string]string {
 	return map[string]string{dataState: string(s.state), dataSaved: saved}
 }
 
-// Command remembers a command of a person.
+// Command remembers a command of a person. Another worker that scales the target now would not
+// heed it, but its successor would.
 func (s *seat) Command(ctx context.Context, command []byte) error {
+	if _, ok := s.term.current(); !ok {
+		return autoscale.ErrNotLeader
+	}
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	if err := s.write(ctx, map[string]string{dataCommand: string(command)}); err != nil {

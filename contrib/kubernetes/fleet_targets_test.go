@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -234,6 +235,33 @@ func TestFleetOrdersNothingOfATargetThatIsGone(t *testing.T) {
 		}
 		if got := c.size("t0"); !done || got != 2 {
 			t.Errorf("t0 is at %d, order %v", got, done)
+		}
+	})
+}
+
+// TestFleetRefusesACommandThatNobodyHeeds has a command given to a worker that gave its shards up.
+func TestFleetRefusesACommandThatNobodyHeeds(t *testing.T) {
+	t.Parallel()
+	alone(t, func(c *cluster, w *worker) {
+		c.deploy("t0", 1, nil)
+		c.setLoad(func(int) int { return 2 }, 1)
+		time.Sleep(2 * time.Minute)
+		old, ok := w.fleet.Lookup("default/t0")
+		if !ok {
+			t.Fatal("t0 is no member")
+		}
+		w.stop()
+		<-w.ended
+		*w = *c.worker("b", nil)
+		time.Sleep(time.Minute)
+		if err := old.Pause(c.t.Context()); !errors.Is(err, autoscale.ErrNotLeader) {
+			t.Errorf("Pause = %v", err)
+		}
+		if m, ok := w.fleet.Lookup("default/t0"); !ok || m.Status().Command != "" {
+			t.Error("t0 does not run")
+		}
+		if is := fmt.Sprint(at(c.server.Object("ConfigMap", "", stateName("t0")), "data", "command")); strings.Contains(is, "by") {
+			t.Errorf("the command %s waits for the next takeover", is)
 		}
 	})
 }
