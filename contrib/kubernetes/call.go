@@ -47,7 +47,8 @@ type call struct {
 	contentType string // of the body; application/json if empty
 	accept      string // application/json if empty
 
-	head func(http.Header) // if not nil, gets the headers of an answer of 2xx
+	head   func(http.Header) // if not nil, gets the headers of an answer of 2xx
+	leaves func()            // if not nil, is called when there is room in the budget, before each try
 
 	once bool // do not try again. A POST is never tried again
 }
@@ -122,6 +123,9 @@ func (c *Client) do(ctx context.Context, k call, in, out any) error {
 				return last
 			}
 			return c.failed(k, conn, err)
+		}
+		if k.leaves != nil {
+			k.leaves()
 		}
 		e := c.attempt(ctx, conn, k, body, out)
 		if e == nil {

@@ -180,15 +180,20 @@ type Fleet struct {
 	list atomic.Pointer[map[string]bool] // see targetList. It is never a nil pointer
 
 	running sync.Mutex
-	orders  chan struct{} // holds a token for each order that is under way
+	orders  chan struct{} // holds a token for each order that has its turn
+	saves   chan struct{} // holds a token for each save that has its turn
 	dirty   chan struct{} // holds a token if the members must be looked at again
 	vacant  chan struct{} // holds a token if a shard may have been left by its members
+	reads   chan struct{} // holds a token for each shard whose states are being read
+
+	preparing sync.WaitGroup // shards that were acquired and are not ready
 
 	mu      sync.Mutex
 	held    map[int]*term
 	members map[string]*fleetMember
 	workers []string
 	last    error // of the leases
+	unread  error // why the states of a shard could not be read, since the last round
 }
 
 // Fleet returns a fleet of the targets that opts selects. config returns the Config of one
@@ -212,8 +217,8 @@ func (c *Client) Fleet(config func(Target) (autoscale.Config, error), opts *Flee
 	o = o.withDefaults()
 	f := &Fleet{
 		client: c, config: config, opts: o, bad: o.fault(),
-		orders: make(chan struct{}, c.ordersAtOnce()),
-		dirty:  make(chan struct{}, 1), vacant: make(chan struct{}, 1),
+		orders: make(chan struct{}, c.ordersAtOnce()), saves: make(chan struct{}, c.ordersAtOnce()),
+		dirty: make(chan struct{}, 1), vacant: make(chan struct{}, 1), reads: make(chan struct{}, 8),
 		held: make(map[int]*term), members: make(map[string]*fleetMember),
 	}
 	if config == nil {
@@ -247,8 +252,8 @@ func (o FleetOptions) leaseQPS() float64 {
 	return max(DefaultQPS, 2*float64(o.Shards+3)*3/o.TTL.Seconds())
 }
 
-// ordersAtOnce is how many orders of a fleet may be under way: those that the budget of a second
-// has room for.
+// ordersAtOnce is how many orders of a fleet may wait for room at once, and how many saves: the
+// orders that the budget of a second has room for.
 func (c *Client) ordersAtOnce() int { return max(1, int(min(c.opts.QPS, 1e6))/requestsOfOrder) }
 
 // requestsOfOrder is how many requests an order makes, with the state that is saved after it.

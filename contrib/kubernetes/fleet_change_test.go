@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/contrib/kubernetes"
+	"github.com/autoscalebot/autoscale/contrib/kubernetes/kubetest"
 )
 
 // TestFleetKeepsShardsWhileTheirNumberChanges has a worker with another number of shards come
@@ -107,6 +108,34 @@ func TestFleetOrdersOutsideTheBudgetOfLeases(t *testing.T) {
 			f.stop()
 			<-f.ended
 		}
+		w.stop()
+		<-w.ended
+	})
+}
+
+// TestFleetOrdersWhileOthersHang has orders that are never answered, as behind a webhook that is
+// down, and a budget in which few orders have a turn.
+func TestFleetOrdersWhileOthersHang(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const targets = 40
+		c := newCluster(t)
+		c.shards, c.qps = 4, 8 // two orders at once
+		for i := range targets {
+			c.deploy(fmt.Sprint("t", i), 2, nil)
+		}
+		c.setLoad(func(int) int { return 2 }, targets)
+		w := c.worker("a", nil)
+		time.Sleep(3 * time.Minute)
+		for i := 1; i < targets; i++ {
+			c.server.Inject(kubetest.Fault{Method: "PUT", Path: fmt.Sprintf("/apis/apps/v1/namespaces/default/deployments/t%d/scale", i), Hang: true, Times: -1})
+		}
+		c.setLoad(func(i int) int { return 3 }, targets)
+		time.Sleep(90 * time.Second)
+		if got := c.size("t0"); got != 3 {
+			t.Errorf("t0 is at %d", got)
+		}
+		c.server.ClearFaults()
 		w.stop()
 		<-w.ended
 	})

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/guard"
@@ -17,6 +19,7 @@ import (
 // ctx ends.
 func (f *Fleet) lead(ctx, work context.Context) {
 	every := f.opts.TTL / 3
+	defer f.preparing.Wait()
 	f.meet(ctx)
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -25,8 +28,11 @@ func (f *Fleet) lead(ctx, work context.Context) {
 		err := f.round(ctx, round)
 		cancel()
 		f.mu.Lock()
+		if err == nil {
+			err = f.unread
+		}
 		failed := err != nil && f.last == nil
-		f.last = err
+		f.last, f.unread = err, nil
 		f.mu.Unlock()
 		if failed && work.Err() == nil {
 			f.opts.Logger.WarnContext(work, "kubernetes: the fleet cannot renew or acquire leases, and tries again", slog.Any("error", err))
@@ -69,15 +75,11 @@ func (f *Fleet) round(ctx, round context.Context) error {
 	errs := make([]error, len(terms), len(terms)+1)
 	var renewing sync.WaitGroup
 	renewing.Go(func() { // a renewal that hangs keeps no shard from being acquired
-		guard.Together(min(16, len(terms)), func(i int) {
-			for ; i < len(terms); i += 16 {
-				errs[i] = l.renew(round, terms[i])
-			}
-		})
+		inLanes(32, len(terms), func(i int) { errs[i] = l.renew(round, terms[i]) })
 	})
 	var err error
 	if ctx.Err() == nil { // otherwise nothing is acquired any more
-		err = f.divide(round)
+		err = f.divide(ctx, round)
 	}
 	renewing.Wait()
 	f.dropLost(round, terms)
@@ -89,14 +91,13 @@ func (f *Fleet) round(ctx, round context.Context) error {
 //
 // A worker says that it lives before it looks who else does. So of two with different
 // numbers of shards that come at the same moment, at least one sees the other.
-func (f *Fleet) divide(round context.Context) error {
+func (f *Fleet) divide(ctx, round context.Context) error {
 	l := f.leases
 	absent := l.present(round)
 	if err := l.read(round); err != nil {
 		return firstOf([]error{absent, err})
 	}
 	now := time.Now()
-	old := l.bury(round, now)
 	live, others := l.workers(now)
 	owners := assign(live, f.opts.Shards)
 	var take []int
@@ -117,7 +118,18 @@ func (f *Fleet) divide(round context.Context) error {
 	if others != "" {
 		return fmt.Errorf("kubernetes: this worker has %d shards, and the worker %s: no shard is acquired until all workers have the same number", f.opts.Shards, others)
 	}
-	return firstOf([]error{absent, f.take(round, take), old})
+	return firstOf([]error{absent, f.take(ctx, round, take), l.bury(round, now)})
+}
+
+// inLanes calls f with each number below n, in their order, up to lanes at a time. One that hangs
+// holds up no other.
+func inLanes(lanes, n int, f func(i int)) {
+	var next atomic.Int64
+	guard.Together(min(lanes, n), func(int) {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			f(i)
+		}
+	})
 }
 
 // firstOf returns the first error.
@@ -130,11 +142,16 @@ func firstOf(errs []error) error {
 	return nil
 }
 
-// terms returns the terms of the shards that are held, by shard.
+// terms returns the terms of the shards that are held. Those that end first come first: if the
+// time of a round is too short to renew all, each has its turn in the next.
 func (f *Fleet) terms() []*term {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.SortedFunc(maps.Values(f.held), func(a, b *term) int { return a.shard - b.shard })
+	ends := make(map[*term]time.Time)
+	for _, t := range f.held {
+		ends[t] = t.ends()
+	}
+	return slices.SortedFunc(maps.Keys(ends), func(a, b *term) int { return cmp.Or(ends[a].Compare(ends[b]), a.shard-b.shard) })
 }
 
 // dropLost forgets the terms that are over.
@@ -153,20 +170,16 @@ func (f *Fleet) dropLost(ctx context.Context, terms []*term) {
 	}
 }
 
-// take acquires shards, and reads what was saved of their targets.
-func (f *Fleet) take(ctx context.Context, shards []int) error {
+// take acquires shards until round ends. It does not wait until what was saved of their targets
+// is read, which may take longer than a term: that goes on until ctx ends.
+func (f *Fleet) take(ctx, round context.Context, shards []int) error {
 	errs := make([]error, len(shards))
-	guard.Together(min(8, len(shards)), func(i int) {
-		for ; i < len(shards); i += 8 {
-			errs[i] = f.takeOne(ctx, shards[i])
-		}
-	})
-	poke(f.dirty)
+	inLanes(8, len(shards), func(i int) { errs[i] = f.takeOne(ctx, round, shards[i]) })
 	return firstOf(errs)
 }
 
-func (f *Fleet) takeOne(ctx context.Context, shard int) error {
-	t, err := f.leases.acquire(ctx, shard)
+func (f *Fleet) takeOne(ctx, round context.Context, shard int) error {
+	t, err := f.leases.acquire(round, shard)
 	if answered(err) == http.StatusConflict {
 		return nil // another worker was quicker
 	}
@@ -176,7 +189,22 @@ func (f *Fleet) takeOne(ctx context.Context, shard int) error {
 	f.mu.Lock()
 	f.held[shard] = t
 	f.mu.Unlock()
-	states, last, err := f.readStates(ctx, shard)
+	f.preparing.Go(func() { f.prepare(ctx, t) })
+	return nil
+}
+
+// prepare reads what was saved of the targets of a shard, so that its members may start.
+func (f *Fleet) prepare(ctx context.Context, t *term) {
+	defer poke(f.dirty)
+	var states map[string]*targetState
+	var last int64
+	err := ended(ctx, nil)
+	select {
+	case f.reads <- struct{}{}:
+		states, last, err = f.readStates(ctx, t.shard)
+		<-f.reads
+	case <-ctx.Done():
+	}
 	if err == nil {
 		err = f.leases.lift(ctx, t, last)
 	}
@@ -184,10 +212,12 @@ func (f *Fleet) takeOne(ctx context.Context, shard int) error {
 	defer f.mu.Unlock()
 	if err != nil {
 		t.leaving = true // another try, perhaps of another worker
-		return err
+		if _, ok := t.current(); ok && ctx.Err() == nil {
+			f.unread = err
+		}
+		return
 	}
 	t.states, t.ready = states, true
-	return nil
 }
 
 // releaseVacant releases the shards that are to be left and that no member uses any more.
@@ -209,11 +239,9 @@ func (f *Fleet) releaseVacant(ctx context.Context) {
 }
 
 func (f *Fleet) release(ctx context.Context, terms []*term) {
-	guard.Together(min(16, len(terms)), func(i int) {
-		for ; i < len(terms); i += 16 {
-			if err := f.leases.release(ctx, terms[i]); err != nil {
-				f.opts.Logger.WarnContext(ctx, fmt.Sprintf("kubernetes: shard %d of the fleet could not be released, and others wait until it expires", terms[i].shard), slog.Any("error", err))
-			}
+	inLanes(16, len(terms), func(i int) {
+		if err := f.leases.release(ctx, terms[i]); err != nil {
+			f.opts.Logger.WarnContext(ctx, fmt.Sprintf("kubernetes: shard %d of the fleet could not be released, and others wait until it expires", terms[i].shard), slog.Any("error", err))
 		}
 	})
 }
@@ -224,9 +252,13 @@ func (f *Fleet) leaveAll(ctx context.Context) {
 	defer cancel()
 	terms := f.terms()
 	f.mu.Lock()
+	members := slices.Collect(maps.Keys(f.members))
 	clear(f.held)
 	clear(f.members)
 	f.mu.Unlock()
+	for _, key := range members { // of the next Run others are made, in other terms
+		_ = f.group.Remove(ctx, key) // they have ended, and those that failed are logged
+	}
 	f.release(ctx, terms)
 	if err := f.leases.leave(ctx); err != nil {
 		f.opts.Logger.WarnContext(ctx, "kubernetes: the lease of this worker could not be deleted, and others wait until it expires", slog.Any("error", err))

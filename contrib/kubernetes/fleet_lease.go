@@ -68,6 +68,8 @@ type term struct {
 	number int64
 	holder string
 
+	writing chan struct{} // holds a token while the lease is written
+
 	mu    sync.Mutex
 	lease fleetLease
 	until time.Time // by our clock
@@ -88,6 +90,26 @@ func (t *term) current() (autoscale.Term, bool) {
 		return autoscale.Term{}, false
 	}
 	return autoscale.Term{Holder: t.holder, Number: t.number, Until: t.until}, true
+}
+
+// write waits until nobody else writes the lease, and returns it. The caller calls done after it
+// has written it.
+func (t *term) write(ctx context.Context) (lease fleetLease, done func(), err error) {
+	select {
+	case t.writing <- struct{}{}:
+	case <-ctx.Done():
+		return lease, nil, ended(ctx, nil)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lease, func() { <-t.writing }, nil
+}
+
+// ends returns when the term ends, unless it is renewed.
+func (t *term) ends() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.until
 }
 
 // end ends the term for good.
@@ -279,24 +301,31 @@ func (l *leases) acquire(ctx context.Context, shard int) (*term, error) {
 		return nil, err
 	}
 	return &term{
-		shard: shard, number: lease.Spec.Transitions, holder: l.worker, lease: lease,
+		shard: shard, number: lease.Spec.Transitions, holder: l.worker, lease: lease, writing: make(chan struct{}, 1),
 		until: began.Add(l.trusted()),
 	}, nil
 }
 
-// lift gives a term that nobody uses yet a number above that of an earlier one. A state that
+// lift gives a term, which no member uses yet, a number above that of an earlier one. A state that
 // was saved in a shard of another number, or before somebody deleted the Lease, may be of a
 // term that is later than this one by its number.
 func (l *leases) lift(ctx context.Context, t *term, above int64) error {
-	t.mu.Lock()
-	lease := t.lease
-	t.mu.Unlock()
+	lease, done, err := t.write(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if _, ok := t.current(); !ok {
+		return autoscale.ErrNotLeader // it was released or lost meanwhile
+	}
 	if lease.Spec.Transitions > above {
 		return nil
 	}
 	if above >= math.MaxInt32 {
 		return fmt.Errorf("kubernetes: a state of shard %d is of term %d, and spec.leaseTransitions holds no more: delete the ConfigMaps of the fleet", t.shard, above)
 	}
+	ctx, cancel := context.WithTimeout(ctx, l.ttl/3) // nobody renews it meanwhile
+	defer cancel()
 	began := time.Now()
 	lease.Spec.Transitions = above + 1
 	if err := l.write(ctx, "lift the term of a shard", &lease); err != nil {
@@ -310,12 +339,14 @@ func (l *leases) lift(ctx context.Context, t *term, above int64) error {
 
 // renew renews a term. It ends the term if another worker has the lease.
 func (l *leases) renew(ctx context.Context, t *term) error {
-	t.mu.Lock()
-	lease := t.lease
-	t.mu.Unlock()
+	lease, done, err := t.write(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	began := time.Now()
 	lease.Spec.Renewed = began.UTC().Format(fleetTime)
-	err := l.write(ctx, "renew a shard", &lease)
+	err = l.write(ctx, "renew a shard", &lease)
 	if code := answered(err); code == http.StatusConflict || code == http.StatusNotFound {
 		// The answer to an earlier renewal may have been lost, after it was carried out.
 		if now, lost := l.mine(ctx, l.client, t); lost == nil {
@@ -351,11 +382,12 @@ func (l *leases) mine(ctx context.Context, client *Client, t *term) (fleetLease,
 // release gives a term up, so that another worker need not wait until it expires.
 func (l *leases) release(ctx context.Context, t *term) error {
 	t.end()
-	t.mu.Lock()
-	lease := t.lease
-	t.mu.Unlock()
+	lease, done, err := t.write(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	lease.Spec.Holder, lease.Spec.Seconds = "", 1
-	var err error
 	for range tries {
 		if err = l.write(ctx, "release a shard", &lease); err == nil || ctx.Err() != nil {
 			return err

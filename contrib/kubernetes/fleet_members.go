@@ -155,7 +155,7 @@ func (f *Fleet) look(ctx context.Context, tasks *sync.WaitGroup, now time.Time) 
 // start makes the Autoscaler of a target a member of the group.
 func (f *Fleet) start(ctx context.Context, m *fleetMember) {
 	key := m.target.String()
-	cfg, err := f.configure(m.target, &fleetScaler{fleet: f, term: m.term, key: key}, &seat{f, m.term, m.target, m.state})
+	cfg, err := f.configure(m.target, &fleetScaler{fleet: f, term: m.term, key: key, uid: m.target.UID}, &seat{f, m.term, m.target, m.state})
 	if err == nil {
 		_, err = f.group.Add(cfg)
 	}

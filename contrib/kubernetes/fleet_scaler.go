@@ -21,6 +21,7 @@ type fleetScaler struct {
 	fleet *Fleet
 	term  *term
 	key   string
+	uid   string
 
 	mu      sync.Mutex
 	seen    int    // the size that Capacity last returned
@@ -36,8 +37,8 @@ func (s *fleetScaler) Capacity(context.Context) (autoscale.Capacity, error) {
 	if err != nil {
 		return autoscale.Capacity{}, err
 	}
-	if !found {
-		return autoscale.Capacity{}, fmt.Errorf("kubernetes: %s is gone, or the selector of the fleet does not select it any more", s.key)
+	if !found || w.Metadata.UID != s.uid {
+		return autoscale.Capacity{}, s.gone()
 	}
 	c := w.capacity()
 	if c.ExternalAutoscaler, err = s.fleet.rivals.of(s.fleet.kind()+" "+s.key, now); err != nil {
@@ -92,12 +93,17 @@ func (s *fleetScaler) Scale(ctx context.Context, size int) error {
 	return err
 }
 
+func (s *fleetScaler) gone() error {
+	return fmt.Errorf("kubernetes: %s is gone or was made again, or the selector of the fleet does not select it any more", s.key)
+}
+
 func (s *fleetScaler) scale(ctx context.Context, size int) error {
 	f := s.fleet
-	if err := f.turn(ctx); err != nil {
+	done, err := turn(ctx, f.orders)
+	if err != nil {
 		return &autoscale.BusyError{Err: fmt.Errorf("kubernetes: scale %s to %d: other orders of the fleet go first: %w", s.key, size, err)}
 	}
-	defer func() { <-f.orders }()
+	defer done()
 	if _, err := f.leases.mine(ctx, f.client, s.term); err != nil {
 		return err
 	}
@@ -105,8 +111,8 @@ func (s *fleetScaler) scale(ctx context.Context, size int) error {
 	if err != nil {
 		return err
 	}
-	if !found {
-		return fmt.Errorf("kubernetes: %s is gone, or the selector of the fleet does not select it any more", s.key)
+	if !found || w.Metadata.UID != s.uid {
+		return s.gone()
 	}
 	m := w.Metadata
 	k := call{
@@ -120,6 +126,9 @@ func (s *fleetScaler) scale(ctx context.Context, size int) error {
 	if scale.version() == "" {
 		return fmt.Errorf("kubernetes: scale %s: the answer is no Scale", s.key)
 	}
+	if uid, _ := scale.Metadata["uid"].(string); uid != s.uid {
+		return s.gone() // what was measured is of the one before
+	}
 	s.mu.Lock()
 	seen := s.seen
 	s.mu.Unlock()
@@ -127,6 +136,7 @@ func (s *fleetScaler) scale(ctx context.Context, size int) error {
 		return &autoscale.BusyError{Err: fmt.Errorf("kubernetes: scale %s to %d: somebody changed the size from %d to %d meanwhile", s.key, size, seen, scale.Spec.Replicas)}
 	}
 	scale.Spec.Replicas = size
+	k.leaves = done // an order that hangs in the platform keeps no other from its turn
 	k.method, k.once, k.query = http.MethodPut, true, url.Values{"fieldManager": {FieldManager}}
 	var answer fleetScale
 	if err := f.client.do(ctx, k, scale, &answer); err != nil {
@@ -138,17 +148,18 @@ func (s *fleetScaler) scale(ctx context.Context, size int) error {
 	return nil
 }
 
-// turn waits until an order may begin, for half the time that there is. An order takes some
-// requests. If all orders of a crowded moment began at once, each would get room for its first
-// request, and have no time left for the others.
-func (f *Fleet) turn(ctx context.Context) error {
+// turn waits until a request may ask for room in the budget, for half the time that there is. An
+// order takes some requests, and each is preceded by a save. If all those of a crowded moment asked
+// for room at once, each would get it for its first request, and have no time left for the others.
+// So orders have turns, and saves have turns of their own. A turn ends when done is first called.
+func turn(ctx context.Context, turns chan struct{}) (done func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, patience(ctx)/2)
 	defer cancel()
 	select {
-	case f.orders <- struct{}{}:
-		return nil
+	case turns <- struct{}{}:
+		return sync.OnceFunc(func() { <-turns }), nil
 	case <-limited.Done():
-		return ended(limited, nil)
+		return nil, ended(limited, nil)
 	}
 }
 

@@ -262,8 +262,12 @@ func (s *targetState) data() map[string]string {
 	return map[string]string{dataState: string(s.state), dataSaved: saved}
 }
 
-// Command remembers a command of a person.
+// Command remembers a command of a person. Another worker that scales the target now would not
+// heed it, but its successor would.
 func (s *seat) Command(ctx context.Context, command []byte) error {
+	if _, ok := s.term.current(); !ok {
+		return autoscale.ErrNotLeader
+	}
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	if err := s.write(ctx, map[string]string{dataCommand: string(command)}); err != nil {
@@ -323,8 +327,14 @@ func (s *seat) write(ctx context.Context, data map[string]string) error {
 	o.Metadata.Labels = map[string]string{labelFleet: s.fleet.opts.Name, labelBucket: strconv.Itoa(bucketOf(s.target.String()))}
 	o.Metadata.Owners = []fleetOwner{{"apps/v1", s.fleet.kind(), s.target.Name, s.target.UID}}
 	data[dataTarget], data[dataTerm] = s.target.String(), strconv.FormatInt(s.term.number, 10)
+	done, err := turn(ctx, s.fleet.saves)
+	if err != nil {
+		return fmt.Errorf("kubernetes: save the state of %s: other saves of the fleet go first: %w", s.target, err)
+	}
+	defer done()
 	for range 3 {
 		w := k
+		w.leaves = done // a save that hangs keeps no other from its turn
 		o.Data = s.whole(data)
 		if o.Metadata.ResourceVersion = s.state.version; s.state.version != "" {
 			w.method, w.contentType = http.MethodPatch, mergePatch

@@ -1,7 +1,9 @@
 package kubernetes_test
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -199,5 +201,67 @@ func TestFleetRemembers(t *testing.T) {
 		b.stop()
 		<-b.ended
 		<-w.ended
+	})
+}
+
+// TestFleetOrdersNothingOfATargetThatIsGone has a target deleted and made again while an order is
+// under way.
+func TestFleetOrdersNothingOfATargetThatIsGone(t *testing.T) {
+	t.Parallel()
+	alone(t, func(c *cluster, w *worker) {
+		c.deploy("t0", 1, nil)
+		c.setLoad(func(int) int { return 1 }, 1)
+		time.Sleep(2 * time.Minute)
+		done := false
+		w.gate.refuse(func(r *http.Request) bool {
+			if r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/t0/scale") && !done {
+				done = true
+				c.server.Delete("Deployment", "", "t0")
+				c.deploy("t0", 1, map[string]any{kubernetes.AnnotationMax: "2"})
+				c.setLoad(func(int) int { return 2 }, 1)
+			}
+			return false
+		})
+		// The watch is late.
+		c.server.Inject(kubetest.Fault{Verb: "watch", Path: "/apis/apps/*/*/*/*", Hang: true, Times: 12})
+		c.server.EndWatches()
+		c.setLoad(func(int) int { return 50 }, 1)
+		for range 240 {
+			time.Sleep(time.Second)
+			if got := c.size("t0"); got > 2 {
+				t.Errorf("t0 is at %d, by an order for the one before", got)
+				break
+			}
+		}
+		if got := c.size("t0"); !done || got != 2 {
+			t.Errorf("t0 is at %d, order %v", got, done)
+		}
+	})
+}
+
+// TestFleetRefusesACommandThatNobodyHeeds has a command given to a worker that gave its shards up.
+func TestFleetRefusesACommandThatNobodyHeeds(t *testing.T) {
+	t.Parallel()
+	alone(t, func(c *cluster, w *worker) {
+		c.deploy("t0", 1, nil)
+		c.setLoad(func(int) int { return 2 }, 1)
+		time.Sleep(2 * time.Minute)
+		old, ok := w.fleet.Lookup("default/t0")
+		if !ok {
+			t.Fatal("t0 is no member")
+		}
+		w.stop()
+		<-w.ended
+		*w = *c.worker("b", nil)
+		time.Sleep(time.Minute)
+		if err := old.Pause(c.t.Context()); !errors.Is(err, autoscale.ErrNotLeader) {
+			t.Errorf("Pause = %v", err)
+		}
+		if m, ok := w.fleet.Lookup("default/t0"); !ok || m.Status().Command != "" {
+			t.Error("t0 does not run")
+		}
+		if is := fmt.Sprint(at(c.server.Object("ConfigMap", "", stateName("t0")), "data", "command")); strings.Contains(is, "by") {
+			t.Errorf("the command %s waits for the next takeover", is)
+		}
 	})
 }
