@@ -80,6 +80,16 @@ func (c *fleetCache[T]) fresh(now time.Time) error {
 	return c.tooOld(now)
 }
 
+// listed returns an error if the first list has not been read.
+func (c *fleetCache[T]) listed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.heard.IsZero() {
+		return c.tooOld(time.Time{})
+	}
+	return nil
+}
+
 // tooOld returns an error if what is known is too old. The lock is held.
 func (c *fleetCache[T]) tooOld(now time.Time) error {
 	age := now.Sub(c.heard)

@@ -219,3 +219,31 @@ func oneEachTime() func(*http.Request) bool {
 		return true
 	}
 }
+
+// TestFleetBlindWorkerTakesNothing has a worker that cannot list the targets. It could scale none.
+func TestFleetBlindWorkerTakesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		a := c.worker("a", nil)
+		time.Sleep(time.Minute)
+		c.server.Inject(kubetest.Fault{Verb: "list", Path: "/apis/apps/v1/namespaces/default/deployments", Status: 500, Times: -1})
+		b := c.worker("b", nil)
+		time.Sleep(2 * time.Minute)
+		if s := a.fleet.Status(); len(s.Shards) != shards {
+			t.Errorf("the worker that sees the targets has %d shards", len(s.Shards))
+		}
+		if s := b.fleet.Status(); len(s.Shards) != 0 || s.Err == nil || !strings.Contains(s.Err.Error(), "not known yet") {
+			t.Errorf("the other one has %d shards, %v", len(s.Shards), s.Err)
+		}
+		c.server.ClearFaults()
+		time.Sleep(2 * time.Minute)
+		if s := b.fleet.Status(); len(s.Shards) != shards/2 || s.Err != nil {
+			t.Errorf("it has %d shards when it sees them, %v", len(s.Shards), s.Err)
+		}
+		for _, w := range []*worker{a, b} {
+			w.stop()
+			<-w.ended
+		}
+	})
+}

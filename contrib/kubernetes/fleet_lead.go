@@ -89,11 +89,15 @@ func (f *Fleet) round(ctx, round context.Context) error {
 // divide finds out which shards this worker is to hold, leaves others, and acquires those
 // that nobody holds.
 //
-// A worker says that it lives before it looks who else does. So of two with different
+// A worker that does not know the targets yet takes no share: it could scale none. A worker says
+// that it lives before it looks who else does. So of two with different
 // numbers of shards that come at the same moment, at least one sees the other.
 func (f *Fleet) divide(ctx, round context.Context) error {
 	l := f.leases
-	absent := l.present(round)
+	absent := f.targets.listed()
+	if absent == nil {
+		absent = l.present(round)
+	}
 	if err := l.read(round); err != nil {
 		return firstOf([]error{absent, err})
 	}

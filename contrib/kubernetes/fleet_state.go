@@ -237,8 +237,9 @@ func (s *seat) Save(ctx context.Context, number int64, state []byte) error {
 	s.state.mu.Lock()
 	defer s.state.mu.Unlock()
 	s.state.state, s.state.saved = state, time.Now()
-	if !s.state.known {
-		s.state.known, s.state.facts = true, is // of a target that is new, nothing is to be remembered yet
+	if !s.state.known { // of a target that is new, nothing is to be remembered yet, but an order
+		s.state.known, s.state.facts = true, is
+		s.state.facts.Orders.Unsure = false
 	}
 	if s.state.late.IsZero() {
 		s.state.late = time.Now().Add(2 * s.fleet.opts.SaveEvery)

@@ -265,3 +265,32 @@ func TestFleetRefusesACommandThatNobodyHeeds(t *testing.T) {
 		}
 	})
 }
+
+// TestFleetSavesTheFirstOrder looks at the state of a new target when its first order leaves.
+func TestFleetSavesTheFirstOrder(t *testing.T) {
+	t.Parallel()
+	alone(t, func(c *cluster, w *worker) {
+		time.Sleep(time.Minute)
+		saved := "no order left"
+		w.gate.refuse(func(r *http.Request) bool {
+			if r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/t0/scale") {
+				saved = fmt.Sprint(at(c.server.Object("ConfigMap", "", stateName("t0")), "data", "state"))
+			}
+			return false
+		})
+		c.setLoad(func(int) int { return 3 }, 1)
+		c.deploy("t0", 1, nil)
+		time.Sleep(time.Minute)
+		w.gate.refuse(nil)
+		if !strings.Contains(saved, `"last":3`) {
+			t.Errorf("when the order left, the state was %s", saved)
+		}
+		// What has no order is not written.
+		c.deploy("t1", 2, nil)
+		c.setLoad(func(int) int { return 2 }, 2)
+		time.Sleep(time.Minute)
+		if c.server.Object("ConfigMap", "", stateName("t1")) != nil {
+			t.Error("the state of t1 was written, which has no order")
+		}
+	})
+}
