@@ -306,3 +306,32 @@ func TestFleetKnowsALeaseThatItLifted(t *testing.T) {
 		}
 	})
 }
+
+// TestFleetTakesAShardAgainForATargetOfALaterTerm has a target come after the states of its shard
+// were read, whose state is of a later term.
+func TestFleetTakesAShardAgainForATargetOfALaterTerm(t *testing.T) {
+	t.Parallel()
+	alone(t, func(c *cluster, w *worker) {
+		c.deploy("t0", 1, nil)
+		c.setLoad(func(int) int { return 2 }, 1)
+		time.Sleep(time.Minute)
+		labels := func(labels map[string]any) {
+			c.server.Edit("Deployment", "", "t0", func(o map[string]any) { o["metadata"].(map[string]any)["labels"] = labels })
+		}
+		labels(nil)
+		time.Sleep(time.Minute)
+		c.server.Edit("ConfigMap", "", stateName("t0"), func(o map[string]any) { o["data"].(map[string]any)["term"] = "77" })
+		c.setLoad(func(int) int { return 3 }, 1)
+		labels(map[string]any{"fleet": "yes"})
+		for range 180 {
+			time.Sleep(time.Second)
+			if term, _ := c.saved("t0"); term < 77 {
+				t.Errorf("term %d has saved after term 77", term)
+				break
+			}
+		}
+		if term, _ := c.saved("t0"); term != 78 || c.size("t0") != 3 {
+			t.Errorf("t0 is at %d, and term %d has saved", c.size("t0"), term)
+		}
+	})
+}
