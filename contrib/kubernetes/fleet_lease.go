@@ -395,13 +395,13 @@ func (l *leases) release(ctx context.Context, t *term) error {
 		if answered(err) != http.StatusConflict {
 			continue
 		}
-		// The answer to an earlier renewal, or to this one, was lost.
+		// The answer to an earlier renewal, to a lift, or to this one, was lost.
 		there, lost := l.mine(ctx, l.client, t)
-		if errors.Is(lost, autoscale.ErrNotLeader) {
+		if errors.Is(lost, autoscale.ErrNotLeader) && there.Spec.Holder != t.holder {
 			return nil
 		}
-		if lost == nil {
-			lease.Metadata.ResourceVersion = there.Metadata.ResourceVersion
+		if lost == nil || errors.Is(lost, autoscale.ErrNotLeader) {
+			lease.Metadata.ResourceVersion, lease.Spec.Transitions = there.Metadata.ResourceVersion, there.Spec.Transitions
 		}
 	}
 	return err

@@ -173,9 +173,12 @@ func (f *Fleet) remember(ctx context.Context, m *fleetMember) {
 	state, err := f.readState(ctx, m.target)
 	f.mu.Lock()
 	m.reading = false
-	if err == nil {
+	switch {
+	case err == nil && state.term > m.term.number:
+		m.term.leaving = true // whoever acquires the shard next lifts its term above that
+	case err == nil:
 		m.term.states[m.target.String()] = state
-	} else {
+	default:
 		m.at = time.Now().Add(stateRest)
 	}
 	f.mu.Unlock()

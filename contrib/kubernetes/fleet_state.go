@@ -64,7 +64,8 @@ func (o *fleetConfigMap) owner() string {
 
 // A targetState is what is remembered of a target from term to term.
 type targetState struct {
-	uid string // of the target
+	uid  string // of the target
+	term int64  // that had saved, when it was read
 
 	mu      sync.Mutex
 	version string // of its ConfigMap. Empty: there is none
@@ -175,12 +176,12 @@ func (s *targetState) of(uid string) *targetState {
 	if s.uid == uid {
 		return s
 	}
-	return &targetState{uid: uid, version: s.version, other: s.version != ""}
+	return &targetState{uid: uid, term: s.term, version: s.version, other: s.version != ""}
 }
 
 // stateOf returns what a ConfigMap has.
 func stateOf(o *fleetConfigMap) *targetState {
-	s := &targetState{uid: o.owner(), version: o.Metadata.ResourceVersion}
+	s := &targetState{uid: o.owner(), term: o.term(), version: o.Metadata.ResourceVersion}
 	if text, ok := o.Data[dataState]; ok && text != "" {
 		s.state = []byte(text)
 		s.saved, _ = time.Parse(time.RFC3339Nano, o.Data[dataSaved])

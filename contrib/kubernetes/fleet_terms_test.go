@@ -3,6 +3,8 @@ package kubernetes_test
 import (
 	"encoding/base64"
 	"fmt"
+	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -270,6 +272,66 @@ func TestFleetKeepsTheHistory(t *testing.T) {
 		text := fmt.Sprint(at(c.server.Object("ConfigMap", "", stateName("t0")), "data", "history"))
 		if data, err := base64.StdEncoding.DecodeString(text); err != nil || len(data) == 0 || len(data) > autoscale.MaxHistory {
 			t.Errorf("a history of %d bytes, %v", len(data), err)
+		}
+	})
+}
+
+// TestFleetKnowsALeaseThatItLifted has the answer be lost by which the number of a term was raised.
+// The shard need not expire.
+func TestFleetKnowsALeaseThatItLifted(t *testing.T) {
+	t.Parallel()
+	alone(t, func(c *cluster, w *worker) {
+		c.deploy("t0", 1, nil)
+		c.setLoad(func(int) int { return 2 }, 1)
+		time.Sleep(time.Minute)
+		w.stop()
+		<-w.ended
+		c.server.Edit("ConfigMap", "", stateName("t0"), func(o map[string]any) { o["data"].(map[string]any)["term"] = "77" })
+		*w = *c.worker("b", nil)
+		lost := false
+		w.gate.lose(func(r *http.Request) bool {
+			body := ""
+			if r.GetBody != nil {
+				b, _ := r.GetBody()
+				text, _ := io.ReadAll(b)
+				body = string(text)
+			}
+			first := !lost && strings.Contains(body, `"leaseTransitions":78`)
+			lost = lost || first
+			return first
+		})
+		time.Sleep(14 * time.Second) // less than a TTL
+		if s := w.fleet.Status(); !lost || len(s.Shards) != c.shards {
+			t.Errorf("%d shards are held, %v, %v", len(s.Shards), lost, s.Err)
+		}
+	})
+}
+
+// TestFleetTakesAShardAgainForATargetOfALaterTerm has a target come after the states of its shard
+// were read, whose state is of a later term.
+func TestFleetTakesAShardAgainForATargetOfALaterTerm(t *testing.T) {
+	t.Parallel()
+	alone(t, func(c *cluster, w *worker) {
+		c.deploy("t0", 1, nil)
+		c.setLoad(func(int) int { return 2 }, 1)
+		time.Sleep(time.Minute)
+		labels := func(labels map[string]any) {
+			c.server.Edit("Deployment", "", "t0", func(o map[string]any) { o["metadata"].(map[string]any)["labels"] = labels })
+		}
+		labels(nil)
+		time.Sleep(time.Minute)
+		c.server.Edit("ConfigMap", "", stateName("t0"), func(o map[string]any) { o["data"].(map[string]any)["term"] = "77" })
+		c.setLoad(func(int) int { return 3 }, 1)
+		labels(map[string]any{"fleet": "yes"})
+		for range 180 {
+			time.Sleep(time.Second)
+			if term, _ := c.saved("t0"); term < 77 {
+				t.Errorf("term %d has saved after term 77", term)
+				break
+			}
+		}
+		if term, _ := c.saved("t0"); term != 78 || c.size("t0") != 3 {
+			t.Errorf("t0 is at %d, and term %d has saved", c.size("t0"), term)
 		}
 	})
 }
