@@ -175,7 +175,7 @@ func (c *Client) hear(h http.Header) {
 // Scaler returns the Scaler of one process type of an app: app is the app's name or
 // id, and typ is the process type as the Procfile names it, "web" for instance.
 func (c *Client) Scaler(app, typ string) *Scaler {
-	s := &Scaler{client: c, app: c.cleaned(app), typ: c.cleaned(typ), last: -1}
+	s := &Scaler{client: c, app: c.cleaned(app), typ: c.cleaned(typ), native: newNative(), last: -1}
 	s.fault = errors.Join(c.fault, faultOfApp(s.app), faultOfType(s.typ))
 	return s
 }

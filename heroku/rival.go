@@ -25,45 +25,21 @@ const (
 // nativeName is for [autoscale.Capacity.ExternalAutoscaler], and says what to do about it.
 const nativeName = "Heroku's own autoscaling, which `heroku ps:autoscale:disable` switches off"
 
-// native is what is known of Heroku's own autoscaling of a process type.
-type native struct {
-	on   bool
-	read time.Time // when that was read
-	next time.Time // when it is to be read again, whether or not it could be read
+func newNative() *calls.Lookup[bool] {
+	return &calls.Lookup[bool]{Age: nativeAge, Trust: nativeTrust, Retry: func(error) time.Duration { return nativeAge }}
 }
 
 // rival names Heroku's own autoscaling if it is switched on for the process type.
 func (s *Scaler) rival(ctx context.Context, f *formation) string {
-	now := time.Now()
-	if s.nativeDue(f, now) {
-		if on, err := s.readNative(ctx, f.App.ID); err == nil {
-			s.mu.Lock()
-			s.native.on, s.native.read = on, now
-			s.mu.Unlock()
-		}
+	if s.client.metrics == nil || !canHaveNative(f) {
+		s.native.Forget()
+		return ""
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.native.on && now.Sub(s.native.read) < nativeTrust {
+	// A failed look is not an error.
+	if on, _ := s.native.Get(ctx, func(ctx context.Context) (bool, error) { return s.readNative(ctx, f.App.ID) }); on {
 		return nativeName
 	}
 	return ""
-}
-
-// nativeDue reports whether it is time to read it, and forgets what is known where it
-// cannot be on.
-func (s *Scaler) nativeDue(f *formation, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.client.metrics == nil || !canHaveNative(f) {
-		s.native = native{}
-		return false
-	}
-	if now.Before(s.native.next) {
-		return false
-	}
-	s.native.next = now.Add(nativeAge)
-	return true
 }
 
 // canHaveNative reports whether Heroku offers its own autoscaling for a process type of

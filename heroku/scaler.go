@@ -36,13 +36,13 @@ type Scaler struct {
 	client   *Client
 	app, typ string // without what looks like a token
 	fault    error  // what is wrong with them and with the client
+	native   *calls.Lookup[bool]
 
 	mu          sync.Mutex // not held during a call
 	last        int        // the quantity that was read last; -1: none yet
 	watched     time.Time  // until when dynos are looked at. Zero: all were up
 	maintenance bool
 	asked       time.Time // when maintenance was read; zero: never
-	native      native
 }
 
 var _ autoscale.Scaler = (*Scaler)(nil)

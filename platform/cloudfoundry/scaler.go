@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"sync"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
@@ -33,10 +32,7 @@ type Scaler struct {
 	client   *Client
 	app, typ string
 	fault    error
-
-	mu    sync.Mutex // not held during a call
-	rival string
-	asked time.Time // when rival was read. Zero: never
+	rival    *calls.Lookup[string]
 }
 
 var _ autoscale.Scaler = (*Scaler)(nil)
@@ -49,7 +45,7 @@ var (
 // Scaler returns the Scaler of a process of an app. app is the app's GUID, and process is
 // the process type, "web" for instance.
 func (c *Client) Scaler(app, process string) *Scaler {
-	s := &Scaler{client: c, app: c.calls.Name(app), typ: c.calls.Name(process)}
+	s := &Scaler{client: c, app: c.calls.Name(app), typ: c.calls.Name(process), rival: &calls.Lookup[string]{Age: rivalAge, Trust: rivalTrust}}
 	faults := []error{c.calls.Fault()}
 	if !validGUID.MatchString(s.app) {
 		faults = append(faults, fmt.Errorf("the app %s is not a GUID: `cf app NAME --guid` tells it, and VCAP_APPLICATION has it as application_id", calls.Quoted(s.app)))
@@ -237,52 +233,46 @@ func (s *Scaler) deploying(ctx context.Context) bool {
 	return err == nil && len(list.Resources) > 0 && list.Resources[0].Status.Value == "ACTIVE"
 }
 
-// autoscaler returns the name of App Autoscaler if it has a policy for the app.
+// autoscaler returns the name of App Autoscaler if it has a policy for the app. A failed look
+// is an error only if none has ever succeeded: the address may be wrong.
 func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
 	if s.client.autoscaler == nil {
 		return "", nil
 	}
-	now := time.Now()
-	s.mu.Lock()
-	rival, age := s.rival, now.Sub(s.asked)
-	known := !s.asked.IsZero()
-	s.mu.Unlock()
-	if known && age < rivalAge {
-		return rival, nil
+	name, err := s.rival.Get(ctx, s.readPolicy)
+	if s.rival.Ever() {
+		err = nil
 	}
-	patience := ctx
+	return name, err
+}
+
+func (s *Scaler) readPolicy(ctx context.Context) (string, error) {
+	known := s.rival.Ever()
 	if known { // it need not be read now, and leaves time for the rest
 		var cancel context.CancelFunc
-		patience, cancel = context.WithTimeout(ctx, calls.Patience(ctx)/2)
+		ctx, cancel = context.WithTimeout(ctx, calls.Patience(ctx)/2)
 		defer cancel()
 	}
-	call := calls.Call{Op: "read App Autoscaler's policy", Subject: s.subject(), Path: "/v1/apps/" + url.PathEscape(s.app) + "/policy", Urgency: calls.Urgent, Once: known}
 	var policy struct {
 		Max *int `json:"instance_max_count"`
 	}
-	err := s.client.autoscaler.Do(patience, call, &policy)
+	err := s.client.autoscaler.Do(ctx, calls.Call{
+		Op: "read App Autoscaler's policy", Subject: s.subject(), Path: "/v1/apps/" + url.PathEscape(s.app) + "/policy", Urgency: calls.Urgent, Once: known,
+		Check: func() error {
+			if policy.Max == nil {
+				return errors.New("the answer is not a policy: check Credentials.AutoscalerURL")
+			}
+			return nil
+		},
+	}, &policy)
 	var e *platform.Error
 	switch {
-	case err == nil && policy.Max == nil:
-		err = s.client.calls.Invalid(call, errors.New("the answer is not a policy: check Credentials.AutoscalerURL"))
 	case err == nil:
-		rival = "App Autoscaler"
+		return "App Autoscaler", nil
 	case errors.As(err, &e) && e.Status == http.StatusNotFound && e.Message != "":
 		// It is App Autoscaler that knows no policy. Without words, it is a router that knows
 		// no App Autoscaler.
-		rival, err = "", nil
-	}
-	switch {
-	case err == nil:
-	case !known:
-		return "", err
-	case age < rivalTrust:
-		return rival, nil
-	default:
 		return "", nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rival, s.asked = rival, now
-	return rival, nil
+	return "", err
 }

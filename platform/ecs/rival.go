@@ -27,39 +27,22 @@ const (
 	rivalPatience = 5 * time.Second
 )
 
-// A rival is what is known of Application Auto Scaling.
-type rival struct {
-	name string    // empty: none
-	read time.Time // when that was read
-	next time.Time // when it is to be read again, whether or not it could be read
+func newRival() *calls.Lookup[string] {
+	return &calls.Lookup[string]{Age: rivalAge, Trust: rivalTrust, Retry: func(err error) time.Duration {
+		if e := (*platform.Error)(nil); errors.As(err, &e) && e.Code == "AccessDeniedException" {
+			return rivalAge
+		}
+		return rivalRetry
+	}}
 }
 
-// lookUpRival names Application Auto Scaling if the service is registered there.
+// lookUpRival names Application Auto Scaling if the service is registered there. A failed look
+// is not an error.
 func (s *Scaler) lookUpRival(ctx context.Context, v *service) string {
-	now := time.Now()
-	s.mu.Lock()
-	due := !now.Before(s.rival.next)
-	if due {
-		s.rival.next = now.Add(rivalAge)
-	}
-	s.mu.Unlock()
-	if due {
-		if name, err := s.readRival(ctx, "service/"+last(s.cluster)+"/"+v.Name); err == nil {
-			s.mu.Lock()
-			s.rival.name, s.rival.read = name, now
-			s.mu.Unlock()
-		} else if e := (*platform.Error)(nil); !errors.As(err, &e) || e.Code != "AccessDeniedException" {
-			s.mu.Lock()
-			s.rival.next = now.Add(rivalRetry)
-			s.mu.Unlock()
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now.Sub(s.rival.read) < rivalTrust {
-		return s.rival.name
-	}
-	return ""
+	name, _ := s.rival.Get(ctx, func(ctx context.Context) (string, error) {
+		return s.readRival(ctx, "service/"+last(s.cluster)+"/"+v.Name)
+	})
+	return name
 }
 
 // readRival asks once.

@@ -38,7 +38,7 @@ type Scaler struct {
 	fault            error
 
 	mu    sync.Mutex // not held during a call
-	rival rival
+	rival *calls.Lookup[string]
 	since time.Time // when a deployment first kept the size from being decreased. Zero: none does
 }
 
@@ -52,7 +52,7 @@ var (
 // Scaler returns the Scaler of a service of a cluster. Both are given by their names or by
 // their ARNs.
 func (c *Client) Scaler(cluster, service string) *Scaler {
-	s := &Scaler{client: c, cluster: c.named(cluster), service: c.named(service)}
+	s := &Scaler{client: c, cluster: c.named(cluster), service: c.named(service), rival: newRival()}
 	faults := []error{c.fault}
 	if !validName.MatchString(s.cluster) && !(validARN.MatchString(s.cluster) && strings.Contains(s.cluster, ":cluster/")) {
 		faults = append(faults, fmt.Errorf("the cluster %s is neither a name (letters, digits, dashes and underscores) nor an ARN of a cluster: `aws ecs list-clusters` lists them", calls.Quoted(s.cluster)))

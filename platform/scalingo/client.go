@@ -179,7 +179,7 @@ var (
 // Scaler returns the Scaler of one process type of an app. app is the app's name or id,
 // and typ is the process type as the Procfile names it, "web" for instance.
 func (c *Client) Scaler(app, typ string) *Scaler {
-	s := &Scaler{client: c, app: c.calls.Name(app), typ: c.calls.Name(typ)}
+	s := &Scaler{client: c, app: c.calls.Name(app), typ: c.calls.Name(typ), rival: &calls.Lookup[string]{Age: rivalAge, Trust: rivalTrust}}
 	faults := []error{c.calls.Fault()}
 	if c.calls.Fault() == nil {
 		faults = append(faults, c.auth.Fault())

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/autoscalebot/autoscale"
@@ -34,10 +33,7 @@ type Scaler struct {
 	client   *Client
 	app, typ string
 	fault    error
-
-	mu    sync.Mutex // not held during a call
-	rival string
-	asked time.Time // when rival was read. Zero: never
+	rival    *calls.Lookup[string]
 }
 
 var _ autoscale.Scaler = (*Scaler)(nil)
@@ -197,39 +193,39 @@ func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known b
 }
 
 // autoscaler returns the name of Scalingo's own autoscaler of the process type if one is on.
+// A failed look is not an error.
 func (s *Scaler) autoscaler(ctx context.Context) string {
-	now := time.Now()
-	s.mu.Lock()
-	rival, age := s.rival, now.Sub(s.asked)
-	known := !s.asked.IsZero() && age < rivalTrust
-	s.mu.Unlock()
-	if known && age < rivalAge {
-		return rival
-	}
-	// What Capacity can do without takes at most half of the time that is left.
-	aside, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
+	name, _ := s.rival.Get(ctx, s.readAutoscaler)
+	return name
+}
+
+// readAutoscaler asks once. What Capacity can do without takes at most half of the time that
+// is left.
+func (s *Scaler) readAutoscaler(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
 	defer cancel()
-	call := calls.Call{Op: "list the autoscalers", Subject: s.subject(), Path: s.path("autoscalers"), Urgency: calls.Urgent, Once: true}
 	var list struct {
 		Autoscalers *[]struct {
 			ContainerType string `json:"container_type"`
 			Disabled      bool   `json:"disabled"`
 		} `json:"autoscalers"`
 	}
-	if err := s.client.calls.Do(aside, call, &list); err != nil || list.Autoscalers == nil {
-		if known {
-			return rival
-		}
-		return ""
+	err := s.client.calls.Do(ctx, calls.Call{
+		Op: "list the autoscalers", Subject: s.subject(), Path: s.path("autoscalers"), Urgency: calls.Urgent, Once: true,
+		Check: func() error {
+			if list.Autoscalers == nil {
+				return errors.New("the answer has no autoscalers")
+			}
+			return nil
+		},
+	}, &list)
+	if err != nil {
+		return "", err
 	}
-	rival = ""
 	for _, a := range *list.Autoscalers {
 		if a.ContainerType == s.typ && !a.Disabled {
-			rival = "Scalingo autoscaler"
+			return "Scalingo autoscaler", nil
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rival, s.asked = rival, now
-	return rival
+	return "", nil
 }
