@@ -68,9 +68,7 @@ func TestCutConnections(t *testing.T) {
 		dokku.RefuseWithin(t, map[bool]time.Duration{false: time.Minute, true: 100 * time.Millisecond}[after])
 		failed := make(chan error, 1)
 		go func() { failed <- scaler.Scale(t.Context(), 3) }()
-		for len(s.orders()) == 0 {
-			time.Sleep(5 * time.Millisecond)
-		}
+		s.until(t, "an order arrives", func() bool { return len(s.orders()) > 0 })
 		var err error
 		if after {
 			if err := <-failed; err != nil {

@@ -203,9 +203,19 @@ func (s *server) orders() []string {
 // ordered waits until these sizes were ordered.
 func (s *server) ordered(t *testing.T, sizes ...string) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !slices.Equal(s.orders(), sizes); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%v were ordered, want %v", s.orders(), sizes)
+	s.until(t, fmt.Sprintf("%v are ordered", sizes), func() bool { return slices.Equal(s.orders(), sizes) })
+}
+
+// until waits for what the server does in other processes.
+func (s *server) until(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for patience := time.After(time.Minute); !f(); {
+		select {
+		case <-ticker.C:
+		case <-patience:
+			t.Fatalf("not within a minute: %s; the orders are %v", what, s.orders())
 		}
 	}
 }

@@ -180,8 +180,8 @@ type Fleet struct {
 	list atomic.Pointer[map[string]bool] // see targetList. It is never a nil pointer
 
 	running sync.Mutex
-	orders  chan struct{} // holds a token for each order that has its turn
-	saves   chan struct{} // holds a token for each save that has its turn
+	orders  chan struct{} // holds a token for each order that is being sent
+	saves   chan struct{} // holds a token for each save that is being sent
 	dirty   chan struct{} // holds a token if the members must be looked at again
 	vacant  chan struct{} // holds a token if a shard may have been left by its members
 	reads   chan struct{} // holds a token for each shard whose states are being read

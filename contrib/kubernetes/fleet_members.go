@@ -188,7 +188,7 @@ func (f *Fleet) remember(ctx context.Context, m *fleetMember) {
 	poke(f.dirty)
 }
 
-// leaveShard gives a shard up, so that it is acquired again, by whom it may be.
+// leaveShard gives a shard up. Any worker, this one included, may acquire it again.
 func (f *Fleet) leaveShard(t *term) {
 	f.mu.Lock()
 	t.leaving = true

@@ -136,7 +136,7 @@ func (s *fleetScaler) scale(ctx context.Context, size int) error {
 		return &autoscale.BusyError{Err: fmt.Errorf("kubernetes: scale %s to %d: somebody changed the size from %d to %d meanwhile", s.key, size, seen, scale.Spec.Replicas)}
 	}
 	scale.Spec.Replicas = size
-	k.leaves = done // an order that hangs in the platform keeps no other from its turn
+	k.leaves = done // an order that hangs does not block the others
 	k.method, k.once, k.query = http.MethodPut, true, url.Values{"fieldManager": {FieldManager}}
 	var answer fleetScale
 	if err := f.client.do(ctx, k, scale, &answer); err != nil {

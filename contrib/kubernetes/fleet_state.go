@@ -336,7 +336,7 @@ func (s *seat) write(ctx context.Context, data map[string]string) error {
 	defer done()
 	for range 3 {
 		w := k
-		w.leaves = done // a save that hangs keeps no other from its turn
+		w.leaves = done // a save that hangs does not block the others
 		o.Data = s.whole(data)
 		if o.Metadata.ResourceVersion = s.state.version; s.state.version != "" {
 			w.method, w.contentType = http.MethodPatch, mergePatch

@@ -128,7 +128,7 @@ func TestRivals(t *testing.T) {
 }
 
 // The autoscalers of a namespace are listed once for all Scalers, and not in each tick.
-// A failed look is no error, and what was seen stands for a while.
+// A failed look is not an error, and what was seen stands for a while.
 func TestRivalIsLookedUpSeldom(t *testing.T) {
 	inBubble(t, "", func(t *testing.T, s *kubetest.Server, c *kubernetes.Client) {
 		for i := range 5 {

@@ -112,7 +112,7 @@ func TestShortBearer(t *testing.T) {
 	})
 }
 
-// A new token that is refused is no reason for a third, and shows nowhere.
+// A new token that is refused does not lead to a third, and shows nowhere.
 func TestBearerRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &api{}

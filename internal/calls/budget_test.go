@@ -115,7 +115,7 @@ func TestAbsurdRetryAfter(t *testing.T) {
 			once := read
 			once.Once = true
 			if err := c.Do(t.Context(), once, nil); err == nil {
-				t.Fatal("a refusal is no error")
+				t.Fatal("a refusal returned no error")
 			}
 			time.Sleep(calls.MaxRetryAfter)
 			if err := c.Do(t.Context(), once, nil); err != nil || asked != 2 {

@@ -132,7 +132,7 @@ func TestRenewedHerd(t *testing.T) {
 		s.fails = time.Time{}
 		check("after it", 0, 2, time.Second)
 		time.Sleep(56 * time.Minute)
-		s.latency = 10 * time.Second // of which the one who renews waits
+		s.latency = 10 * time.Second // the caller that renews waits for that long
 		check("a renewal", 0, 3, 10*time.Second)
 
 		// A caller who leaves fails alone.

@@ -12,7 +12,7 @@ func TestSnippets(t *testing.T) {
 	snippets := docstest.Read(t, "../../docs/platforms/ecs.md")
 	snippets = slices.DeleteFunc(snippets, func(s docstest.Snippet) bool { return !s.Uses("config") })
 	if len(snippets) == 0 {
-		t.Fatal("there is no such snippet")
+		t.Fatal("no snippet of docs/platforms/ecs.md uses config")
 	}
 	docstest.Compile(t, docstest.Context{
 		Imports: map[string]string{

@@ -185,7 +185,7 @@ func deploying(e *platform.Error) bool {
 func advise(e *platform.Error, token string) string {
 	switch {
 	case errors.Is(e.Err, fs.ErrNotExist):
-		return "there is no such socket: a task has one since Nomad 1.5. Elsewhere, set NOMAD_ADDR to the address of an agent"
+		return "the socket does not exist: Nomad 1.5 and later give a task one. Elsewhere, set NOMAD_ADDR to the address of an agent"
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "this process may not open the socket: let the job's task block name the user that the process runs as, or set NOMAD_ADDR to the address of an agent"
 	case errors.Is(e.Err, syscall.ECONNREFUSED):

@@ -110,9 +110,8 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// taskAPI serves what s does at a Unix socket, as Nomad's Task API does: without a token
-// there is no answer.
-// closed is told when a connection ends.
+// taskAPI serves what s does at a Unix socket, as Nomad's Task API does. It refuses requests
+// without a token. closed is told when a connection ends.
 func taskAPI(t *testing.T, s *nomadtest.Server, closed chan<- bool) (secretsDir string) {
 	dir, err := os.MkdirTemp("", "a?b%2F#c") // that of the test may be too long for a socket
 	if err != nil {
@@ -190,7 +189,7 @@ func TestNoAnswer(t *testing.T) {
 		tries int
 		want  string
 	}{
-		{fs.ErrNotExist, 1, "there is no such socket: a task has one since Nomad 1.5. Elsewhere, set NOMAD_ADDR"},
+		{fs.ErrNotExist, 1, "the socket does not exist: Nomad 1.5 and later give a task one. Elsewhere, set NOMAD_ADDR"},
 		{&net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EACCES)}, 1, "let the job's task block name the user"},
 		{&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, 3, "no Nomad agent listens there: check NOMAD_ADDR"},
 	} {

@@ -55,9 +55,11 @@ func TestNoRequestIsLost(t *testing.T) {
 		})
 	}
 	sizes := []int{1, 4, 2, 0, 3, 1, 5}
+	change := time.NewTicker(50 * time.Millisecond)
+	defer change.Stop()
 	for i := 0; answered.Load() < 1000 && !t.Failed(); i++ {
 		r.order(sizes[i%len(sizes)])
-		time.Sleep(50 * time.Millisecond)
+		<-change.C
 	}
 	all.Wait()
 	if n := answered.Load(); n != 1000 {

@@ -169,11 +169,14 @@ func run(t *testing.T, how string, change func(*pool.Options)) *rig {
 // until waits for something that other processes do.
 func (r *rig) until(what string, ok func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); {
-		if time.Now().After(end) {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for patience := time.After(time.Minute); !ok(); {
+		select {
+		case <-ticker.C:
+		case <-patience:
 			r.t.Fatalf("not within a minute: %s", what)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 

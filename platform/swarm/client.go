@@ -57,8 +57,11 @@ func NewClient(certPath string, opts *platform.Options) *Client {
 		o = *opts
 	}
 	env := calls.Getenv(opts)
-	host := cmp.Or(o.BaseURL, env("DOCKER_HOST"), DefaultHost)
-	at, fault := parseHost(host, cmp.Or(certPath, env("DOCKER_CERT_PATH")), o.Transport != nil)
+	from, host := "Options.BaseURL", o.BaseURL
+	if host == "" {
+		from, host = "DOCKER_HOST", cmp.Or(env("DOCKER_HOST"), DefaultHost)
+	}
+	at, fault := parseHost(from, host, cmp.Or(certPath, env("DOCKER_CERT_PATH")), o.Transport != nil)
 	c := &Client{host: at.name, sent: new(secrets)}
 	o.BaseURL = at.base
 	if o.Transport == nil {

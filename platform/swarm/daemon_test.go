@@ -193,8 +193,12 @@ func (d *daemon) updated(t *testing.T, name, state string) {
 // until waits for something that a server does by itself.
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !f(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for patience := time.After(2 * time.Minute); !f(); {
+		select {
+		case <-ticker.C:
+		case <-patience:
 			t.Fatalf("not within two minutes: %s", what)
 		}
 	}

@@ -34,7 +34,7 @@ func ExampleScaler_Validate() {
 	scaler := swarm.NewClient("", &platform.Options{BaseURL: "tcp://manager.example.com:2375"}).Scaler("shop web")
 	fmt.Println(scaler.Validate())
 	// Output:
-	// tcp://manager.example.com:2375 is not TLS, and whoever can read or reach it commands the swarm: use TLS with a client certificate in DOCKER_CERT_PATH, or a unix socket
+	// Options.BaseURL is tcp://manager.example.com:2375, which is not TLS, and whoever can read or reach it commands the swarm: use TLS with a client certificate in DOCKER_CERT_PATH, or a unix socket
 	// the service "shop web" is not a name of 1 to 63 letters, digits, dashes and underscores: `docker service ls` lists the names
 }
 

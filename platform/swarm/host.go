@@ -29,25 +29,25 @@ type address struct {
 	certs  string // the folder of the certificates; may be empty
 }
 
-// parseHost reads an address in the form of DOCKER_HOST. carried says that the host's own
+// parseHost reads an address in the form of DOCKER_HOST, which from names. carried says that the host's own
 // transport carries the requests.
-func parseHost(host, certs string, carried bool) (address, error) {
+func parseHost(from, host, certs string, carried bool) (address, error) {
 	const example = "give one such as unix:///var/run/docker.sock or tcp://manager.example.com:2376"
 	at := address{name: "not valid", base: "http://docker"}
 	scheme, rest, ok := strings.Cut(host, "://")
 	switch {
 	case !ok:
-		return at, errors.New("the address of Docker has no scheme: " + example)
+		return at, errors.New(from + " has no scheme: " + example)
 	case scheme == "unix":
 		if !filepath.IsAbs(rest) || strings.ContainsFunc(rest, func(r rune) bool { return r < ' ' }) {
-			return at, errors.New("the address of Docker is not the absolute path of a socket: " + example)
+			return at, errors.New(from + " is not the absolute path of a socket: " + example)
 		}
 		at.socket, at.name = rest, "unix://"+outbound.Line(rest, 100)
 		return at, nil
 	case scheme == "ssh":
-		return at, errors.New("the address of Docker is ssh://, which is not supported: forward the socket with `ssh -L /tmp/docker.sock:/var/run/docker.sock`, and give unix:///tmp/docker.sock")
+		return at, errors.New(from + " is ssh://, which is not supported: forward the socket with `ssh -L /tmp/docker.sock:/var/run/docker.sock`, and give unix:///tmp/docker.sock")
 	case scheme != "tcp" && scheme != "http" && scheme != "https":
-		return at, fmt.Errorf("the address of Docker has the scheme %s, and not unix, tcp or https: %s", calls.Quoted(scheme), example)
+		return at, fmt.Errorf("%s has the scheme %s, and not unix, tcp or https: %s", from, calls.Quoted(scheme), example)
 	}
 	u, err := url.Parse(host)
 	shown := ""
@@ -56,13 +56,13 @@ func parseHost(host, certs string, carried bool) (address, error) {
 	}
 	switch {
 	case err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-		return at, errors.New("the address of Docker is not a host and a port alone: " + example)
+		return at, errors.New(from + " is not a host and a port alone: " + example)
 	case u.Port() == "" && scheme == "tcp":
-		return at, errors.New("the address of Docker has no port: " + example)
+		return at, errors.New(from + " has no port: " + example)
 	case scheme == "https" || scheme == "tcp" && certs != "":
 		at.base, at.certs = "https://"+u.Host, certs
 	case !carried && !calls.Loopback(u.Hostname()):
-		return at, fmt.Errorf("%s is not TLS, and whoever can read or reach it commands the swarm: use TLS with a client certificate in DOCKER_CERT_PATH, or a unix socket", shown)
+		return at, fmt.Errorf("%s is %s, which is not TLS, and whoever can read or reach it commands the swarm: use TLS with a client certificate in DOCKER_CERT_PATH, or a unix socket", from, shown)
 	default:
 		at.base = "http://" + u.Host
 	}

@@ -178,7 +178,9 @@ func (w *fleetWatch) label(name string, value any) {
 // settle waits until all targets have a size.
 func (w *fleetWatch) settle(what string, want int) {
 	w.t.Helper()
-	for began := time.Now(); ; time.Sleep(200 * time.Millisecond) {
+	ticker := time.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	for began := time.Now(); ; <-ticker.C {
 		wrong := 0
 		for _, i := range w.list() {
 			if i.Metadata.Labels["fleet"] == "yes" && i.Spec.Replicas != want {
@@ -242,8 +244,9 @@ func (w *fleetWatch) round(what string, bound time.Duration) {
 // led waits until the workers scale all targets between them.
 func (w *fleetWatch) led(what string, targets int, workers ...*fleetProcess) {
 	w.t.Helper()
-	began := time.Now()
-	for {
+	began, ticker := time.Now(), time.NewTicker(100*time.Millisecond)
+	defer ticker.Stop()
+	for ; ; <-ticker.C {
 		members, fair, text := 0, true, ""
 		for _, p := range workers {
 			s := p.fleet.Status()
@@ -258,7 +261,6 @@ func (w *fleetWatch) led(what string, targets int, workers ...*fleetProcess) {
 		if time.Since(began) > 4*time.Minute {
 			w.t.Fatalf("%s: %s", what, text)
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 }
 

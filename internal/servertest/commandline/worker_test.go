@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
 	"github.com/autoscalebot/autoscale/platform/render/rendertest"
@@ -62,7 +61,6 @@ func TestWorker(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatalf("it does not keep its state in the store: %s%s", r.stderr, output.String())
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	r := run(t, []string{"USER=alice"}, "override", "7", "for", "1h", "--settings="+file)
 	if r.status != 0 || !strings.Contains(r.stdout, "worker is set to 7 until ") {
@@ -124,7 +122,6 @@ func TestWorkerOnPlatform(t *testing.T) {
 			if ctx.Err() != nil {
 				t.Fatalf("%s: %s%s%s", name, r.stdout, r.stderr, output.String())
 			}
-			time.Sleep(50 * time.Millisecond)
 		}
 	}
 }

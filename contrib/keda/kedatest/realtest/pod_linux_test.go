@@ -194,7 +194,9 @@ func (s *service) follows(t testing.TB, wishes ...int) {
 // holds fails the test if the size is not that one for a time.
 func (s *service) holds(t testing.TB, size int, d time.Duration, why string) {
 	t.Helper()
-	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for end := time.Now().Add(d); time.Now().Before(end); <-ticker.C {
 		if n := s.replicas(t); n != size {
 			t.Fatalf("%s: the size went from %d to %d", why, size, n)
 		}
@@ -252,11 +254,14 @@ func (s *service) fails(t testing.TB) (text string) {
 // until waits for what others do.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); !ok(); {
-		if time.Now().After(end) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for patience := time.After(2 * time.Minute); !ok(); {
+		select {
+		case <-ticker.C:
+		case <-patience:
 			t.Fatalf("not within two minutes: %s", what)
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 }
 
