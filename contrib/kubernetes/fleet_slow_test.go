@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/contrib/kubernetes"
 	"github.com/autoscalebot/autoscale/contrib/kubernetes/kubetest"
 )
@@ -104,5 +105,45 @@ func TestFleetRunsAgain(t *testing.T) {
 		if s := w.fleet.Status(); c.size("t0") != 3 || s.Members != 1 || len(s.Faults) > 0 {
 			t.Errorf("t0 is at %d, %+v", c.size("t0"), s)
 		}
+	})
+}
+
+// TestFleetShowsAStatusWhileAWriteHangs has the write of a command without an answer. A page does
+// not wait for it, and neither does a tick that changes nothing.
+func TestFleetShowsAStatusWhileAWriteHangs(t *testing.T) {
+	t.Parallel()
+	alone(t, func(c *cluster, w *worker) {
+		c.deploy("t0", 2, nil)
+		c.setLoad(func(int) int { return 2 }, 1)
+		time.Sleep(2 * time.Minute)
+		m, ok := w.fleet.Lookup("default/t0")
+		if !ok {
+			t.Fatal("t0 is not a member")
+		}
+		c.server.Inject(kubetest.Fault{Path: "/api/v1/namespaces/default/configmaps/*", Hang: true, Times: -1}, kubetest.Fault{Method: "POST", Path: "/api/v1/namespaces/default/configmaps", Hang: true, Times: -1})
+		ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+		defer cancel()
+		paused := make(chan error, 1)
+		go func() { paused <- m.Pause(ctx) }()
+		time.Sleep(time.Second)
+		shown := make(chan autoscale.Status, 1)
+		go func() { shown <- m.Status() }()
+		select {
+		case s := <-shown:
+			if s.Counters.Ticks == 0 {
+				t.Errorf("%+v", s)
+			}
+		case err := <-paused:
+			t.Errorf("Status waited for a write: %v", err)
+		}
+		ticks := m.Status().Counters.Ticks
+		time.Sleep(50 * time.Second)
+		if n := m.Status().Counters.Ticks; n == ticks {
+			t.Error("no tick while the write hangs")
+		}
+		if err := <-paused; err == nil {
+			t.Error("a write that hangs is a success")
+		}
+		c.server.ClearFaults()
 	})
 }

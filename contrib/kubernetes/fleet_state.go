@@ -67,10 +67,12 @@ type targetState struct {
 	uid  string // of the target
 	term int64  // that had saved, when it was read
 
-	mu      sync.Mutex
-	version string // of its ConfigMap. Empty: there is none
-	other   bool   // that is of another target, which had the same name and is gone
-	state   []byte // as last given, perhaps not written yet
+	writing chan struct{} // holds a token while the ConfigMap is written
+
+	mu      sync.Mutex // guards what follows, and is not held during a request
+	version string     // of its ConfigMap. Empty: there is none
+	other   bool       // that is of another target, which had the same name and is gone
+	state   []byte     // as last given, perhaps not written yet
 	saved   time.Time
 	command []byte
 	known   bool   // facts is
@@ -81,6 +83,10 @@ type targetState struct {
 	// alone is written when it is late. Zero: not known.
 	due, late time.Time
 	archived  bool // a history was given in this term
+}
+
+func newTargetState(uid string) *targetState {
+	return &targetState{uid: uid, writing: make(chan struct{}, 1)}
 }
 
 // facts are what a successor must not forget. When they change, the state is written at once.
@@ -116,7 +122,7 @@ func (f *Fleet) readStates(ctx context.Context, shard int) (states map[string]*t
 	targets, _ := f.targets.all() // those that come later are looked up one by one
 	for key, w := range targets {
 		if shardOf(key, f.opts.Shards) == shard {
-			states[key] = &targetState{uid: w.Metadata.UID}
+			states[key] = newTargetState(w.Metadata.UID)
 		}
 	}
 	for next := ""; ; {
@@ -154,7 +160,7 @@ func (f *Fleet) readState(ctx context.Context, t Target) (*targetState, error) {
 	var o fleetConfigMap
 	switch err := f.client.do(ctx, f.stateCall("read the state", t), nil, &o); {
 	case answered(err) == http.StatusNotFound:
-		return &targetState{uid: t.UID}, nil
+		return newTargetState(t.UID), nil
 	case err != nil:
 		return nil, err
 	case o.Metadata.ResourceVersion == "":
@@ -176,12 +182,15 @@ func (s *targetState) of(uid string) *targetState {
 	if s.uid == uid {
 		return s
 	}
-	return &targetState{uid: uid, term: s.term, version: s.version, other: s.version != ""}
+	other := newTargetState(uid)
+	other.term, other.version, other.other = s.term, s.version, s.version != ""
+	return other
 }
 
 // stateOf returns what a ConfigMap has.
 func stateOf(o *fleetConfigMap) *targetState {
-	s := &targetState{uid: o.owner(), term: o.term(), version: o.Metadata.ResourceVersion}
+	s := newTargetState(o.owner())
+	s.term, s.version = o.term(), o.Metadata.ResourceVersion
 	if text, ok := o.Data[dataState]; ok && text != "" {
 		s.state = []byte(text)
 		s.saved, _ = time.Parse(time.RFC3339Nano, o.Data[dataSaved])
@@ -235,24 +244,31 @@ func (s *seat) Save(ctx context.Context, number int64, state []byte) error {
 	if err := is.read(state); err != nil {
 		return fmt.Errorf("kubernetes: save the state of %s: it cannot be read: %w", s.target, err)
 	}
-	s.state.mu.Lock()
-	defer s.state.mu.Unlock()
-	s.state.state, s.state.saved = state, time.Now()
-	if !s.state.known { // of a target that is new, nothing is to be remembered yet, but an order
-		s.state.known, s.state.facts = true, is
-		s.state.facts.Orders.Unsure = false
-	}
-	if s.state.late.IsZero() {
-		s.state.late = time.Now().Add(2 * s.fleet.opts.SaveEvery)
-	}
-	if reflect.DeepEqual(is, s.state.facts) && time.Now().Before(s.state.late) {
+	if !s.state.remember(state, is, 2*s.fleet.opts.SaveEvery) {
 		return nil
 	}
-	if err := s.write(ctx, s.state.data()); err != nil {
+	if err := s.write(ctx, (*targetState).data); err != nil {
 		return err
 	}
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
 	s.state.late, s.state.facts = time.Now().Add(2*s.fleet.opts.SaveEvery), is
 	return nil
+}
+
+// remember keeps a state, and reports whether it must be written now.
+func (s *targetState) remember(state []byte, is facts, late time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.saved = state, time.Now()
+	if !s.known { // of a target that is new, nothing is to be remembered yet, but an order
+		s.known, s.facts = true, is
+		s.facts.Orders.Unsure = false
+	}
+	if s.late.IsZero() {
+		s.late = time.Now().Add(late)
+	}
+	return !reflect.DeepEqual(is, s.facts) || !time.Now().Before(s.late)
 }
 
 // data is what a ConfigMap has of the state. The lock is held.
@@ -270,11 +286,12 @@ func (s *seat) Command(ctx context.Context, command []byte) error {
 	if _, ok := s.term.current(); !ok {
 		return autoscale.ErrNotLeader
 	}
-	s.state.mu.Lock()
-	defer s.state.mu.Unlock()
-	if err := s.write(ctx, map[string]string{dataCommand: string(command)}); err != nil {
+	err := s.write(ctx, func(*targetState) map[string]string { return map[string]string{dataCommand: string(command)} })
+	if err != nil {
 		return err
 	}
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
 	s.state.command = command
 	return nil
 }
@@ -300,35 +317,49 @@ func (s *seat) SaveHistory(ctx context.Context, number int64, history []byte) er
 	if now, ok := s.term.current(); !ok || now.Number != number {
 		return autoscale.ErrNotLeader
 	}
-	s.state.mu.Lock()
-	defer s.state.mu.Unlock()
-	s.state.history, s.state.archived = nil, true // what was there is part of this one
-	if s.state.due.IsZero() {                     // the targets of a shard are not written all at once
-		s.state.due = time.Now().Add(rand.N(s.fleet.opts.SaveEvery))
-	}
-	if time.Now().Before(s.state.due) {
+	if !s.state.archive(s.fleet.opts.SaveEvery) {
 		return nil
 	}
-	data := s.state.data()
-	data[dataHistory] = base64.StdEncoding.EncodeToString(history)
-	if err := s.write(ctx, data); err != nil {
+	err := s.write(ctx, func(state *targetState) map[string]string {
+		data := state.data()
+		data[dataHistory] = base64.StdEncoding.EncodeToString(history)
+		return data
+	})
+	if err != nil {
 		return err
 	}
+	s.state.mu.Lock()
+	defer s.state.mu.Unlock()
 	now, every := time.Now(), s.fleet.opts.SaveEvery
 	s.state.due, s.state.late = now.Add(every), now.Add(2*every)
 	return nil
 }
 
-// write writes data into the ConfigMap, if no later term has written there. The lock is
-// held.
-func (s *seat) write(ctx context.Context, data map[string]string) error {
+// archive records that a history was given, and reports whether it must be written now.
+func (s *targetState) archive(every time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.history, s.archived = nil, true // what was there is part of the new one
+	if s.due.IsZero() {               // the targets of a shard are not written all at once
+		s.due = time.Now().Add(rand.N(every))
+	}
+	return !time.Now().Before(s.due)
+}
+
+// write writes data of the state into the ConfigMap, if no later term has written there. data
+// is called when it is this write's turn, with the lock held.
+func (s *seat) write(ctx context.Context, data func(*targetState) map[string]string) error {
 	k := s.fleet.stateCall("save the state", s.target)
 	k.once = true
 	o := fleetConfigMap{APIVersion: "v1", Kind: "ConfigMap"}
 	o.Metadata.Name, o.Metadata.Namespace = k.name, s.target.Namespace
 	o.Metadata.Labels = map[string]string{labelFleet: s.fleet.opts.Name, labelBucket: strconv.Itoa(bucketOf(s.target.String()))}
 	o.Metadata.Owners = []fleetOwner{{"apps/v1", s.fleet.kind(), s.target.Name, s.target.UID}}
-	data[dataTarget], data[dataTerm] = s.target.String(), strconv.FormatInt(s.term.number, 10)
+	written, err := turn(ctx, s.state.writing)
+	if err != nil {
+		return fmt.Errorf("kubernetes: save the state of %s: an earlier write has no answer yet: %w", s.target, err)
+	}
+	defer written()
 	done, err := turn(ctx, s.fleet.saves)
 	if err != nil {
 		return fmt.Errorf("kubernetes: save the state of %s: other saves of the fleet go first: %w", s.target, err)
@@ -337,8 +368,11 @@ func (s *seat) write(ctx context.Context, data map[string]string) error {
 	for range 3 {
 		w := k
 		w.leaves = done // a save that hangs does not block the others
-		o.Data = s.whole(data)
-		if o.Metadata.ResourceVersion = s.state.version; s.state.version != "" {
+		s.state.mu.Lock()
+		o.Data = s.whole(data(s.state))
+		version := s.state.version
+		s.state.mu.Unlock()
+		if o.Metadata.ResourceVersion = version; version != "" {
 			w.method, w.contentType = http.MethodPatch, mergePatch
 		} else {
 			w.method, w.name = http.MethodPost, ""
@@ -346,13 +380,13 @@ func (s *seat) write(ctx context.Context, data map[string]string) error {
 		var answer fleetConfigMap
 		err := s.fleet.client.do(ctx, w, o, &answer)
 		if err == nil {
-			s.state.other = false
-			if s.state.version = answer.Metadata.ResourceVersion; s.state.version == "" {
+			s.state.found(answer.Metadata.ResourceVersion, false)
+			if answer.Metadata.ResourceVersion == "" {
 				return fmt.Errorf("kubernetes: save the state of %s: the answer is no ConfigMap", s.target)
 			}
 			return nil
 		}
-		if code := answered(err); code != http.StatusConflict && (code != http.StatusNotFound || s.state.version == "") {
+		if code := answered(err); code != http.StatusConflict && (code != http.StatusNotFound || version == "") {
 			return err
 		}
 		// Somebody wrote, deleted or made it. It is read again.
@@ -361,7 +395,7 @@ func (s *seat) write(ctx context.Context, data map[string]string) error {
 		k.op = "read the state"
 		switch err := s.fleet.client.do(ctx, k, nil, &there); {
 		case answered(err) == http.StatusNotFound:
-			s.state.version, s.state.other = "", false
+			s.state.found("", false)
 			continue
 		case err != nil:
 			return err
@@ -371,14 +405,22 @@ func (s *seat) write(ctx context.Context, data map[string]string) error {
 			s.fleet.leaveShard(s.term)
 			return fmt.Errorf("kubernetes: save the state of %s: term %d has saved, and this one is %d: %w", s.target, n, s.term.number, autoscale.ErrNotLeader)
 		}
-		s.state.version, s.state.other = there.Metadata.ResourceVersion, there.owner() != s.state.uid
+		s.state.found(there.Metadata.ResourceVersion, there.owner() != s.state.uid)
 	}
 	return fmt.Errorf("kubernetes: save the state of %s: the ConfigMap %s changed three times meanwhile", s.target, o.Metadata.Name)
+}
+
+// found records the version of the ConfigMap, and whether that is of another target.
+func (s *targetState) found(version string, other bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version, s.other = version, other
 }
 
 // whole returns data with what must be written too: all that is known, if the ConfigMap is
 // new, and nothing of the target that it was of, if that was another one. The lock is held.
 func (s *seat) whole(data map[string]string) map[string]string {
+	data[dataTarget], data[dataTerm] = s.target.String(), strconv.FormatInt(s.term.number, 10)
 	if s.state.version != "" && !s.state.other {
 		return data
 	}
