@@ -55,8 +55,13 @@ func (s *Server) carryOut(q *query) (*answer, *apiError) {
 	}
 	old := s.objects[k]
 	if old == nil && q.Method == http.MethodPut && q.res.upsert && q.sub == "" {
-		if to, e := q.decode(); e == nil && text(to, "metadata", "name") != q.name {
-			return nil, badRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", text(to, "metadata", "name"), q.name))
+		if to, e := q.decode(); e == nil {
+			if name := text(to, "metadata", "name"); name != q.name {
+				return nil, badRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", name, q.name))
+			}
+			if uid := text(to, "metadata", "uid"); uid != "" {
+				return nil, conflict(k.res, k.name, fmt.Sprintf("Precondition failed: UID in precondition: %s, UID in object meta: ", uid))
+			}
 		}
 		return s.create(q)
 	}

@@ -106,6 +106,10 @@ var steps = []step{
 	{name: "its version", method: "PATCH", path: leases + "/recorded", body: `{"spec":{"holderIdentity":"five"}}`, save: "last"},
 	{name: "delete it", method: "DELETE", path: leases + "/recorded", body: `{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"resourceVersion":"{{last}}"}}`},
 	{name: "delete it again", method: "DELETE", path: leases + "/recorded"},
+	{name: "put it with the UID of one that is gone", method: "PUT", path: leases + "/recorded", body: strings.Replace(leaseOf("six", 1, ""), `"name":"recorded"`, `"name":"recorded","uid":"00000000-0000-4000-8000-000000000000"`, 1)},
+	{name: "put it with the version of one that is gone", method: "PUT", path: leases + "/recorded", body: leaseOf("six", 1, "{{last}}")},
+	{name: "put it", method: "PUT", path: leases + "/recorded", body: leaseOf("six", 1, "")},
+	{name: "delete what was put", method: "DELETE", path: leases + "/recorded"},
 
 	{name: "make a config map", method: "POST", path: configMaps, body: `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"recorded"},"data":{"state":"one"}}`, save: "map"},
 	{name: "patch its state", method: "PATCH", path: configMaps + "/recorded", body: `{"metadata":{"resourceVersion":"{{map}}"},"data":{"state":"two"}}`},
