@@ -202,7 +202,9 @@ type Fleet struct {
 // and [AnnotationMax] if config leaves them out. If config returns an error or a Config that
 // is bad, or an annotation is bad, that target alone is left out, until its labels or
 // annotations change; [Fleet.Status] and the log say why. config is called again when
-// they change, and when a shard moves. It may be called by several goroutines at once.
+// they change, and when a shard moves. It may be called by several goroutines at once. It must
+// return soon, and so must not ask anybody: the worker starts and stops no other target
+// meanwhile.
 //
 // If opts is nil, the default options are used. Fleet does no I/O and never fails: Validate
 // and Run report what is wrong. A few hundred targets need no more than the default QPS of
