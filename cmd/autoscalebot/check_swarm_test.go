@@ -30,7 +30,7 @@ func TestCheckSwarm(t *testing.T) {
 		}},
 		{swarmtest.Worker, s.URL, 1, []string{"swarm: read the size: service shop_web: 503 ", "run on a manager"}},
 		{swarmtest.Manager, "unix:///nowhere/docker.sock", 1, []string{"there is no socket of Docker"}},
-		{swarmtest.Manager, "tcp://manager.example.com:2375", 2, []string{"PLATFORM is swarm, and its settings are not right: tcp://manager.example.com:2375 is not TLS"}},
+		{swarmtest.Manager, "tcp://manager.example.com:2375", 2, []string{"environment: DOCKER_HOST is tcp://manager.example.com:2375, which is not TLS"}},
 	} {
 		s.SetNode(tt.node)
 		r := run(t, append(environ, "DOCKER_HOST="+tt.host), "check")
