@@ -3,12 +3,15 @@ package kubernetes
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +34,10 @@ const (
 // FleetOptions are the settings of a [Fleet]. The zero value is ready to use.
 type FleetOptions struct {
 	// Name is the name of the fleet. Its leases and states are called after it. Workers of
-	// the same Name share the targets. Defaults to DefaultFleetName.
+	// the same Name share the targets, and must have the same Resource, Selector, Namespace
+	// and Shards: while they differ, no shard is acquired, and [Fleet.Status] says so. So a
+	// fleet of Deployments and one of StatefulSets need two names. Defaults to
+	// DefaultFleetName.
 	Name string
 
 	// Resource is what is scaled: "deployments" or "statefulsets". Defaults to
@@ -276,6 +282,16 @@ func (f *Fleet) call(op, resource string) call {
 	return call{op: op, subject: resource, api: "v1", resource: resource, namespace: f.opts.Namespace, everywhere: f.opts.AllNamespaces}
 }
 
+// scope stands for what the fleet selects. Workers with different ones do not share targets.
+func (f *Fleet) scope() string {
+	namespace := cmp.Or(f.opts.Namespace, f.client.Namespace())
+	if f.opts.AllNamespaces {
+		namespace = ""
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{f.opts.Resource, namespace, f.opts.Selector}, "\x1f")))
+	return hex.EncodeToString(sum[:8])
+}
+
 func (f *Fleet) kind() string {
 	if f.opts.Resource == "statefulsets" {
 		return "StatefulSet"
@@ -309,6 +325,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	// The leases are renewed until the last member has ended.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	f.leases.scope = f.scope()
 	var background, members sync.WaitGroup
 	background.Go(func() { f.targets.run(work) })
 	background.Go(func() { f.rivals.cache.run(work) })

@@ -2,6 +2,7 @@ package kubernetes_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,4 +140,59 @@ func TestFleetOrdersWhileOthersHang(t *testing.T) {
 		w.stop()
 		<-w.ended
 	})
+}
+
+// TestFleetsOfOneName has a worker come that bears the name of a fleet and does not select the same.
+func TestFleetsOfOneName(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*kubernetes.FleetOptions)
+		shares bool
+	}{
+		"another resource":     {func(o *kubernetes.FleetOptions) { o.Resource = "statefulsets" }, false},
+		"another selector":     {func(o *kubernetes.FleetOptions) { o.Selector = "fleet=yes,tier=a" }, false},
+		"another namespace":    {func(o *kubernetes.FleetOptions) { o.Namespace = "shop" }, false},
+		"all namespaces":       {func(o *kubernetes.FleetOptions) { o.AllNamespaces = true }, false},
+		"of the same process":  {func(o *kubernetes.FleetOptions) { o.Worker, o.Resource = "a", "statefulsets" }, false},
+		"another name":         {func(o *kubernetes.FleetOptions) { o.Name, o.Resource = "sets", "statefulsets" }, true},
+		"the namespace is set": {func(o *kubernetes.FleetOptions) { o.Namespace = "default" }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t)
+				c.deploy("web", 1, nil)
+				c.setLoad(func(int) int { return 1 }, 1)
+				a := c.worker("a", nil)
+				time.Sleep(2 * time.Minute)
+				b := c.worker("b", tt.change)
+				time.Sleep(2 * time.Minute)
+				as, bs := a.fleet.Status(), b.fleet.Status()
+				if shares := len(bs.Shards) > 0; shares != tt.shares {
+					t.Errorf("the other holds the shards %v, %v", bs.Shards, bs.Err)
+				}
+				if !tt.shares {
+					if len(as.Shards) != shards || as.Members != 1 {
+						t.Errorf("the first has %d of %d shards and %d members, %v", len(as.Shards), shards, as.Members, as.Err)
+					}
+					for _, s := range []kubernetes.FleetStatus{as, bs} {
+						if s.Worker == bs.Worker && s.Err == nil && len(s.Shards) > 0 {
+							continue // it sees no worker but itself
+						}
+						if s.Err == nil || !strings.Contains(s.Err.Error(), "of the fleet autoscale-fleet selects other targets than this one") {
+							t.Errorf("%s says %v", s.Worker, s.Err)
+						}
+					}
+				}
+				a.stop()
+				<-a.ended
+				time.Sleep(time.Minute)
+				if s := b.fleet.Status(); len(s.Shards) != shards || s.Err != nil {
+					t.Errorf("alone, the other has %d of %d shards, %v", len(s.Shards), shards, s.Err)
+				}
+				b.stop()
+				<-b.ended
+			})
+		})
+	}
 }

@@ -43,9 +43,11 @@ func (f *Fleet) lead(ctx, work context.Context) {
 			case <-work.Done():
 				return
 			case <-f.vacant:
-				round, cancel := context.WithTimeout(work, every)
-				f.releaseVacant(round)
-				cancel()
+				f.preparing.Go(func() { // a release that hangs delays no renewal
+					limited, cancel := context.WithTimeout(work, every)
+					defer cancel()
+					f.releaseVacant(limited)
+				})
 			case <-ticker.C:
 				break wait
 			}
@@ -102,7 +104,7 @@ func (f *Fleet) divide(ctx, round context.Context) error {
 		return firstOf([]error{absent, err})
 	}
 	now := time.Now()
-	live, others := l.workers(now)
+	live, differs := l.workers(now)
 	owners := assign(live, f.opts.Shards)
 	var take []int
 	f.mu.Lock()
@@ -110,7 +112,7 @@ func (f *Fleet) divide(ctx, round context.Context) error {
 	for shard, owner := range owners {
 		t := f.held[shard]
 		switch s := l.seen[l.shardName(shard)]; {
-		case others != "": // nobody would acquire what is left
+		case differs != nil: // nobody would acquire what is left
 		case t != nil && owner != f.opts.Worker:
 			t.leaving = true
 		case t == nil && owner == f.opts.Worker && absent == nil && (s == nil || s.free(now)):
@@ -119,8 +121,8 @@ func (f *Fleet) divide(ctx, round context.Context) error {
 	}
 	f.mu.Unlock()
 	poke(f.dirty)
-	if others != "" {
-		return fmt.Errorf("kubernetes: this worker has %d shards, and the worker %s: no shard is acquired until all workers have the same number", f.opts.Shards, others)
+	if differs != nil {
+		return differs
 	}
 	return firstOf([]error{absent, f.take(ctx, round, take), l.bury(round, now)})
 }

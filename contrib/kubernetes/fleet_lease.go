@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ const (
 	labelRole   = "autoscalebot.github.io/role"   // of a Lease: worker or shard
 	labelShard  = "autoscalebot.github.io/shard"  // of a Lease: the number of the shard
 	labelShards = "autoscalebot.github.io/shards" // of a Lease: how many shards its worker has
+	labelScope  = "autoscalebot.github.io/scope"  // of a Lease: see Fleet.scope
 	labelBucket = "autoscalebot.github.io/bucket" // of a state: see buckets
 )
 
@@ -126,6 +128,7 @@ type leases struct {
 	name   string // of the fleet
 	worker string // who we are
 	shards int
+	scope  string
 	ttl    time.Duration
 	seen   map[string]*seen // by the name of the Lease
 	heard  time.Time        // when seen was last read. Zero: never
@@ -190,23 +193,32 @@ func (l *leases) see(lease fleetLease, now time.Time) {
 	}
 }
 
-// workers returns the workers that live, this one included. others is one that lives, or
-// still holds a shard, and has another number of shards, with that number: a target may be
-// in a shard of each.
-func (l *leases) workers(now time.Time) (live []string, others string) {
+// workers returns the workers that live, this one included. The error is about one that lives,
+// or still holds a shard, and differs from this one.
+func (l *leases) workers(now time.Time) (live []string, differs error) {
 	live = []string{l.worker}
 	for name, s := range l.seen {
 		if s.free(now) || name == l.workerName(l.worker) {
 			continue
 		}
-		if n := s.lease.Metadata.Labels[labelShards]; n != strconv.Itoa(l.shards) {
-			others = fmt.Sprintf("%.80s has %.20s", s.lease.Spec.Holder, n)
-		}
+		differs = cmp.Or(l.differs(&s.lease), differs)
 		if s.lease.Metadata.Labels[labelRole] == "worker" {
 			live = append(live, s.lease.Spec.Holder)
 		}
 	}
-	return sorted(live), others
+	return sorted(live), differs
+}
+
+// differs returns an error if the worker that wrote a Lease does not divide the same targets into
+// the same shards: a target may be in a shard of each, or in none.
+func (l *leases) differs(lease *fleetLease) error {
+	switch labels := lease.Metadata.Labels; {
+	case labels[labelScope] != l.scope:
+		return fmt.Errorf("kubernetes: the worker %.80s of the fleet %s selects other targets than this one: no shard is acquired until all workers have the same Resource, Selector and Namespace. Give two fleets different names", lease.Spec.Holder, l.name)
+	case labels[labelShards] != strconv.Itoa(l.shards):
+		return fmt.Errorf("kubernetes: this worker has %d shards, and the worker %.80s has %.20s: no shard is acquired until all workers have the same number", l.shards, lease.Spec.Holder, labels[labelShards])
+	}
+	return nil
 }
 
 // present renews the lease that says that this worker lives and takes its share. Others take
@@ -219,6 +231,10 @@ func (l *leases) present(ctx context.Context) error {
 	name := l.workerName(l.worker)
 	lease := l.made(name, "worker")
 	if old := l.seen[name]; old != nil {
+		// Another fleet of this process, or this worker before it was killed.
+		if err := l.differs(&old.lease); err != nil && !old.free(time.Now()) {
+			return err
+		}
 		lease.Metadata.ResourceVersion = old.lease.Metadata.ResourceVersion
 	}
 	err := l.write(ctx, "renew the lease of the worker", &lease)
@@ -227,6 +243,8 @@ func (l *leases) present(ctx context.Context) error {
 		var there fleetLease
 		if err := l.client.do(ctx, l.call("read the lease of the worker", "", name), nil, &there); err != nil && answered(err) != http.StatusNotFound {
 			return err
+		} else if err == nil && l.differs(&there) != nil {
+			return l.differs(&there)
 		}
 		lease.Metadata.ResourceVersion, lease.Metadata.UID = there.Metadata.ResourceVersion, there.Metadata.UID
 		err = l.write(ctx, "renew the lease of the worker", &lease)
@@ -262,7 +280,7 @@ func (l *leases) bury(ctx context.Context, now time.Time) error {
 func (l *leases) made(name, role string) fleetLease {
 	lease := fleetLease{APIVersion: leaseGroup, Kind: "Lease"}
 	lease.Metadata.Name = name
-	lease.Metadata.Labels = map[string]string{labelFleet: l.name, labelRole: role, labelShards: strconv.Itoa(l.shards)}
+	lease.Metadata.Labels = map[string]string{labelFleet: l.name, labelRole: role, labelShards: strconv.Itoa(l.shards), labelScope: l.scope}
 	now := time.Now().UTC().Format(fleetTime)
 	lease.Spec.Holder, lease.Spec.Seconds = l.worker, int((l.ttl+time.Second-1)/time.Second)
 	lease.Spec.Acquired, lease.Spec.Renewed = now, now
