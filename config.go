@@ -106,7 +106,7 @@ type Config struct {
 
 	// RecommendOnly publishes the size to run for another autoscaler that orders it, such
 	// as KEDA or a HorizontalPodAutoscaler, and never calls Scale. [Explanation.Decision]
-	// is that size. Package status serves it as wish.json, and contrib/keda by KEDA's own
+	// is that size. Package status serves it as size.json, and contrib/keda by KEDA's own
 	// protocol. What the other autoscaler orders is expected: the Autoscaler does not
 	// yield to it, and a size of 0 is no pause. If the size does not follow for ten
 	// minutes, [NotFollowed] is reported.

@@ -250,7 +250,7 @@ func (tr iotestTransport) RoundTrip(*http.Request) (*http.Response, error) {
 }
 
 // An autoscaler works through every fault that the fake platform has, on its real loop: it
-// never stops, never orders what nobody wished, and never tells the token.
+// never stops, never orders what nobody recommended, and never tells the token.
 func TestLoopOfFaults(t *testing.T) {
 	faults := []herokutest.Fault{
 		{Status: 400},
@@ -302,13 +302,13 @@ func TestLoopOfFaults(t *testing.T) {
 			t.Run(fmt.Sprintf("%s%d", method, i), func(t *testing.T) {
 				cfg := herokutest.AppConfig{Boot: 20 * time.Second, Formation: []herokutest.Process{{Type: "web", Quantity: 2}}}
 				bubble(t, cfg, func(t *testing.T, s *herokutest.Server, app *herokutest.App, c *heroku.Client) {
-					wish := 4
+					size := 4
 					scaler := c.Scaler("shop", "web")
 					a := autoscale.New(autoscale.Config{
 						Prober: autoscale.ProberFunc(func(context.Context) (autoscale.Sample, error) {
 							return autoscale.Sample{Time: time.Now(), Signals: autoscale.SignalValue}, nil
 						}),
-						Decider: autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision { return autoscale.Decision{Act: true, Size: wish} }),
+						Decider: autoscale.DeciderFunc(func(autoscale.Observation) autoscale.Decision { return autoscale.Decision{Act: true, Size: size} }),
 						Scaler:  scaler,
 						Max:     autoscale.Fixed(5),
 						Logger:  logger,

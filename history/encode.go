@@ -157,7 +157,7 @@ func (p *point) flagFields() [4]*uint8 { return [...]*uint8{&p.limit, &p.flags, 
 
 func (s *span) fields() [17]*uint16 {
 	return [...]*uint16{
-		&s.loaded, &s.waited, &s.ticks, &s.atMax, &s.atMin, &s.least, &s.most, &s.wish, &s.lo, &s.hi,
+		&s.loaded, &s.waited, &s.ticks, &s.atMax, &s.atMin, &s.least, &s.most, &s.recommended, &s.lo, &s.hi,
 		&s.orders, &s.changes, &s.probeFailures, &s.scaleErrors, &s.failed, &s.paused, &s.yielding,
 	}
 }

@@ -120,7 +120,7 @@ type span struct {
 	maxLoad, maxWait                                                      float32
 	loaded, waited                                                        uint16 // how many ticks each sum has
 	ticks, atMax, atMin                                                   uint16
-	least, most, wish, lo, hi                                             uint16
+	least, most, recommended, lo, hi                                      uint16
 	orders, changes, probeFailures, scaleErrors, failed, paused, yielding uint16
 	signal, delay                                                         uint8
 
@@ -220,7 +220,7 @@ func (s *span) add(q point) {
 	s.sizes += float32(q.size)
 	s.least, s.most, s.lo, s.hi = min(s.least, q.size), max(s.most, q.size), q.lo, q.hi
 	if q.recommended != none {
-		s.wish = max(s.wish, q.recommended)
+		s.recommended = max(s.recommended, q.recommended)
 	}
 	if q.signal != 0 {
 		if q.signal != s.signal {
@@ -272,7 +272,7 @@ func (l *Log) Spans() []Span {
 	for i, s := range l.spans {
 		out[i] = Span{
 			Start: time.UnixMilli(int64(s.start) * Width.Milliseconds()), Ticks: int(s.ticks),
-			Size: mean(s.sizes, s.ticks), MinSize: int(s.least), MaxSize: int(s.most), MaxRecommended: int(s.wish),
+			Size: mean(s.sizes, s.ticks), MinSize: int(s.least), MaxSize: int(s.most), MaxRecommended: int(s.recommended),
 			Min: int(s.lo), Max: int(s.hi), AtMax: int(s.atMax), AtMin: int(s.atMin),
 			Signal: l.name(s.signal), Load: mean(s.loads, s.loaded), MaxLoad: float64(s.maxLoad),
 			Delay: l.name(s.delay), Wait: mean(s.waits, s.waited), MaxWait: float64(s.maxWait),
@@ -319,7 +319,7 @@ func (l *Log) Follow(older *Log) {
 // join adds what another leader saw of the same half-hour, later.
 func (s *span) join(o span) {
 	s.sizes += o.sizes
-	s.least, s.most, s.wish, s.lo, s.hi = min(s.least, o.least), max(s.most, o.most), max(s.wish, o.wish), o.lo, o.hi
+	s.least, s.most, s.recommended, s.lo, s.hi = min(s.least, o.least), max(s.most, o.most), max(s.recommended, o.recommended), o.lo, o.hi
 	if o.signal == s.signal || o.signal == 0 {
 		s.loads, s.maxLoad, s.loaded = s.loads+o.loads, max(s.maxLoad, o.maxLoad), sum(s.loaded, o.loaded)
 	} else {

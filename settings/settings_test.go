@@ -64,7 +64,7 @@ func decide(c autoscale.Config, samples ...autoscale.Sample) autoscale.Decision 
 	})
 }
 
-// size is the size that decide wishes after n samples of one latency.
+// size is the size that decide recommends after n samples of one latency.
 func size(c autoscale.Config, n int, latency time.Duration) int {
 	samples := make([]autoscale.Sample, n)
 	for i := range samples {

@@ -48,7 +48,7 @@ func recent(points []history.Point, start time.Time, length time.Duration) []cha
 	size.About = "The processes of the last three hours, tick by tick"
 	size.Add("ready", "serving", values(points, start, func(p history.Point) (float64, bool) { return float64(p.Ready), true }))
 	size.Add("size", "ordered", values(points, start, func(p history.Point) (float64, bool) { return float64(p.Size), true }))
-	size.Add("wish", "recommended", values(points, start, func(p history.Point) (float64, bool) { return float64(p.Recommended), p.Recommends }))
+	size.Add("recommended", "recommended", values(points, start, func(p history.Point) (float64, bool) { return float64(p.Recommended), p.Recommends }))
 	if float64(last.Max) <= 2*most {
 		size.Mark("bound", "Max", float64(last.Max))
 	}

@@ -16,7 +16,7 @@ func ExampleHandler() {
 	mux := http.NewServeMux()
 	mux.Handle("/autoscale/", status.Handler(a, &status.Options{Users: map[string]string{"ada": "correct horse"}, Control: true}))
 
-	r := httptest.NewRequest(http.MethodGet, "/autoscale/wish.json", nil)
+	r := httptest.NewRequest(http.MethodGet, "/autoscale/size.json", nil)
 	r.SetBasicAuth("ada", "correct horse")
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, r)

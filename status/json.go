@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
-	"github.com/autoscalebot/autoscale/internal/wish"
+	"github.com/autoscalebot/autoscale/internal/published"
 	"github.com/autoscalebot/autoscale/limit"
 )
 
@@ -32,7 +32,7 @@ type Autoscaler struct {
 	Rule          string `json:"rule,omitempty"`
 	Running       bool   `json:"running"`
 	DryRun        bool   `json:"dry_run"`
-	RecommendOnly bool   `json:"recommend_only"` // another autoscaler orders the wish
+	RecommendOnly bool   `json:"recommend_only"` // another autoscaler orders the published size
 	Leading       bool   `json:"leading"`        // the process that answers leads
 
 	Leader string  `json:"leader,omitempty"`      // the process that leads
@@ -44,8 +44,8 @@ type Autoscaler struct {
 	Ready       *int      `json:"ready,omitempty"` // of these, how many serve
 	Min         int       `json:"min"`
 	Max         int       `json:"max"`
-	Recommended *int      `json:"recommended,omitempty"` // by the rule, before the limits. Left out: hold
-	Wish        *int      `json:"wish,omitempty"`        // the size to run; see Wish
+	Recommended *int      `json:"recommended,omitempty"`    // by the rule, before the limits. Left out: hold
+	Published   *int      `json:"published_size,omitempty"` // the size to run; see PublishedSize
 	Reason      string    `json:"reason,omitempty"`
 	Limit       string    `json:"limit,omitempty"` // the limit that decided
 	Until       time.Time `json:"until,omitzero"`  // until when it holds
@@ -82,16 +82,16 @@ type Event struct {
 	Text  string    `json:"text"`
 }
 
-// A Wish is what wish.json holds: the size that an autoscaler of the platform is to run, such
-// as KEDA's metrics-api scaler with valueLocation "wish" and targetValue "1". If it is not known, or no tick
+// A PublishedSize is what size.json holds: the size that an autoscaler of the platform is to run, such
+// as KEDA's metrics-api scaler with valueLocation "published_size" and targetValue "1". If it is not known, or no tick
 // was within [Options.StaleAfter], the status is 503, and Error says why instead of a
-// number. With several Autoscalers the query names one, as wish.json?name=web.
-type Wish struct {
-	Version int       `json:"version"`
-	Name    string    `json:"name,omitempty"`
-	Wish    *int      `json:"wish,omitempty"`
-	Ticked  time.Time `json:"ticked,omitzero"`
-	Error   string    `json:"error,omitempty"`
+// number. With several Autoscalers the query names one, as size.json?name=web.
+type PublishedSize struct {
+	Version   int       `json:"version"`
+	Name      string    `json:"name,omitempty"`
+	Published *int      `json:"published_size,omitempty"`
+	Ticked    time.Time `json:"ticked,omitzero"`
+	Error     string    `json:"error,omitempty"`
 }
 
 func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
@@ -104,8 +104,8 @@ func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 	for _, a := range shown {
 		s := a.Status()
 		out := Describe(s)
-		if size, err := wish.Size(s, now, p.opts.StaleAfter); err == nil {
-			out.Wish = &size
+		if size, err := published.Size(s, now, p.opts.StaleAfter); err == nil {
+			out.Published = &size
 		}
 		out.Advice = []Advice{}
 		for _, each := range p.read(ctx, a).advice {
@@ -116,21 +116,21 @@ func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 	writeJSON(w, http.StatusOK, d)
 }
 
-func (p *Page) serveWish(w http.ResponseWriter, r *http.Request, _ string) {
+func (p *Page) serveSize(w http.ResponseWriter, r *http.Request, _ string) {
 	name, all := r.URL.Query().Get("name"), p.source.Members()
 	for _, a := range all {
 		if a.Name() != name && (name != "" || len(all) > 1) {
 			continue
 		}
 		s := a.Status()
-		out := Wish{Version: version, Name: s.Name, Ticked: s.Ticked.UTC()}
-		size, err := wish.Size(s, time.Now(), p.opts.StaleAfter)
+		out := PublishedSize{Version: version, Name: s.Name, Ticked: s.Ticked.UTC()}
+		size, err := published.Size(s, time.Now(), p.opts.StaleAfter)
 		if err != nil {
 			out.Error = err.Error()
 			writeJSON(w, http.StatusServiceUnavailable, out)
 			return
 		}
-		out.Wish = &size
+		out.Published = &size
 		writeJSON(w, http.StatusOK, out)
 		return
 	}
@@ -138,10 +138,10 @@ func (p *Page) serveWish(w http.ResponseWriter, r *http.Request, _ string) {
 	for i := range names {
 		names[i] = all[i].Name()
 	}
-	writeJSON(w, http.StatusNotFound, Wish{Version: version, Error: fmt.Sprintf("there is no autoscaler of the process type %.40q: ask for wish.json?name= and one of %q", name, names)})
+	writeJSON(w, http.StatusNotFound, PublishedSize{Version: version, Error: fmt.Sprintf("there is no autoscaler of the process type %.40q: ask for size.json?name= and one of %q", name, names)})
 }
 
-// Describe returns what a [Document] says of s, without a Wish and without advice.
+// Describe returns what a [Document] says of s, without a published size and without advice.
 func Describe(s autoscale.Status) Autoscaler {
 	out := Autoscaler{
 		Name: s.Name, Text: s.String(), Rule: s.Rule, Running: s.Running, DryRun: s.DryRun, RecommendOnly: s.RecommendOnly, Leading: s.Leading,

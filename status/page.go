@@ -15,7 +15,7 @@ import (
 	"github.com/autoscalebot/autoscale/advice"
 	"github.com/autoscalebot/autoscale/internal/chart"
 	"github.com/autoscalebot/autoscale/internal/names"
-	"github.com/autoscalebot/autoscale/internal/wish"
+	"github.com/autoscalebot/autoscale/internal/published"
 )
 
 //go:embed page.html
@@ -36,20 +36,20 @@ type view struct {
 // panel shows one Autoscaler.
 type panel struct {
 	autoscale.Status
-	Sentence string
-	Size     string // "not known" if it is not
-	Ready    int
-	Wish     string
-	Leader   string
-	Known    string // where what is shown comes from
-	Figures  []figure
-	Why      []step
-	Charts   []chart.Chart
-	NoPast   string // why there are no charts
-	Advice   []advice.Advice
-	Shares   []autoscale.Share
-	NoShares string // why they are not known
-	Recent   []autoscale.Event
+	Sentence  string
+	Size      string // "not known" if it is not
+	Ready     int
+	Published string
+	Leader    string
+	Known     string // where what is shown comes from
+	Figures   []figure
+	Why       []step
+	Charts    []chart.Chart
+	NoPast    string // why there are no charts
+	Advice    []advice.Advice
+	Shares    []autoscale.Share
+	NoShares  string // why they are not known
+	Recent    []autoscale.Event
 }
 
 // figure is a number with its name.
@@ -85,13 +85,13 @@ func (p *Page) servePage(w http.ResponseWriter, r *http.Request, _ string) {
 
 func (p *Page) panel(ctx context.Context, a *autoscale.Autoscaler, now time.Time) panel {
 	s := a.Status()
-	out := panel{Status: s, Sentence: strings.TrimPrefix(s.String(), s.Name+": "), Size: "not known", Ready: s.Capacity.Ready(), Wish: "not known", Leader: s.Term.Holder, Recent: slices.Clone(s.Events)}
+	out := panel{Status: s, Sentence: strings.TrimPrefix(s.String(), s.Name+": "), Size: "not known", Ready: s.Capacity.Ready(), Published: "not known", Leader: s.Term.Holder, Recent: slices.Clone(s.Events)}
 	slices.Reverse(out.Recent)
 	if s.Known {
 		out.Size = fmt.Sprint(s.Capacity.Desired)
 	}
-	if size, err := wish.Size(s, now, p.opts.StaleAfter); err == nil {
-		out.Wish = fmt.Sprint(size)
+	if size, err := published.Size(s, now, p.opts.StaleAfter); err == nil {
+		out.Published = fmt.Sprint(size)
 	}
 	switch {
 	case s.Leading && s.Term.Number > 0:

@@ -124,10 +124,10 @@ func TestMembersComeAndGo(t *testing.T) {
 	has("/status.json", []string{"shop/worker099", `"left": 50`}, []string{"shop/worker100"})
 	has("/?name=shop/worker10", []string{"shop/worker100", "shop/worker109"}, []string{"shop/worker110", "left out"})
 	has("/status.json?name=shop/worker149", []string{"shop/worker149"}, []string{"shop/worker148", `"left"`})
-	has("/wish.json?name=shop/worker149", []string{"no tick yet"}, nil)
+	has("/size.json?name=shop/worker149", []string{"no tick yet"}, nil)
 	if err := group.Remove(t.Context(), "shop/worker100"); err != nil {
 		t.Fatal(err)
 	}
 	has("/?name=shop/worker10", []string{"shop/worker101"}, []string{"shop/worker100"})
-	has("/wish.json?name=shop/worker100", []string{"there is no autoscaler"}, nil)
+	has("/size.json?name=shop/worker100", []string{"there is no autoscaler"}, nil)
 }

@@ -13,7 +13,7 @@
 //
 //	GET  ./             the page
 //	GET  ./status.json  the same for programs; see [Document]
-//	GET  ./wish.json    the size to run, for an autoscaler that orders it; see [Wish]
+//	GET  ./size.json    the size to run, for an autoscaler that orders it; see [PublishedSize]
 //	GET  ./events       server-sent events: "tick" after each tick, for the page's script. It
 //	                    is 501 if the middleware around it cannot flush; the script then asks
 //	                    every five seconds
@@ -48,7 +48,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
-	"github.com/autoscalebot/autoscale/internal/wish"
+	"github.com/autoscalebot/autoscale/internal/published"
 )
 
 // A Source is what a page shows: an [autoscale.Autoscaler] or an [autoscale.Group].
@@ -77,7 +77,7 @@ type Options struct {
 	Actor func(*http.Request) string
 
 	// StaleAfter is after how long without a tick a size is not known any more, for
-	// wish.json. Defaults to five minutes.
+	// size.json. Defaults to five minutes.
 	StaleAfter time.Duration
 
 	// Title is the title of the page. Defaults to "autoscale".
@@ -106,7 +106,7 @@ func (o *Options) validate() error {
 		}
 	}
 	if o.StaleAfter < 0 {
-		bad("Options.StaleAfter is %v: it must be positive, or 0 for %v", o.StaleAfter, wish.StaleAfter)
+		bad("Options.StaleAfter is %v: it must be positive, or 0 for %v", o.StaleAfter, published.StaleAfter)
 	}
 	return errors.Join(errs...)
 }
@@ -153,7 +153,7 @@ func Handler(source Source, o *Options) *Page {
 		p.fault = fmt.Errorf("status: the page is not served: %w", p.fault)
 		p.opts.Logger.Error(p.fault.Error())
 	}
-	p.opts.StaleAfter = cmp.Or(p.opts.StaleAfter, wish.StaleAfter)
+	p.opts.StaleAfter = cmp.Or(p.opts.StaleAfter, published.StaleAfter)
 	return p
 }
 
@@ -219,8 +219,8 @@ func (p *Page) route(name string) (serve func(http.ResponseWriter, *http.Request
 		return p.servePage, http.MethodGet
 	case "status.json":
 		return p.serveJSON, http.MethodGet
-	case "wish.json":
-		return p.serveWish, http.MethodGet
+	case "size.json":
+		return p.serveSize, http.MethodGet
 	case "events":
 		return p.serveEvents, http.MethodGet
 	case "style.css", "live.js":

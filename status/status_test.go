@@ -47,13 +47,13 @@ func TestAdmission(t *testing.T) {
 	} {
 		tt.o.Logger = quiet
 		page := status.Handler(a, &tt.o)
-		for _, path := range []string{"/", "/status.json", "/wish.json", "/style.css", "/live.js"} {
+		for _, path := range []string{"/", "/status.json", "/size.json", "/style.css", "/live.js"} {
 			r := httptest.NewRequest(http.MethodGet, path, nil)
 			tt.with(r)
 			w := httptest.NewRecorder()
 			page.ServeHTTP(w, r)
 			want := tt.want
-			if path == "/wish.json" && want == 200 {
+			if path == "/size.json" && want == 200 {
 				want = 503 // nothing has ticked
 			}
 			if w.Code != want {
@@ -110,7 +110,7 @@ func TestPaths(t *testing.T) {
 	mux.Handle("/bare", http.StripPrefix("/bare", page))
 	mux.Handle("/exact", page)
 	for path, want := range map[string]int{
-		"/autoscale/": 200, "/autoscale/status.json": 200, "/autoscale/wish.json": 200, "/deep/er/": 200, "/deep/er/status.json": 200,
+		"/autoscale/": 200, "/autoscale/status.json": 200, "/autoscale/size.json": 200, "/deep/er/": 200, "/deep/er/status.json": 200,
 		"/deep/er/style.css": 200, "/autoscale/none.css": 404, "/bare": 303,
 		"/autoscale/none": 404, "/deep/er/none": 404, "/exact": 303,
 	} {
@@ -147,7 +147,7 @@ func TestStatusJSON(t *testing.T) {
 		t.Fatalf("%v: %s", err, w.Body)
 	}
 	a := d.Autoscalers[0]
-	if a.Name != "web" || *a.Size != s.size || *a.Wish != s.size || a.Rule != "four_each" || a.Max != 8 || a.Measured["busy"] == 0 || a.Measured["latency"] == 0 || !a.Leading {
+	if a.Name != "web" || *a.Size != s.size || *a.Published != s.size || a.Rule != "four_each" || a.Max != 8 || a.Measured["busy"] == 0 || a.Measured["latency"] == 0 || !a.Leading {
 		t.Errorf("%s", w.Body)
 	}
 	if len(a.Advice) == 0 || a.Advice[0].Code != "at_max" {
@@ -158,8 +158,8 @@ func TestStatusJSON(t *testing.T) {
 	}
 }
 
-// A wish that is not known is neither a number nor a success.
-func TestWish(t *testing.T) {
+// A size that is not known is neither a number nor a success.
+func TestPublishedSize(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		ticks []time.Duration // before now
@@ -169,8 +169,8 @@ func TestWish(t *testing.T) {
 		want  string
 	}{
 		{"none yet", nil, nil, "", 503, "no tick yet"},
-		{"fresh", []time.Duration{time.Second}, nil, "", 200, `"wish": `},
-		{"by name", []time.Duration{time.Second}, nil, "?name=web", 200, `"wish": `},
+		{"fresh", []time.Duration{time.Second}, nil, "", 200, `"published_size": `},
+		{"by name", []time.Duration{time.Second}, nil, "?name=web", 200, `"published_size": `},
 		{"stale", []time.Duration{6 * time.Minute}, nil, "", 503, "6m0s ago"},
 		{"the platform fails", []time.Duration{time.Second}, errors.New("502"), "", 503, "not known"},
 		{"another name", []time.Duration{time.Second}, nil, "?name=worker", 404, "[\\\"web\\\"]"},
@@ -180,8 +180,8 @@ func TestWish(t *testing.T) {
 		for _, before := range tt.ticks {
 			a.Tick(t.Context(), time.Now().Add(-before))
 		}
-		w := get(t, status.Handler(a, &status.Options{Token: token, Logger: quiet}), "/wish.json"+tt.path)
-		if w.Code != tt.code || !strings.Contains(w.Body.String(), tt.want) || tt.code != 200 && strings.Contains(w.Body.String(), `"wish"`) {
+		w := get(t, status.Handler(a, &status.Options{Token: token, Logger: quiet}), "/size.json"+tt.path)
+		if w.Code != tt.code || !strings.Contains(w.Body.String(), tt.want) || tt.code != 200 && strings.Contains(w.Body.String(), `"published_size"`) {
 			t.Errorf("%s: %d %s", tt.name, w.Code, w.Body)
 		}
 	}

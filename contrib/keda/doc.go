@@ -1,5 +1,5 @@
 // Package keda answers KEDA's external scaler protocol, so that KEDA runs the size that an
-// [autoscale.Autoscaler] wishes. It is for those who have KEDA and keep it as the engine
+// [autoscale.Autoscaler] publishes. It is for those who have KEDA and keep it as the engine
 // that orders. If nothing but the Autoscaler is to order, use contrib/kubernetes instead.
 //
 //	s := grpc.NewServer()

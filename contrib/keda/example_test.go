@@ -17,16 +17,16 @@ func ExampleNew() {
 		Scaler:        readOnly{}, // such as that of contrib/kubernetes
 	})
 	server := grpc.NewServer() // with grpc.Creds for TLS
-	wishes := keda.New(a, &keda.Options{StaleAfter: 2 * time.Minute})
-	wishes.Register(server)
+	sizes := keda.New(a, &keda.Options{StaleAfter: 2 * time.Minute})
+	sizes.Register(server)
 	// go server.Serve(listener), and at the end:
-	_ = wishes.Close()
+	_ = sizes.Close()
 	server.GracefulStop()
 
 	for name, info := range server.GetServiceInfo() {
 		fmt.Println(name, len(info.Methods))
 	}
-	fmt.Println(wishes.Validate())
+	fmt.Println(sizes.Validate())
 	// Output:
 	// externalscaler.ExternalScaler 4
 	// <nil>

@@ -12,15 +12,15 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/contrib/keda/internal/externalscaler"
 	"github.com/autoscalebot/autoscale/internal/guard"
-	"github.com/autoscalebot/autoscale/internal/wish"
+	"github.com/autoscalebot/autoscale/internal/published"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
 // MetricName is the name of the metric that a [Server] has. KEDA shows it as
-// "s0-autoscale-wish", with the index of the trigger.
-const MetricName = "autoscale-wish"
+// "s0-autoscale-published-size", with the index of the trigger.
+const MetricName = "autoscale-published-size"
 
 // A Source is whose size KEDA runs: an [*autoscale.Autoscaler] or an [*autoscale.Group].
 type Source interface {
@@ -54,7 +54,7 @@ type Server struct {
 	close   sync.Once
 }
 
-// New returns a Server that answers with the size that the Autoscalers of source wish to
+// New returns a Server that answers with the size that the Autoscalers of source want to
 // run. It does no I/O and never fails. If source is nil or opts is bad, Validate reports it,
 // the log says so, and every answer is codes.FailedPrecondition. If opts is nil, the default
 // options are used. Later changes of *opts have no effect.
@@ -70,7 +70,7 @@ func New(source Source, opts *Options) *Server {
 	if s.fault != nil {
 		s.opts.Logger.Error(s.fault.Error())
 	}
-	s.opts.StaleAfter = cmp.Or(s.opts.StaleAfter, wish.StaleAfter)
+	s.opts.StaleAfter = cmp.Or(s.opts.StaleAfter, published.StaleAfter)
 	s.streams = make(chan struct{}, max(0, cmp.Or(s.opts.Streams, defaultStreams)))
 	return s
 }
@@ -81,7 +81,7 @@ func (s *Server) check() error {
 		errs = append(errs, errors.New("the source is nil: give an Autoscaler or a Group"))
 	}
 	if s.opts.StaleAfter < 0 {
-		errs = append(errs, fmt.Errorf("Options.StaleAfter is %v: it must be positive, or 0 for %v", s.opts.StaleAfter, wish.StaleAfter))
+		errs = append(errs, fmt.Errorf("Options.StaleAfter is %v: it must be positive, or 0 for %v", s.opts.StaleAfter, published.StaleAfter))
 	}
 	if s.opts.Streams < 0 {
 		errs = append(errs, fmt.Errorf("Options.Streams is %d: it must be positive, or 0 for %d", s.opts.Streams, defaultStreams))
@@ -184,7 +184,7 @@ func (s *Server) size(ref *externalscaler.ScaledObjectRef) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	size, err := wish.Size(found, time.Now(), s.opts.StaleAfter)
+	size, err := published.Size(found, time.Now(), s.opts.StaleAfter)
 	if err != nil {
 		return 0, status.Error(codes.Unavailable, "keda: "+oneLine(err))
 	}

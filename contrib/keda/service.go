@@ -25,7 +25,7 @@ func (s *service) IsActive(_ context.Context, ref *externalscaler.ScaledObjectRe
 }
 
 // GetMetricSpec names the metric. KEDA makes an HPA of it, which divides the sum of the
-// metric's values by the target: with 1 it runs the wish.
+// metric's values by the target: with 1 it runs the published size.
 func (s *service) GetMetricSpec(_ context.Context, ref *externalscaler.ScaledObjectRef) (*externalscaler.GetMetricSpecResponse, error) {
 	// The metric has the same name whatever is known, but a bad trigger is told at once.
 	if _, err := s.find(ref.GetScalerMetadata()); err != nil {

@@ -74,7 +74,7 @@ func TestServiceInACluster(t *testing.T) {
 	})
 }
 
-// exactly wishes what is needed.
+// exactly recommends what is needed.
 type exactly struct{}
 
 func (exactly) Decide(o autoscale.Observation) autoscale.Decision {

@@ -121,7 +121,7 @@ func series(t testing.TB, metrics []metricdata.Metrics) map[string]float64 {
 func TestTheTableIsWhatIsExported(t *testing.T) {
 	other := following()
 	other.Name = "worker"
-	fresh := leading() // whose wish is known
+	fresh := leading() // whose published size is known
 	fresh.Name, fresh.Ticked, fresh.ProbeFailures, fresh.ScaleFailures = "fresh", time.Now(), 0, 0
 	metrics, err := collect(t, leading(), fresh, other)
 	if err != nil {

@@ -88,7 +88,7 @@ func series(families map[string]*dto.MetricFamily) map[string]float64 {
 
 // The table in README.md has one row for each metric of the exposition, and no other.
 func TestTheTableIsWhatIsExported(t *testing.T) {
-	fresh := leading() // whose wish is known
+	fresh := leading() // whose published size is known
 	fresh.Name, fresh.Ticked, fresh.ProbeFailures, fresh.ScaleFailures = "fresh", time.Now(), 0, 0
 	families := gather(t, leading(), fresh, func() fixed { f := following(); f.Name = "worker"; return f }())
 	var want strings.Builder
@@ -214,7 +214,7 @@ func TestWhatIsNotKnownIsAbsent(t *testing.T) {
 	got := series(gather(t, fixed{Name: "web", Leading: true}))
 	for name := range got {
 		for _, unknown := range []string{
-			"autoscale_term", "process_desired", "process_ready", "process_pending", "process_recommended", "process_wish", "sample_latency", "sample_queue",
+			"autoscale_term", "process_desired", "process_ready", "process_pending", "process_recommended", "process_published", "sample_latency", "sample_queue",
 			"sample_service", "sample_throughput", "sample_arrivals", "sample_busy", "sample_utilization", "sample_backlog", "sample_value",
 			"timestamp", "boot_time", "reason",
 		} {

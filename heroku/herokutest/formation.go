@@ -114,7 +114,7 @@ func (s *Server) update(r *http.Request, a *App, updates []update) *wireError {
 
 var validQuantity = regexp.MustCompile(`^[+-]?[0-9]{1,9}$`)
 
-// apply changes the plan as the update wishes.
+// apply changes the plan as the update says.
 func (u *update) apply(next *plan) *wireError {
 	if u.Size != nil {
 		size, ok := findSize(*u.Size)

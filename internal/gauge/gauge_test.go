@@ -137,9 +137,9 @@ func TestLabel(t *testing.T) {
 	}
 }
 
-// The wish is what wish.json says: absent if that is unknown, and the leader's alone.
-func TestWish(t *testing.T) {
-	const metric = "autoscale_process_wish"
+// The published size is what size.json says: absent if that is unknown, and the leader's alone.
+func TestPublishedSize(t *testing.T) {
+	const metric = "autoscale_process_published"
 	known := autoscale.Status{Name: "web", Leading: true, Ticked: time.Now(), Known: true}
 	known.Last.Decision.Size = 11
 	follower, stale, failing := known, known, known

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
-	"github.com/autoscalebot/autoscale/internal/wish"
+	"github.com/autoscalebot/autoscale/internal/published"
 	"github.com/autoscalebot/autoscale/limit"
 )
 
@@ -46,8 +46,8 @@ var Metrics = [...]Metric{
 	bound("recommended", "What the rule recommended in the last tick. Absent if it holds, or measured nothing.", func(s *autoscale.Status) (int, bool) {
 		return s.Last.Recommendation.Size, s.Last.Recommendation.Act
 	}),
-	bound("wish", "The size to run, after the limits. Absent if it is not known, or five minutes old.", func(s *autoscale.Status) (int, bool) {
-		size, err := wish.Size(*s, time.Now(), wish.StaleAfter)
+	bound("published", "The size to run, after the limits. Absent if it is not known, or five minutes old.", func(s *autoscale.Status) (int, bool) {
+		size, err := published.Size(*s, time.Now(), published.StaleAfter)
 		return size, err == nil
 	}),
 	bound("min", "The lower bound at the last tick.", func(s *autoscale.Status) (int, bool) { return s.Min, true }),

@@ -29,7 +29,7 @@ var shown = []string{
 	"sim.Options", "sim.Report", // in which there is no service
 	"advice.Advice", "autoscale.Share", "status.Advice",
 	"traffic.Report", "traffic.Shared", // the latter is tested with a board
-	"status.Autoscaler", "status.Event", "status.Wish",
+	"status.Autoscaler", "status.Event", "status.PublishedSize",
 }
 
 // holders are the types of fields that can hold a secret.

@@ -58,15 +58,15 @@ func draw(ctx context.Context, of func(context.Context) (*history.Log, error), e
 // page is what the HTML of a mail shows.
 type page struct {
 	words.Message
-	Parts       []words.Part
-	Tone        template.CSS
-	Rows        []row
-	Page        string
-	Picture     *picture.Picture
-	Source      template.URL
-	W, H        int
-	Size, Wish  template.CSS
-	Load, Bound template.CSS
+	Parts             []words.Part
+	Tone              template.CSS
+	Rows              []row
+	Page              string
+	Picture           *picture.Picture
+	Source            template.URL
+	W, H              int
+	Size, Recommended template.CSS
+	Load, Bound       template.CSS
 }
 
 // css writes a colour.
@@ -79,7 +79,7 @@ func (n *notifier) html(e autoscale.Event, m words.Message, hour *picture.Pictur
 	err := layout.Execute(&b, page{
 		Message: m, Parts: m.Parts(), Tone: css(words.ToneOf(e).Colour()), Rows: rows(e), Page: n.page,
 		Picture: hour, Source: template.URL("cid:" + cid), W: picture.Width, H: picture.Height,
-		Size: css(picture.SizeColour), Wish: css(picture.WishColour), Load: css(picture.LoadColour), Bound: css(picture.BoundColour),
+		Size: css(picture.SizeColour), Recommended: css(picture.RecommendedColour), Load: css(picture.LoadColour), Bound: css(picture.BoundColour),
 	})
 	return b.String(), err
 }
@@ -99,7 +99,7 @@ var layout = template.Must(template.New("mail").Parse(`<!DOCTYPE html>
 {{range .Parts}}<p style="margin:0 0 10px;overflow-wrap:anywhere">{{with .Label}}<strong>{{.}}:</strong> {{end}}{{.Text}}</p>
 {{end}}{{with .Picture}}<p style="margin:18px 0 6px;font-size:13px;color:#4A5560">The last hour, times in UTC.
 <span style="color:{{$.Size}}">&#9632;</span>&nbsp;size
-{{if .Wish}}<span style="color:{{$.Wish}}">&#9632;</span>&nbsp;recommended
+{{if .Recommended}}<span style="color:{{$.Recommended}}">&#9632;</span>&nbsp;recommended
 {{end}}<span style="color:{{$.Bound}}">&#9632;</span>&nbsp;bounds
 {{with .Load}}<span style="color:{{$.Load}}">&#9632;</span>&nbsp;{{.}}
 {{end}}</p>

@@ -90,7 +90,7 @@ func TestMetricsAPI(t *testing.T) {
 		{"none", token, 404, 0},
 		{"web", "another", 401, 0},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("%s/autoscale/wish.json?name=%s", server.URL, tt.name), nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("%s/autoscale/size.json?name=%s", server.URL, tt.name), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestMetricsAPI(t *testing.T) {
 		var body map[string]any
 		_ = json.NewDecoder(response.Body).Decode(&body)
 		_ = response.Body.Close()
-		got, known := body["wish"].(float64)
+		got, known := body["published_size"].(float64)
 		if response.StatusCode != tt.status || got != tt.want || known != (tt.status == 200) {
 			t.Errorf("%s: status %d, %v", tt.name, response.StatusCode, body)
 		}
@@ -110,7 +110,7 @@ func TestMetricsAPI(t *testing.T) {
 			continue
 		}
 		if got, err := value(t, c, ref("name", tt.name)); got != tt.want || (err == nil) != known {
-			t.Errorf("%s: wish.json says %v, and package keda %v, %v", tt.name, body, got, err)
+			t.Errorf("%s: size.json says %v, and package keda %v, %v", tt.name, body, got, err)
 		}
 	}
 }

@@ -18,15 +18,15 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// service is a Prober, a Scaler, and a rule that wishes what it is told.
+// service is a Prober, a Scaler, and a rule that recommends what it is told.
 type service struct {
-	wish   atomic.Int64
+	load   atomic.Int64
 	size   atomic.Int64
 	broken atomic.Bool
 }
 
 func (s *service) Probe(context.Context) (autoscale.Sample, error) {
-	return autoscale.Sample{Signals: autoscale.SignalValue, Value: float64(s.wish.Load())}, nil
+	return autoscale.Sample{Signals: autoscale.SignalValue, Value: float64(s.load.Load())}, nil
 }
 
 func (s *service) Capacity(context.Context) (autoscale.Capacity, error) {
@@ -39,14 +39,14 @@ func (s *service) Capacity(context.Context) (autoscale.Capacity, error) {
 func (s *service) Scale(context.Context, int) error { return errors.New("it only recommends") }
 
 func (s *service) Decide(o autoscale.Observation) autoscale.Decision {
-	return autoscale.Decision{Act: true, Size: int(s.wish.Load()), Reason: autoscale.Reason{Code: "told"}}
+	return autoscale.Decision{Act: true, Size: int(s.load.Load()), Reason: autoscale.Reason{Code: "told"}}
 }
 
-// newService returns an Autoscaler that wishes what is set in the service.
-func newService(wish int64, change func(*autoscale.Config)) (*service, autoscale.Config) {
+// newService returns an Autoscaler that recommends what is set in the service.
+func newService(size int64, change func(*autoscale.Config)) (*service, autoscale.Config) {
 	s := &service{}
-	s.wish.Store(wish)
-	s.size.Store(wish)
+	s.load.Store(size)
+	s.size.Store(size)
 	cfg := autoscale.Config{
 		Name: "web", Prober: s, Scaler: s, Decider: s, Logger: slog.New(slog.DiscardHandler), RecommendOnly: true,
 		Min: autoscale.Fixed(0), Max: autoscale.Fixed(50),
@@ -57,7 +57,7 @@ func newService(wish int64, change func(*autoscale.Config)) (*service, autoscale
 	return s, cfg
 }
 
-// tick lets a tick pass, in which the Autoscaler sees what the service wishes.
+// tick lets a tick pass, in which the Autoscaler sees what the service says.
 func tick(t testing.TB, a *autoscale.Autoscaler, at time.Time) {
 	t.Helper()
 	if _, err := a.Tick(t.Context(), at); err != nil && !errors.Is(err, autoscale.ErrNotLeader) {

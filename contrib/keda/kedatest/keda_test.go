@@ -24,7 +24,7 @@ func ref(metadata ...string) *pb.ScaledObjectRef {
 	return &pb.ScaledObjectRef{Name: "web", Namespace: "default", ScalerMetadata: m}
 }
 
-// value asks for the wish as KEDA does, and reads the answer as KEDA does.
+// value asks for the published size as KEDA does, and reads the answer as KEDA does.
 func value(t testing.TB, c pb.ExternalScalerClient, ref *pb.ScaledObjectRef) (float64, error) {
 	t.Helper()
 	out, err := c.GetMetrics(t.Context(), &pb.GetMetricsRequest{ScaledObjectRef: ref, MetricName: keda.MetricName})
@@ -57,16 +57,16 @@ func TestAnswers(t *testing.T) {
 	}
 	at := time.Now().Add(-time.Minute)
 	for i, want := range []int64{3, 20, 11, 10, 1, 0, 4} {
-		s.wish.Store(want)
+		s.load.Store(want)
 		tick(t, a, at.Add(time.Duration(i)*time.Second))
 		s.size.Store(want)
 		got, err := value(t, c, ref())
 		if err != nil || got != float64(want) {
-			t.Errorf("wish %d: %v, %v", want, got, err)
+			t.Errorf("size %d: %v, %v", want, got, err)
 		}
 		active, err := c.IsActive(t.Context(), ref())
 		if err != nil || active.Result != (want > 0) {
-			t.Errorf("wish %d: active %v, %v", want, active, err)
+			t.Errorf("size %d: active %v, %v", want, active, err)
 		}
 	}
 	if _, err := c.GetMetrics(t.Context(), &pb.GetMetricsRequest{ScaledObjectRef: ref(), MetricName: "queue"}); status.Code(err) != codes.InvalidArgument {
@@ -81,7 +81,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// A wish that is not known is an error, and never 0.
+// A size that is not known is an error, and never 0.
 func TestUnknown(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -176,14 +176,14 @@ func TestFollower(t *testing.T) {
 	c2, _ := serve(t, follower, nil, nil, nil)
 	at := time.Now().Add(-time.Minute)
 	for i, want := range []int64{3, 11, 0, 7} {
-		s.wish.Store(want)
+		s.load.Store(want)
 		now := at.Add(time.Duration(i) * 10 * time.Second)
 		tick(t, leader, now)
 		tick(t, follower, now)
 		first, err1 := value(t, c1, ref())
 		second, err2 := value(t, c2, ref())
 		if first != float64(want) || second != first || err1 != nil || err2 != nil {
-			t.Errorf("wish %d: the leader says %v, %v; the follower %v, %v", want, first, err1, second, err2)
+			t.Errorf("size %d: the leader says %v, %v; the follower %v, %v", want, first, err1, second, err2)
 		}
 		s.size.Store(want)
 	}
@@ -215,14 +215,14 @@ func TestStream(t *testing.T) {
 	}
 	at := time.Now().Add(-time.Minute)
 	for i, tt := range []struct {
-		wish int64
+		size int64
 		want bool
 	}{{0, false}, {2, true}, {0, false}} {
-		s.wish.Store(tt.wish)
+		s.load.Store(tt.size)
 		tick(t, a, at.Add(time.Duration(i)*10*time.Second))
-		s.size.Store(tt.wish)
+		s.size.Store(tt.size)
 		if got, err := stream.Recv(); err != nil || got.Result != tt.want {
-			t.Fatalf("wish %d: %v, %v", tt.wish, got, err)
+			t.Fatalf("size %d: %v, %v", tt.size, got, err)
 		}
 	}
 	second, err := c.StreamIsActive(t.Context(), ref())

@@ -86,7 +86,7 @@ func checkScaledObject(t *testing.T, file string, so *kedav1alpha1.ScaledObject)
 	want := map[string]map[string]string{
 		"external":      {"name": "web"},
 		"external-push": {"name": "web"},
-		"metrics-api":   {"valueLocation": "wish", "targetValue": "1"},
+		"metrics-api":   {"valueLocation": "published_size", "targetValue": "1"},
 		"prometheus":    {"threshold": "1", "ignoreNullValues": "false"},
 	}[trigger.Type]
 	if want == nil {

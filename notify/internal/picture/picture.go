@@ -29,18 +29,18 @@ const Span = time.Hour
 
 // The colours of the lines, as 0xRRGGBB.
 const (
-	SizeColour  = 0x1E6FD9
-	WishColour  = 0xD97706
-	LoadColour  = 0x2E7D32
-	BoundColour = 0x9AA3AD
+	SizeColour        = 0x1E6FD9
+	RecommendedColour = 0xD97706
+	LoadColour        = 0x2E7D32
+	BoundColour       = 0x9AA3AD
 )
 
 // A Picture is a drawn hour, and what it shows in words.
 type Picture struct {
-	PNG  []byte
-	Text string // sentences for those who do not see it
-	Load string // what the load line shows, as "latency". Empty: there is none
-	Wish bool   // there is a line for the recommendations
+	PNG         []byte
+	Text        string // sentences for those who do not see it
+	Load        string // what the load line shows, as "latency". Empty: there is none
+	Recommended bool   // there is a line for the recommendations
 }
 
 // Draw draws the hour before now. It returns false if there are fewer than two points.
@@ -66,7 +66,7 @@ func Draw(points []history.Point, now time.Time) (Picture, bool) {
 	}
 	p := Picture{PNG: b.Bytes(), Text: describe(shown, load), Load: load.name}
 	for _, s := range shown {
-		p.Wish = p.Wish || s.Recommends
+		p.Recommended = p.Recommended || s.Recommends
 	}
 	return p, true
 }
@@ -129,11 +129,11 @@ func (l load) number(v float64) string {
 }
 
 func describe(points []history.Point, l load) string {
-	least, most, wish := math.MaxInt, 0, 0
+	least, most, recommended := math.MaxInt, 0, 0
 	for _, p := range points {
 		least, most = min(least, p.Size), max(most, p.Size)
 		if p.Recommends {
-			wish = max(wish, p.Recommended)
+			recommended = max(recommended, p.Recommended)
 		}
 	}
 	now := points[len(points)-1].Size
@@ -143,8 +143,8 @@ func describe(points []history.Point, l load) string {
 	} else {
 		fmt.Fprintf(&b, "In the last hour the size was %d to %d, and is %d now.", least, most, now)
 	}
-	if wish > 0 {
-		fmt.Fprintf(&b, " The rule recommended at most %s.", names.Count(wish, "process", "processes"))
+	if recommended > 0 {
+		fmt.Fprintf(&b, " The rule recommended at most %s.", names.Count(recommended, "process", "processes"))
 	}
 	if l.name != "" {
 		low, last := math.Inf(1), math.NaN()
@@ -175,7 +175,7 @@ const (
 	bound
 	size
 	fill
-	wish
+	recommended
 	loads
 )
 
@@ -183,7 +183,7 @@ func rgb(c int) color.RGBA { return color.RGBA{uint8(c >> 16), uint8(c >> 8), ui
 
 func newCanvas() canvas {
 	return canvas{image.NewPaletted(image.Rect(0, 0, 2*Width, 2*Height), color.Palette{
-		white: rgb(0xFFFFFF), ink: rgb(0x4A5560), grid: rgb(0xE6EAEE), bound: rgb(BoundColour), size: rgb(SizeColour), fill: rgb(0xDCE9FA), wish: rgb(WishColour), loads: rgb(LoadColour),
+		white: rgb(0xFFFFFF), ink: rgb(0x4A5560), grid: rgb(0xE6EAEE), bound: rgb(BoundColour), size: rgb(SizeColour), fill: rgb(0xDCE9FA), recommended: rgb(RecommendedColour), loads: rgb(LoadColour),
 	})}
 }
 
@@ -269,7 +269,7 @@ func (c canvas) draw(points []history.Point, l load, from time.Time) {
 	steps(func(p history.Point) (int, bool) { return p.Max, p.Max > 0 && p.Max <= highest }, bound, dotted, false)
 	steps(func(p history.Point) (int, bool) { return p.Min, p.Min > 0 }, bound, dotted, false)
 	steps(sizes, size, solid, false)
-	steps(func(p history.Point) (int, bool) { return p.Recommended, p.Recommends }, wish, dashed, false)
+	steps(func(p history.Point) (int, bool) { return p.Recommended, p.Recommends }, recommended, dashed, false)
 	c.rect(left, middle, right, middle+2, ink)
 
 	c.rect(left, bottom, right, bottom+2, ink)

@@ -50,8 +50,8 @@ func TestDraw(t *testing.T) {
 	if want := "In the last hour the size was 2 to 5, and is 5 now. The rule recommended at most 6 processes. The latency was 200ms to 2.0s, and is 2.0s now."; p.Text != want {
 		t.Errorf("got  %s\nwant %s", p.Text, want)
 	}
-	if p.Load != "latency" || !p.Wish {
-		t.Errorf("got %q, %t", p.Load, p.Wish)
+	if p.Load != "latency" || !p.Recommended {
+		t.Errorf("got %q, %t", p.Load, p.Recommended)
 	}
 	count := map[uint32]int{}
 	for y := range 2 * picture.Height {
@@ -60,7 +60,7 @@ func TestDraw(t *testing.T) {
 			count[r>>8<<16|g>>8<<8|b>>8]++
 		}
 	}
-	for name, c := range map[string]uint32{"size": picture.SizeColour, "wish": picture.WishColour, "load": picture.LoadColour, "bounds": picture.BoundColour} {
+	for name, c := range map[string]uint32{"size": picture.SizeColour, "recommended": picture.RecommendedColour, "load": picture.LoadColour, "bounds": picture.BoundColour} {
 		if count[c] < 500 {
 			t.Errorf("the line of the %s has %d pixels", name, count[c])
 		}

@@ -63,7 +63,7 @@ func (s *service) startPrometheus(t testing.TB, addrs ...string) string {
 // It returns its port.
 func startAdapter(t testing.TB, prometheus string) int {
 	t.Helper()
-	const version, metric = "external.metrics.k8s.io/v1beta1", "autoscale_process_wish"
+	const version, metric = "external.metrics.k8s.io/v1beta1", "autoscale_process_published"
 	answer := func(w http.ResponseWriter, kind string, fields map[string]any) {
 		fields["kind"], fields["apiVersion"] = kind, version
 		if kind == "APIResourceList" {

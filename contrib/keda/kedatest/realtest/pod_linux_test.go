@@ -33,7 +33,7 @@ const pageToken = "the-token-of-the-page"
 
 // A load is what the pods of the service measure.
 type load struct {
-	wish   atomic.Int64 // the size that it takes
+	jobs   atomic.Int64 // that wait, each for a process
 	silent atomic.Bool  // whether nothing can be measured
 }
 
@@ -41,7 +41,7 @@ func (l *load) Probe(context.Context) (autoscale.Sample, error) {
 	if l.silent.Load() {
 		return autoscale.Sample{}, errors.New("nothing was measured")
 	}
-	return autoscale.Sample{Signals: autoscale.SignalBacklog, Backlog: float64(l.wish.Load())}, nil
+	return autoscale.Sample{Signals: autoscale.SignalBacklog, Backlog: float64(l.jobs.Load())}, nil
 }
 
 // Decide recommends a process for each job that waits.
@@ -103,8 +103,8 @@ func (s *service) start(addr string) {
 	cfg.Elector = k.Elector(&leader.Options{App: "shop", Holder: addr, TTL: 10 * time.Second, Renew: time.Second, Logger: quiet})
 	a := autoscale.New(cfg)
 
-	g, wishes := grpc.NewServer(), keda.New(a, &keda.Options{StaleAfter: staleAfter, Logger: quiet})
-	wishes.Register(g)
+	g, sizes := grpc.NewServer(), keda.New(a, &keda.Options{StaleAfter: staleAfter, Logger: quiet})
+	sizes.Register(g)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(autoscaleprom.NewCollector(a))
 	mux := http.NewServeMux()
@@ -179,15 +179,15 @@ func (s *service) replicas(t testing.TB) int {
 	return d.Spec.Replicas
 }
 
-// follows sets the wish, and waits until it was ordered.
-func (s *service) follows(t testing.TB, wishes ...int) {
+// follows sets the published size, and waits until it was ordered.
+func (s *service) follows(t testing.TB, sizes ...int) {
 	t.Helper()
-	for _, wish := range wishes {
+	for _, size := range sizes {
 		began := time.Now()
 		from := s.replicas(t)
-		s.wish.Store(int64(wish))
-		until(t, fmt.Sprintf("the size is %d", wish), func() bool { return s.replicas(t) == wish })
-		t.Logf("%d → %d in %.1f s", from, wish, time.Since(began).Seconds())
+		s.jobs.Store(int64(size))
+		until(t, fmt.Sprintf("the size is %d", size), func() bool { return s.replicas(t) == size })
+		t.Logf("%d → %d in %.1f s", from, size, time.Since(began).Seconds())
 	}
 }
 
@@ -225,7 +225,7 @@ func (s *service) hpas(t testing.TB) []hpa {
 	return list.Items
 }
 
-// reads waits until the HPA has the wish, which it shows divided by the size.
+// reads waits until the HPA has the published size, which it shows divided by the size.
 func (s *service) reads(t testing.TB, average string) {
 	t.Helper()
 	until(t, "the HPA reads "+average, func() bool {

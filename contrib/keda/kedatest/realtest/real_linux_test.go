@@ -39,7 +39,7 @@ func TestReal(t *testing.T) {
 		c.Kubectl(t, "", "apply", "--validate=strict", "-f", file)
 	}
 	s := &service{load: new(load), test: t, cluster: c, token: strings.TrimSpace(c.Kubectl(t, "", "create", "token", "web")), grpc: freePort(t), http: freePort(t)}
-	s.wish.Store(1)
+	s.jobs.Store(1)
 	s.serveDNS(t)
 	s.serveFront(t)
 	s.start("127.0.0.11")
@@ -63,7 +63,7 @@ func withoutTolerance(t testing.TB, text string) string {
 	return replaced(t, text, line, "# "+line)
 }
 
-// A plain HPA runs the wish that Prometheus has.
+// A plain HPA runs the published size that Prometheus has.
 func testHPA(t *testing.T, s *service, prometheus string) {
 	s.cluster.ServeAPI(t, "v1beta1", "external.metrics.k8s.io", startAdapter(t, prometheus))
 	manifest := read(t, manifests+"hpa.yaml")
@@ -75,7 +75,7 @@ func testHPA(t *testing.T, s *service, prometheus string) {
 	s.follows(t, 9, 10, 11, 9, 1, 4)
 	s.silent.Store(true)
 	t.Log(s.fails(t))
-	s.holds(t, 4, 10*time.Second, "a wish that is not known")
+	s.holds(t, 4, 10*time.Second, "a size that is not known")
 	s.silent.Store(false)
 	s.follows(t, 5, 4)
 	rival(t, s, "HorizontalPodAutoscaler web")
@@ -84,16 +84,16 @@ func testHPA(t *testing.T, s *service, prometheus string) {
 // trap is the tolerance: at 10, an HPA ignores 11 and 9. The Autoscaler says so.
 func trap(t *testing.T, s *service) {
 	for _, tt := range []struct {
-		wish    int
+		size    int
 		average string
 	}{{11, "1100m"}, {9, "900m"}} {
-		s.wish.Store(int64(tt.wish))
+		s.jobs.Store(int64(tt.size))
 		s.reads(t, tt.average)
-		s.holds(t, 10, 8*time.Second, fmt.Sprintf("a wish of %d", tt.wish))
+		s.holds(t, 10, 8*time.Second, fmt.Sprintf("a published size of %d", tt.size))
 		text := notFollowed(t, s)
 		t.Log(text)
-		if !strings.Contains(text, fmt.Sprintf("the size stays at 10, although %d is published", tt.wish)) || !strings.Contains(text, "ignores a difference of up to 10 %") {
-			t.Errorf("a wish of %d: %s", tt.wish, text)
+		if !strings.Contains(text, fmt.Sprintf("the size stays at 10, although %d is published", tt.size)) || !strings.Contains(text, "ignores a difference of up to 10 %") {
+			t.Errorf("a published size of %d: %s", tt.size, text)
 		}
 	}
 	// What is above it is followed.
@@ -115,7 +115,7 @@ func notFollowed(t *testing.T, s *service) string {
 			return e.String()
 		}
 	}
-	return "the wish is followed"
+	return "the published size is followed"
 }
 
 // rival tests what a Scaler of contrib/kubernetes, with the rights of role.yaml, says of the
@@ -199,9 +199,9 @@ func testExternal(t *testing.T, s *service) {
 	t.Run("Stale", func(t *testing.T) { testStale(t, s) })
 	t.Run("Pause", func(t *testing.T) { testPause(t, s) })
 	t.Run("Minimum", func(t *testing.T) {
-		s.wish.Store(0)
+		s.jobs.Store(0)
 		until(t, "the size is minReplicaCount", func() bool { return s.replicas(t) == 1 })
-		s.holds(t, 1, 5*time.Second, "a wish of 0 with minReplicaCount 1")
+		s.holds(t, 1, 5*time.Second, "a published size of 0 with minReplicaCount 1")
 	})
 	s.remove(t)
 }
@@ -243,12 +243,12 @@ func testPods(t *testing.T, s *service) {
 	s.follows(t, 8, 5)
 }
 
-// A wish that is too old is not known: the pods answer, and their Autoscalers have ended.
+// A size that is too old is not known: the pods answer, and their Autoscalers have ended.
 func testStale(t *testing.T, s *service) {
 	s.freeze()
-	s.wish.Store(9)
+	s.jobs.Store(9)
 	t.Log(s.fails(t))
-	s.holds(t, 5, 10*time.Second, "a wish that is too old")
+	s.holds(t, 5, 10*time.Second, "a size that is too old")
 	s.kill(2)
 	s.start("127.0.0.11")
 	s.start("127.0.0.12")
@@ -262,7 +262,7 @@ func testPause(t *testing.T, s *service) {
 	}
 	for _, tt := range []struct {
 		annotation  string
-		wish, stays int
+		size, stays int
 		rules, says string // by the Scaler: of who rules, and of nobody that follows
 	}{
 		{"paused-replicas=4", 8, 4, "KEDA ScaledObject web, which an annotation pauses at 4", "the size is left to KEDA ScaledObject web, which an annotation pauses at 4"},
@@ -282,7 +282,7 @@ func testPause(t *testing.T, s *service) {
 					return strings.Contains(s.cluster.Kubectl(t, "", "get", "hpa", "keda-hpa-web", "-o", "jsonpath={.spec.behavior}"), "Disabled")
 				})
 			}
-			s.wish.Store(int64(tt.wish))
+			s.jobs.Store(int64(tt.size))
 			s.holds(t, tt.stays, 8*time.Second, tt.annotation)
 			now, err := s.client(t).Scaler("deployment/web", nil).Capacity(t.Context())
 			if err != nil || now.ExternalAutoscaler != tt.rules {
@@ -293,11 +293,11 @@ func testPause(t *testing.T, s *service) {
 			if !strings.Contains(text, tt.says) {
 				t.Error(text)
 			}
-			s.wish.Store(int64(tt.stays))
+			s.jobs.Store(int64(tt.stays))
 			name, _, _ := strings.Cut(tt.annotation, "=")
 			annotate("autoscaling.keda.sh/" + name + "-")
 			until(t, "KEDA goes on", func() bool { status, _ := s.condition(t, "Paused"); return status == "False" && len(s.hpas(t)) == 1 })
-			s.follows(t, tt.wish, 5)
+			s.follows(t, tt.size, 5)
 		})
 	}
 }
@@ -343,14 +343,14 @@ spec:
 
 // KEDA is told of 0 and not 0 at once, and the last pod goes.
 func testPush(t *testing.T, s *service) {
-	s.wish.Store(2)
+	s.jobs.Store(2)
 	manifest := s.trigger(t, "external-push.yaml", host+":9090", s.address(), "minReplicaCount: 1", "minReplicaCount: 0", "cooldownPeriod: 30", "cooldownPeriod: 5")
 	s.apply(t, manifest)
 	s.follows(t, 2, 0, 3, 11)
 	// The pods run here, and not in the Deployment, so that they still answer at 0.
 	s.silent.Store(true)
 	t.Log(s.fails(t))
-	s.holds(t, 11, 20*time.Second, "a wish that is not known, with minReplicaCount 0")
+	s.holds(t, 11, 20*time.Second, "a size that is not known, with minReplicaCount 0")
 	s.silent.Store(false)
 	s.follows(t, 0, 3)
 	// The number of the fallback matters, although its behavior is not to use it. Until the
@@ -364,7 +364,7 @@ func testPush(t *testing.T, s *service) {
 	s.remove(t)
 }
 
-// KEDA reads wish.json of the page.
+// KEDA reads size.json of the page.
 func testMetricsAPI(t *testing.T, s *service) {
 	s.cluster.Kubectl(t, "", "create", "secret", "generic", "web-autoscale", "--from-literal=token="+pageToken)
 	manifest := s.trigger(t, "metrics-api.yaml", host+":8080", s.front)
@@ -372,12 +372,12 @@ func testMetricsAPI(t *testing.T, s *service) {
 	s.follows(t, 3, 10, 11, 9, 1, 6)
 	s.silent.Store(true)
 	t.Log(s.fails(t))
-	s.holds(t, 6, 10*time.Second, "wish.json answers 503")
+	s.holds(t, 6, 10*time.Second, "size.json answers 503")
 	s.silent.Store(false)
 	s.follows(t, 5)
 	s.remove(t)
 	s.cluster.Kubectl(t, `{"stringData":{"token":"the-token-of-somebody-else"}}`, "patch", "secret", "web-autoscale", "--patch-file=/dev/stdin")
-	s.wish.Store(8)
+	s.jobs.Store(8)
 	s.apply(t, manifest)
 	t.Log(s.fails(t))
 	s.holds(t, 5, 10*time.Second, "a wrong token")
@@ -390,7 +390,7 @@ func testPrometheus(t *testing.T, s *service, prometheus string) {
 	s.follows(t, 3, 10, 11, 9, 1, 6)
 	s.silent.Store(true)
 	t.Log(s.fails(t))
-	s.holds(t, 6, 10*time.Second, "Prometheus has no wish")
+	s.holds(t, 6, 10*time.Second, "Prometheus has no size")
 	s.silent.Store(false)
 	s.follows(t, 4)
 	s.remove(t)

@@ -188,7 +188,7 @@ func needed(ctx context.Context) (autoscale.Sample, error) {
 	return autoscale.Sample{Time: time.Now(), Signals: autoscale.SignalValue, Value: float64(n)}, nil
 }
 
-// exactly wishes as many processes as are needed.
+// exactly recommends as many processes as are needed.
 type exactly struct{}
 
 func (exactly) Samples() int { return 1 }

@@ -1,4 +1,4 @@
-package wish_test
+package published_test
 
 import (
 	"strings"
@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
-	"github.com/autoscalebot/autoscale/internal/wish"
+	"github.com/autoscalebot/autoscale/internal/published"
 	"github.com/autoscalebot/autoscale/limit"
 )
 
 func TestSize(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	fresh := func(size int) autoscale.Status {
-		s := autoscale.Status{Name: "web", Ticked: now.Add(-wish.StaleAfter), Known: true}
+		s := autoscale.Status{Name: "web", Ticked: now.Add(-published.StaleAfter), Known: true}
 		s.Last.Decision.Size = size
 		return s
 	}
@@ -39,7 +39,7 @@ func TestSize(t *testing.T) {
 		{"another process leads, without a Store", with(func(s *autoscale.Status) { s.Last.Limit = limit.ByNotLeader }), 0, "another process leads"},
 		{"negative", fresh(-1), 0, "the size of web is not known"},
 	} {
-		size, err := wish.Size(tt.status, now, wish.StaleAfter)
+		size, err := published.Size(tt.status, now, published.StaleAfter)
 		if size != tt.size || (err == nil) != (tt.fault == "") || err != nil && !strings.Contains(err.Error(), tt.fault) {
 			t.Errorf("%s: %d, %v", tt.name, size, err)
 		}

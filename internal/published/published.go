@@ -1,6 +1,6 @@
-// Package wish says which size an autoscaler of the platform is to run, such as KEDA. The
+// Package published says which size an autoscaler of the platform is to run, such as KEDA. The
 // page and contrib/keda share it, so that every door gives the same answer.
-package wish
+package published
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 // StaleAfter is the default for how long the result of a tick holds.
 const StaleAfter = 5 * time.Minute
 
-// mute is how many probes in a row may measure nothing until the wish is not known. One lost
+// mute is how many probes in a row may measure nothing until the size is not known. One lost
 // probe holds the size, as it does when the Autoscaler orders by itself.
 const mute = 3
 
