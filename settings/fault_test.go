@@ -291,7 +291,7 @@ func TestSecrets(t *testing.T) {
 		"CF_REFRESH_TOKEN": secret,
 
 		"FLY_API_TOKEN": "FlyV1 fm2_" + secret, "RENDER_API_KEY": "rnd_" + secret, "SCALINGO_API_TOKEN": "tk-us-" + secret, "CF_CLIENT_SECRET": secret, "CF_PASSWORD": secret,
-		"NOMAD_TOKEN": secret,
+		"NOMAD_TOKEN": secret, "DOKKU_SSH_KEY": secret,
 	}
 	var all, broken string
 	for _, name := range settings.Secrets() {

@@ -19,6 +19,7 @@ type values struct {
 
 	platform string
 	texts    map[string]string        // of the settings of platforms other than Heroku
+	scalers  map[string]ScalerFunc    // of Options
 	getenv   func(name string) string // looks up what the platform sets in Options.Environ
 
 	heartbeatURL, heartbeatToken string
@@ -135,7 +136,7 @@ var appKeys = []key{
 	{
 		name: "STORE", secret: true, prefixed: true,
 		field: "Elector",
-		doc:   "Where the state is kept, as postgres://…, sqlite:FILE or redis://…: a restart loses nothing then, and autoscalebot pause works. In the environment it is AUTOSCALE_STORE. It needs the build contrib/autoscalebot. A secret.",
+		doc:   "Where the state is kept, as postgres://…, sqlite:FILE, redis://… or kubernetes://NAMESPACE: a restart loses nothing then, and autoscalebot pause works. In the environment it is AUTOSCALE_STORE. It needs the build contrib/autoscalebot. A secret.",
 		read:  store,
 	},
 }

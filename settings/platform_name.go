@@ -30,8 +30,7 @@ var otherNames = map[string]string{
 	"aws": "write ecs", "amazonecs": "write ecs", "awsecs": "write ecs", "fargate": "write ecs",
 	"gcp": "write cloudrun", "gcloud": "write cloudrun", "google": "write cloudrun", "googlecloudrun": "write cloudrun",
 	"vps": "write pool, if package platform/pool runs the processes", "local": "write pool, if package platform/pool runs the processes",
-	"kubernetes": "it cannot choose Kubernetes: use contrib/kubernetes in a Go program", "k8s": "it cannot choose Kubernetes: use contrib/kubernetes in a Go program",
-	"dokku": "it cannot choose Dokku: use contrib/dokku in a Go program",
+	"k8s": "write kubernetes", "gke": "write kubernetes", "eks": "write kubernetes", "aks": "write kubernetes", "openshift": "write kubernetes",
 }
 
 // platformName reads PLATFORM.

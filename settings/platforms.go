@@ -15,8 +15,9 @@ const herokuPlatform = "heroku"
 
 // A platformChoice is a value of PLATFORM other than Heroku.
 type platformChoice struct {
-	name string
-	keys []key // of this platform alone. Their texts are in values.texts
+	name   string
+	module string // that has its client. Empty: this package imports it
+	keys   []key  // of this platform alone. Their texts are in values.texts
 
 	// own are settings that the platform itself sets, and that together name what a
 	// program runs in.
@@ -25,10 +26,11 @@ type platformChoice struct {
 	// app names what is scaled, beside the process type.
 	app func(get func(setting string) string) string
 
-	// scaler makes the Scaler. env looks up what the platform sets in the environment. Its
-	// Validate reports what is wrong with the settings.
-	scaler func(get, env func(name string) string, process string) autoscale.Scaler
+	scaler ScalerFunc // nil: see module
 }
+
+// platforms are the platforms other than Heroku.
+var platforms = slices.Concat(builtIn, apart)
 
 // platformKeys are the settings of the platforms other than Heroku.
 var platformKeys = func() (all []key) {
@@ -92,7 +94,11 @@ func (l *loader) elsewhere(v *values, about func(string) given) {
 	if l.offline || v.lacks(p, func(k key) bool { return k.required != "" }) {
 		return // that it is missing was said
 	}
-	v2, ok := p.scaler(v.text, v.getenv, v.process).(autoscale.Validator)
+	if v.maker(p) == nil {
+		l.fault(about("PLATFORM"), "is %s, and this program has no client of it: use the program in contrib/autoscalebot, or package %s in a Go program", p.name, p.module)
+		return
+	}
+	v2, ok := v.maker(p)(v.text, v.getenv, v.process).(autoscale.Validator)
 	if !ok {
 		return
 	}
@@ -125,7 +131,7 @@ func flatten(err error) []error {
 // package names fields without their type, or with Options before them.
 func (p *platformChoice) inSettings(text string) string {
 	for _, k := range p.keys {
-		field := strings.TrimPrefix(strings.TrimPrefix(k.field, "platform."), p.name+".Credentials.")
+		field := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(k.field, "platform."), p.name+"."), "Credentials.")
 		if field != k.field {
 			text = regexp.MustCompile(`\b`+regexp.QuoteMeta(field)+`\b`).ReplaceAllLiteralString(text, k.name)
 		}
@@ -159,7 +165,10 @@ func (v *values) own(p *platformChoice, environ []string) []string {
 // scaler returns the Scaler of the platform that is chosen.
 func (v *values) scaler(client *heroku.Client) autoscale.Scaler {
 	if p := v.choice(); p != nil {
-		return p.scaler(v.text, v.getenv, v.process)
+		if make := v.maker(p); make != nil {
+			return make(v.text, v.getenv, v.process)
+		}
+		return offlineScaler{} // that it cannot be made was said
 	}
 	return client.Scaler(v.app, v.process)
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/autoscalebot/autoscale/platform/swarm"
 )
 
-// platforms are the platforms other than Heroku, by their names.
-var platforms = []platformChoice{
+// builtIn are the platforms other than Heroku whose clients this package imports.
+var builtIn = []platformChoice{
 	{
 		name: "fly",
 		own:  []string{"FLY_APP_NAME", "FLY_PROCESS_GROUP"},

@@ -1,6 +1,7 @@
 package settings_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,12 +12,60 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/settings"
 )
 
 // loadOn reads settings on a platform other than Heroku.
 func loadOn(environ ...string) (*settings.Settings, error) {
-	return settings.Load(settings.Options{Environ: append([]string{"HEARTBEAT_URL=https://shop.example/beat"}, environ...)})
+	return settings.Load(settings.Options{Environ: append([]string{"HEARTBEAT_URL=https://shop.example/beat"}, environ...), Scalers: scalers})
+}
+
+// scalers stand for those of the program contrib/autoscalebot.
+var scalers = map[string]settings.ScalerFunc{"kubernetes": standIn("kubernetes"), "dokku": standIn("dokku")}
+
+type fixedScaler struct{}
+
+func (fixedScaler) Capacity(context.Context) (autoscale.Capacity, error) {
+	return autoscale.Capacity{Desired: 1}, nil
+}
+func (fixedScaler) Scale(context.Context, int) error { return nil }
+
+func standIn(name string) settings.ScalerFunc {
+	return func(get, env func(string) string, process string) autoscale.Scaler {
+		return standInScaler{fixedScaler{}, name}
+	}
+}
+
+type standInScaler struct {
+	autoscale.Scaler
+	name string
+}
+
+func (s standInScaler) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%s.Scaler(…)", s.name) }
+
+// A platform whose client is a module of its own needs a program that has it.
+func TestPlatformsOfModules(t *testing.T) {
+	for name, module := range map[string]string{"kubernetes": "contrib/kubernetes", "dokku": "contrib/dokku"} {
+		o := settings.Options{Environ: append([]string{"HEARTBEAT_URL=https://shop.example/beat", "PLATFORM=" + name}, settings.Platforms()[name].Right...)}
+		_, err := settings.Load(o)
+		if want := "PLATFORM is " + name + ", and this program has no client of it: use the program in contrib/autoscalebot, or package " + module; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+		o.Offline = true
+		if _, err := settings.Load(o); err != nil {
+			t.Errorf("%s offline: %v", name, err)
+		}
+		var process, target string
+		o.Offline, o.Scalers = false, map[string]settings.ScalerFunc{name: func(get, env func(string) string, p string) autoscale.Scaler {
+			process, target = p, get("KUBERNETES_TARGET")+get("DOKKU_APP")
+			return fixedScaler{}
+		}}
+		o.Environ = append(o.Environ, "PROCESS_TYPE=worker")
+		if _, err := settings.Load(o); err != nil || process != "worker" || target == "" {
+			t.Errorf("%s: the Scaler is made of %q and %q, %v", name, process, target, err)
+		}
+	}
 }
 
 // Each platform is chosen by its name, says what is missing, and scales what was named.
@@ -135,8 +184,8 @@ func TestUnknownPlatform(t *testing.T) {
 		"rendr":         ": is render meant?",
 		"AWS":           ": write ecs",
 		"cloud_run":     ": is cloudrun meant?",
-		"kubernetes":    ": it cannot choose Kubernetes: use contrib/kubernetes in a Go program",
-		"dokku":         ": it cannot choose Dokku: use contrib/dokku in a Go program",
+		"K8s":           ": write kubernetes",
+		"doku":          ": is dokku meant?",
 		"vps":           ": write pool",
 	} {
 		_, err := loadOn("PLATFORM=" + name)

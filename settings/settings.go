@@ -107,6 +107,11 @@ type Options struct {
 	// requires may be missing then, and the Scaler of the Config returns errors.
 	Offline bool
 
+	// Scalers make the Scaler of a platform whose client is in a module of its own, by the
+	// value of PLATFORM: "kubernetes" and "dokku". The program contrib/autoscalebot has both.
+	// A platform that is missing here cannot be chosen.
+	Scalers map[string]ScalerFunc
+
 	// Logger becomes Config.Logger, and is what the notification backend log
 	// writes to, marked as notification=true. Nil: slog.Default().
 	Logger *slog.Logger
@@ -189,7 +194,7 @@ func Load(o Options) (*Settings, error) {
 	}
 	chosen := l.choose()
 	v := l.read(chosen)
-	v.getenv = getenv(o.Environ)
+	v.getenv, v.scalers = getenv(o.Environ), o.Scalers
 	l.check(v, chosen)
 	cfg := l.config(v, o)
 	if len(l.faults) == 0 {

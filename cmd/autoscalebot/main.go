@@ -26,4 +26,4 @@ package main
 
 import "github.com/autoscalebot/autoscale/internal/cli"
 
-func main() { cli.Main(nil) }
+func main() { cli.Main(nil, nil) }

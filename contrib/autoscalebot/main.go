@@ -1,6 +1,6 @@
-// Command autoscalebot is [cmd/autoscalebot] with the drivers of PostgreSQL, SQLite and
-// Redis, so that it can show and steer a running autoscaler through the store that the
-// service uses:
+// Command autoscalebot is [cmd/autoscalebot] with more built in: the drivers of PostgreSQL,
+// SQLite and Redis, the Leases of Kubernetes, and PLATFORM=kubernetes and PLATFORM=dokku. So
+// it can show and steer a running autoscaler through the store that the service uses:
 //
 //	export AUTOSCALE_STORE=postgres://user:password@host/database HEROKU_APP_NAME=quiet-river
 //	autoscalebot status
@@ -10,7 +10,10 @@
 //	autoscalebot events
 //	autoscalebot top
 //
-// It is a module of its own, because these drivers are larger than all else. Run
+// A service that uses the Elector of contrib/kubernetes has its store in Leases. It is
+// kubernetes://NAMESPACE, with the kubeconfig that kubectl uses, or with the service account in a pod.
+//
+// It is a module of its own, because these clients are larger than all else. Run
 //
 //	go -C contrib/autoscalebot install .
 //
@@ -25,11 +28,16 @@
 // [cmd/autoscalebot]: https://pkg.go.dev/github.com/autoscalebot/autoscale/cmd/autoscalebot
 package main
 
-import "github.com/autoscalebot/autoscale/internal/cli"
+import (
+	"os"
+
+	"github.com/autoscalebot/autoscale/internal/cli"
+)
 
 func main() {
 	cli.Main(map[string]cli.Opener{
 		"postgres": openPostgres, "postgresql": openPostgres,
 		"sqlite": openSQLite, "redis": openRedis, "rediss": openRedis,
-	})
+		"kubernetes": kubernetesStore(os.Getenv),
+	}, scalers)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -132,7 +133,7 @@ func InCluster(opts *Options) *Client {
 }
 
 // FromKubeconfig returns a client for the cluster, user and namespace of a context of a
-// kubeconfig file. If path is empty, the files are those that kubectl uses: the ones that
+// kubeconfig file. path may also be a list of files, as KUBECONFIG is. If path is empty, the files are those that kubectl uses: the ones that
 // KUBECONFIG names, or ~/.kube/config. If context is empty, it is the file's current
 // context. Client certificates, tokens and plugins such as those of EKS, GKE and AKS
 // work as with kubectl. If opts is nil, the default options are used. Later changes of
@@ -144,7 +145,11 @@ func FromKubeconfig(path, context string, opts *Options) *Client {
 	return newClient(opts, func() (*rest.Config, string, error) {
 		rules := clientcmd.NewDefaultClientConfigLoadingRules()
 		rules.WarnIfAllMissing, rules.Warner = false, func(error) {}
-		rules.ExplicitPath = path
+		if files := filepath.SplitList(path); len(files) > 1 {
+			rules.Precedence = files
+		} else {
+			rules.ExplicitPath = path
+		}
 		loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
 		config, err := loader.ClientConfig()
 		if err != nil {

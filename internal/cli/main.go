@@ -31,13 +31,14 @@ const (
 
 // Main runs the program with the arguments and the environment of the process, and does not
 // return. stores has the kinds of store that this build can open, by the scheme of
-// their URLs. It may be nil.
-func Main(stores map[string]Opener) {
+// their URLs, and scalers the platforms that it has beside those of package settings. Both may
+// be nil.
+func Main(stores map[string]Opener, scalers map[string]settings.ScalerFunc) {
 	// A second interrupt ends the program at once. A second SIGTERM does not:
 	// Heroku may send several.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })
-	c := command{environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr, stores: stores}
+	c := command{environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr, stores: stores, scalers: scalers}
 	status := c.main(ctx, os.Args[1:])
 	stop()
 	os.Exit(status)
@@ -56,6 +57,7 @@ type command struct {
 	simulation simulation
 	target     target
 	stores     map[string]Opener
+	scalers    map[string]settings.ScalerFunc
 	args       []string // what is not a flag, after the subcommand
 }
 
@@ -178,7 +180,7 @@ func version() string {
 func (c *command) load() (*settings.Settings, *slog.Logger, bool) {
 	var level slog.LevelVar
 	logger := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: &level}))
-	s, err := settings.Load(settings.Options{File: c.settings, Environ: c.settingsEnviron(), Offline: c.offline, Console: c.stdout, Logger: logger})
+	s, err := settings.Load(settings.Options{File: c.settings, Environ: c.settingsEnviron(), Offline: c.offline, Console: c.stdout, Scalers: c.scalers, Logger: logger})
 	if err != nil {
 		var faults *settings.Error
 		if !errors.As(err, &faults) {
