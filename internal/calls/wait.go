@@ -31,6 +31,12 @@ func Patience(ctx context.Context) time.Duration {
 	return longestWait
 }
 
+// Aside returns a context for what a caller can do without. It leaves half of the time that
+// is left.
+func Aside(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, Patience(ctx)/2)
+}
+
 // Pause waits for d, or returns why ctx ended.
 func Pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
