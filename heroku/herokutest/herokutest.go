@@ -68,6 +68,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/autoscalebot/autoscale/internal/pipe"
 	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
@@ -143,8 +144,8 @@ func NewServer() *Server {
 // only by its own [Server.Client]. Made inside a testing/synctest bubble, it runs
 // on the bubble's time. The caller should call Close when finished, to shut it down.
 func NewPipeServer() *Server {
-	l := newPipeListener()
-	return New().serve(l, l.dial)
+	l := pipe.Listen("herokutest.invalid")
+	return New().serve(l, l.Dial)
 }
 
 func (s *Server) serve(l net.Listener, dial func(ctx context.Context, network, addr string) (net.Conn, error)) *Server {

@@ -66,6 +66,8 @@ import (
 	"net/http/httptest"
 	"sync"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/pipe"
 )
 
 // Token is a credential that every new [Server] accepts, for everything.
@@ -161,10 +163,10 @@ func NewServer() *Server {
 // by its own [Server.Client] and [Server.Dial]. Made inside a testing/synctest bubble, it
 // runs on the bubble's time. The caller must call Close when finished.
 func NewPipeServer() *Server {
-	s, l := New(), newPipeListener()
+	s, l := New(), pipe.Listen("kubetest.invalid")
 	s.URL = "http://" + l.Addr().String()
 	s.pipe = &http.Server{Handler: s, ErrorLog: discard}
-	s.client = &http.Client{Transport: &http.Transport{DialContext: l.dial}}
+	s.client = &http.Client{Transport: &http.Transport{DialContext: l.Dial}}
 	s.served.Go(func() {
 		// Serve ends when Close closes the listener. Nothing else is to be done about its error.
 		_ = s.pipe.Serve(l)
