@@ -113,7 +113,6 @@ type Server struct {
 	accounts   map[string]*account
 	namespaces map[string]bool
 	faults     []*Fault
-	slow       time.Duration
 	silent     bool // watches show nothing
 	requests   []*Request
 	scales     []Scale
@@ -253,7 +252,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reset(w)
 	}
 	fault := s.nextFault(q)
-	if s.wait(ctx, s.slowness()+fault.Delay) != nil {
+	if s.wait(ctx, fault.Delay) != nil {
 		panic(http.ErrAbortHandler)
 	}
 	var a *answer

@@ -155,7 +155,6 @@ type Request struct {
 	Path      string    // without the query
 	Query     url.Values
 	Body      string // as it was sent; its first 16 KiB
-	BodySize  int
 	UserAgent string
 	Account   string // the name of the [Account] whose token it had; "admin": that of [Token]
 	Status    int    // of the answer; 0: none was sent yet
@@ -176,7 +175,7 @@ const maxRecorded = 10_000
 // record remembers that q arrived. The caller holds the lock.
 func (s *Server) record(q *query) *Request {
 	rec := &Request{
-		Time: time.Now(), Method: q.Method, Path: q.URL.Path, Query: q.values, BodySize: len(q.body),
+		Time: time.Now(), Method: q.Method, Path: q.URL.Path, Query: q.values,
 		Body: string(q.body[:min(len(q.body), 16<<10)]), UserAgent: q.UserAgent(),
 	}
 	if q.account != nil {
