@@ -68,6 +68,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/pipe"
+	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
 // Token is a credential that every new [Server] accepts, for everything.
@@ -249,7 +250,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		cancel()
 	}()
 	if isClosed(q.cut) {
-		reset(w)
+		platformtest.Reset(w)
 	}
 	fault := s.nextFault(q)
 	if s.wait(ctx, fault.Delay) != nil {
@@ -264,12 +265,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		<-ctx.Done()
 		panic(http.ErrAbortHandler)
 	case fault.Reset:
-		reset(w)
+		platformtest.Reset(w)
 	case fault.Status != 0:
 		a = fault.answer()
 	}
 	if isClosed(q.cut) { // meanwhile: the change was made, and nobody hears of it
-		reset(w)
+		platformtest.Reset(w)
 	}
 	s.note(q, a.status)
 	for name, values := range fault.Header {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -127,17 +126,6 @@ func (a *answer) writeTo(w http.ResponseWriter, truncate bool) {
 }
 
 func writeStatus(w http.ResponseWriter, e *apiError) { e.answer().writeTo(w, false) }
-
-// reset ends the connection, over TCP with an RST. It does not return.
-func reset(w http.ResponseWriter) {
-	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // a connection that is gone already needs no reset
-		}
-		conn.Close()
-	}
-	panic(http.ErrAbortHandler)
-}
 
 func isClosed(c <-chan struct{}) bool {
 	select {
