@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -134,7 +133,7 @@ func (c *Client) do(ctx context.Context, k call, in, out any) error {
 		if !e.again || k.once || k.method == http.MethodPost || try == tries || ctx.Err() != nil {
 			return e
 		}
-		wait := max(e.RetryAfter, backoff(try))
+		wait := max(e.RetryAfter, calls.Backoff(firstPause, try))
 		if wait >= patience(ctx) {
 			return e // the caller gets the time back
 		}
@@ -241,13 +240,6 @@ func (c *Client) room(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// backoff returns the pause after a try, between half and one and a half times its
-// mean, so that many who failed at once do not come back at once.
-func backoff(try int) time.Duration {
-	mean := firstPause << (try - 1)
-	return mean/2 + rand.N(mean)
 }
 
 // A wait for the API server is one for any platform.
