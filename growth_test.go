@@ -52,7 +52,7 @@ func (h *hostile) Probe(context.Context) (autoscale.Sample, error) {
 	}
 	return autoscale.Sample{
 		Signals: autoscale.SignalLatency | autoscale.SignalArrivals, Latency: slow, Arrivals: 1, Detail: h.text(),
-		Breakdown: &autoscale.Breakdown{Parts: make([]autoscale.Part, 50)},
+		Breakdown: &autoscale.Breakdown{Pieces: make([]autoscale.Piece, 50)},
 	}, nil
 }
 

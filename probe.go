@@ -149,11 +149,11 @@ type Sample struct {
 
 // A Breakdown is what a [Sample] of some of the processes was measured from.
 type Breakdown struct {
-	Parts []Part // oldest first
+	Pieces []Piece // oldest first
 }
 
-// A Part is what some of the processes measured in a piece of a [Sample]'s Span.
-type Part struct {
+// A Piece is what some of the processes measured in a piece of a [Sample]'s Span.
+type Piece struct {
 	Time       time.Time     // when the piece ended
 	Span       time.Duration // how long it was
 	Processes  int           // in how many processes it was measured, 1 or more

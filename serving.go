@@ -95,25 +95,25 @@ func (v serving) covered(from, to time.Time, processes int) (seconds float64, un
 // ∫ m(t)/n(t) dt below it.
 func (v serving) whole(s Sample, ready int) Sample {
 	processes := s.Processes
-	var parts []Part
+	var pieces []Piece
 	if s.Breakdown != nil {
-		parts = s.Breakdown.Parts
+		pieces = s.Breakdown.Pieces
 	} else if processes > 0 && s.Span > 0 {
-		parts = []Part{{s.Time, s.Span, processes, s.Throughput, s.Arrivals, s.Busy}}
+		pieces = []Piece{{s.Time, s.Span, processes, s.Throughput, s.Arrivals, s.Busy}}
 	}
 	s.Breakdown, s.Processes, s.Ready = nil, 0, float64(ready)
 	switch {
 	case ready <= 0:
 		return s
-	case len(parts) == 0 && processes > 0: // measured at one moment
+	case len(pieces) == 0 && processes > 0: // measured at one moment
 		factor := float64(ready) / float64(processes)
 		s.Throughput, s.Arrivals, s.Busy = s.Throughput*factor, s.Arrivals*factor, s.Busy*factor
 		return s
-	case len(parts) == 0 || len(v) == 0:
+	case len(pieces) == 0 || len(v) == 0:
 		return s
 	}
 	var all, sure tally
-	for _, p := range parts {
+	for _, p := range pieces {
 		span := max(p.Span, time.Nanosecond)
 		if p.Time.Add(-span).Before(v[0].At) {
 			continue // before the first entry
@@ -137,7 +137,7 @@ func (v serving) whole(s Sample, ready int) Sample {
 	return s
 }
 
-// A tally adds up the parts of a sample.
+// A tally adds up the pieces of a sample.
 type tally struct {
 	throughput, arrivals, busy float64 // counts, and the integral of busy
 	processes                  float64 // integral of the processes that counted
@@ -145,7 +145,7 @@ type tally struct {
 	seconds                    float64 // of the whole service that the counts stand for
 }
 
-func (t *tally) add(p Part, span time.Duration, seconds float64) {
+func (t *tally) add(p Piece, span time.Duration, seconds float64) {
 	d := span.Seconds()
 	t.throughput += measure.Bounded(p.Throughput) * d
 	t.arrivals += measure.Bounded(p.Arrivals) * d

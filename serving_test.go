@@ -73,7 +73,7 @@ func (c course) sample(at time.Duration, window, of int, byTheSecond bool) (s au
 			k := t / tenth
 			counted += c.rate[k] * tenth.Seconds() * float64(min(of, c.ready[k])) / float64(c.ready[k])
 		}
-		parts.Parts = append(parts.Parts, autoscale.Part{
+		parts.Pieces = append(parts.Pieces, autoscale.Piece{
 			Time: start.Add(end), Span: time.Second, Processes: of,
 			Arrivals: counted, Throughput: counted, Busy: counted,
 		})

@@ -57,158 +57,169 @@ func Scaler(t *testing.T, s autoscale.Scaler, o ScalerOptions) {
 	if err := validate(s); err != nil {
 		t.Fatalf("Validate: %v", err)
 	}
-	ctx := context.Background()
-	reads := func(t *testing.T, size int) {
-		t.Helper()
-		eventually(t, o.Within, 10*time.Millisecond, fmt.Sprintf("Capacity shows %d", size), func() bool {
-			c, err := s.Capacity(ctx)
-			if err != nil {
-				t.Fatalf("Capacity: %v", err)
+	p := &platform{ScalerOptions: o, scaler: s, size: o.Sizes[len(o.Sizes)-1]}
+	t.Run("Absolute", p.testAbsolute)
+	t.Run("Context", p.testContext)
+	t.Run("Negative", p.testNegative)
+	for _, tt := range []struct {
+		option string
+		set    bool
+		test   func(t *testing.T)
+	}{
+		{"Busy", o.Busy != nil, p.testBusy},
+		{"Deploying", o.Deploying != nil, p.testDeploying},
+		{"Rival", o.Rival != nil, p.testRival},
+		{"Limit", o.Limit != nil, p.testLimit},
+		{"Partial", o.Partial != nil, p.testPartial},
+		{"Fail", o.Fail != nil, p.testFail},
+	} {
+		t.Run(tt.option, func(t *testing.T) {
+			if !tt.set {
+				t.Skipf("ScalerOptions.%s is not set", tt.option)
 			}
-			if c.Pending < 0 || c.Pending > max(c.Desired, 0) {
-				t.Errorf("of %d processes %d are pending", c.Desired, c.Pending)
-			}
-			return c.Desired == size
+			tt.test(t)
 		})
 	}
-	order := func(t *testing.T, size int) {
-		t.Helper()
-		if err := s.Scale(ctx, size); err != nil {
-			t.Fatalf("Scale(%d): %v", size, err)
+}
+
+// A platform is what a Scaler under test orders of. Each test leaves its size as it was.
+type platform struct {
+	ScalerOptions
+	scaler autoscale.Scaler
+	size   int // between two tests, after testAbsolute
+}
+
+// shows waits until ok is true of what Capacity returns.
+func (p *platform) shows(t *testing.T, what string, ok func(c autoscale.Capacity) bool) {
+	t.Helper()
+	eventually(t, p.Within, 10*time.Millisecond, "Capacity shows "+what, func() bool {
+		c, err := p.scaler.Capacity(context.Background())
+		if err != nil {
+			t.Fatalf("Capacity: %v", err)
 		}
+		if c.Pending < 0 || c.Pending > max(c.Desired, 0) {
+			t.Errorf("of %d processes %d are pending", c.Desired, c.Pending)
+		}
+		return ok(c)
+	})
+}
+
+func (p *platform) reads(t *testing.T, size int) {
+	t.Helper()
+	p.shows(t, fmt.Sprint(size), func(c autoscale.Capacity) bool { return c.Desired == size })
+}
+
+func (p *platform) order(t *testing.T, size int) {
+	t.Helper()
+	if err := p.scaler.Scale(context.Background(), size); err != nil {
+		t.Fatalf("Scale(%d): %v", size, err)
 	}
-	t.Run("Absolute", func(t *testing.T) {
-		for _, size := range o.Sizes {
-			order(t, size)
-			order(t, size) // the same as once
-			reads(t, size)
-		}
-	})
-	size := o.Sizes[len(o.Sizes)-1]
-	t.Run("Context", func(t *testing.T) {
-		ended, cancel := context.WithCancel(ctx)
-		cancel()
-		if c, err := s.Capacity(ended); err == nil {
-			t.Errorf("Capacity with a context that has ended: %+v", c)
-		}
-		if err := s.Scale(ended, size+1); err == nil {
-			t.Error("Scale with a context that has ended returned nil")
-		}
-		reads(t, size)
-	})
-	t.Run("Negative", func(t *testing.T) {
-		if err := s.Scale(ctx, -1); err == nil {
-			t.Error("Scale(-1) returned nil")
-		}
-		reads(t, size)
-	})
-	t.Run("Busy", func(t *testing.T) {
-		if o.Busy == nil {
-			t.Skip("ScalerOptions.Busy is not set")
-		}
-		o.Busy(true)
-		var busy *autoscale.BusyError
-		if err := s.Scale(ctx, size+1); !errors.As(err, &busy) || busy.RetryAfter < 0 {
-			t.Errorf("the platform is busy, and Scale returned %v, which is not a BusyError", err)
-		}
-		o.Busy(false)
-		reads(t, size)
-		order(t, size)
-	})
-	t.Run("Deploying", func(t *testing.T) {
-		if o.Deploying == nil {
-			t.Skip("ScalerOptions.Deploying is not set")
-		}
-		shows := func(deploying bool) {
-			eventually(t, o.Within, 10*time.Millisecond, fmt.Sprintf("Capacity.Deploying is %v", deploying), func() bool {
-				c, err := s.Capacity(ctx)
-				if err != nil {
-					t.Fatalf("Capacity: %v", err)
-				}
-				return c.Deploying == deploying
-			})
-		}
-		o.Deploying(true)
-		shows(true)
-		var busy *autoscale.BusyError
-		if err := s.Scale(ctx, size+1); err != nil && !errors.As(err, &busy) {
-			t.Errorf("during a deployment Scale returned %v, which is not a BusyError", err)
-		} else if err == nil {
-			order(t, size)
-		}
-		o.Deploying(false)
-		shows(false)
-		order(t, size)
-		reads(t, size)
-	})
-	t.Run("Rival", func(t *testing.T) {
-		if o.Rival == nil {
-			t.Skip("ScalerOptions.Rival is not set")
-		}
-		shows := func(on bool) {
-			eventually(t, o.Within, 10*time.Millisecond, fmt.Sprintf("Capacity names another autoscaler: %v", on), func() bool {
-				c, err := s.Capacity(ctx)
-				if err != nil {
-					t.Fatalf("Capacity: %v", err)
-				}
-				return (c.ExternalAutoscaler != "") == on
-			})
-		}
-		o.Rival(true)
-		shows(true)
-		o.Rival(false)
-		shows(false)
-	})
-	t.Run("Limit", func(t *testing.T) {
-		if o.Limit == nil {
-			t.Skip("ScalerOptions.Limit is not set")
-		}
-		o.Limit(size + 1)
-		var limit *autoscale.LimitError
-		err := s.Scale(ctx, size+5)
-		if !errors.As(err, &limit) {
-			t.Errorf("above the limit Scale returned %v, which is not a LimitError", err)
-		} else if limit.Size != size+5 || limit.Limit >= size+5 || limit.Limit < size || !limit.Guessed && limit.Limit != size+1 {
-			t.Errorf("above the limit of %d Scale(%d) returned %+v", size+1, size+5, *limit)
-		}
-		reads(t, size)
-		order(t, size+1)
-		reads(t, size+1)
-		o.Limit(0)
-		order(t, size)
-		reads(t, size)
-	})
-	t.Run("Partial", func(t *testing.T) {
-		if o.Partial == nil {
-			t.Skip("ScalerOptions.Partial is not set")
-		}
-		o.Partial()
-		var partial *autoscale.PartialError
-		err := s.Scale(ctx, size+3)
-		if !errors.As(err, &partial) || partial.Size != size+3 || partial.Reached <= size || partial.Reached >= size+3 {
-			t.Fatalf("of an order of %d for %d part was carried out, and Scale returned %v (%+v)", size+3, size, err, partial)
-		}
-		reads(t, partial.Reached)
-		order(t, size+3)
-		reads(t, size+3)
-		order(t, size)
-		reads(t, size)
-	})
-	t.Run("Failure", func(t *testing.T) {
-		if o.Fail == nil {
-			t.Skip("ScalerOptions.Fail is not set")
-		}
-		o.Fail(true)
-		if c, err := s.Capacity(ctx); err == nil {
-			t.Errorf("the platform does not answer, and Capacity returned %+v", c)
-		}
-		if err := s.Scale(ctx, size+1); err == nil {
-			t.Error("the platform does not answer, and Scale returned nil")
-		}
-		o.Fail(false)
-		order(t, size)
-		reads(t, size)
-	})
+}
+
+func (p *platform) testAbsolute(t *testing.T) {
+	for _, size := range p.Sizes {
+		p.order(t, size)
+		p.order(t, size) // the same as once
+		p.reads(t, size)
+	}
+}
+
+func (p *platform) testContext(t *testing.T) {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if c, err := p.scaler.Capacity(ended); err == nil {
+		t.Errorf("Capacity with a context that has ended: %+v", c)
+	}
+	if err := p.scaler.Scale(ended, p.size+1); err == nil {
+		t.Error("Scale with a context that has ended returned nil")
+	}
+	p.reads(t, p.size)
+}
+
+func (p *platform) testNegative(t *testing.T) {
+	if err := p.scaler.Scale(context.Background(), -1); err == nil {
+		t.Error("Scale(-1) returned nil")
+	}
+	p.reads(t, p.size)
+}
+
+func (p *platform) testBusy(t *testing.T) {
+	p.Busy(true)
+	var busy *autoscale.BusyError
+	if err := p.scaler.Scale(context.Background(), p.size+1); !errors.As(err, &busy) || busy.RetryAfter < 0 {
+		t.Errorf("the platform is busy, and Scale returned %v, which is not a BusyError", err)
+	}
+	p.Busy(false)
+	p.reads(t, p.size)
+	p.order(t, p.size)
+}
+
+func (p *platform) testDeploying(t *testing.T) {
+	p.Deploying(true)
+	p.shows(t, "a deployment", func(c autoscale.Capacity) bool { return c.Deploying })
+	var busy *autoscale.BusyError
+	if err := p.scaler.Scale(context.Background(), p.size+1); err != nil && !errors.As(err, &busy) {
+		t.Errorf("during a deployment Scale returned %v, which is not a BusyError", err)
+	} else if err == nil {
+		p.order(t, p.size)
+	}
+	p.Deploying(false)
+	p.shows(t, "no deployment", func(c autoscale.Capacity) bool { return !c.Deploying })
+	p.order(t, p.size)
+	p.reads(t, p.size)
+}
+
+func (p *platform) testRival(t *testing.T) {
+	p.Rival(true)
+	p.shows(t, "another autoscaler", func(c autoscale.Capacity) bool { return c.ExternalAutoscaler != "" })
+	p.Rival(false)
+	p.shows(t, "no other autoscaler", func(c autoscale.Capacity) bool { return c.ExternalAutoscaler == "" })
+}
+
+func (p *platform) testLimit(t *testing.T) {
+	most, above := p.size+1, p.size+5
+	p.Limit(most)
+	var limit *autoscale.LimitError
+	err := p.scaler.Scale(context.Background(), above)
+	if !errors.As(err, &limit) {
+		t.Errorf("above the limit Scale returned %v, which is not a LimitError", err)
+	} else if limit.Size != above || limit.Limit >= above || limit.Limit < p.size || !limit.Guessed && limit.Limit != most {
+		t.Errorf("above the limit of %d Scale(%d) returned %+v", most, above, *limit)
+	}
+	p.reads(t, p.size)
+	p.order(t, most)
+	p.reads(t, most)
+	p.Limit(0)
+	p.order(t, p.size)
+	p.reads(t, p.size)
+}
+
+func (p *platform) testPartial(t *testing.T) {
+	all := p.size + 3
+	p.Partial()
+	var partial *autoscale.PartialError
+	err := p.scaler.Scale(context.Background(), all)
+	if !errors.As(err, &partial) || partial.Size != all || partial.Reached <= p.size || partial.Reached >= all {
+		t.Fatalf("of an order of %d for %d part was carried out, and Scale returned %v (%+v)", all, p.size, err, partial)
+	}
+	p.reads(t, partial.Reached)
+	p.order(t, all)
+	p.reads(t, all)
+	p.order(t, p.size)
+	p.reads(t, p.size)
+}
+
+func (p *platform) testFail(t *testing.T) {
+	p.Fail(true)
+	if c, err := p.scaler.Capacity(context.Background()); err == nil {
+		t.Errorf("the platform does not answer, and Capacity returned %+v", c)
+	}
+	if err := p.scaler.Scale(context.Background(), p.size+1); err == nil {
+		t.Error("the platform does not answer, and Scale returned nil")
+	}
+	p.Fail(false)
+	p.order(t, p.size)
+	p.reads(t, p.size)
 }
 
 // validate calls the Validate method of a part, if it has one.

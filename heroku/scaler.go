@@ -136,11 +136,8 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 			return nil
 		},
 	}
-	if s.fault != nil {
-		return s.client.calls.Invalid(call, s.fault)
-	}
-	if size < 0 {
-		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
+	if err := s.client.calls.CheckOrder(call, s.fault, size); err != nil {
+		return err
 	}
 	err := s.client.do(ctx, call, &f)
 	if limit := dynoLimit(0); errors.As(err, &limit) {
@@ -209,12 +206,6 @@ func (s *Scaler) saw(quantity int, now time.Time) (watching, settled bool) {
 	return quantity > 0 && now.Before(s.watched), quantity == 0 || s.watched.IsZero()
 }
 
-// aside returns a context for what Capacity can do without. It leaves half
-// of the time that is left.
-func aside(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, calls.Patience(ctx)/2)
-}
-
 func (s *Scaler) inMaintenance(ctx context.Context) (bool, error) {
 	now := time.Now()
 	s.mu.Lock()
@@ -243,7 +234,7 @@ func (s *Scaler) inMaintenance(ctx context.Context) (bool, error) {
 	limited := ctx
 	if known {
 		var cancel context.CancelFunc
-		limited, cancel = aside(ctx)
+		limited, cancel = calls.Aside(ctx)
 		defer cancel()
 	}
 	err := s.client.do(limited, call, &info)
@@ -262,7 +253,7 @@ func (s *Scaler) inMaintenance(ctx context.Context) (bool, error) {
 // pending returns how many of the desired dynos do not serve yet, and whether that could
 // be read.
 func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known bool) {
-	ctx, cancel := aside(ctx)
+	ctx, cancel := calls.Aside(ctx)
 	defer cancel()
 	var dynos []api.Dyno
 	call := calls.Call{Op: "list the dynos", Subject: s.appName(), Path: appPath(s.app) + "/dynos", Urgency: calls.Urgent, Once: true}

@@ -2,10 +2,7 @@ package leader
 
 import (
 	"errors"
-	"regexp"
 	"strings"
-
-	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
 // A fault is what is wrong with a database, as far as that matters here.
@@ -89,35 +86,3 @@ type scanError struct{ err error }
 
 func (e *scanError) Error() string { return e.err.Error() }
 func (e *scanError) Unwrap() error { return e.err }
-
-// redact returns err on one short line, without what looks like a password in its words:
-// a driver may repeat the URL of a database that it cannot read.
-func redact(err error) error {
-	text := err.Error()
-	clean := userinfo.ReplaceAllString(text, "$1…@")
-	clean = password.ReplaceAllString(clean, "$1…")
-	clean = outbound.Line(clean, maxText)
-	if clean == text {
-		return err
-	}
-	return &redacted{clean, err}
-}
-
-// maxText is how many bytes of an error of others are shown, on one line.
-const maxText = 500
-
-var (
-	userinfo = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/]*@`)
-	password = regexp.MustCompile(`(?i)(\b\w*(?:password|passwd|pwd|secret|token)\s*[=:]\s*)(?:'[^']*'|"[^"]*"|[^\s&;,]+)`)
-)
-
-type redacted struct {
-	text string
-	err  error
-}
-
-func (e *redacted) Error() string { return e.text }
-
-// Is and As see the error behind; it is not returned, as others would print it.
-func (e *redacted) Is(target error) bool { return errors.Is(e.err, target) }
-func (e *redacted) As(target any) bool   { return errors.As(e.err, target) }

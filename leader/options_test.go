@@ -135,6 +135,7 @@ func testRun(t *testing.T, e autoscale.Elector, want error) {
 func TestErrorsHoldNoSecret(t *testing.T) {
 	for _, words := range []string{
 		`parse "postgres://owner:Hunter2@db.example:5432/shop": invalid port`,
+		`parse "postgres://owner:a/b@Hunter2@db.example:5432/shop": invalid port`,
 		`cannot parse host=db user=owner password=Hunter2 sslmode=disable`,
 		`cannot parse password='Hunter2 and more', token: "Hunter2"`,
 	} {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
 // SQL returns an Elector that keeps its term in the table autoscale_lease of a
@@ -287,7 +288,7 @@ func (l *sqlLease) create(ctx context.Context) (err error) {
 		}
 	}
 	if l.fault(err) == faultDenied {
-		return Permanent(fmt.Errorf("the table %s is missing, and this role may not create it. Run this as a role that may, and grant this one %s on it:\n%s\n%w", l.stmt.table, l.stmt.rights, l.stmt.create, redact(err)))
+		return Permanent(fmt.Errorf("the table %s is missing, and this role may not create it. Run this as a role that may, and grant this one %s on it:\n%s\n%w", l.stmt.table, l.stmt.rights, l.stmt.create, outbound.Redact(err)))
 	}
 	return l.explain(err)
 }
@@ -297,7 +298,7 @@ func (l *sqlLease) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	clean := redact(err)
+	clean := outbound.Redact(err)
 	// Before the dialect is known, the faults that are understood are PostgreSQL's.
 	stmt := cmp.Or(l.stmt, l.speak(Postgres))
 	switch l.fault(err) {

@@ -112,7 +112,7 @@ func process(t *testing.T, b traffic.MetricsBoard, name string, rate int, d time
 // each returns what one process has on average in the seconds that were reported, and
 // how many reports of a second there are.
 func each(s autoscale.Sample) (one autoscale.Sample, reports int) {
-	for _, p := range s.Breakdown.Parts {
+	for _, p := range s.Breakdown.Pieces {
 		reports += p.Processes
 		one.Arrivals += p.Arrivals
 		one.Throughput += p.Throughput

@@ -71,8 +71,8 @@ func TestStrangersCountAsOthers(t *testing.T) {
 			}
 			s.Time = time.Time{}
 		})
-		for i := range s.Breakdown.Parts {
-			s.Breakdown.Parts[i].Time = time.Time{}
+		for i := range s.Breakdown.Pieces {
+			s.Breakdown.Pieces[i].Time = time.Time{}
 		}
 		return s
 	}

@@ -372,15 +372,16 @@ func TestZonesEmbedded(t *testing.T) {
 
 // A flag or a file's name that is really a URL may hold a password, whatever is wrong with it.
 func TestFlagsShowNoPassword(t *testing.T) {
-	const url = "https://u:hunter2@h.example.org/week.csv?key=hunter2"
 	var tests [][]string
-	for _, flag := range []string{"settings", "log-level", "version", "nosuch", url} {
-		tests = append(tests, []string{"--" + flag + "=" + url}, []string{"check", "--" + flag + "=" + url})
+	for _, url := range []string{"https://u:hunter2@h.example.org/week.csv?key=hunter2", "https://u:a/hunter2@h.example.org/week.csv"} {
+		for _, flag := range []string{"settings", "log-level", "version", "nosuch", url} {
+			tests = append(tests, []string{"--" + flag + "=" + url}, []string{"check", "--" + flag + "=" + url})
+		}
+		for _, flag := range []string{"trace", "against", "html", "service-time", "boot", "seed", "concurrency", url} {
+			tests = append(tests, []string{"simulate", "--" + flag + "=" + url})
+		}
+		tests = append(tests, []string{url}, []string{"check", url}, []string{"help", url})
 	}
-	for _, flag := range []string{"trace", "against", "html", "service-time", "boot", "seed", "concurrency", url} {
-		tests = append(tests, []string{"simulate", "--" + flag + "=" + url})
-	}
-	tests = append(tests, []string{url}, []string{"check", url}, []string{"help", url})
 	for _, args := range tests {
 		r := run(t, nil, args...)
 		if r.status != 2 && r.status != 1 || strings.Contains(r.stdout+r.stderr, "hunter2") {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 // The script for zsh is loaded into a zsh at a terminal, where the words are typed and
@@ -61,10 +63,7 @@ func TestCompletionInFish(t *testing.T) {
 // inShell types each line into a real shell, and compares what it completes it to.
 func inShell(t *testing.T, shell string, command func(dir, script string, lines []string) (*exec.Cmd, string), want map[string]string) {
 	if _, err := exec.LookPath(shell); err != nil {
-		if os.Getenv("AUTOSCALE_TEST_REQUIRE") == "1" {
-			t.Fatalf("%s is not installed: install it", shell)
-		}
-		t.Skipf("%s is not installed: install it to see its completion", shell)
+		programs.Missing(t, "%s is not installed: install it to see its completion", shell)
 	}
 	dir := t.TempDir()
 	script := filepath.Join(dir, "_autoscalebot")

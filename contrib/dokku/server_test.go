@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 // script stands in for Dokku behind a real sshd, as the forced command of a key. Its words
@@ -72,11 +74,7 @@ func startServer(t *testing.T) *server {
 		}
 	}
 	if err != nil {
-		missing := t.Skipf
-		if os.Getenv("AUTOSCALE_TEST_REQUIRE") == "1" {
-			missing = t.Fatalf
-		}
-		missing("sshd is not installed: install the package openssh-server")
+		programs.Missing(t, "sshd is not installed: install the package openssh-server")
 	}
 	me, err := user.Current()
 	if err != nil {
@@ -103,12 +101,7 @@ func startServer(t *testing.T) *server {
 	host := write("host_key", string(hostPrivate), 0o600)
 
 	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.addr = l.Addr().String()
-		l.Close()
+		s.addr = programs.FreeAddress(t)
 		_, port, _ := net.SplitHostPort(s.addr)
 		config := write("sshd_config", strings.Join([]string{
 			"ListenAddress 127.0.0.1", "Port " + port, "HostKey " + host, "AuthorizedKeysFile " + keys, "PidFile none",
@@ -117,7 +110,7 @@ func startServer(t *testing.T) *server {
 		cmd := exec.Command(program, "-D", "-e", "-f", config)
 		var log bytes.Buffer
 		cmd.Stderr = &log
-		ended, err := run(cmd)
+		ended, err := programs.Start(cmd)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,20 +137,6 @@ func answers(addr string, ended <-chan struct{}) bool {
 		}
 	}
 	return false
-}
-
-// wait starts a command, and returns a channel that is closed when it has ended.
-func wait(start func() error, cmd *exec.Cmd) (<-chan struct{}, error) {
-	started, ended := make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		err := start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-	}()
-	return ended, <-started
 }
 
 // newKey returns a private key in PEM, and its public key as a line.

@@ -8,20 +8,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
 const (
 	tries      = 3
 	firstPause = 250 * time.Millisecond // before the second try; doubled before the third
-
-	// longestWait bounds a wait for room, and the pause between two tries, if the
-	// context has no deadline.
-	longestWait = 30 * time.Second
 
 	maxAnswer    = 16 << 20 // 500 pods have about a third of it
 	maxErrorBody = 64 << 10 // a Status has less than one
@@ -136,7 +133,7 @@ func (c *Client) do(ctx context.Context, k call, in, out any) error {
 		if !e.again || k.once || k.method == http.MethodPost || try == tries || ctx.Err() != nil {
 			return e
 		}
-		wait := max(e.RetryAfter, backoff(try))
+		wait := max(e.RetryAfter, calls.Backoff(firstPause, try))
 		if wait >= patience(ctx) {
 			return e // the caller gets the time back
 		}
@@ -149,7 +146,7 @@ func (c *Client) do(ctx context.Context, k call, in, out any) error {
 
 // attempt makes one request.
 func (c *Client) attempt(parent context.Context, conn *conn, k call, body []byte, out any) *Error {
-	ctx, cancel := context.WithTimeoutCause(parent, c.opts.AttemptTimeout, slowError{c.opts.AttemptTimeout})
+	ctx, cancel := context.WithTimeoutCause(parent, c.opts.AttemptTimeout, calls.Slow{After: c.opts.AttemptTimeout})
 	defer cancel()
 	res, e := c.send(ctx, conn, k, body)
 	if e != nil {
@@ -213,7 +210,7 @@ func (c *Client) send(ctx context.Context, conn *conn, k call, body []byte) (*ht
 	defer res.Body.Close()
 	e := c.failed(k, conn, nil)
 	e.Tries, e.Status = 1, res.StatusCode
-	e.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
+	e.RetryAfter = calls.RetryAfter(res.StatusCode, res.Header, time.Now())
 	e.again = res.StatusCode == http.StatusTooManyRequests || res.StatusCode >= 500
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 	c.explain(e, text)
@@ -245,53 +242,7 @@ func (c *Client) room(ctx context.Context) error {
 	return nil
 }
 
-// slowError is the cause of a deadline of our own.
-type slowError struct{ after time.Duration }
-
-func (e slowError) Error() string        { return fmt.Sprintf("gave up after %v", e.after) }
-func (e slowError) Is(target error) bool { return target == context.DeadlineExceeded }
-func (e slowError) Timeout() bool        { return true }
-
-// backoff returns the pause after a try, between half and one and a half times its
-// mean, so that many who failed at once do not come back at once.
-func backoff(try int) time.Duration {
-	mean := firstPause << (try - 1)
-	return mean/2 + rand.N(mean)
-}
-
-// patience returns how long a wait may take.
-func patience(ctx context.Context) time.Duration {
-	if deadline, ok := ctx.Deadline(); ok {
-		return time.Until(deadline)
-	}
-	return longestWait
-}
-
-// pause waits for d, or returns why ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ended(ctx, nil)
-	}
-}
-
-// ended adds to err why ctx ended, if it did. Both the sentinel and the cause are found in
-// the result.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
-		return err
-	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	for _, why := range []error{ctx.Err(), context.Cause(ctx)} {
-		if why != nil && !errors.Is(err, why) {
-			err = fmt.Errorf("%w: %w", why, err)
-		}
-	}
-	return err
-}
+// A wait for the API server is one for any platform.
+func patience(ctx context.Context) time.Duration       { return calls.Patience(ctx) }
+func pause(ctx context.Context, d time.Duration) error { return calls.Pause(ctx, d) }
+func ended(ctx context.Context, err error) error       { return calls.Ended(ctx, err) }

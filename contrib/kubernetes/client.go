@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/autoscalebot/autoscale/internal/calls"
 	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
@@ -73,7 +74,7 @@ var validNamespace = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 func (o Options) fault() error {
 	var faults []error
 	if o.Namespace != "" && !validNamespace.MatchString(o.Namespace) {
-		faults = append(faults, fmt.Errorf("Options.Namespace %s is not a name of at most 63 lower-case letters, digits and dashes: `kubectl get namespaces` lists them", quoted(o.Namespace)))
+		faults = append(faults, fmt.Errorf("Options.Namespace %s is not a name of at most 63 lower-case letters, digits and dashes: `kubectl get namespaces` lists them", calls.Quoted(o.Namespace)))
 	}
 	if !(o.QPS >= 0 && o.QPS <= 1e6) {
 		faults = append(faults, fmt.Errorf("Options.QPS is %v: it must be above 0 and at most 1,000,000, or 0 for %d", o.QPS, DefaultQPS))
@@ -270,7 +271,7 @@ func (c *Client) connection() (*conn, error) {
 	}
 	made.namespace = cmp.Or(c.opts.Namespace, namespace, "default")
 	if !validNamespace.MatchString(made.namespace) {
-		return nil, fmt.Errorf("the namespace %s of the configuration is not a valid name: set Options.Namespace", quoted(made.namespace))
+		return nil, fmt.Errorf("the namespace %s of the configuration is not a valid name: set Options.Namespace", calls.Quoted(made.namespace))
 	}
 	c.conn = made
 	return made, nil

@@ -15,9 +15,6 @@ import (
 	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
-// maxRetryAfter bounds what is heeded of a Retry-After.
-const maxRetryAfter = calls.MaxRetryAfter
-
 // An Error is a request that failed: refused by the API server, answered by something
 // that is not the API, or not answered at all. It never holds credentials.
 type Error struct {
@@ -113,7 +110,7 @@ func (c *Client) explain(e *Error, body []byte) {
 	e.Message = outbound.Text(message)
 	e.Status = cmp.Or(e.Status, s.Code)
 	if s.Details.RetryAfterSeconds > 0 && e.RetryAfter == 0 {
-		e.RetryAfter = min(time.Duration(s.Details.RetryAfterSeconds)*time.Second, maxRetryAfter)
+		e.RetryAfter = min(time.Duration(s.Details.RetryAfterSeconds)*time.Second, calls.MaxRetryAfter)
 	}
 	if m := askingUser.FindStringSubmatch(message); e.Status == http.StatusForbidden && m != nil {
 		e.User = outbound.Text(m[1])
@@ -158,17 +155,3 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
-
-// retryAfter reads a Retry-After: seconds or a date. What it cannot read is 0.
-func retryAfter(s string, now time.Time) time.Duration {
-	var d time.Duration
-	if n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 32); err == nil {
-		d = time.Duration(n) * time.Second
-	} else if t, err := http.ParseTime(s); err == nil {
-		d = t.Sub(now)
-	}
-	return min(max(d, 0), maxRetryAfter)
-}
-
-// quoted returns a short line of s in quotes.
-func quoted(s string) string { return strconv.Quote(outbound.Line(s, 60)) }

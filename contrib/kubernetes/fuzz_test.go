@@ -2,10 +2,13 @@ package kubernetes
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
+
+	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
 // FuzzCapacity reads whatever a server may say of an object.
@@ -38,12 +41,12 @@ func FuzzExplain(f *testing.F) {
 		c := newClient(nil, nil)
 		c.hidden.add(testToken)
 		e := c.failed(call{op: "test", subject: "x", api: "apps/v1", resource: "deployments", name: "web", namespace: "shop"}, nil, nil)
-		e.Status, e.RetryAfter = code, retryAfter(after, time.Unix(0, 0))
+		e.Status, e.RetryAfter = code, calls.RetryAfter(code, http.Header{"Retry-After": {after}}, time.Unix(0, 0))
 		c.explain(e, []byte(text+testToken))
 		if s := e.Error(); len(s) > 2000 || strings.ContainsFunc(s, unicode.IsControl) || strings.Contains(s, testToken) {
 			t.Errorf("%q", s)
 		}
-		if e.RetryAfter < 0 || e.RetryAfter > maxRetryAfter {
+		if e.RetryAfter < 0 || e.RetryAfter > calls.MaxRetryAfter {
 			t.Error(e.RetryAfter)
 		}
 		_ = e.Role()

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"k8s.io/client-go/rest"
 
@@ -107,7 +105,7 @@ func TestHostilePods(t *testing.T) {
 			}()
 			select {
 			case err := <-done:
-				saysLittle(t, "PodBoard of a pod: "+b.Name, err)
+				hostiletest.Text(t, "PodBoard of a pod: "+b.Name, fmt.Sprint(err), hostiletest.MaxCall, token)
 				if strings.HasSuffix(err.Error(), "reports") || err.Error() == "no error" {
 					t.Errorf("PodBoard of a pod: %s: %v", b.Name, err)
 				}
@@ -140,48 +138,20 @@ func TestHostileLease(t *testing.T) {
 		server := hostiletest.Serve(b)
 		t.Cleanup(server.Close)
 		for _, door := range leaseDoors {
-			for _, cancelled := range []bool{false, true} {
-				room <- struct{}{}
-				wg.Go(func() {
-					defer func() { <-room }()
-					config := &rest.Config{Host: server.URL, BearerToken: token}
-					if b.TLS || b.H2 {
-						config.CAData = ca
-					}
-					c := kubernetes.FromConfig(config, nil)
-					defer c.CloseIdleConnections()
-					ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
-					if cancelled {
-						ctx, cancel = context.WithCancel(t.Context())
-						time.AfterFunc(60*time.Millisecond, cancel)
-					}
-					defer cancel()
-					name := fmt.Sprintf("%s, %s, cancelled %t", door.name, b.Name, cancelled)
-					done := make(chan error, 1)
-					go func() { done <- door.call(ctx, c) }()
-					select {
-					case err := <-done:
-						saysLittle(t, name, err)
-					case <-time.After(20 * time.Second):
-						t.Errorf("%s: the call did not end with its context", name)
-					}
-				})
-			}
+			room <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-room }()
+				config := &rest.Config{Host: server.URL, BearerToken: token}
+				if b.TLS || b.H2 {
+					config.CAData = ca
+				}
+				c := kubernetes.FromConfig(config, nil)
+				defer c.CloseIdleConnections()
+				hostiletest.Ends(t, door.name+": "+b.Name, token, func(ctx context.Context) error { return door.call(ctx, c) })
+			})
 		}
 	}
 	wg.Wait()
-}
-
-func saysLittle(t *testing.T, name string, err error) {
-	text := fmt.Sprint(err)
-	switch {
-	case len(text) > 6000: // of up to four calls
-		t.Errorf("%s: a text of %d bytes: %.200q", name, len(text), text)
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }):
-		t.Errorf("%s: control characters in %.300q", name, text)
-	case strings.Contains(text, token):
-		t.Errorf("%s: the token shows in %.300q", name, text)
-	}
 }
 
 // An Elector does not show the credentials of its Client, however it is formatted.

@@ -109,7 +109,7 @@ func estimate(t testing.TB, b traffic.MetricsBoard) (arrivals, busy float64, rep
 		t.Fatal(err)
 	}
 	parts := 0
-	for _, p := range s.Breakdown.Parts {
+	for _, p := range s.Breakdown.Pieces {
 		parts += p.Processes
 		arrivals, busy, reports = arrivals+p.Arrivals, busy+p.Busy, max(reports, p.Processes)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/calls"
 	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
@@ -78,7 +79,7 @@ func (p *ProtectedElector) Validate() error {
 		faults = append(faults, v.Validate())
 	}
 	if pod := p.podName(); !validName.MatchString(pod) {
-		faults = append(faults, fmt.Errorf("the pod's name %s is not valid: set POD_NAME by the downward API, or ProtectOptions.Pod", quoted(pod)))
+		faults = append(faults, fmt.Errorf("the pod's name %s is not valid: set POD_NAME by the downward API, or ProtectOptions.Pod", calls.Quoted(pod)))
 	}
 	return errors.Join(append(faults, p.client.Validate())...)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
 // ScalerOptions are the settings of a [Scaler]. The zero value is ready to use.
@@ -77,7 +78,7 @@ func (c *Client) Scaler(target string, opts *ScalerOptions) *Scaler {
 	}
 	s.kind, s.plural, s.name, s.fault = parseTarget(s.target)
 	if s.opts.Namespace != "" && !validNamespace.MatchString(s.opts.Namespace) {
-		s.fault = errors.Join(s.fault, fmt.Errorf("ScalerOptions.Namespace %s is not a name of at most 63 lower-case letters, digits and dashes: `kubectl get namespaces` lists them", quoted(s.opts.Namespace)))
+		s.fault = errors.Join(s.fault, fmt.Errorf("ScalerOptions.Namespace %s is not a name of at most 63 lower-case letters, digits and dashes: `kubectl get namespaces` lists them", calls.Quoted(s.opts.Namespace)))
 	}
 	return s
 }
@@ -109,7 +110,7 @@ func (s *Scaler) namespace() string { return cmp.Or(s.opts.Namespace, s.client.N
 
 func (s *Scaler) subject() string {
 	if s.fault != nil {
-		return "target " + quoted(s.target)
+		return "target " + calls.Quoted(s.target)
 	}
 	subject := s.target
 	if namespace := s.namespace(); namespace != "" {

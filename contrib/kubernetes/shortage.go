@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/calls"
 	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
@@ -106,7 +107,7 @@ func (s *Scaler) unschedulable(ctx context.Context, w *workload) (n int, why str
 	if labels == "" {
 		return 0, ""
 	}
-	ctx, cancel := aside(ctx)
+	ctx, cancel := calls.Aside(ctx)
 	defer cancel()
 	var pods struct {
 		Items []struct {
@@ -137,10 +138,4 @@ func (s *Scaler) unschedulable(ctx context.Context, w *workload) (n int, why str
 		return 0, "" // they are all new, and other pods have kept the size from being reached
 	}
 	return n, why
-}
-
-// aside returns a context for what Capacity can do without. It leaves half of the time
-// that is left.
-func aside(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, patience(ctx)/2)
 }

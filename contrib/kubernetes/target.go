@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
 // A kind is a kind of objects that can be scaled.
@@ -51,7 +53,7 @@ func parseTarget(target string) (k kind, plural, name string, err error) {
 		}
 	}
 	if !ok || !short && !validPlural.MatchString(plural) || !validName.MatchString(name) {
-		return kind{}, "", "", fmt.Errorf("the target %s is not kind/name: give deployment/web, statefulset/web, replicaset/web, rollout/web or plural.group/web, as workers.example.com/web", quoted(target))
+		return kind{}, "", "", fmt.Errorf("the target %s is not kind/name: give deployment/web, statefulset/web, replicaset/web, rollout/web or plural.group/web, as workers.example.com/web", calls.Quoted(target))
 	}
 	return k, plural, name, nil
 }
@@ -95,7 +97,7 @@ func (c *Client) discover(ctx context.Context, plural string) (kind, error) {
 	}
 	switch {
 	case found.name == "":
-		return kind{}, c.unfit(k, fmt.Errorf("%s has no resource %s: give its plural, which `kubectl api-resources --api-group=%s` lists", k.api, quoted(resource), group))
+		return kind{}, c.unfit(k, fmt.Errorf("%s has no resource %s: give its plural, which `kubectl api-resources --api-group=%s` lists", k.api, calls.Quoted(resource), group))
 	case !scale:
 		return kind{}, c.unfit(k, fmt.Errorf("%s has no scale subresource, so nothing can set its size: its CustomResourceDefinition must declare one", plural))
 	}

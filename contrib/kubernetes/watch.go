@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
 const (
@@ -39,7 +41,7 @@ type watchEvent struct {
 // returns the error of each, or an *Error. If that has the status 410, the API server has
 // forgotten the resourceVersion, and the caller lists again.
 func (c *Client) watch(ctx context.Context, k call, resourceVersion string, each func(watchEvent) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, watchTime+watchGrace, slowError{watchTime + watchGrace})
+	ctx, cancel := context.WithTimeoutCause(ctx, watchTime+watchGrace, calls.Slow{After: watchTime + watchGrace})
 	defer cancel()
 	query := url.Values{}
 	maps.Copy(query, k.query)
@@ -59,7 +61,7 @@ func (c *Client) watch(ctx context.Context, k call, resourceVersion string, each
 		return c.failed(k, conn, err)
 	}
 	// The headers have the time of an attempt. The events after them have that of a watch.
-	slow := slowError{c.opts.AttemptTimeout}
+	slow := calls.Slow{After: c.opts.AttemptTimeout}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	timer := time.AfterFunc(c.opts.AttemptTimeout, func() { stop(slow) })

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
 // meta is the metadata of an object.
@@ -71,9 +72,9 @@ func (g *generation) UnmarshalJSON(text []byte) error {
 func (w *workload) check(kind, name string) error {
 	switch {
 	case w.Kind != kind:
-		return fmt.Errorf("the answer is of the kind %s and not %s: check the URL of the API server", quoted(w.Kind), kind)
+		return fmt.Errorf("the answer is of the kind %s and not %s: check the URL of the API server", calls.Quoted(w.Kind), kind)
 	case w.Metadata.Name != name:
-		return fmt.Errorf("the answer is about %s", quoted(w.Metadata.Name))
+		return fmt.Errorf("the answer is about %s", calls.Quoted(w.Metadata.Name))
 	case w.Spec == nil:
 		return errors.New("the answer has no spec")
 	case w.Metadata.ResourceVersion == "":

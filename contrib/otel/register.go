@@ -7,7 +7,6 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/gauge"
-	"github.com/autoscalebot/autoscale/internal/guard"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 )
@@ -41,27 +40,16 @@ type Group interface {
 //
 // Call it once a process, with all sources. It is safe for concurrent use.
 func Register[S Source](provider metric.MeterProvider, sources ...S) (metric.Registration, error) {
-	all := make([]Source, len(sources))
-	for i, s := range sources {
-		all[i] = s
-	}
-	return register(provider, func() []Source { return all })
+	return register(provider, gauge.Of(sources...))
 }
 
 // RegisterGroup is [Register] of those that are members of g at a collection. A member
 // that was removed is observed no more.
 func RegisterGroup(provider metric.MeterProvider, g Group) (metric.Registration, error) {
-	return register(provider, func() []Source {
-		members := g.Members()
-		all := make([]Source, len(members))
-		for i, a := range members {
-			all[i] = a
-		}
-		return all
-	})
+	return register(provider, gauge.OfGroup(g))
 }
 
-func register(provider metric.MeterProvider, sources func() []Source) (metric.Registration, error) {
+func register(provider metric.MeterProvider, sources gauge.Sources) (metric.Registration, error) {
 	o := &observer{sources: sources}
 	meter := provider.Meter(Scope)
 	var all []metric.Observable
@@ -116,31 +104,15 @@ func newInstrument(meter metric.Meter, m *gauge.Metric) (in instrument, err erro
 
 // observer observes the sources.
 type observer struct {
-	sources     func() []Source
+	sources     gauge.Sources
 	instruments []instrument // one for each of gauge.Metrics
 }
 
 func (o *observer) observe(_ context.Context, to metric.Observer) error {
 	var errs []error
-	var sources []Source
-	if err := guard.Do(func() error { sources = o.sources(); return nil }); err != nil {
-		return fmt.Errorf("autoscaleotel: list the members of the Group: %w", err)
-	}
-	names := make(map[string]bool, len(sources))
-	for i, source := range sources {
-		var s autoscale.Status
-		err := guard.Do(func() error { s = source.Status(); return nil })
-		name := gauge.Label(s.Name)
-		if err == nil && names[name] {
-			err = fmt.Errorf("two have the Name %q: give each process type its own", name)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("autoscaleotel: source %d of %d: %w", i+1, len(sources), err))
-			continue
-		}
-		names[name] = true
-		o.observeOne(to, name, &s)
-	}
+	o.sources.Each(func(name string, s *autoscale.Status) { o.observeOne(to, name, s) }, func(err error) {
+		errs = append(errs, fmt.Errorf("autoscaleotel: %w", err))
+	})
 	return errors.Join(errs...)
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/gauge"
-	"github.com/autoscalebot/autoscale/internal/guard"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
@@ -26,7 +25,7 @@ type Group interface {
 
 // collector is a prometheus.Collector.
 type collector struct {
-	sources func() []Source
+	sources gauge.Sources
 	descs   []*prometheus.Desc // one for each of gauge.Metrics
 }
 
@@ -38,28 +37,17 @@ type collector struct {
 // Give each process type of a process to one Collector. The Collector is safe for
 // concurrent use.
 func NewCollector[S Source](sources ...S) prometheus.Collector {
-	all := make([]Source, len(sources))
-	for i, s := range sources {
-		all[i] = s
-	}
-	return newCollector(func() []Source { return all })
+	return newCollector(gauge.Of(sources...))
 }
 
 // NewGroupCollector returns a Collector of those that are members of g at a scrape. A
 // member that was removed is exported no more. A member has about 40 series. It is
 // otherwise as [NewCollector].
 func NewGroupCollector(g Group) prometheus.Collector {
-	return newCollector(func() []Source {
-		members := g.Members()
-		all := make([]Source, len(members))
-		for i, a := range members {
-			all[i] = a
-		}
-		return all
-	})
+	return newCollector(gauge.OfGroup(g))
 }
 
-func newCollector(sources func() []Source) prometheus.Collector {
+func newCollector(sources gauge.Sources) prometheus.Collector {
 	c := &collector{sources: sources}
 	for i := range gauge.Metrics {
 		m := &gauge.Metrics[i]
@@ -81,27 +69,11 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect reads every source.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	var sources []Source
-	// A panic here would end the process: the registry collects on goroutines of its own.
-	if err := guard.Do(func() error { sources = c.sources(); return nil }); err != nil {
-		ch <- prometheus.NewInvalidMetric(c.descs[0], fmt.Errorf("autoscaleprom: list the members of the Group: %w", err))
-		return
-	}
-	names := make(map[string]bool, len(sources))
-	for i, source := range sources {
-		var s autoscale.Status
-		err := guard.Do(func() error { s = source.Status(); return nil })
-		name := gauge.Label(s.Name)
-		if err == nil && names[name] {
-			err = fmt.Errorf("two have the Name %q: give each process type its own", name)
-		}
-		if err != nil {
-			ch <- prometheus.NewInvalidMetric(c.descs[0], fmt.Errorf("autoscaleprom: source %d of %d: %w", i+1, len(sources), err))
-			continue
-		}
-		names[name] = true
-		c.collect(ch, name, &s)
-	}
+	// A panic that got out of here would end the process: the registry collects on goroutines
+	// of its own.
+	c.sources.Each(func(name string, s *autoscale.Status) { c.collect(ch, name, s) }, func(err error) {
+		ch <- prometheus.NewInvalidMetric(c.descs[0], fmt.Errorf("autoscaleprom: %w", err))
+	})
 }
 
 func (c *collector) collect(ch chan<- prometheus.Metric, name string, s *autoscale.Status) {

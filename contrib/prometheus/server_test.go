@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 // program returns the path of a program of Prometheus: the one that an environment
@@ -24,11 +25,7 @@ func program(t testing.TB, name, env string) string {
 	t.Helper()
 	path, err := exec.LookPath(cmp.Or(os.Getenv(env), name))
 	if err != nil {
-		missing := t.Skipf
-		if os.Getenv("AUTOSCALE_TEST_REQUIRE") == "1" {
-			missing = t.Fatalf
-		}
-		missing("%s is not installed: install prometheus, or set %s to its path", name, env)
+		programs.Missing(t, "%s is not installed: install prometheus, or set %s to its path", name, env)
 	}
 	return path
 }
@@ -66,8 +63,7 @@ scrape_configs:
 	}
 	// Somebody else may take the port.
 	for range 10 {
-		port := freePort(t)
-		addr := "127.0.0.1:" + strconv.Itoa(port)
+		addr := programs.FreeAddress(t)
 		s := &server{t: t, url: "http://" + addr}
 		log, err := os.Create(filepath.Join(dir, "log"))
 		if err != nil {
@@ -75,7 +71,7 @@ scrape_configs:
 		}
 		cmd := exec.Command(prometheus, "--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address="+addr)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
-		ended, err := run(cmd)
+		ended, err := programs.Start(cmd)
 		_ = log.Close()
 		if err != nil {
 			t.Fatal(err)
@@ -202,28 +198,4 @@ func (s *server) until(check func() error) {
 		case <-ticker.C:
 		}
 	}
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// wait runs a command in its own goroutine until it ends.
-func wait(start func() error, cmd *exec.Cmd) (<-chan struct{}, error) {
-	started, ended := make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		err := start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-	}()
-	return ended, <-started
 }

@@ -13,6 +13,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
 // Backlog is an [autoscale.Prober] for job queues in Redis. It measures how many jobs wait
@@ -119,7 +120,7 @@ func (b Backlog) Probe(ctx context.Context) (autoscale.Sample, error) {
 		}
 	}
 	if err != nil {
-		return autoscale.Sample{}, fmt.Errorf("redis: backlog: nothing was measured: %w", redact(err))
+		return autoscale.Sample{}, fmt.Errorf("redis: backlog: nothing was measured: %w", outbound.Redact(err))
 	}
 	s := autoscale.Sample{Time: time.Now(), Signals: autoscale.SignalBacklog}
 	if len(b.Busy) > 0 {
@@ -153,7 +154,7 @@ func (b Backlog) explain(err error, i int) error {
 	if i >= len(b.Keys) {
 		field = "Busy"
 	}
-	clean := redact(err)
+	clean := outbound.Redact(err)
 	var reply goredis.Error
 	if !errors.As(err, &reply) { // not the server's
 		return clean

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/contrib/redis"
+	"github.com/autoscalebot/autoscale/internal/programs"
 	"github.com/autoscalebot/autoscale/rule"
 )
 
@@ -105,7 +105,7 @@ func TestBacklogFails(t *testing.T) {
 	wrong := newClient(t, &goredis.Options{Addr: server.addr, Username: "poor", Password: "wrong-hunter2"})
 	panics := newClient(t, &goredis.Options{Addr: server.addr})
 	panics.AddHook(panicking{new(trips)})
-	nobody := newClient(t, &goredis.Options{Addr: freeAddr(t), MaxRetries: -1})
+	nobody := newClient(t, &goredis.Options{Addr: programs.FreeAddress(t), MaxRetries: -1})
 
 	for _, tt := range []struct {
 		name string
@@ -240,11 +240,7 @@ func kombu(t *testing.T) string {
 			return python
 		}
 	}
-	missing := t.Skip
-	if os.Getenv("AUTOSCALE_TEST_REQUIRE") == "1" {
-		missing = t.Fatal
-	}
-	missing("there is no Python with kombu: install python3-kombu and python3-redis")
+	programs.Missing(t, "there is no Python with kombu: install python3-kombu and python3-redis")
 	return ""
 }
 

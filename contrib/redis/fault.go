@@ -3,7 +3,6 @@ package redis
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -31,7 +30,7 @@ func (u use) explain(err error, key string) error {
 	if err == nil {
 		return nil
 	}
-	clean := redact(err)
+	clean := outbound.Redact(err)
 	var reply goredis.Error
 	if !errors.As(err, &reply) { // not the server's
 		return clean
@@ -59,33 +58,3 @@ func (u use) explain(err error, key string) error {
 	}
 	return clean
 }
-
-// redact returns err on one short line, without what looks like a password. A dialer or a provider of
-// credentials may repeat its URL.
-func redact(err error) error {
-	text := err.Error()
-	clean := userinfo.ReplaceAllString(text, "$1…@")
-	clean = password.ReplaceAllString(clean, "$1…")
-	clean = outbound.Line(clean, maxText)
-	if clean == text {
-		return err
-	}
-	return &redacted{clean, func(target error) bool { return errors.Is(err, target) }}
-}
-
-// maxText is how many bytes of an error of others are shown, on one line.
-const maxText = 500
-
-var (
-	userinfo = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/]*@`)
-	password = regexp.MustCompile(`(?i)(\b\w*(?:password|passwd|pwd|secret|token)\s*[=:]\s*)(?:'[^']*'|"[^"]*"|[^\s&;,]+)`)
-)
-
-// redacted does not hold the original error, because others could print it.
-type redacted struct {
-	text string
-	is   func(target error) bool
-}
-
-func (e *redacted) Error() string        { return e.text }
-func (e *redacted) Is(target error) bool { return e.is(target) }

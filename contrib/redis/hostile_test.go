@@ -3,14 +3,11 @@ package redis_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -86,36 +83,9 @@ func TestEachCallEnds(t *testing.T) {
 					ReadTimeout: time.Minute, DialTimeout: time.Minute, // only a context ends a call
 				})
 				defer func() { go client.Close() }()
-				name := d.name + ": " + b.Name
-				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-				defer cancel()
-				endsInTime(t, name, func() error { return d.call(ctx, client) })
-				ctx, cancel = context.WithCancel(t.Context())
-				defer cancel()
-				defer time.AfterFunc(50*time.Millisecond, cancel).Stop()
-				endsInTime(t, name+", cancelled", func() error { return d.call(ctx, client) })
+				hostiletest.Ends(t, d.name+": "+b.Name, hostilePassword, func(ctx context.Context) error { return d.call(ctx, client) })
 			})
 		}
 	}
 	wg.Wait()
-}
-
-// endsInTime calls f, whose context ends soon.
-func endsInTime(t *testing.T, name string, f func() error) {
-	done := make(chan error, 1)
-	go func() { done <- f() }()
-	select {
-	case err := <-done:
-		text := fmt.Sprint(err)
-		switch {
-		case len(text) > 6000: // of up to four calls
-			t.Errorf("%s: a text of %d bytes: %.200q", name, len(text), text)
-		case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }):
-			t.Errorf("%s: control characters in %.300q", name, text)
-		case strings.Contains(text, hostilePassword):
-			t.Errorf("%s: the password shows in %.300q", name, text)
-		}
-	case <-time.After(20 * time.Second):
-		t.Errorf("%s: the call did not end with its context", name)
-	}
 }

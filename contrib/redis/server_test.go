@@ -12,6 +12,8 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 // envURL names a server to use instead of a private one, redis://host:port/number.
@@ -57,18 +59,14 @@ func startServer(t testing.TB, args ...string) *server {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
-		missing := t.Skipf
-		if os.Getenv("AUTOSCALE_TEST_REQUIRE") == "1" {
-			missing = t.Fatalf
-		}
-		missing("redis-server is not installed: install it; for tests that need no server of their own it is enough to set %s", envURL)
+		programs.Missing(t, "redis-server is not installed: install it; for tests that need no server of their own it is enough to set %s", envURL)
 	}
 	s := &server{t: t, program: program, dir: t.TempDir(), args: args}
 	t.Cleanup(s.kill)
 	// Somebody else may take the port, and a fifth of all ports are too great for
 	// a server of a cluster, which needs the one 10000 above as well.
 	for range 20 {
-		if s.addr = freeAddr(t); s.start() {
+		if s.addr = programs.FreeAddress(t); s.start() {
 			s.client = newClient(t, &goredis.Options{Addr: s.addr})
 			return s
 		}
@@ -87,7 +85,7 @@ func (s *server) start() bool {
 		"--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0",
 	}, s.args...)...)
 	s.cmd.Dir = s.dir
-	ended, err := run(s.cmd)
+	ended, err := programs.Start(s.cmd)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -134,30 +132,6 @@ func (s *server) do(args ...any) {
 	if err := s.client.Do(context.Background(), args...).Err(); err != nil {
 		s.t.Fatalf("%v: %v", args, err)
 	}
-}
-
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// wait runs a command in its own goroutine until it ends.
-func wait(start func() error, cmd *exec.Cmd) (<-chan struct{}, error) {
-	started, ended := make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		err := start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-	}()
-	return ended, <-started
 }
 
 // eventually waits until ok returns true.

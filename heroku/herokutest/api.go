@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/fake"
 )
 
 // routes says what is served. Each handler runs with s.mu held, writes to an answer in memory,
@@ -42,21 +44,21 @@ func noEndpoint() *wireError {
 }
 
 // answer carries r out.
-func (s *Server) answer(r *http.Request, rec *Request) *answer {
-	a := newAnswer()
+func (s *Server) answer(r *http.Request, rec *Request) *fake.Answer {
+	a := fake.NewAnswer()
 	func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.carryOut(a, r.WithContext(withRecord(r.Context(), rec)))
 	}()
 	s.tell()
-	if a.status == http.StatusOK {
-		tag := etag(a.body.Bytes())
-		a.header.Set("ETag", tag)
+	if a.Status == http.StatusOK {
+		tag := etag(a.Body.Bytes())
+		a.Header().Set("ETag", tag)
 		if r.Method == http.MethodGet && slices.Contains(r.Header.Values("If-None-Match"), tag) {
-			a.status = http.StatusNotModified
-			a.body.Reset()
-			a.header.Del("Content-Type")
+			a.Status = http.StatusNotModified
+			a.Body.Reset()
+			a.Header().Del("Content-Type")
 		}
 	}
 	return a

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 // cliVersion is the version of Heroku's command line that these tests were written against.
@@ -36,12 +37,8 @@ func herokuCLI(t *testing.T) string {
 	if err == nil {
 		return bin
 	}
-	const how = "Heroku's command line is not installed; to run this test: " +
-		"npm install --prefix DIR heroku@" + cliVersion + " and set AUTOSCALE_TEST_HEROKU_CLI=DIR/node_modules/.bin/heroku"
-	if os.Getenv("AUTOSCALE_TEST_REQUIRE") == "1" {
-		t.Fatal(how)
-	}
-	t.Skip(how)
+	programs.Missing(t, "Heroku's command line is not installed; to run this test: "+
+		"npm install --prefix DIR heroku@"+cliVersion+" and set AUTOSCALE_TEST_HEROKU_CLI=DIR/node_modules/.bin/heroku")
 	return ""
 }
 

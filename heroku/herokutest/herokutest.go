@@ -68,6 +68,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/autoscalebot/autoscale/internal/fake"
+	"github.com/autoscalebot/autoscale/internal/pipe"
 	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
@@ -143,8 +145,8 @@ func NewServer() *Server {
 // only by its own [Server.Client]. Made inside a testing/synctest bubble, it runs
 // on the bubble's time. The caller should call Close when finished, to shut it down.
 func NewPipeServer() *Server {
-	l := newPipeListener()
-	return New().serve(l, l.dial)
+	l := pipe.Listen("herokutest.invalid")
+	return New().serve(l, l.Dial)
 }
 
 func (s *Server) serve(l net.Listener, dial func(ctx context.Context, network, addr string) (net.Conn, error)) *Server {
@@ -201,33 +203,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := s.record(r, body)
 	fault := s.faults.Next(r)
 
-	var a *answer
+	var a *fake.Answer
 	if fault.Apply {
 		a = s.answer(r, rec)
 	}
-	if fault.Delay > 0 && !s.wait(r, fault.Delay) {
+	if fault.Delay > 0 && !fake.Wait(r.Context(), fault.Delay, s.done) {
 		panic(http.ErrAbortHandler)
 	}
 	switch {
 	case fault.Hang:
-		s.wait(r, 0)
+		fake.Wait(r.Context(), 0, s.done)
 		panic(http.ErrAbortHandler)
 	case fault.Reset:
 		platformtest.Reset(w)
 	case fault.Status != 0:
-		a = newAnswer()
+		a = fake.NewAnswer()
 		fault.Answer(a)
 	case a == nil:
 		a = s.answer(r, rec)
 	}
 	for name, values := range fault.Header {
-		a.header[http.CanonicalHeaderKey(name)] = values
+		a.Header()[http.CanonicalHeaderKey(name)] = values
 	}
-	a.header.Set("Request-Id", responseID(rec.RequestID, r.Header))
+	a.Header().Set("Request-Id", responseID(rec.RequestID, r.Header))
 	s.mu.Lock()
-	rec.Status = a.status
+	rec.Status = a.Status
 	s.mu.Unlock()
-	a.writeTo(w, fault.Truncate)
+	a.Send(w, fault.Truncate)
 }
 
 // enter counts a request in, unless the Server is closed.
@@ -239,24 +241,6 @@ func (s *Server) enter() bool {
 	}
 	s.inflight.Add(1)
 	return true
-}
-
-// wait waits for d, or without end where d is 0, and reports whether the time
-// passed before the client left and the Server was closed.
-func (s *Server) wait(r *http.Request, d time.Duration) bool {
-	var timeout <-chan time.Time
-	if d > 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		timeout = timer.C
-	}
-	select {
-	case <-timeout:
-		return true
-	case <-r.Context().Done():
-	case <-s.done:
-	}
-	return false
 }
 
 // OnScale calls f after every change of a quantity, whether by the API or by

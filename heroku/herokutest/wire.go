@@ -1,7 +1,6 @@
 package herokutest
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -132,37 +130,6 @@ type wireTime struct{ time.Time }
 
 func (t wireTime) MarshalJSON() ([]byte, error) {
 	return t.UTC().AppendFormat(nil, `"`+time.RFC3339+`"`), nil
-}
-
-// An answer is a response before it is sent. It is the http.ResponseWriter of our handlers.
-type answer struct {
-	status int
-	header http.Header
-	body   bytes.Buffer
-}
-
-func newAnswer() *answer { return &answer{status: http.StatusOK, header: make(http.Header)} }
-
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
-
-// writeTo sends the answer, or the half of it.
-func (a *answer) writeTo(w http.ResponseWriter, truncate bool) {
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
-	body := a.body.Bytes()
-	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
-		length := len(body)
-		if truncate {
-			body = body[:length/2]
-			length = max(length, 1) // an empty body can be cut short only of what it never had
-		}
-		w.Header().Set("Content-Length", strconv.Itoa(length))
-	}
-	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // whoever left before the end does not want to know
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -24,20 +24,12 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/programs"
 	"github.com/autoscalebot/autoscale/status"
 )
 
 // patience bounds each wait for the browser. A slow machine needs some of it.
 const patience = time.Minute
-
-// missing skips the test, or fails it where nothing may be missing.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("AUTOSCALE_TEST_REQUIRE") != "" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
-}
 
 // browser starts a Chromium, and returns the context of a tab.
 func browser(t *testing.T) context.Context {
@@ -49,7 +41,7 @@ func browser(t *testing.T) context.Context {
 		}
 	}
 	if program == "" {
-		missing(t, "no Chromium was found: install Debian's package chromium, or name one in $AUTOSCALE_TEST_CHROMIUM")
+		programs.Missing(t, "no Chromium was found: install Debian's package chromium, or name one in $AUTOSCALE_TEST_CHROMIUM")
 	}
 	// A sandbox needs rights that a container does not have. All pages here are our own.
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true), chromedp.WSURLReadTimeout(patience))
@@ -247,7 +239,7 @@ func TestWithoutJavaScript(t *testing.T) {
 func TestLooks(t *testing.T) {
 	axe := os.Getenv("AUTOSCALE_TEST_AXE")
 	if axe == "" {
-		missing(t, "$AUTOSCALE_TEST_AXE is not set: npm install axe-core, and name its axe.min.js")
+		programs.Missing(t, "$AUTOSCALE_TEST_AXE is not set: npm install axe-core, and name its axe.min.js")
 	}
 	script, err := os.ReadFile(axe)
 	if err != nil {

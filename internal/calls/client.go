@@ -219,7 +219,7 @@ func (c *Client) Answer(ctx context.Context, call Call, out any) (http.Header, e
 		}
 		// The next try must begin early enough to end. If it cannot, the caller gets
 		// the time back.
-		wait := max(err.RetryAfter, Backoff(try))
+		wait := max(err.RetryAfter, Backoff(firstPause, try))
 		if wait >= Patience(ctx) {
 			return nil, err
 		}

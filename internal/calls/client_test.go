@@ -188,3 +188,25 @@ func TestAuthorizeFails(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// No order is sent of a size that no platform has.
+func TestCheckOrder(t *testing.T) {
+	c := calls.New(dialect(), nil)
+	call := calls.Call{Op: "scale", Subject: "web"}
+	for _, tt := range []struct {
+		fault error
+		size  int
+		want  string
+	}{
+		{nil, 0, ""},
+		{nil, calls.MaxSize, ""},
+		{nil, -1, "acme: scale: web: a size must not be negative"},
+		{nil, calls.MaxSize + 1, "a size must be at most 1000000: check Max"},
+		{errors.New("no name"), 1, "no name"},
+	} {
+		err := c.CheckOrder(call, tt.fault, tt.size)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v, %d: %v, want %q", tt.fault, tt.size, err, tt.want)
+		}
+	}
+}

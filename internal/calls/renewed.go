@@ -54,7 +54,7 @@ func (r *Renewed[T]) Get(ctx context.Context) (T, error) {
 			return value, nil
 		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, Patience(ctx)/2)
+		ctx, cancel = Aside(ctx)
 		defer cancel()
 	} else {
 		select {

@@ -31,6 +31,12 @@ func Patience(ctx context.Context) time.Duration {
 	return longestWait
 }
 
+// Aside returns a context for what a caller can do without. It leaves half of the time that
+// is left.
+func Aside(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, Patience(ctx)/2)
+}
+
 // Pause waits for d, or returns why ctx ended.
 func Pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
@@ -73,9 +79,10 @@ func (e Slow) Is(target error) bool { return target == context.DeadlineExceeded 
 func (e Slow) Timeout() bool { return true }
 
 // Backoff returns the pause after a try, counted from 1, between half and one and a half
-// times its mean, so that many who failed at once do not come back at once.
-func Backoff(try int) time.Duration {
-	mean := firstPause << (try - 1)
+// times its mean, so that many who failed at once do not come back at once. The mean is first
+// after the first try, and doubles with each try.
+func Backoff(first time.Duration, try int) time.Duration {
+	mean := first << (try - 1)
 	return mean/2 + rand.N(mean)
 }
 

@@ -10,7 +10,7 @@ import (
 type scrubber struct{ w io.Writer }
 
 var (
-	userinfo = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*:/{1,2})[^\s"'/]*@`)
+	userinfo = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*:/{1,2})[^\s"']*@`) // to the last @: a password may have one, and a slash
 	query    = regexp.MustCompile(`(\b[A-Za-z][A-Za-z0-9+.-]*:/{1,2}[^\s"'?]*\?)[^\s"']+`)
 )
 

@@ -164,10 +164,10 @@ func TestSum(t *testing.T) {
 		t.Errorf("%d strange, %v", strange, err)
 	}
 	got := s.Sample(15*time.Second, 95, now)
-	if len(got.Breakdown.Parts) != 15 || got.Span != 15*time.Second || got.Processes != 2 && got.Processes != 3 {
+	if len(got.Breakdown.Pieces) != 15 || got.Span != 15*time.Second || got.Processes != 2 && got.Processes != 3 {
 		t.Fatalf("%+v", got)
 	}
-	for i, p := range got.Breakdown.Parts {
+	for i, p := range got.Breakdown.Pieces {
 		ago := 14 - i
 		want := 1 // own
 		if ago >= 8 {
@@ -194,10 +194,10 @@ func TestOldRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.Sample(15*time.Second, 95, time.Unix(1000, 0))
-	if n := len(got.Breakdown.Parts); n != 10 || math.Abs(got.Arrivals-2) > 1e-9 || math.Abs(got.Throughput-2) > 1e-9 || math.Abs(got.Busy-.1) > 1e-9 {
+	if n := len(got.Breakdown.Pieces); n != 10 || math.Abs(got.Arrivals-2) > 1e-9 || math.Abs(got.Throughput-2) > 1e-9 || math.Abs(got.Busy-.1) > 1e-9 {
 		t.Errorf("%d seconds, %+v", n, got)
 	}
-	if last := got.Breakdown.Parts[9].Time; !last.Equal(time.Unix(998, 0)) {
+	if last := got.Breakdown.Pieces[9].Time; !last.Equal(time.Unix(998, 0)) {
 		t.Errorf("it ends at %v", last)
 	}
 }

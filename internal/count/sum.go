@@ -63,13 +63,13 @@ func (s *Sum) Sample(window time.Duration, percentile float64, ended time.Time) 
 		Signals: autoscale.SignalThroughput | autoscale.SignalArrivals | autoscale.SignalBusy,
 	}
 	n := min(int(window/time.Second), Seconds)
-	parts := make([]autoscale.Part, 0, n)
+	pieces := make([]autoscale.Piece, 0, n)
 	for i := n - 1; i >= 0; i-- {
 		v := &s.seconds[i]
 		if v.processes == 0 {
 			continue
 		}
-		parts = append(parts, autoscale.Part{
+		pieces = append(pieces, autoscale.Piece{
 			Time: ended.Add(-time.Duration(i) * time.Second), Span: time.Second, Processes: v.processes,
 			Throughput: v.ended, Arrivals: v.begun, Busy: v.busy,
 		})
@@ -80,11 +80,11 @@ func (s *Sum) Sample(window time.Duration, percentile float64, ended time.Time) 
 		out.Arrivals += v.begun
 		out.Busy += v.busy
 	}
-	if seconds := float64(len(parts)); seconds > 0 {
+	if seconds := float64(len(pieces)); seconds > 0 {
 		out.Throughput /= seconds
 		out.Arrivals /= seconds
 		out.Busy /= seconds
-		out.Breakdown = &autoscale.Breakdown{Parts: parts}
+		out.Breakdown = &autoscale.Breakdown{Pieces: pieces}
 	}
 	if s.timed > 0 {
 		out.Signals |= autoscale.SignalServiceTime | autoscale.SignalLatency

@@ -15,8 +15,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/heroku"
@@ -194,21 +192,10 @@ func ends(t *testing.T, name string, d door, ctx context.Context, url string) {
 	select {
 	case o := <-done:
 		for _, text := range append(o.texts, o.err) {
-			short(t, name, fmt.Sprint(text))
+			hostiletest.Text(t, name, fmt.Sprint(text), maxText, token)
 		}
 	case <-time.After(grace):
 		t.Errorf("%s: the call did not end with its context", name)
-	}
-}
-
-func short(t *testing.T, name, text string) {
-	switch {
-	case len(text) > maxText:
-		t.Errorf("%s: a text of %d bytes: %.100q", name, len(text), text)
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' }):
-		t.Errorf("%s: control characters in %q", name, text)
-	case strings.Contains(text, token):
-		t.Errorf("%s: the token shows in %q", name, text)
 	}
 }
 

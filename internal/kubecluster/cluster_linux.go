@@ -24,6 +24,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 // A Cluster is a Kubernetes without nodes.
@@ -61,12 +63,12 @@ func Start(t testing.TB) *Cluster {
 	if err != nil {
 		t.Skip("there is no etcd: install etcd-server")
 	}
-	c := &Cluster{dir: t.TempDir(), bin: bin, addr: freeAddress(t), Etcd: "http://" + freeAddress(t)}
+	c := &Cluster{dir: t.TempDir(), bin: bin, addr: programs.FreeAddress(t), Etcd: "http://" + programs.FreeAddress(t)}
 	c.URL = "https://" + c.addr
 	if err := c.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	peer := "http://" + freeAddress(t)
+	peer := "http://" + programs.FreeAddress(t)
 	c.etcd, err = c.start("etcd", etcd, "--data-dir="+c.path("etcd"), "--listen-client-urls="+c.Etcd, "--advertise-client-urls="+c.Etcd,
 		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer, "--unsafe-no-fsync", "--log-level=error")
 	if err != nil {
@@ -271,16 +273,6 @@ func (c *Cluster) Do(ctx context.Context, method, path, contentType string, in, 
 		return nil
 	}
 	return json.Unmarshal(answer, out)
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // A child is a program that runs.

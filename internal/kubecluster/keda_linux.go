@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 // KEDAVersion is the version of KEDA that is looked for.
@@ -26,11 +28,11 @@ func (c *Cluster) StartKEDA(t testing.TB) {
 	c.Kubectl(t, "", "apply", "--server-side", "-f", filepath.Join(dir, "crd"))
 	c.Kubectl(t, "", "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
 	c.Kubeconfig()
-	service, secure := freeAddress(t), freeAddress(t)
+	service, secure := programs.FreeAddress(t), programs.FreeAddress(t)
 	c.run(t, "keda-operator", filepath.Join(dir, "keda-operator"), "--metrics-bind-address=0", "--health-probe-bind-address=0",
 		"--metrics-service-bind-address="+service, "--cert-dir="+c.path("pair"))
 	_, port, _ := net.SplitHostPort(secure)
-	_, metrics, _ := net.SplitHostPort(freeAddress(t))
+	_, metrics, _ := net.SplitHostPort(programs.FreeAddress(t))
 	c.run(t, "keda-adapter", filepath.Join(dir, "keda-adapter"), "--port="+metrics, "--metrics-service-address="+service, "--bind-address=127.0.0.1", "--secure-port="+port,
 		"--cert-dir="+c.path("pair"), "--tls-cert-file="+c.path("pair/tls.crt"), "--tls-private-key-file="+c.path("pair/tls.key"), "--client-ca-file="+c.path("pair/ca.crt"),
 		"--lister-kubeconfig="+c.path("kubeconfig"), "--authentication-kubeconfig="+c.path("kubeconfig"), "--authorization-kubeconfig="+c.path("kubeconfig"))

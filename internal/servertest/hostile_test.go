@@ -14,8 +14,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -152,37 +150,10 @@ func TestEachCallToADatabaseEnds(t *testing.T) {
 				wg.Go(func() {
 					room <- struct{}{}
 					defer func() { <-room }()
-					name := d.name + " by " + driver + ": " + b.Name
-					ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-					defer cancel()
-					endsInTime(t, name, func() error { return d.call(ctx, driver, dsn) })
-					ctx, cancel = context.WithCancel(t.Context())
-					defer cancel()
-					defer time.AfterFunc(50*time.Millisecond, cancel).Stop()
-					endsInTime(t, name+", cancelled", func() error { return d.call(ctx, driver, dsn) })
+					hostiletest.Ends(t, d.name+" by "+driver+": "+b.Name, password, func(ctx context.Context) error { return d.call(ctx, driver, dsn) })
 				})
 			}
 		}
 	}
 	wg.Wait()
-}
-
-// endsInTime calls f, whose context ends soon.
-func endsInTime(t *testing.T, name string, f func() error) {
-	done := make(chan error, 1)
-	go func() { done <- f() }()
-	select {
-	case err := <-done:
-		text := fmt.Sprint(err)
-		switch {
-		case len(text) > 6000: // of up to four calls
-			t.Errorf("%s: a text of %d bytes: %.200q", name, len(text), text)
-		case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }):
-			t.Errorf("%s: control characters in %.300q", name, text)
-		case strings.Contains(text, password):
-			t.Errorf("%s: the password shows in %.300q", name, text)
-		}
-	case <-time.After(time.Minute): // a text of many megabytes takes long on a busy machine
-		t.Errorf("%s: the call did not end with its context", name)
-	}
 }

@@ -21,9 +21,6 @@ const (
 
 	// rivalTrust is how long its last known state stands in for one that cannot be read.
 	rivalTrust = 10 * time.Minute
-
-	// absurd is a number of instances that no answer can mean.
-	absurd = 100_000
 )
 
 // A Scaler sets how many instances one process of an app has. It is safe for concurrent
@@ -91,8 +88,7 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	if c.ExternalAutoscaler, err = s.autoscaler(ctx); err != nil {
 		return autoscale.Capacity{}, s.client.calls.Held(err)
 	}
-	// What Capacity can do without takes at most half of the time that is left.
-	aside, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
+	aside, cancel := calls.Aside(ctx)
 	defer cancel()
 	c.Pending, c.PendingKnown = s.pending(aside, c.Desired)
 	c.Deploying = s.deploying(aside)
@@ -109,11 +105,8 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		Op: fmt.Sprintf("scale to %d", size), Subject: s.subject(), Method: http.MethodPost, Path: s.path() + "/actions/scale", Urgency: calls.Urgent,
 		Body: map[string]int{"instances": size},
 	}
-	switch {
-	case s.fault != nil:
-		return s.client.calls.Invalid(call, s.fault)
-	case size < 0:
-		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
+	if err := s.client.calls.CheckOrder(call, s.fault, size); err != nil {
+		return err
 	}
 	p, err := s.read(ctx, calls.Urgent)
 	if err != nil || *p.Instances == size {
@@ -182,7 +175,7 @@ func (s *Scaler) check(p *process) error {
 		return fmt.Errorf("the answer is about the process type %s", calls.Quoted(s.client.calls.Name(p.Type)))
 	case p.Instances == nil:
 		return errors.New("the answer has no instances")
-	case *p.Instances < 0 || *p.Instances > absurd:
+	case *p.Instances < 0 || *p.Instances > calls.MaxSize:
 		return fmt.Errorf("the answer has %d instances", *p.Instances)
 	}
 	return nil
@@ -250,7 +243,7 @@ func (s *Scaler) readPolicy(ctx context.Context) (string, error) {
 	known := s.rival.Ever()
 	if known { // it need not be read now, and leaves time for the rest
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, calls.Patience(ctx)/2)
+		ctx, cancel = calls.Aside(ctx)
 		defer cancel()
 	}
 	var policy struct {

@@ -18,9 +18,6 @@ import (
 const (
 	manual    = "MANUAL"
 	automatic = "AUTOMATIC"
-
-	// absurd is a number of instances that no answer can mean.
-	absurd = 1_000_000
 )
 
 // A Scaler sets how many instances a service or a worker pool has. It is safe for
@@ -93,13 +90,8 @@ func (s *Scaler) SwitchToManual(ctx context.Context, size int) error {
 
 func (s *Scaler) order(ctx context.Context, size int, switchMode bool) error {
 	call := calls.Call{Op: fmt.Sprintf("scale to %d", size), Subject: s.subject(), Method: http.MethodPatch, Path: s.path(), Urgency: calls.Urgent}
-	switch {
-	case s.fault != nil:
-		return s.client.calls.Invalid(call, s.fault)
-	case size < 0:
-		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
-	case size > absurd:
-		return s.client.calls.Invalid(call, fmt.Errorf("a size must be at most %d: check Max", absurd))
+	if err := s.client.calls.CheckOrder(call, s.fault, size); err != nil {
+		return err
 	}
 	v, err := s.read(ctx, calls.Urgent)
 	if err != nil {
@@ -209,12 +201,12 @@ func (s *Scaler) check(v *resource) error {
 	case s.kind == "services" && mode != "" && mode != automatic && mode != manual && mode != "SCALING_MODE_UNSPECIFIED":
 		return fmt.Errorf("the scaling mode is %s, which is neither automatic nor manual", calls.Quoted(s.client.calls.Name(mode)))
 	case s.automatic(v):
-		if v.Scaling.Min < 0 || v.Scaling.Min > absurd {
+		if v.Scaling.Min < 0 || v.Scaling.Min > calls.MaxSize {
 			return fmt.Errorf("the answer has the minInstanceCount %d", v.Scaling.Min)
 		}
 	case v.Scaling.Size == nil:
 		return fmt.Errorf("the answer has no manualInstanceCount: set it once, by `gcloud run %s update %s --scaling N`", s.command(), s.name)
-	case *v.Scaling.Size < 0 || *v.Scaling.Size > absurd:
+	case *v.Scaling.Size < 0 || *v.Scaling.Size > calls.MaxSize:
 		return fmt.Errorf("the answer has the manualInstanceCount %d", *v.Scaling.Size)
 	}
 	return nil

@@ -19,9 +19,6 @@ const (
 	targetDescribe = "AmazonEC2ContainerServiceV20141113.DescribeServices"
 	targetUpdate   = "AmazonEC2ContainerServiceV20141113.UpdateService"
 
-	// absurd is a number of tasks that no answer can mean.
-	absurd = 1_000_000
-
 	// settling is how long after its start a deployment keeps the size from being
 	// decreased.
 	settling = patience.Hold
@@ -157,13 +154,8 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := call(fmt.Sprintf("scale to %d", size), s.subject(), targetUpdate,
 		map[string]any{"cluster": s.cluster, "service": s.service, "desiredCount": size}, calls.Urgent)
-	switch {
-	case s.fault != nil:
-		return s.client.calls.Invalid(call, s.fault)
-	case size < 0:
-		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
-	case size > absurd:
-		return s.client.calls.Invalid(call, fmt.Errorf("a size must be at most %d: check Max", absurd))
+	if err := s.client.calls.CheckOrder(call, s.fault, size); err != nil {
+		return err
 	}
 	v, err := s.read(ctx, calls.Urgent)
 	if err != nil {
@@ -275,7 +267,7 @@ func (s *Scaler) check(v *service) error {
 		return fmt.Errorf("the status of the service is %s, and not ACTIVE: it is being deleted, or was", calls.Quoted(s.client.calls.Name(v.Status)))
 	case v.Desired == nil || v.Running == nil:
 		return errors.New("the answer has no desiredCount or no runningCount")
-	case *v.Desired < 0 || *v.Desired > absurd || *v.Running < 0 || *v.Running > absurd:
+	case *v.Desired < 0 || *v.Desired > calls.MaxSize || *v.Running < 0 || *v.Running > calls.MaxSize:
 		return fmt.Errorf("the answer has the desiredCount %d and the runningCount %d", *v.Desired, *v.Running)
 	}
 	return nil

@@ -114,7 +114,7 @@ func (s *Scaler) create(ctx context.Context, f *fleet, r room) (made int, err er
 // turn waits until Fly permits another creation. It takes at most half of the time that is
 // left, because the creation needs some.
 func (s *Scaler) turn(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
+	ctx, cancel := calls.Aside(ctx)
 	defer cancel()
 	return s.client.creates.Wait(ctx)
 }

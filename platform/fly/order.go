@@ -48,11 +48,8 @@ const (
 // that another operation is under way is an [autoscale.BusyError].
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := calls.Call{Op: fmt.Sprintf("scale to %d", size), Subject: s.subject()}
-	switch {
-	case s.fault != nil:
-		return s.client.calls.Invalid(call, s.fault)
-	case size < 0:
-		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
+	if err := s.client.calls.CheckOrder(call, s.fault, size); err != nil {
+		return err
 	}
 	f, err := s.read(ctx, calls.Urgent)
 	if err != nil {

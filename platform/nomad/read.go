@@ -19,9 +19,6 @@ import (
 const (
 	// rivalTrust is for how long an order by Nomad Autoscaler says that it is at work.
 	rivalTrust = 30 * time.Minute
-
-	// absurd is a number of allocations that no answer can mean.
-	absurd = 1_000_000
 )
 
 // A scaleStatus is what Nomad says of the sizes of a job's groups.
@@ -123,7 +120,7 @@ func (s *Scaler) check(v *scaleStatus) error {
 		if f.value == nil {
 			return fmt.Errorf("the answer has no number %s", f.name)
 		}
-		if *f.value < 0 || *f.value > absurd {
+		if *f.value < 0 || *f.value > calls.MaxSize {
 			return fmt.Errorf("the answer has the number %s of %d", f.name, *f.value)
 		}
 	}

@@ -107,8 +107,7 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 		Maintenance: r.stopped, ExternalAutoscaler: r.rival(s.group.Name, time.Now()),
 	}
 	c.PendingKnown = c.Pending > 0 || *r.Healthy >= c.Desired
-	// What Capacity can do without takes at most half of the time that is left.
-	aside, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
+	aside, cancel := calls.Aside(ctx)
 	defer cancel()
 	c.Deploying = s.deploying(aside, r)
 	s.look(aside, r)
@@ -139,13 +138,8 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		"Count": size, "Target": map[string]string{"Group": s.group.Name},
 		"Message": "ordered by autoscale", // `nomad job scaling-events` shows it
 	}
-	switch {
-	case s.fault != nil:
-		return s.client.calls.Invalid(call, s.fault)
-	case size < 0:
-		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
-	case size > absurd:
-		return s.client.calls.Invalid(call, fmt.Errorf("a size must be at most %d: check Max", absurd))
+	if err := s.client.calls.CheckOrder(call, s.fault, size); err != nil {
+		return err
 	}
 	r, err := s.read(ctx, calls.Urgent)
 	if err != nil || *r.Desired == size {

@@ -4,17 +4,17 @@ package platformtest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/fake"
 )
 
 const (
@@ -112,21 +112,10 @@ func (s *Server) Count(method, pattern string) int {
 // so that a client in a testing/synctest bubble can use it.
 func (s *Server) Transport() http.RoundTripper { return memory{s} }
 
-// An answer is a response in memory. It is the http.ResponseWriter of the handler.
-type answer struct {
-	status int
-	header http.Header
-	body   bytes.Buffer
-}
-
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(status int)      { a.status = status }
-func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
-
 // exchange answers a request. A nil answer: the connection ends without one. done ends a
 // hang and a delay; nil in memory, because a channel of the Server is not of the client's
 // bubble.
-func (s *Server) exchange(r *http.Request, done <-chan struct{}) (a *answer, truncate bool) {
+func (s *Server) exchange(r *http.Request, done <-chan struct{}) (a *fake.Answer, truncate bool) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err != nil {
 		return nil, false
@@ -143,8 +132,8 @@ func (s *Server) exchange(r *http.Request, done <-chan struct{}) (a *answer, tru
 	s.mu.Unlock()
 
 	f := s.faults.Next(r)
-	carryOut := func() *answer {
-		a := &answer{status: http.StatusOK, header: make(http.Header)}
+	carryOut := func() *fake.Answer {
+		a := fake.NewAnswer()
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		s.handler.ServeHTTP(a, r)
 		return a
@@ -152,46 +141,28 @@ func (s *Server) exchange(r *http.Request, done <-chan struct{}) (a *answer, tru
 	if f.Apply {
 		a = carryOut()
 	}
-	if f.Delay > 0 && !wait(r.Context(), f.Delay, done) {
+	if f.Delay > 0 && !fake.Wait(r.Context(), f.Delay, done) {
 		return nil, false
 	}
 	switch {
 	case f.Hang:
-		wait(r.Context(), 0, done)
+		fake.Wait(r.Context(), 0, done)
 		return nil, false
 	case f.Reset:
 		return nil, false
 	case f.Status != 0:
-		a = &answer{header: make(http.Header)}
+		a = fake.NewAnswer()
 		f.Answer(a)
 	case a == nil:
 		a = carryOut()
 	}
 	for name, values := range f.Header {
-		a.header[http.CanonicalHeaderKey(name)] = values
+		a.Header()[http.CanonicalHeaderKey(name)] = values
 	}
 	s.mu.Lock()
-	rec.Status = a.status
+	rec.Status = a.Status
 	s.mu.Unlock()
 	return a, f.Truncate
-}
-
-// wait waits for d, or without end if d is 0. It reports whether the time passed before
-// the client left and the Server was closed.
-func wait(ctx context.Context, d time.Duration, done <-chan struct{}) bool {
-	var timeout <-chan time.Time
-	if d > 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		timeout = timer.C
-	}
-	select {
-	case <-timeout:
-		return true
-	case <-ctx.Done():
-	case <-done:
-	}
-	return false
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -199,20 +170,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if a == nil {
 		Reset(w)
 	}
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
-	body := a.body.Bytes()
-	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
-		length := len(body)
-		if truncate {
-			body = body[:length/2]
-			length = max(length, 1)
-		}
-		w.Header().Set("Content-Length", strconv.Itoa(length))
-	}
-	w.WriteHeader(a.status)
-	_, _ = w.Write(body) // a client may leave before the end
+	a.Send(w, truncate)
 }
 
 type memory struct{ s *Server }
@@ -230,13 +188,13 @@ func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	if a == nil {
 		return nil, io.ErrUnexpectedEOF
 	}
-	var body io.Reader = bytes.NewReader(a.body.Bytes())
+	var body io.Reader = bytes.NewReader(a.Body.Bytes())
 	if truncate {
-		body = io.MultiReader(bytes.NewReader(a.body.Bytes()[:a.body.Len()/2]), broken{})
+		body = io.MultiReader(bytes.NewReader(a.Body.Bytes()[:a.Body.Len()/2]), broken{})
 	}
 	return &http.Response{
-		StatusCode: a.status, Header: a.header, Body: io.NopCloser(body), Request: req,
-		ContentLength: int64(a.body.Len()), ProtoMajor: 1, ProtoMinor: 1,
+		StatusCode: a.Status, Header: a.Header(), Body: io.NopCloser(body), Request: req,
+		ContentLength: int64(a.Body.Len()), ProtoMajor: 1, ProtoMinor: 1,
 	}, nil
 }
 

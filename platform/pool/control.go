@@ -213,8 +213,8 @@ func (s *Scaler) Scale(ctx context.Context, n int) error {
 		Op: fmt.Sprintf("scale to %d", n), Subject: "the pool", Method: http.MethodPost, Path: sizePath,
 		Body: size{Size: &n, By: s.client.by}, Urgency: calls.Urgent,
 	}
-	if n < 0 {
-		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
+	if err := s.client.calls.CheckOrder(call, nil, n); err != nil {
+		return err
 	}
 	var out size
 	err := s.client.calls.Do(ctx, call, &out)

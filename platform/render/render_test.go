@@ -110,13 +110,13 @@ func TestAbsurdAnswers(t *testing.T) {
 		`{"id":"` + id + `","suspended":"not_suspended"}`:                                                         "no type",
 		`{"id":"` + id + `","type":"static_site","suspended":"not_suspended"}`:                                    `"static_site", which has no instances`,
 		`{"id":"` + id + `","type":"web_service","serviceDetails":{"numInstances":3}}`:                            "whether the service is suspended",
-		`{` + good + `}`:                                          "no numInstances",
-		`{` + good + `,"serviceDetails":{}}`:                      "no numInstances",
-		`{` + good + `,"serviceDetails":{"numInstances":null}}`:   "no numInstances",
-		`{` + good + `,"serviceDetails":{"numInstances":-1}}`:     "-1 numInstances",
-		`{` + good + `,"serviceDetails":{"numInstances":999999}}`: "999999 numInstances",
-		`{` + good + `,"serviceDetails":{"numInstances":1.5}}`:    "where the API has a int",
-		`{` + good + `,"serviceDetails":{"numInstances":"3"}}`:    "where the API has a int",
+		`{` + good + `}`:                                           "no numInstances",
+		`{` + good + `,"serviceDetails":{}}`:                       "no numInstances",
+		`{` + good + `,"serviceDetails":{"numInstances":null}}`:    "no numInstances",
+		`{` + good + `,"serviceDetails":{"numInstances":-1}}`:      "-1 numInstances",
+		`{` + good + `,"serviceDetails":{"numInstances":9999999}}`: "9999999 numInstances",
+		`{` + good + `,"serviceDetails":{"numInstances":1.5}}`:     "where the API has a int",
+		`{` + good + `,"serviceDetails":{"numInstances":"3"}}`:     "where the API has a int",
 	} {
 		s.Inject(platformtest.Fault{Status: 200, Body: body})
 		if c, err := scaler.Capacity(t.Context()); err == nil || !strings.Contains(err.Error(), want) {

@@ -21,9 +21,6 @@ const (
 
 	// startTime is for how long after an increase the instances are counted.
 	startTime = 5 * time.Minute
-
-	// absurd is a number of instances that no answer can mean.
-	absurd = 100_000
 )
 
 // A Scaler sets how many instances a service has. It is safe for concurrent use.
@@ -130,11 +127,9 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 // to wait, the error is an [autoscale.BusyError].
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := calls.Call{Op: fmt.Sprintf("scale to %d", size), Subject: s.subject(), Method: http.MethodPost, Path: s.path() + "/scale", Urgency: calls.Urgent}
-	switch {
-	case s.fault != nil:
-		return s.client.calls.Invalid(call, s.fault)
-	case size < 0:
-		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
+	switch err := s.client.calls.CheckOrder(call, s.fault, size); {
+	case err != nil:
+		return err
 	case size == 0:
 		return s.client.calls.Invalid(call, errors.New("a service has at least one instance: set Min to 1, or suspend the service"))
 	}
@@ -189,7 +184,7 @@ func (s *Scaler) read(ctx context.Context, u calls.Urgency) (*service, error) {
 		fault = errors.New("the answer does not say whether the service is suspended")
 	case v.Details == nil || v.Details.NumInstances == nil:
 		fault = errors.New("the answer has no numInstances")
-	case *v.Details.NumInstances < 0 || *v.Details.NumInstances > absurd:
+	case *v.Details.NumInstances < 0 || *v.Details.NumInstances > calls.MaxSize:
 		fault = fmt.Errorf("the answer has %d numInstances", *v.Details.NumInstances)
 	}
 	if fault != nil {
@@ -232,7 +227,7 @@ func (s *Scaler) saw(size int, now time.Time) bool {
 // pending returns how many of the desired instances are missing from the list. It takes at
 // most half of the time that is left, because Capacity can do without.
 func (s *Scaler) pending(ctx context.Context, desired int) (missing int, known bool) {
-	ctx, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
+	ctx, cancel := calls.Aside(ctx)
 	defer cancel()
 	n, err := s.count(ctx, calls.Urgent, true)
 	if err != nil {

@@ -22,9 +22,6 @@ const (
 	// rivalTrust is how long the last known state of them stands in for one that cannot
 	// be read.
 	rivalTrust = 10 * time.Minute
-
-	// absurd is a number of containers that no answer can mean.
-	absurd = 100_000
 )
 
 // A Scaler sets how many containers one process type of an app has. It is safe for
@@ -60,7 +57,7 @@ func (f *formation) amount(typ string) (int, error) {
 		case c.Name != typ:
 		case c.Amount == nil:
 			return 0, errors.New("the answer has no amount")
-		case *c.Amount < 0 || *c.Amount > absurd:
+		case *c.Amount < 0 || *c.Amount > calls.MaxSize:
 			return 0, fmt.Errorf("the answer has the amount %d", *c.Amount)
 		default:
 			return *c.Amount, nil
@@ -105,11 +102,8 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		Op: fmt.Sprintf("scale to %d", size), Subject: s.subject(), Method: http.MethodPost, Path: s.path("scale"), Urgency: calls.Urgent,
 		Body: map[string][]container{"containers": {{s.typ, size}}},
 	}
-	switch {
-	case s.fault != nil:
-		return s.client.calls.Invalid(call, s.fault)
-	case size < 0:
-		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
+	if err := s.client.calls.CheckOrder(call, s.fault, size); err != nil {
+		return err
 	}
 	n, err := s.read(ctx, calls.Urgent)
 	if err != nil || n == size {
@@ -168,7 +162,7 @@ func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known b
 	if desired == 0 {
 		return 0, true
 	}
-	ctx, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
+	ctx, cancel := calls.Aside(ctx)
 	defer cancel()
 	call := calls.Call{Op: "list the containers", Subject: s.subject(), Path: s.path("ps"), Urgency: calls.Urgent, Once: true}
 	var list struct {
@@ -202,7 +196,7 @@ func (s *Scaler) autoscaler(ctx context.Context) string {
 // readAutoscaler asks once. What Capacity can do without takes at most half of the time that
 // is left.
 func (s *Scaler) readAutoscaler(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
+	ctx, cancel := calls.Aside(ctx)
 	defer cancel()
 	var list struct {
 		Autoscalers *[]struct {

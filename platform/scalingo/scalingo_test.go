@@ -288,7 +288,7 @@ func TestAbsurdAnswers(t *testing.T) {
 		`{"containers":[]}`:               "no such process type",
 		`{"containers":[{"name":"web"}]}`: "no amount",
 		`{"containers":[{"name":"web","amount":-1}]}`:      "the amount -1",
-		`{"containers":[{"name":"web","amount":1000000}]}`: "the amount 1000000",
+		`{"containers":[{"name":"web","amount":9999999}]}`: "the amount 9999999",
 		`{"containers":[{"name":"web","amount":"1"}]}`:     "where the API has a int",
 	} {
 		s.Inject(platformtest.Fault{Method: "GET", Path: "/v1/apps/shop/containers", Status: 200, Body: body})

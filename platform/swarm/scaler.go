@@ -114,13 +114,8 @@ func (s *Scaler) Notes() []string {
 // how many tasks have a node, and is to be believed for five minutes.
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := calls.Call{Op: fmt.Sprintf("scale to %d", size), Subject: s.subject(), Method: http.MethodPost, Path: s.path() + "/update", Urgency: calls.Urgent, Once: true}
-	switch {
-	case s.fault != nil:
-		return s.client.calls.Invalid(call, s.fault)
-	case size < 0:
-		return s.client.calls.Invalid(call, errors.New("a size must not be negative"))
-	case size > absurd:
-		return s.client.calls.Invalid(call, fmt.Errorf("a size must be at most %d: check Max", absurd))
+	if err := s.client.calls.CheckOrder(call, s.fault, size); err != nil {
+		return err
 	}
 	var err error
 	from := 0

@@ -11,9 +11,6 @@ import (
 	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
-// absurd is a number of tasks that no answer can mean.
-const absurd = 1_000_000
-
 // A service is what is read of a service. It lives as long as a call of a Scaler.
 type service struct {
 	ID      string `json:"ID"`
@@ -76,7 +73,7 @@ func (v *service) check(name string, shown func(string) string) error {
 		return errors.New("the service is a job, whose tasks run once: only a service of the mode replicated can be scaled")
 	case mode.Replicated == nil || mode.Replicated.Replicas == nil:
 		return errors.New("the answer has no number of Replicas")
-	case v.replicas() < 0 || v.replicas() > absurd:
+	case v.replicas() < 0 || v.replicas() > calls.MaxSize:
 		return fmt.Errorf("the answer has %d Replicas", v.replicas())
 	}
 	return nil

@@ -33,7 +33,7 @@ type task struct {
 // tasks lists the tasks that are to run. It takes at most half of the time that is left,
 // because its callers can do without.
 func (s *Scaler) tasks(ctx context.Context, v *service) ([]task, error) {
-	ctx, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/2)
+	ctx, cancel := calls.Aside(ctx)
 	defer cancel()
 	filters, err := json.Marshal(map[string]map[string]bool{"service": {v.ID: true}, "desired-state": {"running": true}})
 	if err != nil {

@@ -304,14 +304,6 @@ func (s *Server) Put(o map[string]any) {
 	s.reconcile()
 }
 
-// AddNamespace adds a namespace. Those of what is added to the Server are added with it. In
-// others nothing can be created.
-func (s *Server) AddNamespace(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.namespaces[name] = true
-}
-
 // Edit changes an object in place, its status included, as another client or controller
 // does. It panics if there is no such object.
 func (s *Server) Edit(kind, namespace, name string, change func(o map[string]any)) {

@@ -36,13 +36,6 @@ func (s *Server) AddAccount(token string, a Account) {
 	s.accounts[token] = &account{Account: a, cut: cut}
 }
 
-// RemoveAccount makes a token unknown.
-func (s *Server) RemoveAccount(token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.accounts, token)
-}
-
 // authorize reports what keeps q from being carried out. Whether the object exists plays no
 // part.
 func (s *Server) authorize(q *query) *apiError {

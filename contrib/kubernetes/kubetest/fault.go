@@ -112,19 +112,6 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
-// SetDelay has every request wait first, as with a slow etcd. 0 ends that.
-func (s *Server) SetDelay(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.slow = d
-}
-
-func (s *Server) slowness() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.slow
-}
-
 // Cut cuts the account of that token off: its connections are reset, watches included, and
 // new requests too. Cut with false lets it back in. It panics if there is no such token.
 func (s *Server) Cut(token string, cut bool) {

@@ -66,6 +66,9 @@ import (
 	"net/http/httptest"
 	"sync"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/pipe"
+	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
 // Token is a credential that every new [Server] accepts, for everything.
@@ -111,7 +114,6 @@ type Server struct {
 	accounts   map[string]*account
 	namespaces map[string]bool
 	faults     []*Fault
-	slow       time.Duration
 	silent     bool // watches show nothing
 	requests   []*Request
 	scales     []Scale
@@ -161,10 +163,10 @@ func NewServer() *Server {
 // by its own [Server.Client] and [Server.Dial]. Made inside a testing/synctest bubble, it
 // runs on the bubble's time. The caller must call Close when finished.
 func NewPipeServer() *Server {
-	s, l := New(), newPipeListener()
+	s, l := New(), pipe.Listen("kubetest.invalid")
 	s.URL = "http://" + l.Addr().String()
 	s.pipe = &http.Server{Handler: s, ErrorLog: discard}
-	s.client = &http.Client{Transport: &http.Transport{DialContext: l.dial}}
+	s.client = &http.Client{Transport: &http.Transport{DialContext: l.Dial}}
 	s.served.Go(func() {
 		// Serve ends when Close closes the listener. Nothing else is to be done about its error.
 		_ = s.pipe.Serve(l)
@@ -248,10 +250,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		cancel()
 	}()
 	if isClosed(q.cut) {
-		reset(w)
+		platformtest.Reset(w)
 	}
 	fault := s.nextFault(q)
-	if s.wait(ctx, s.slowness()+fault.Delay) != nil {
+	if s.wait(ctx, fault.Delay) != nil {
 		panic(http.ErrAbortHandler)
 	}
 	var a *answer
@@ -263,12 +265,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		<-ctx.Done()
 		panic(http.ErrAbortHandler)
 	case fault.Reset:
-		reset(w)
+		platformtest.Reset(w)
 	case fault.Status != 0:
 		a = fault.answer()
 	}
 	if isClosed(q.cut) { // meanwhile: the change was made, and nobody hears of it
-		reset(w)
+		platformtest.Reset(w)
 	}
 	s.note(q, a.status)
 	for name, values := range fault.Header {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -128,17 +127,6 @@ func (a *answer) writeTo(w http.ResponseWriter, truncate bool) {
 
 func writeStatus(w http.ResponseWriter, e *apiError) { e.answer().writeTo(w, false) }
 
-// reset ends the connection, over TCP with an RST. It does not return.
-func reset(w http.ResponseWriter) {
-	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-		if tcp, ok := conn.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // a connection that is gone already needs no reset
-		}
-		conn.Close()
-	}
-	panic(http.ErrAbortHandler)
-}
-
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -155,7 +143,6 @@ type Request struct {
 	Path      string    // without the query
 	Query     url.Values
 	Body      string // as it was sent; its first 16 KiB
-	BodySize  int
 	UserAgent string
 	Account   string // the name of the [Account] whose token it had; "admin": that of [Token]
 	Status    int    // of the answer; 0: none was sent yet
@@ -176,7 +163,7 @@ const maxRecorded = 10_000
 // record remembers that q arrived. The caller holds the lock.
 func (s *Server) record(q *query) *Request {
 	rec := &Request{
-		Time: time.Now(), Method: q.Method, Path: q.URL.Path, Query: q.values, BodySize: len(q.body),
+		Time: time.Now(), Method: q.Method, Path: q.URL.Path, Query: q.values,
 		Body: string(q.body[:min(len(q.body), 16<<10)]), UserAgent: q.UserAgent(),
 	}
 	if q.account != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/autoscalebot/autoscale/contrib/kubernetes/kubetest"
 	"github.com/autoscalebot/autoscale/internal/kubecluster"
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 var realCluster = flag.Bool("real", false, "the lease in Kubernetes is on a real API server, and not on a fake")
@@ -38,23 +39,13 @@ type fakeCluster struct {
 }
 
 func newFakeCluster(t *testing.T) *fakeCluster {
-	c := &fakeCluster{kube: kubetest.New(), addr: freeAddress(t)}
+	c := &fakeCluster{kube: kubetest.New(), addr: programs.FreeAddress(t)}
 	t.Cleanup(c.kube.Close)
 	if err := c.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.stop(syscall.SIGQUIT) })
 	return c
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (c *fakeCluster) address() string          { return c.addr }

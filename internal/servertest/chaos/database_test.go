@@ -17,6 +17,8 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 // A database is a PostgreSQL of the trial's own, which it stops and starts as it likes,
@@ -38,7 +40,7 @@ func newDatabase(t *testing.T) *database {
 		initdb, err = matches[len(matches)-1], nil
 	}
 	if err != nil {
-		missing(t, "initdb is not installed: install postgresql. the trial stops and starts a database of its own")
+		programs.Missing(t, "initdb is not installed: install postgresql. the trial stops and starts a database of its own")
 	}
 	d.postgres = filepath.Join(filepath.Dir(initdb), "postgres")
 	if libs, _ := filepath.Glob("/usr/lib/*/faketime/libfaketime.so.1"); len(libs) > 0 {

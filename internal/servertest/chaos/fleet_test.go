@@ -18,40 +18,19 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 // A child is a process that ends with the test, however that ends.
 type child struct {
 	cmd   *exec.Cmd
-	ended chan struct{}
+	ended <-chan struct{}
 }
 
-// startChild starts cmd from a thread that lives as long as the process: its
-// Pdeathsig comes when that thread ends.
 func startChild(cmd *exec.Cmd) (*child, error) {
-	c := &child{cmd, make(chan struct{})}
-	started := make(chan error, 1)
-	go func() {
-		defer close(c.ended)
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			cmd.Wait()
-		}
-	}()
-	return c, <-started
-}
-
-// missing skips the test because of what the machine lacks, or fails it if
-// AUTOSCALE_TEST_REQUIRE is 1.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("AUTOSCALE_TEST_REQUIRE") == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
+	ended, err := programs.Start(cmd)
+	return &child{cmd, ended}, err
 }
 
 // buildHost builds the program, and reports whether its clock can be stepped:
@@ -71,7 +50,7 @@ func buildHost(t *testing.T) (program string, steps bool) {
 		}
 	}
 	if _, err := exec.LookPath("go"); err != nil {
-		missing(t, "the host program cannot be built: %v", err)
+		programs.Missing(t, "the host program cannot be built: %v", err)
 	}
 	if out, err := exec.Command("go", append(args, "./host")...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

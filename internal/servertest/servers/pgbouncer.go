@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 // EnvPgBouncer names a PgBouncer in transaction mode to use instead of a private
@@ -30,7 +32,7 @@ func PgBouncer(t testing.TB, postgresURL string) string {
 		t.Fatal(err)
 	}
 	if _, secret := target.User.Password(); secret {
-		Missing(t, "a private PgBouncer cannot be put before a server that asks for a password: set %s", EnvPgBouncer)
+		programs.Missing(t, "a private PgBouncer cannot be put before a server that asks for a password: set %s", EnvPgBouncer)
 	}
 	database := strings.TrimPrefix(target.Path, "/")
 	dir := tempDir(t)

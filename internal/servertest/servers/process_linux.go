@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
-	"runtime"
 	"strconv"
 	"syscall"
 )
@@ -39,27 +38,9 @@ func own(dir string) error {
 	return os.Chown(dir, int(who.Uid), int(who.Gid))
 }
 
-// confine has the command run as nobody when the test runs as root, and end
-// with the thread that started it.
+// confine has the command run as nobody when the test runs as root.
 func confine(cmd *exec.Cmd) error {
 	who, err := nobody()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 	return err
-}
-
-// keep starts the command from a thread that lives as long as the command, as
-// the signal of confine comes when that thread ends, and not the process.
-func keep(cmd *exec.Cmd) (ended <-chan struct{}, err error) {
-	started, done := make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			cmd.Wait()
-		}
-	}()
-	return done, <-started
 }

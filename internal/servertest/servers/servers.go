@@ -29,6 +29,8 @@ import (
 
 	_ "github.com/go-sql-driver/mysql" // to see that MySQL answers
 	_ "github.com/jackc/pgx/v5/stdlib" // to see that PostgreSQL answers
+
+	"github.com/autoscalebot/autoscale/internal/programs"
 )
 
 // The variables that name a server to use instead of a private one.
@@ -119,16 +121,6 @@ func Memcached(t testing.TB) string {
 	return addr
 }
 
-// Missing skips the test because of what the machine lacks, or fails it if
-// AUTOSCALE_TEST_REQUIRE is 1.
-func Missing(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("AUTOSCALE_TEST_REQUIRE") == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
 // find returns the path of a program: from PATH, or else from the folders, of
 // which the newest counts where several match.
 func find(t testing.TB, hint, program string, folders ...string) string {
@@ -148,7 +140,7 @@ func find(t testing.TB, hint, program string, folders ...string) string {
 			return newest
 		}
 	}
-	Missing(t, "%s is not installed: %s", program, hint)
+	programs.Missing(t, "%s is not installed: %s", program, hint)
 	return ""
 }
 
@@ -203,7 +195,7 @@ func serve(t testing.TB, dir string, command func(port int) *exec.Cmd, answers f
 	t.Helper()
 	var err error
 	for range 3 {
-		cmd := command(freePort(t))
+		cmd := command(programs.FreePort(t))
 		if err = start(t, dir, cmd, answers); err == nil {
 			return
 		}
@@ -222,7 +214,7 @@ func start(t testing.TB, dir string, cmd *exec.Cmd, answers func(context.Context
 	if err := confine(cmd); err != nil {
 		return err
 	}
-	ended, err := keep(cmd)
+	ended, err := programs.Start(cmd)
 	if err != nil {
 		return err
 	}
@@ -257,16 +249,6 @@ func start(t testing.TB, dir string, cmd *exec.Cmd, answers func(context.Context
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // ping reports whether a database answers.

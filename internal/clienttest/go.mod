@@ -1,4 +1,4 @@
-module github.com/autoscalebot/autoscale/internal/platformtest
+module github.com/autoscalebot/autoscale/internal/clienttest
 
 go 1.25.0
 

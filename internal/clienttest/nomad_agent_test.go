@@ -1,4 +1,4 @@
-package platformtest_test
+package clienttest_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-module github.com/autoscalebot/autoscale/internal/platformtest/cf
+module github.com/autoscalebot/autoscale/internal/clienttest/cf
 
 go 1.25.0
 
