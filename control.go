@@ -130,7 +130,7 @@ const showResumed = 24 * time.Hour
 // Status returns a snapshot. It is cheap enough for a page that is reloaded, does no
 // I/O, and may be called from any goroutine, and from Observe.
 func (a *Autoscaler) Status() Status {
-	record := a.record()
+	record, _ := a.record()
 	now := time.Now()
 	pending, given, running := a.mail.peek()
 	a.mu.Lock()

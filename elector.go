@@ -10,6 +10,19 @@ import (
 // tick measures, orders and notifies nothing.
 var ErrNotLeader = errors.New("autoscale: this process does not lead; another one acts")
 
+// ErrStoreSilent is returned by [Autoscaler.Tick] in a process that does not lead, as long as
+// its [Store] has not answered once: it is not known which process leads, or whether one does.
+// It wraps [ErrNotLeader].
+var ErrStoreSilent error = storeSilentError{}
+
+type storeSilentError struct{}
+
+func (storeSilentError) Error() string {
+	return "autoscale: the Store has not answered yet, so that it is not known which process leads; this one scales nothing until it answers"
+}
+
+func (storeSilentError) Unwrap() error { return ErrNotLeader }
+
 // A Term is the time for which one process leads.
 type Term struct {
 	Holder string    // the process that leads, by a name for people

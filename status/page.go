@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -100,6 +101,10 @@ func (p *Page) panel(ctx context.Context, a *autoscale.Autoscaler, now time.Time
 		out.Known = "This process acts. It has no Elector: every copy does."
 	case s.Age > 0:
 		out.Known = fmt.Sprintf("Another process leads. It saved this %s ago.", names.Duration(s.Age.Round(time.Second)))
+	case errors.Is(s.Last.Err, autoscale.ErrStoreSilent):
+		out.Known = "Nothing is known yet: the Store has not answered since this process started."
+	case s.Term.Number > 0:
+		out.Known = "Another process leads, and has saved nothing yet."
 	case s.Ticked.IsZero():
 		out.Known = "Nothing is known yet: this process has not led, and has read nothing of a leader."
 	default:

@@ -236,6 +236,23 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
+// A process whose store does not answer does not say that another one leads, or that there is
+// no store.
+func TestTheStoreIsSilent(t *testing.T) {
+	c := config(&service{size: 2})
+	c.Elector = &seat{&board{silent: true}, "web.2", false}
+	a := autoscale.New(c)
+	_, _ = a.Tick(t.Context(), time.Now())
+	page := status.Handler(a, &status.Options{Token: token, Logger: quiet})
+	for _, path := range []string{"/", "/status.json", "/size.json"} {
+		w := get(t, page, path)
+		body := w.Body.String()
+		if !strings.Contains(body, "has not answered") || strings.Contains(body, "another one acts") || strings.Contains(body, "other process leads") || strings.Contains(body, "there is no Store") {
+			t.Errorf("GET %s = %d %s", path, w.Code, body)
+		}
+	}
+}
+
 func TestControl(t *testing.T) {
 	form := func(pairs ...string) url.Values {
 		v := url.Values{"name": {"web"}}
