@@ -30,6 +30,14 @@ type Term struct {
 	Until  time.Time // when it ends, by the holder's clock. Zero: never
 }
 
+// who names the process that leads, for events that the pages of other processes show too.
+func (t Term) who() string {
+	if t.Holder == "" {
+		return "this process"
+	}
+	return "the process " + t.Holder
+}
+
 // An Elector ensures that only one of the processes that run an [Autoscaler] acts. An
 // Elector serves one Autoscaler.
 //

@@ -380,7 +380,7 @@ func (m *machine) follow() {
 		if m.fresh {
 			m.past = history.Log{}
 		}
-		e.Detail = "this process leads now"
+		e.Detail = t.term.who() + " leads now"
 		if e.Err = m.restore(t.record, m.cfg.Name); e.Err == nil {
 			e.From, e.To = m.Capacity.Desired, m.Capacity.Desired
 		}
@@ -388,7 +388,7 @@ func (m *machine) follow() {
 			m.push(e)
 		}
 	default:
-		e.Detail = "this process no longer leads"
+		e.Detail = m.term.who() + " no longer leads"
 		m.push(e)
 	}
 	m.leading, m.term = t.leads, t.term
