@@ -278,6 +278,7 @@ func TestControl(t *testing.T) {
 		{"override without an end", form("action", "override", "size", "4"), nil, 400, "needs an end"},
 		{"override without a size", form("action", "override", "for", "1h"), nil, 400, "size is"},
 		{"override below 0", form("action", "override", "size", "-1", "for", "1h"), nil, 400, "0 or more"},
+		{"two ends", form("action", "pause", "for", "1h", "until", until), nil, 400, "give one of them"},
 		{"past", form("action", "pause", "until", "2020-01-01T00:00:00Z"), nil, 400, "is past"},
 		{"not a time", form("action", "pause", "until", "18:00"), nil, 400, "it must be a time"},
 		{"not a duration", form("action", "pause", "for", "2"), nil, 400, "it must be a duration"},
