@@ -97,6 +97,32 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// TestNext: status says when processes can be added next, while a person holds the size too.
+func TestNext(t *testing.T) {
+	a, server := newPage(t)
+	environ, page := []string{"AUTOSCALE_TOKEN=" + pageToken}, "--url="+server+"/autoscale/"
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"resume"}, "next       processes are added and removed at any tick\n"},
+		{[]string{"pause", "for", "2h"}, "next       processes are added and removed after "},
+		{[]string{"pause"}, "next       no processes are added or removed until somebody resumes\n"},
+		{[]string{"override", "3", "for", "2h"}, "why        stay at 3, as somebody set the size until "},
+		{[]string{"override", "3", "for", "2h"}, "next       processes are added and removed after "},
+	} {
+		if r := run(t, environ, append(tt.args, page)...); r.status != 0 {
+			t.Fatalf("%q: status %d, %s", tt.args, r.status, r.stderr)
+		}
+		if _, err := a.Tick(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if r := run(t, environ, "status", page); !strings.Contains(r.stdout, tt.want) {
+			t.Errorf("after %q: %s, want %q in it", tt.args, r.stdout, tt.want)
+		}
+	}
+}
+
 func TestPageFaults(t *testing.T) {
 	_, server := newPage(t)
 	closed := httptest.NewServer(nil)
