@@ -107,7 +107,6 @@ func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 		if size, err := published.Size(s, now, p.opts.StaleAfter); err == nil {
 			out.Published = &size
 		}
-		out.Advice = []Advice{}
 		for _, each := range p.read(ctx, a).advice {
 			out.Advice = append(out.Advice, Advice(each))
 		}
@@ -148,7 +147,7 @@ func Describe(s autoscale.Status) Autoscaler {
 		Leader: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Ticked: s.Ticked.UTC(), Min: s.Min, Max: s.Max,
 		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(),
 		Command: s.Command, Resumed: s.Resumed, Stalled: s.Stalled, Boot: s.Last.Boot.Seconds(), Budget: s.Last.Spent,
-		Measured: measured(s.Last.Sample), Conditions: events(s.Conditions), Events: events(s.Events),
+		Measured: measured(s.Last.Sample), Conditions: events(s.Conditions), Events: events(s.Events), Advice: []Advice{},
 	}
 	if s.Known {
 		ready := s.Capacity.Ready()

@@ -158,6 +158,14 @@ func TestStatusJSON(t *testing.T) {
 	}
 }
 
+// A list that has nothing in it is an empty list, for the programs that go through it.
+func TestDescribe(t *testing.T) {
+	out, err := json.Marshal(status.Describe(autoscale.Status{Name: "web"}))
+	if err != nil || strings.Contains(string(out), "null") {
+		t.Errorf("%s, %v", out, err)
+	}
+}
+
 // A size that is not known is neither a number nor a success.
 func TestPublishedSize(t *testing.T) {
 	for _, tt := range []struct {
