@@ -128,6 +128,9 @@ func TestAStoreThatNeverAnswersIsSeen(t *testing.T) {
 			t.Errorf("after two minutes %v holds", s.Conditions)
 		}
 		reg.seat("web.2").lead() // the Store answers
+		if got := r.a.Status().String(); got != "web: no tick yet" {
+			t.Errorf("before its next tick it says %q", got)
+		}
 		time.Sleep(30 * time.Second)
 		_, err := r.a.Tick(t.Context(), time.Now())
 		if s := r.a.Status(); err != autoscale.ErrNotLeader || len(s.Conditions) > 0 {

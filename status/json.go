@@ -137,7 +137,11 @@ func (p *Page) serveSize(w http.ResponseWriter, r *http.Request, _ string) {
 	for i := range names {
 		names[i] = all[i].Name()
 	}
-	writeJSON(w, http.StatusNotFound, PublishedSize{Version: version, Error: fmt.Sprintf("there is no autoscaler of the process type %.40q: ask for size.json?name= and one of %q", name, names)})
+	fault := fmt.Sprintf("there is no autoscaler of the process type %.40q", name)
+	if name == "" && len(all) > 1 {
+		fault = "there are several process types"
+	}
+	writeJSON(w, http.StatusNotFound, PublishedSize{Version: version, Error: fmt.Sprintf("%s: ask for size.json?name= and one of %q", fault, names)})
 }
 
 // Describe returns what a [Document] says of s, without a published size and without advice.

@@ -104,8 +104,8 @@ func (p *Page) panel(ctx context.Context, a *autoscale.Autoscaler, now time.Time
 		out.Known = fmt.Sprintf("Another process leads. It saved this %s ago.", names.Duration(s.Age.Round(time.Second)))
 	case errors.Is(s.Last.Err, autoscale.ErrStoreSilent):
 		out.Known = "Nothing is known yet: the Store has not answered since this process started."
-	case s.Term.Number > 0:
-		out.Known = "Another process leads, and has saved nothing yet."
+	case s.Term.Holder != "":
+		out.Known = fmt.Sprintf("The process %s leads, or led last, and has saved nothing yet.", s.Term.Holder)
 	case s.Ticked.IsZero():
 		out.Known = "Nothing is known yet: this process has not led, and has read nothing of a leader."
 	default:

@@ -158,6 +158,17 @@ func TestStatusJSON(t *testing.T) {
 	}
 }
 
+// A page of several process types says that a name is missing, and not that "" is none.
+func TestSizeOfWhich(t *testing.T) {
+	c, d := config(&service{size: 2}), config(&service{size: 2})
+	d.Name = "worker"
+	page := status.Handler(autoscale.NewGroup(c, d), &status.Options{Token: token, Logger: quiet})
+	w := get(t, page, "/size.json")
+	if want := `there are several process types: ask for size.json?name= and one of [\"web\" \"worker\"]`; w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), want) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 // A list that has nothing in it is an empty list, for the programs that go through it.
 func TestDescribe(t *testing.T) {
 	out, err := json.Marshal(status.Describe(autoscale.Status{Name: "web"}))
@@ -248,7 +259,8 @@ func TestTwoProcesses(t *testing.T) {
 // no store.
 func TestTheStoreIsSilent(t *testing.T) {
 	c := config(&service{size: 2})
-	c.Elector = &seat{&board{silent: true}, "web.2", false}
+	shared := &board{silent: true}
+	c.Elector = &seat{shared, "web.2", false}
 	a := autoscale.New(c)
 	_, _ = a.Tick(t.Context(), time.Now())
 	page := status.Handler(a, &status.Options{Token: token, Logger: quiet})
@@ -258,6 +270,10 @@ func TestTheStoreIsSilent(t *testing.T) {
 		if !strings.Contains(body, "has not answered") || strings.Contains(body, "another one acts") || strings.Contains(body, "other process leads") || strings.Contains(body, "there is no Store") {
 			t.Errorf("GET %s = %d %s", path, w.Code, body)
 		}
+	}
+	shared.silent, shared.record.Term, shared.record.Holder = false, 7, "web.1"
+	if body := get(t, page, "/").Body.String(); !strings.Contains(body, "no tick yet") || !strings.Contains(body, "The process web.1 leads, or led last, and has saved nothing yet.") {
+		t.Errorf("when it has answered: %s", body)
 	}
 }
 
