@@ -58,3 +58,26 @@ func TestHeld(t *testing.T) {
 		})
 	}
 }
+
+// A condition ends when it was not seen for five minutes. Until then the page says when it was
+// seen, as what it says may no longer be so.
+func TestConditionLastSeen(t *testing.T) {
+	s := &service{size: 8}
+	a := autoscale.New(config(s))
+	now := time.Now()
+	page := status.Handler(a, &status.Options{Token: token, Logger: quiet})
+	for _, tt := range []struct {
+		at   time.Duration // after now
+		left time.Duration // until the load is highest
+		want bool
+	}{{0, 0, false}, {time.Minute, 12 * time.Hour, true}} {
+		s.left = tt.left
+		if _, err := a.Tick(t.Context(), now.Add(tt.at)); err != nil {
+			t.Fatal(err)
+		}
+		body := get(t, page, "/").Body.String()
+		if !strings.Contains(body, "at the maximum of 8 processes") || strings.Contains(body, ", last seen <time datetime=\""+now.UTC().Format(time.RFC3339)) != tt.want {
+			t.Errorf("after %v: last seen %t, want %t\n%s", tt.at, !tt.want, tt.want, body[strings.Index(body, "<main"):])
+		}
+	}
+}

@@ -123,6 +123,20 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// TestConditionLastSeen: a condition that was not seen in the last tick may have ended.
+func TestConditionLastSeen(t *testing.T) {
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"version": 1, "autoscalers": [{"name": "web", "ticked": "2026-11-27T08:32:00Z", "conditions": [
+			{"kind": "needs_above_max", "since": "2026-11-27T08:26:00Z", "time": "2026-11-27T08:30:00Z", "text": "web: more are needed"},
+			{"kind": "paused", "since": "2026-11-27T08:27:00Z", "time": "2026-11-27T08:32:00Z", "text": "web: it is paused"}]}]}`))
+	}))
+	defer page.Close()
+	r := run(t, nil, "status", "--url="+page.URL, "--time-zone=UTC")
+	if r.status != 0 || strings.Count(r.stdout, "last seen") != 1 || !strings.Contains(r.stdout, ", last seen at ") || !strings.Contains(r.stdout, ": it is paused\n") {
+		t.Errorf("status %d, %s%s", r.status, r.stdout, r.stderr)
+	}
+}
+
 func TestPageFaults(t *testing.T) {
 	_, server := newPage(t)
 	closed := httptest.NewServer(nil)

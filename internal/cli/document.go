@@ -60,7 +60,11 @@ func (d *described) print(w io.Writer, app string, now time.Time, zone *time.Loc
 		row("next", "%s", d.next(now, zone))
 	}
 	for _, c := range d.Conditions {
-		row("holds", "%s, since %s: %s", c.Kind, clock(c.Since, now, zone), strings.TrimPrefix(c.Text, d.Name+": "))
+		seen := ""
+		if c.Time.Before(d.Ticked) { // it ends if it is not seen for a while
+			seen = ", last seen at " + clock(c.Time, now, zone)
+		}
+		row("holds", "%s, since %s%s: %s", c.Kind, clock(c.Since, now, zone), seen, strings.TrimPrefix(c.Text, d.Name+": "))
 	}
 	if d.Stalled != "" {
 		row("stalled", "%s", d.Stalled)
