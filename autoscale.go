@@ -116,6 +116,7 @@ type Autoscaler struct {
 	fault     error
 	outbox    outbox
 	health    storeHealth
+	asked     time.Time // when a Store that has not answered yet was first asked
 	archived  archived
 	rules     []Recommendation // of the last tick, to be used again
 	slots     float64          // of the Decider, if it says; guarded by mu

@@ -130,12 +130,15 @@ const showResumed = 24 * time.Hour
 // Status returns a snapshot. It is cheap enough for a page that is reloaded, does no
 // I/O, and may be called from any goroutine, and from Observe.
 func (a *Autoscaler) Status() Status {
-	record := a.record()
+	record, answered := a.record()
 	now := time.Now()
 	pending, given, running := a.mail.peek()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.machine.status(now, record)
+	if answered && errors.Is(s.Last.Err, ErrStoreSilent) { // it has answered since the last tick
+		s.Ticked, s.Last = time.Time{}, Explanation{}
+	}
 	s.Running, s.Interval, s.Slots = running, a.cfg.Interval, a.slots
 	c := commandAt(now, given, record)
 	s.Command = c.String()

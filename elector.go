@@ -10,11 +10,32 @@ import (
 // tick measures, orders and notifies nothing.
 var ErrNotLeader = errors.New("autoscale: this process does not lead; another one acts")
 
+// ErrStoreSilent is returned by [Autoscaler.Tick] in a process that does not lead, as long as
+// its [Store] has not answered once: it is not known which process leads, or whether one does.
+// It wraps [ErrNotLeader].
+var ErrStoreSilent error = storeSilentError{}
+
+type storeSilentError struct{}
+
+func (storeSilentError) Error() string {
+	return "autoscale: the Store has not answered yet, so that it is not known which process leads; this one scales nothing until it answers"
+}
+
+func (storeSilentError) Unwrap() error { return ErrNotLeader }
+
 // A Term is the time for which one process leads.
 type Term struct {
 	Holder string    // the process that leads, by a name for people
 	Number int64     // grows with each new leader
 	Until  time.Time // when it ends, by the holder's clock. Zero: never
+}
+
+// who names the process that leads, for events that the pages of other processes show too.
+func (t Term) who() string {
+	if t.Holder == "" {
+		return "this process"
+	}
+	return "the process " + t.Holder
 }
 
 // An Elector ensures that only one of the processes that run an [Autoscaler] acts. An

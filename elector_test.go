@@ -53,6 +53,14 @@ func TestElector(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		stop := running(t, a)
+		// The pages of other processes show it too.
+		leads := func(want string) {
+			t.Helper()
+			events := a.Status().Events
+			if !slices.ContainsFunc(events, func(e autoscale.Event) bool { return strings.HasSuffix(e.String(), want) }) {
+				t.Errorf("no event says %q: %v", want, events)
+			}
+		}
 		o.leads.Store(true)
 		time.Sleep(31 * time.Second)
 		if got := p.takeOrders(); !slices.Equal(got, []int{3}) {
@@ -61,6 +69,10 @@ func TestElector(t *testing.T) {
 		if s := a.Status(); !s.Leading || s.Term.Number != 1 {
 			t.Errorf("status %+v", s)
 		}
+		leads("the process web.1 leads now")
+		o.leads.Store(false)
+		time.Sleep(30 * time.Second)
+		leads("the process web.1 no longer leads")
 		if err := stop(); err != nil || !o.ended.Load() {
 			t.Errorf("Run = %v, elector ended %t", err, o.ended.Load())
 		}

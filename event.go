@@ -285,6 +285,20 @@ func (k EventKind) phrase() string {
 	return k.String()
 }
 
+// held says what a Paused is of. The Detail says of a command who gave it.
+func (e Event) held(b *strings.Builder) {
+	switch {
+	case e.Limit == limit.ByMaintenance:
+		fmt.Fprintf(b, "the application is in maintenance, and the size is held at %d", e.To)
+	case e.Detail == "" && e.To == 0:
+		b.WriteString("the size was set to 0 by hand, which pauses")
+	case e.Detail == "":
+		fmt.Fprintf(b, "paused; the size is held at %d", e.To)
+	default:
+		fmt.Fprintf(b, "the size is held at %d", e.To)
+	}
+}
+
 // processes returns "1 process" or "2 processes".
 func processes(n int) string { return names.Count(n, "process", "processes") }
 
@@ -340,7 +354,7 @@ func (e Event) sentence(b *strings.Builder) {
 	case DiffExceeded:
 		fmt.Fprintf(b, "the size moved by %d, from %d to %d, which is above the threshold", abs(e.To-e.From), e.From, e.To)
 	case Paused:
-		fmt.Fprintf(b, "the size is held at %d (%v)", e.To, e.Limit)
+		e.held(b)
 	case Yielding:
 		b.WriteString("another autoscaler changes the size; this one leaves it alone; switch one of them off")
 	case LeaderChanged:

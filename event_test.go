@@ -41,7 +41,12 @@ func TestEvents(t *testing.T) {
 			e.Phase, e.Since, e.Count, e.Err = autoscale.Repeated, start.Add(-time.Hour), 120, errors.New("404")
 		}), slog.LevelWarn, "web: 120 probes in a row measured nothing; the size is held until one does; check the prober: 404 (for 1h00m now)"},
 		{event(autoscale.LimitReached, func(e *autoscale.Event) { e.From, e.To, e.Until = 20, 10, e.Time.Add(5*time.Minute) }), slog.LevelWarn, "web: the platform permits 10 processes, but 20 were ordered; no more than that is ordered for 5m00s"},
-		{event(autoscale.Paused, func(e *autoscale.Event) { e.Limit = limit.ByMaintenance }), slog.LevelInfo, "web: the size is held at 2 (maintenance)"},
+		{event(autoscale.Paused, func(e *autoscale.Event) { e.Limit = limit.ByMaintenance }), slog.LevelInfo, "web: the application is in maintenance, and the size is held at 2"},
+		{event(autoscale.Paused, func(e *autoscale.Event) {
+			e.Limit, e.Detail = limit.ByPause, "paused until 2026-11-27T09:50:02Z (by ada)"
+		}), slog.LevelInfo, "web: the size is held at 2; paused until 2026-11-27T09:50:02Z (by ada)"},
+		{event(autoscale.Paused, func(e *autoscale.Event) { e.Limit = limit.ByPause }), slog.LevelInfo, "web: paused; the size is held at 2"},
+		{event(autoscale.Paused, func(e *autoscale.Event) { e.Limit, e.From, e.To = limit.ByPause, 0, 0 }), slog.LevelInfo, "web: the size was set to 0 by hand, which pauses"},
 		{event(autoscale.WarmingUp, nil), slog.LevelInfo, "web: the prober is warming up; the size is held until it measures something"},
 		{event(autoscale.Decided, func(e *autoscale.Event) { e.Limit, e.Until = limit.ByCooldown, start.Add(90*time.Second) }), slog.LevelDebug, "web: stay at 2: latency 2s is above 1s, 3 times in a row (3 needed); 3 recommended, but the cooldown lasts 1m30s more"},
 	} {

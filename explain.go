@@ -32,7 +32,8 @@ type Explanation struct {
 	Spent float64 // the share of [limit.Budget] that is spent. 0: nothing, or there is no budget
 
 	// Before these times no processes are added, and none removed, whatever is
-	// recommended. Zero: the next tick may do it.
+	// recommended, unless a person ends a pause, an override or yielding. Zero: the next
+	// tick may do it, or Limit holds the size until nobody knows when; see [limit.Kind.Holds].
 	NextUp, NextDown time.Time
 
 	Err error // what kept the tick from its work, or is wrong with the Config. Nil: nothing
@@ -121,7 +122,13 @@ func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) stri
 		fmt.Fprintf(&b, "from %d to %d, the nearest bound", from, to)
 		return b.String()
 	case by == limit.ByOverride:
-		fmt.Fprintf(&b, "from %d to %d, which somebody set until %s", from, to, until.UTC().Format(time.RFC3339))
+		if to == from {
+			fmt.Fprintf(&b, "stay at %d", from)
+		} else {
+			fmt.Fprintf(&b, "from %d to %d", from, to)
+		}
+		// The size that was asked for may be outside the bounds.
+		fmt.Fprintf(&b, ", as somebody set the size until %s", until.UTC().Format(time.RFC3339))
 		return b.String()
 	case to != from:
 		fmt.Fprintf(&b, "from %d to %d", from, to)

@@ -66,10 +66,11 @@ type input struct {
 
 // storeHealth is how well the Store works.
 type storeHealth struct {
-	used    bool
-	silence time.Duration // since it last answered
-	unsaved int           // saves in a row that failed
-	err     error         // of the last one
+	used     bool
+	answered bool          // since this process started
+	silence  time.Duration // since it last answered, or was first asked
+	unsaved  int           // saves in a row that failed
+	err      error         // of the last one
 }
 
 // plan is what the machine wants done after it has decided.
@@ -348,7 +349,9 @@ func (m *machine) watch() {
 	if !t.store.used {
 		return
 	}
-	silent := !t.record.Read.IsZero() && t.store.silence >= storeSilence
+	// A Store that does not say when it was read is not silent. One that has never answered
+	// is, except in a process that leads: that learns of it when it saves.
+	silent := (!t.record.Read.IsZero() || !t.store.answered && !t.leads) && t.store.silence >= storeSilence
 	if t.store.unsaved < failingAfter && !silent {
 		if e, over := m.conditions.over(StoreFailing, t.now); over {
 			m.push(e)
@@ -356,7 +359,10 @@ func (m *machine) watch() {
 		return
 	}
 	e := Event{Kind: StoreFailing, Time: t.now, Name: m.cfg.Name, From: m.Capacity.Desired, To: m.Capacity.Desired, Err: t.store.err}
-	if silent {
+	switch {
+	case silent && !t.store.answered:
+		e.Detail = fmt.Sprintf("it has not answered yet, %s after it was first asked; the log says why", names.Duration(t.store.silence))
+	case silent:
 		e.Detail = fmt.Sprintf("it last answered %s ago", names.Duration(t.store.silence))
 	}
 	m.holds(e, "")
@@ -374,7 +380,7 @@ func (m *machine) follow() {
 		if m.fresh {
 			m.past = history.Log{}
 		}
-		e.Detail = "this process leads now"
+		e.Detail = t.term.who() + " leads now"
 		if e.Err = m.restore(t.record, m.cfg.Name); e.Err == nil {
 			e.From, e.To = m.Capacity.Desired, m.Capacity.Desired
 		}
@@ -382,7 +388,7 @@ func (m *machine) follow() {
 			m.push(e)
 		}
 	default:
-		e.Detail = "this process no longer leads"
+		e.Detail = m.term.who() + " no longer leads"
 		m.push(e)
 	}
 	m.leading, m.term = t.leads, t.term

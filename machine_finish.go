@@ -24,8 +24,12 @@ func (m *machine) end(r result) done {
 	case !m.leading:
 		m.Ticked = t.now
 		m.counters.Ticks++
-		m.outcome = Explanation{Limit: limit.ByNotLeader, From: m.Capacity.Desired, Decision: Decision{Size: m.Capacity.Desired}, Err: ErrNotLeader}
-		return done{Err: ErrNotLeader}
+		err := ErrNotLeader
+		if t.store.used && !t.store.answered {
+			err = ErrStoreSilent
+		}
+		m.outcome = Explanation{Limit: limit.ByNotLeader, From: m.Capacity.Desired, Decision: Decision{Size: m.Capacity.Desired}, Err: err}
+		return done{Err: err}
 	case t.cut != nil:
 		// The host stops. What failed because of that does not count.
 		return done{Err: m.cutShort(t.cut)}

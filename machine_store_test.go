@@ -107,6 +107,38 @@ func TestASilentStoreIsSeen(t *testing.T) {
 	})
 }
 
+// TestAStoreThatNeverAnswersIsSeen has a process that does not lead, and does not know whether
+// another one does.
+func TestAStoreThatNeverAnswersIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := new(registry)
+		r := newRig(t, func(cfg *autoscale.Config) { cfg.Elector = reg.seat("web.1") })
+		for range 4 {
+			_, err := r.a.Tick(t.Context(), time.Now())
+			if !errors.Is(err, autoscale.ErrStoreSilent) || !errors.Is(err, autoscale.ErrNotLeader) || strings.Contains(err.Error(), "another one acts") {
+				t.Fatalf("Tick = %v", err)
+			}
+			if s := r.a.Status(); !errors.Is(s.Last.Err, autoscale.ErrStoreSilent) || len(s.Conditions) > 0 {
+				t.Fatalf("it says %v, and %v holds", s, s.Conditions)
+			}
+			time.Sleep(30 * time.Second)
+		}
+		_, _ = r.a.Tick(t.Context(), time.Now())
+		if s := r.a.Status(); len(s.Conditions) != 1 || s.Conditions[0].Kind != autoscale.StoreFailing || !strings.Contains(s.Conditions[0].String(), "has not answered yet, 2m00s after") {
+			t.Errorf("after two minutes %v holds", s.Conditions)
+		}
+		reg.seat("web.2").lead() // the Store answers
+		if got := r.a.Status().String(); got != "web: no tick yet" {
+			t.Errorf("before its next tick it says %q", got)
+		}
+		time.Sleep(30 * time.Second)
+		_, err := r.a.Tick(t.Context(), time.Now())
+		if s := r.a.Status(); err != autoscale.ErrNotLeader || len(s.Conditions) > 0 {
+			t.Errorf("it answers: %v, and %v holds", err, s.Conditions)
+		}
+	})
+}
+
 // TestNotificationsThatWaitAreBounded has a Store that cannot be written, and more events
 // than wait for it.
 func TestNotificationsThatWaitAreBounded(t *testing.T) {

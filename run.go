@@ -129,7 +129,7 @@ func (a *Autoscaler) loop(ctx context.Context, send func(Event)) {
 // Tick does not run the Elector: its Run must be under way for this process to lead.
 //
 // The error says what kept the tick from doing its work. It is [ErrNotLeader] in a
-// process that does not lead.
+// process that does not lead, or [ErrStoreSilent].
 func (a *Autoscaler) Tick(ctx context.Context, now time.Time) (Decision, error) {
 	if !a.busy.TryLock() {
 		return Decision{}, ErrRunning

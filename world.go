@@ -21,9 +21,16 @@ const (
 
 // look asks for everything that a tick decides on.
 func (a *Autoscaler) look(ctx context.Context, now time.Time) input {
-	in := input{now: now, given: a.mail.command(), record: a.record(), store: a.health}
+	in := input{now: now, given: a.mail.command(), store: a.health}
 	in.store.used = a.store != nil
-	in.store.silence = time.Since(in.record.Read)
+	if in.record, in.store.answered = a.record(); !in.store.answered {
+		if a.asked.IsZero() {
+			a.asked = time.Now()
+		}
+		in.store.silence = time.Since(a.asked)
+	} else {
+		in.store.silence = time.Since(in.record.Read)
+	}
 	in.term, in.leads = a.lead()
 	if in.leads {
 		a.measure(ctx, &in)
@@ -36,18 +43,18 @@ func (a *Autoscaler) look(ctx context.Context, now time.Time) input {
 }
 
 // record is what the Store holds. It is zero if there is no Store, or if that has seen
-// nothing yet.
-func (a *Autoscaler) record() (record Record) {
+// nothing yet, which answered says.
+func (a *Autoscaler) record() (record Record, answered bool) {
 	if a.store == nil {
-		return Record{}
+		return Record{}, false
 	}
-	err := guard.Do(func() error { record, _ = a.store.Record(); return nil })
-	if err != nil {
-		a.mail.fault("Store", err)
-		return Record{}
+	err := guard.Do(func() error { record, answered = a.store.Record(); return nil })
+	a.mail.fault("Store", err)
+	if err != nil || !answered {
+		return Record{}, false
 	}
 	record.Holder = guard.Cut(record.Holder, maxDetail)
-	return record
+	return record, answered
 }
 
 // lead asks the Elector, if there is one, whether this process may act.

@@ -16,6 +16,7 @@ const (
 	faultShape                 // the table, or the database, is not as it must be
 	faultReadOnly              // the server takes no writes
 	faultPrepared              // a prepared statement was lost or found twice
+	faultLocked                // somebody else writes, and the driver does not wait for it
 )
 
 // fault reports what err says about the database. Drivers have error types of
@@ -33,7 +34,7 @@ func (l *sqlLease) fault(err error) fault {
 	switch {
 	case errors.As(err, &e):
 		return postgresFault(e.SQLState())
-	case l.dialect == SQLite:
+	case l.dialect == SQLite, l.dialect == "" && strings.Contains(err.Error(), locked):
 		return sqliteFault(err.Error())
 	}
 	return faultNone
@@ -61,6 +62,10 @@ func postgresFault(code string) fault {
 	return faultNone
 }
 
+// locked is what SQLite says if another connection writes. It says so before it says which SQL
+// it speaks.
+const locked = "database is locked"
+
 func sqliteFault(text string) fault {
 	has := func(words ...string) bool {
 		for _, w := range words {
@@ -75,6 +80,8 @@ func sqliteFault(text string) fault {
 		return faultMissing
 	case has("readonly database"):
 		return faultReadOnly
+	case has(locked):
+		return faultLocked
 	case has("no such column", "has no column", "ON CONFLICT clause does not match", "constraint failed", "datatype mismatch", "syntax error", "cannot modify", "may not be modified"):
 		return faultShape
 	}

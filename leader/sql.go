@@ -53,7 +53,8 @@ func SQL(db *sql.DB, opts *Options) *Elector {
 // driver is the name of a database/sql driver that the program imports, and dsn its data
 // source name, as for [sql.Open]. It opens at most one connection, when Run first needs
 // it. Validate reports a driver that is not known, and Run a dsn that the driver refuses as
-// well. Neither shows the dsn.
+// well. Neither shows the dsn. For SQLite it is a file with a busy_timeout, as
+// "file:autoscale.db?_pragma=busy_timeout(5000)" for modernc.org/sqlite.
 func Open(driver, dsn string, opts *Options) *Elector {
 	var dialect Dialect
 	if opts != nil {
@@ -308,6 +309,8 @@ func (l *sqlLease) explain(err error) error {
 		return Permanent(fmt.Errorf("the table %s is not as it must be, or the database is too old. Rename or drop what has its name and is not ours; it is made by:\n%s\n%w", stmt.table, stmt.create, clean))
 	case faultReadOnly:
 		return fmt.Errorf("the database is read-only: %s until it can be written to: %w", stmt.without, clean)
+	case faultLocked:
+		return fmt.Errorf("another connection writes to the database file: let the driver wait for it, by a busy_timeout of a second or more in the data source name, as _pragma=busy_timeout(5000) of modernc.org/sqlite or _busy_timeout=5000 of mattn/go-sqlite3: %w", clean)
 	case faultPrepared:
 		return fmt.Errorf("the driver prepares statements, which a pooler in transaction mode loses: with pgx add default_query_exec_mode=exec to the URL: %w", clean)
 	}

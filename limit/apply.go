@@ -41,7 +41,8 @@ type Outcome struct {
 	Adjustments []Adjustment // each limit that changed the size, in order. Valid until the next Apply
 
 	// Before these times no processes are added, and none removed, whatever is
-	// recommended. Zero: the next tick may do it.
+	// recommended, unless a person ends a pause, an override or yielding. Zero: the next
+	// tick may do it, or By holds the size until nobody knows when; see [Kind.Holds].
 	NextUp, NextDown time.Time
 
 	Spent float64 // the share of the Budget that is spent
@@ -281,7 +282,8 @@ func (a *adjusting) next() (up, down time.Time) {
 			down = until
 		}
 	}
-	up, down = latest(up, a.BusyUntil), latest(down, a.BusyUntil)
+	held := latest(a.BusyUntil, a.commanded())
+	up, down = latest(up, held), latest(down, held)
 	if !up.After(a.Now) {
 		up = time.Time{}
 	}
@@ -289,6 +291,22 @@ func (a *adjusting) next() (up, down time.Time) {
 		down = time.Time{}
 	}
 	return up, down
+}
+
+// commanded returns until when a person, or another autoscaler, keeps recommendations from
+// being followed. Zero: nobody does, or it is not known until when.
+func (a *adjusting) commanded() time.Time {
+	switch {
+	case a.Paused:
+		return a.PausedUntil
+	case a.Maintenance:
+		return time.Time{}
+	case a.Override:
+		return a.OverrideUntil
+	case a.Yielding && !a.SetToZero:
+		return a.YieldingUntil
+	}
+	return time.Time{}
 }
 
 func latest(a, b time.Time) time.Time {

@@ -98,6 +98,41 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// TestNextWhileHeld looks at what an Outcome says about the next change while recommendations
+// are not followed.
+func TestNextWhileHeld(t *testing.T) {
+	soon, late, never := start.Add(time.Minute), start.Add(time.Hour), time.Time{}
+	cooldown := limit.Limits{Up: limit.Behavior{Cooldown: time.Minute}}
+	for _, tt := range []struct {
+		name     string
+		limits   limit.Limits
+		change   func(*limit.Input)
+		up, down time.Time
+		holds    bool
+	}{
+		{"paused until", limit.Limits{}, func(in *limit.Input) { in.Paused, in.PausedUntil = true, late }, late, late, true},
+		{"paused, with no end", limit.Limits{}, func(in *limit.Input) { in.Paused = true }, never, never, true},
+		{"the pause ends first", cooldown, func(in *limit.Input) { in.Paused, in.PausedUntil, in.Added = true, soon, start.Add(time.Second) }, start.Add(61 * time.Second), start.Add(61 * time.Second), true},
+		{"set by a person", limit.Limits{}, func(in *limit.Input) { in.Override, in.OverrideSize, in.OverrideUntil = true, 5, late }, late, late, true},
+		{"paused and set", limit.Limits{}, func(in *limit.Input) {
+			in.Paused, in.PausedUntil, in.Override, in.OverrideSize, in.OverrideUntil = true, soon, true, 5, late
+		}, soon, soon, true},
+		{"in maintenance", limit.Limits{}, func(in *limit.Input) { in.Maintenance, in.Override, in.OverrideUntil = true, true, late }, never, never, true},
+		{"it yields", limit.Limits{}, func(in *limit.Input) { in.Yielding, in.YieldingUntil = true, late }, late, late, true},
+		{"set to 0 by hand", limit.Limits{}, func(in *limit.Input) { in.Size, in.SetToZero, in.Yielding, in.YieldingUntil = 0, true, true, late }, never, never, true},
+		{"a deployment may end sooner", limit.Limits{}, func(in *limit.Input) { in.DeployingUntil = late }, never, never, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := limit.Input{Now: start, Size: 5, Min: 2, Max: 10, Measured: true, Change: true, Recommendation: 9}
+			tt.change(&in)
+			out := tt.limits.Apply(new(limit.Memory), in)
+			if !out.NextUp.Equal(tt.up) || !out.NextDown.Equal(tt.down) || out.By.Holds() != tt.holds {
+				t.Errorf("next up %v, down %v, held by %v; want %v, %v", out.NextUp, out.NextDown, out.By, tt.up, tt.down)
+			}
+		})
+	}
+}
+
 // TestAdjustments has every limit that lowers an increase, and looks at their order.
 func TestAdjustments(t *testing.T) {
 	s := newService(limit.Limits{

@@ -61,6 +61,16 @@ var kindNames = [...]string{
 	"deployment", "busy",
 }
 
+// Holds reports whether k keeps the size whatever is recommended, for as long as a person, the
+// platform or another autoscaler says.
+func (k Kind) Holds() bool {
+	switch k {
+	case ByPause, ByMaintenance, ByOverride, ByYielding:
+		return true
+	}
+	return false
+}
+
 // String returns the name in snake case.
 func (k Kind) String() string { return names.Of(kindNames[:], int(k), "Kind") }
 

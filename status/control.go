@@ -99,6 +99,9 @@ func end(r *http.Request, now time.Time) (time.Time, error) {
 		until = now.Add(min(d, 2*longest))
 	}
 	if text := r.PostFormValue("until"); text != "" {
+		if !until.IsZero() {
+			return until, errors.New("for and until are both given: give one of them")
+		}
 		t, err := time.Parse(time.RFC3339, text)
 		if err != nil {
 			return until, fmt.Errorf("until is %.40q: it must be a time, as %s", text, now.UTC().Truncate(time.Hour).Add(2*time.Hour).Format(time.RFC3339))

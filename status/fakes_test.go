@@ -111,6 +111,7 @@ type board struct {
 	record autoscale.Record
 	past   []byte
 	saved  time.Time
+	silent bool // it was not read yet
 }
 
 // seat is the board in one process.
@@ -131,7 +132,7 @@ func (s *seat) Record() (autoscale.Record, bool) {
 	defer s.mu.Unlock()
 	r := s.record
 	r.Read, r.Age = time.Now(), time.Since(s.saved)
-	return r, true
+	return r, !s.silent
 }
 
 func (s *seat) Save(_ context.Context, _ int64, state []byte) error {

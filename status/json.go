@@ -107,7 +107,6 @@ func (p *Page) serveJSON(w http.ResponseWriter, r *http.Request, _ string) {
 		if size, err := published.Size(s, now, p.opts.StaleAfter); err == nil {
 			out.Published = &size
 		}
-		out.Advice = []Advice{}
 		for _, each := range p.read(ctx, a).advice {
 			out.Advice = append(out.Advice, Advice(each))
 		}
@@ -138,7 +137,11 @@ func (p *Page) serveSize(w http.ResponseWriter, r *http.Request, _ string) {
 	for i := range names {
 		names[i] = all[i].Name()
 	}
-	writeJSON(w, http.StatusNotFound, PublishedSize{Version: version, Error: fmt.Sprintf("there is no autoscaler of the process type %.40q: ask for size.json?name= and one of %q", name, names)})
+	fault := fmt.Sprintf("there is no autoscaler of the process type %.40q", name)
+	if name == "" && len(all) > 1 {
+		fault = "there are several process types"
+	}
+	writeJSON(w, http.StatusNotFound, PublishedSize{Version: version, Error: fmt.Sprintf("%s: ask for size.json?name= and one of %q", fault, names)})
 }
 
 // Describe returns what a [Document] says of s, without a published size and without advice.
@@ -148,7 +151,7 @@ func Describe(s autoscale.Status) Autoscaler {
 		Leader: s.Term.Holder, Term: s.Term.Number, Age: s.Age.Seconds(), Ticked: s.Ticked.UTC(), Min: s.Min, Max: s.Max,
 		Until: s.Last.Until.UTC(), NextUp: s.Last.NextUp.UTC(), NextDown: s.Last.NextDown.UTC(),
 		Command: s.Command, Resumed: s.Resumed, Stalled: s.Stalled, Boot: s.Last.Boot.Seconds(), Budget: s.Last.Spent,
-		Measured: measured(s.Last.Sample), Conditions: events(s.Conditions), Events: events(s.Events),
+		Measured: measured(s.Last.Sample), Conditions: events(s.Conditions), Events: events(s.Events), Advice: []Advice{},
 	}
 	if s.Known {
 		ready := s.Capacity.Ready()

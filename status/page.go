@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/advice"
 	"github.com/autoscalebot/autoscale/internal/chart"
+	"github.com/autoscalebot/autoscale/internal/holding"
 	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/internal/published"
 )
@@ -21,7 +23,7 @@ import (
 //go:embed page.html
 var pageText string
 
-var pageTemplate = template.Must(template.New("page").Parse(pageText + chart.Template))
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"clock": clock, "timed": timed}).Parse(pageText + chart.Template))
 
 // view is the data of the template.
 type view struct {
@@ -100,6 +102,10 @@ func (p *Page) panel(ctx context.Context, a *autoscale.Autoscaler, now time.Time
 		out.Known = "This process acts. It has no Elector: every copy does."
 	case s.Age > 0:
 		out.Known = fmt.Sprintf("Another process leads. It saved this %s ago.", names.Duration(s.Age.Round(time.Second)))
+	case errors.Is(s.Last.Err, autoscale.ErrStoreSilent):
+		out.Known = "Nothing is known yet: the Store has not answered since this process started."
+	case s.Term.Holder != "":
+		out.Known = fmt.Sprintf("The process %s leads, or led last, and has saved nothing yet.", s.Term.Holder)
 	case s.Ticked.IsZero():
 		out.Known = "Nothing is known yet: this process has not led, and has read nothing of a leader."
 	default:
@@ -130,6 +136,9 @@ func figures(s autoscale.Status) []figure {
 		add("budget spent", fmt.Sprintf("%.0f %%", 100*s.Last.Spent))
 	}
 	at("size changed", s.Changed)
+	if until := holding.Until(s.Last.Limit, s.Command != ""); until != "" && s.Last.NextUp.IsZero() && s.Last.NextDown.IsZero() {
+		add("may change", "not "+until)
+	}
 	at("may add from", s.Last.NextUp)
 	at("may remove from", s.Last.NextDown)
 	at("last tick", s.Ticked)
@@ -162,7 +171,7 @@ func why(e autoscale.Explanation) []step {
 	for _, a := range e.Adjustments {
 		text := fmt.Sprintf("instead of %d", a.From)
 		if !a.Until.IsZero() {
-			text += ", until " + a.Until.UTC().Format("15:04:05 UTC")
+			text += ", until " + a.Until.UTC().Format(time.RFC3339)
 		}
 		out = append(out, step{"limit " + a.By.String(), fmt.Sprint(a.To), text})
 	}

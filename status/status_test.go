@@ -158,6 +158,25 @@ func TestStatusJSON(t *testing.T) {
 	}
 }
 
+// A page of several process types says that a name is missing, and not that "" is none.
+func TestSizeOfWhich(t *testing.T) {
+	c, d := config(&service{size: 2}), config(&service{size: 2})
+	d.Name = "worker"
+	page := status.Handler(autoscale.NewGroup(c, d), &status.Options{Token: token, Logger: quiet})
+	w := get(t, page, "/size.json")
+	if want := `there are several process types: ask for size.json?name= and one of [\"web\" \"worker\"]`; w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), want) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// A list that has nothing in it is an empty list, for the programs that go through it.
+func TestDescribe(t *testing.T) {
+	out, err := json.Marshal(status.Describe(autoscale.Status{Name: "web"}))
+	if err != nil || strings.Contains(string(out), "null") {
+		t.Errorf("%s, %v", out, err)
+	}
+}
+
 // A size that is not known is neither a number nor a success.
 func TestPublishedSize(t *testing.T) {
 	for _, tt := range []struct {
@@ -236,6 +255,28 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
+// A process whose store does not answer does not say that another one leads, or that there is
+// no store.
+func TestTheStoreIsSilent(t *testing.T) {
+	c := config(&service{size: 2})
+	shared := &board{silent: true}
+	c.Elector = &seat{shared, "web.2", false}
+	a := autoscale.New(c)
+	_, _ = a.Tick(t.Context(), time.Now())
+	page := status.Handler(a, &status.Options{Token: token, Logger: quiet})
+	for _, path := range []string{"/", "/status.json", "/size.json"} {
+		w := get(t, page, path)
+		body := w.Body.String()
+		if !strings.Contains(body, "has not answered") || strings.Contains(body, "another one acts") || strings.Contains(body, "other process leads") || strings.Contains(body, "there is no Store") {
+			t.Errorf("GET %s = %d %s", path, w.Code, body)
+		}
+	}
+	shared.silent, shared.record.Term, shared.record.Holder = false, 7, "web.1"
+	if body := get(t, page, "/").Body.String(); !strings.Contains(body, "no tick yet") || !strings.Contains(body, "The process web.1 leads, or led last, and has saved nothing yet.") {
+		t.Errorf("when it has answered: %s", body)
+	}
+}
+
 func TestControl(t *testing.T) {
 	form := func(pairs ...string) url.Values {
 		v := url.Values{"name": {"web"}}
@@ -261,6 +302,7 @@ func TestControl(t *testing.T) {
 		{"override without an end", form("action", "override", "size", "4"), nil, 400, "needs an end"},
 		{"override without a size", form("action", "override", "for", "1h"), nil, 400, "size is"},
 		{"override below 0", form("action", "override", "size", "-1", "for", "1h"), nil, 400, "0 or more"},
+		{"two ends", form("action", "pause", "for", "1h", "until", until), nil, 400, "give one of them"},
 		{"past", form("action", "pause", "until", "2020-01-01T00:00:00Z"), nil, 400, "is past"},
 		{"not a time", form("action", "pause", "until", "18:00"), nil, 400, "it must be a time"},
 		{"not a duration", form("action", "pause", "for", "2"), nil, 400, "it must be a duration"},

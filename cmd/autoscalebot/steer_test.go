@@ -97,6 +97,46 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// TestNext: status says when processes can be added next, while a person holds the size too.
+func TestNext(t *testing.T) {
+	a, server := newPage(t)
+	environ, page := []string{"AUTOSCALE_TOKEN=" + pageToken}, "--url="+server+"/autoscale/"
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"resume"}, "next       processes are added and removed at any tick\n"},
+		{[]string{"pause", "for", "2h"}, "next       processes are added and removed after "},
+		{[]string{"pause"}, "next       no processes are added or removed until somebody resumes\n"},
+		{[]string{"override", "3", "for", "2h"}, "why        stay at 3, as somebody set the size until "},
+		{[]string{"override", "3", "for", "2h"}, "next       processes are added and removed after "},
+	} {
+		if r := run(t, environ, append(tt.args, page)...); r.status != 0 {
+			t.Fatalf("%q: status %d, %s", tt.args, r.status, r.stderr)
+		}
+		if _, err := a.Tick(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if r := run(t, environ, "status", page); !strings.Contains(r.stdout, tt.want) {
+			t.Errorf("after %q: %s, want %q in it", tt.args, r.stdout, tt.want)
+		}
+	}
+}
+
+// TestConditionLastSeen: a condition that was not seen in the last tick may have ended.
+func TestConditionLastSeen(t *testing.T) {
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"version": 1, "autoscalers": [{"name": "web", "ticked": "2026-11-27T08:32:00Z", "conditions": [
+			{"kind": "needs_above_max", "since": "2026-11-27T08:26:00Z", "time": "2026-11-27T08:30:00Z", "text": "web: more are needed"},
+			{"kind": "paused", "since": "2026-11-27T08:27:00Z", "time": "2026-11-27T08:32:00Z", "text": "web: it is paused"}]}]}`))
+	}))
+	defer page.Close()
+	r := run(t, nil, "status", "--url="+page.URL, "--time-zone=UTC")
+	if r.status != 0 || strings.Count(r.stdout, "last seen") != 1 || !strings.Contains(r.stdout, ", last seen at ") || !strings.Contains(r.stdout, ": it is paused\n") {
+		t.Errorf("status %d, %s%s", r.status, r.stdout, r.stderr)
+	}
+}
+
 func TestPageFaults(t *testing.T) {
 	_, server := newPage(t)
 	closed := httptest.NewServer(nil)
@@ -182,7 +222,13 @@ func TestUntil(t *testing.T) {
 		{"pause for", "for how long? Write for 2h"},
 		{"pause until", "until when? Write until 18:00"},
 		{"pause for 30", "for 30 has no unit: write for 30m, minutes, or for 30h, hours"},
-		{"pause for -1h", "flag"},
+		{"pause for -1h", "for -1h has ended already: give a time above 0"},
+		{"pause -1h", "only for or until can be"},
+		{"override -1 for 1h", `the size is "-1": it must be a whole number, 0 or more`},
+		{"pause --for=2h", "there is no flag --for: write it as a word, as in pause for 2h"},
+		{"override 5 --until 18:00", "write it as a word, as in override 5 for 2h, or override 5 until 18:00"},
+		{"resume web", `resume takes no argument "web": give the process type as --name=NAME`},
+		{"status -1", "there is no flag --1"},
 		{"pause for 0s", "give a time above 0"},
 		{"pause for 2 fortnights", "write a number with its unit"},
 		{"pause for 9999d", "more than a year away"},

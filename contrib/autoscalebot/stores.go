@@ -126,12 +126,19 @@ func openRedis(text string, _ bool, opts *leader.Options) (cli.Store, error) {
 	if err != nil {
 		return cli.Store{}, errors.New("the URL cannot be read: write it as redis://user:password@host:6379/0, or rediss:// with TLS")
 	}
+	goredis.SetLogger(noLog{}) // what fails is said once, by the command
 	client := goredis.NewClient(o)
 	return cli.Store{
 		Elector: redis.New(client, opts),
 		Names:   func(ctx context.Context) ([]string, error) { return redisNames(ctx, client) },
 	}, nil
 }
+
+// noLog drops what the Redis client logs: by default it writes each connection that fails to
+// standard error.
+type noLog struct{}
+
+func (noLog) Printf(context.Context, string, ...any) {}
 
 // redisNames looks at the keys of a server in bounded steps.
 func redisNames(ctx context.Context, client *goredis.Client) ([]string, error) {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -13,6 +15,31 @@ import (
 
 	"github.com/autoscalebot/autoscale/leader"
 )
+
+// TestMain lets the tests start the program: their own binary with AUTOSCALEBOT_TEST set.
+func TestMain(m *testing.M) {
+	if os.Getenv("AUTOSCALEBOT_TEST") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// A Redis server that refuses the connection is said once, and not by its client too.
+func TestRedisRefuses(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "status")
+	cmd.Env = append(os.Environ(), "AUTOSCALEBOT_TEST=1", "AUTOSCALE_STORE=redis://"+l.Addr().String()+"/0")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	_ = cmd.Run()
+	if got := stderr.String(); cmd.ProcessState.ExitCode() != 1 || !strings.HasPrefix(got, "autoscalebot: status: the store cannot be read: ") || strings.Count(got, "\n") != 1 {
+		t.Errorf("exit status %d, %s", cmd.ProcessState.ExitCode(), got)
+	}
+}
 
 // announce listens as a PostgreSQL that lets anybody in, and then announces a message of
 // so many bytes and sends none of them.

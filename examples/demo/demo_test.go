@@ -155,7 +155,7 @@ func TestScalesUpAndDownAgain(t *testing.T) {
 	}{
 		{nil, []string{
 			"requests in flight, at 2.4 a process, need ", "autoscaler: from 3 to 2: ", "autoscaler: from 2 to 1: ",
-			"  in flight ", "leadership changed; this process leads now",
+			"  in flight ", "leadership changed; the process ",
 		}},
 		{[]string{"-release"}, []string{
 			"platform: a release is under way", "the platform is busy; the size is held for ", "platform: the release has ended", "autoscaler: from 2 to 1: ",

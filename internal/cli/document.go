@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/autoscalebot/autoscale/internal/holding"
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/limit"
 	"github.com/autoscalebot/autoscale/status"
 )
 
@@ -56,10 +57,14 @@ func (d *described) print(w io.Writer, app string, now time.Time, zone *time.Loc
 		row("measured", "%s", d.numbers())
 	}
 	if !d.Ticked.IsZero() {
-		row("next", "processes are added %s and removed %s", possible(d.NextUp, now, zone), possible(d.NextDown, now, zone))
+		row("next", "%s", d.next(now, zone))
 	}
 	for _, c := range d.Conditions {
-		row("holds", "%s, since %s: %s", c.Kind, clock(c.Since, now, zone), strings.TrimPrefix(c.Text, d.Name+": "))
+		seen := ""
+		if c.Time.Before(d.Ticked) { // it ends if it is not seen for a while
+			seen = ", last seen at " + clock(c.Time, now, zone)
+		}
+		row("holds", "%s, since %s%s: %s", c.Kind, clock(c.Since, now, zone), seen, strings.TrimPrefix(c.Text, d.Name+": "))
 	}
 	if d.Stalled != "" {
 		row("stalled", "%s", d.Stalled)
@@ -112,6 +117,20 @@ func (d *described) numbers() string {
 	return strings.Join(all, ", ")
 }
 
+// next says when processes can be added, and when they can be removed.
+func (d *described) next(now time.Time, zone *time.Location) string {
+	var by limit.Kind
+	_ = by.UnmarshalText([]byte(d.Limit)) // a page of a later release may have another one
+	until := holding.Until(by, d.Command != "")
+	switch {
+	case d.NextUp.IsZero() && d.NextDown.IsZero() && until != "":
+		return "no processes are added or removed " + until
+	case d.NextUp.Equal(d.NextDown):
+		return "processes are added and removed " + possible(d.NextUp, now, zone)
+	}
+	return fmt.Sprintf("processes are added %s and removed %s", possible(d.NextUp, now, zone), possible(d.NextDown, now, zone))
+}
+
 // possible says when something may happen. Zero: at the next tick.
 func possible(at, now time.Time, zone *time.Location) string {
 	if !at.After(now) {
@@ -129,17 +148,11 @@ func clock(t, now time.Time, zone *time.Location) string {
 	return t.Format("Mon 2 Jan 15:04 MST")
 }
 
-var inUTC = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
-
 // local writes the times in a sentence as clock does.
 func local(text string, now time.Time, zone *time.Location) string {
-	return inUTC.ReplaceAllStringFunc(text, func(s string) string {
-		t, err := time.Parse(time.RFC3339, s)
-		if err != nil {
-			return s
-		}
-		return clock(t, now, zone)
-	})
+	var b strings.Builder
+	names.Times(text, func(s string) { b.WriteString(s) }, func(t time.Time) { b.WriteString(clock(t, now, zone)) })
+	return b.String()
 }
 
 // oneLine keeps text of others from drawing on the terminal.

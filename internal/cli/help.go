@@ -199,6 +199,11 @@ func explain(err error, flags *flag.FlagSet, subcommand string) error {
 				return fmt.Errorf("there is no flag --%s here: it belongs after %s", m[1], strings.Join(others, ", "))
 			}
 		}
+		if word := m[1]; (word == "for" || word == "until") && slices.Contains([]string{"pause", "override"}, subcommand) {
+			return fmt.Errorf("there is no flag --%s: write it as a word, as in %s", word, map[string]string{
+				"pause": "pause for 2h, or pause until 18:00", "override": "override 5 for 2h, or override 5 until 18:00",
+			}[subcommand])
+		}
 		return fmt.Errorf("there is no flag --%s%s", m[1], meant(m[1], append(all, "help"), "--"))
 	}
 	if m := noValue.FindStringSubmatch(text); m != nil {

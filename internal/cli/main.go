@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -157,16 +158,27 @@ func (c *command) parse(args []string) (name string, err error) {
 	if sub.flags != nil {
 		sub.flags(c, flags)
 	}
-	// Package flag stops at the first argument that is not a flag.
-	for err = flags.Parse(rest); err == nil && flags.NArg() > 0; err = flags.Parse(rest) {
-		if !sub.words {
-			return name, fmt.Errorf("%s takes no argument %q", name, flags.Arg(0))
+	// Package flag stops at the first argument that is not a flag. It takes a number below 0
+	// for one.
+	for len(rest) > 0 && err == nil {
+		if !sub.words || !belowZero.MatchString(rest[0]) {
+			err = flags.Parse(rest)
+			rest = flags.Args()
 		}
-		c.args = append(c.args, flags.Arg(0))
-		rest = flags.Args()[1:]
+		switch {
+		case err != nil || len(rest) == 0:
+		case sub.words:
+			c.args, rest = append(c.args, rest[0]), rest[1:]
+		case flags.Lookup("name") != nil:
+			return name, fmt.Errorf("%s takes no argument %q: give the process type as --name=NAME", name, rest[0])
+		default:
+			return name, fmt.Errorf("%s takes no argument %q", name, rest[0])
+		}
 	}
 	return name, explain(err, flags, name)
 }
+
+var belowZero = regexp.MustCompile(`^-[0-9]`)
 
 // version is what the module system knows of how the program was built.
 func version() string {

@@ -76,8 +76,8 @@ var Metrics = [...]Metric{
 	// What the last tick came to.
 	timestamp("last_tick", "When the last tick began, in seconds since 1970.", func(s *autoscale.Status) time.Time { return s.Ticked }),
 	timestamp("last_change", "When the size last changed, in seconds since 1970. Absent if that is not known.", func(s *autoscale.Status) time.Time { return s.Changed }),
-	timestamp("next_increase", "Before this time no processes are added, in seconds since 1970. Absent: the next tick may do it.", func(s *autoscale.Status) time.Time { return s.Last.NextUp }),
-	timestamp("next_decrease", "Before this time no processes are removed, in seconds since 1970. Absent: the next tick may do it.", func(s *autoscale.Status) time.Time { return s.Last.NextDown }),
+	timestamp("next_increase", "Before this time no processes are added, in seconds since 1970. Absent: the next tick may do it, or it is not known.", func(s *autoscale.Status) time.Time { return s.Last.NextUp }),
+	timestamp("next_decrease", "Before this time no processes are removed, in seconds since 1970. Absent: the next tick may do it, or it is not known.", func(s *autoscale.Status) time.Time { return s.Last.NextDown }),
 	{
 		Name: "autoscale.interval", Unit: "s", Who: Leader,
 		Help: "The time between the starts of two ticks, as configured.",

@@ -3,6 +3,7 @@
 package published
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,6 +27,8 @@ func Size(s autoscale.Status, now time.Time, stale time.Duration) (int, error) {
 		return 0, fmt.Errorf("no tick yet: the autoscaler of %s has just started, or no process leads", s.Name)
 	case age > stale:
 		return 0, fmt.Errorf("the last tick of %s was %s ago, and what it came to holds for %s", s.Name, age.Round(time.Second), stale)
+	case errors.Is(s.Last.Err, autoscale.ErrStoreSilent):
+		return 0, fmt.Errorf("the Store of the autoscaler of %s has not answered yet", s.Name)
 	case s.Last.Limit == limit.ByNotLeader:
 		return 0, fmt.Errorf("another process leads the autoscaler of %s, and there is no Store that says what it recommends", s.Name)
 	case s.ProbeFailures >= mute:

@@ -37,6 +37,7 @@ func TestSize(t *testing.T) {
 		{"two lost probes", with(func(s *autoscale.Status) { s.ProbeFailures = 2 }), 3, ""},
 		{"three lost probes", with(func(s *autoscale.Status) { s.ProbeFailures = 3 }), 0, "3 probes of web in a row measured nothing"},
 		{"another process leads, without a Store", with(func(s *autoscale.Status) { s.Last.Limit = limit.ByNotLeader }), 0, "another process leads"},
+		{"the Store has not answered", with(func(s *autoscale.Status) { s.Last.Limit, s.Last.Err = limit.ByNotLeader, autoscale.ErrStoreSilent }), 0, "the Store of the autoscaler of web has not answered yet"},
 		{"negative", fresh(-1), 0, "the size of web is not known"},
 	} {
 		size, err := published.Size(tt.status, now, published.StaleAfter)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,25 @@ func TestLeaderWithAConnectionOfItsOwn(t *testing.T) {
 	}
 	if leadsWithin(starved, time.Second) {
 		t.Error("without one it leads too: the pool was not exhausted, and the test shows nothing")
+	}
+}
+
+// A file that somebody else writes to, by a driver that does not wait: the log says what to set.
+func TestLeaderFileIsLocked(t *testing.T) {
+	file := "file:" + filepath.Join(t.TempDir(), "lease.db")
+	db := openDB(t, "sqlite", file)
+	must(t, db, leader.SQLite.Schema())
+	conn, err := db.Conn(t.Context())
+	if err == nil {
+		_, err = conn.ExecContext(t.Context(), "BEGIN EXCLUSIVE")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	err = leader.Open("sqlite", file, ownLease(t)).Refresh(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "a busy_timeout of a second or more") {
+		t.Errorf("got %v", err)
 	}
 }
 
