@@ -9,13 +9,13 @@ import (
 	"github.com/autoscalebot/autoscale/platform"
 )
 
-// An Error is a call that failed: refused by the API, answered by something that
-// is no whole answer of the API, or not answered at all. Its Code is what the API calls the
-// id of an error, as "forbidden". It never holds the token.
+// An Error is a call that failed. The API refused it or did not answer, or the answer is
+// not a whole answer of the API. Its Code is what the API calls the id of an error, as
+// "forbidden". It never holds the token.
 type Error = platform.Error
 
-// A CallBudgetError says that a call was not made because its context leaves no
-// time to wait until the calls of the API that are permitted have room for it.
+// A CallBudgetError says that a call was not made, because the budget of calls had no
+// room for it before its context ends.
 type CallBudgetError = platform.CallBudgetError
 
 // likeToken is the form of tokens since 2024. Those before are UUIDs, which request ids are
