@@ -56,9 +56,9 @@ type Options struct {
 	// the leader its term.
 	TTL time.Duration
 
-	// Renew is the time between two renewals of the leader, and between two looks of a
-	// follower. Each is one round trip. The real time is up to an eighth longer. Defaults
-	// to a third of TTL.
+	// Renew is the time from one renewal of the leader to the next. A follower reads the
+	// lease as often, or up to an eighth less often. Each is one round trip. Defaults to
+	// a third of TTL.
 	Renew time.Duration
 
 	// Margin is how long before the end of its lease a leader stops trusting it. Defaults
