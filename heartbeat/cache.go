@@ -88,7 +88,7 @@ func setAndGet(ctx context.Context, c GetSetter) error {
 		return fmt.Errorf("get the key that was just set: %w", err)
 	}
 	if !bytes.Equal(got, value) {
-		return errors.New("the cache gave back another value than the one that was just set")
+		return errors.New("the cache returned another value than the one that was just set")
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func advise(e *Error, token string) string {
 	case http.StatusUnprocessableEntity:
 		switch {
 		case limited(e):
-			return "Eco and Basic dynos run one a process type, other sizes and whole apps have limits of their own: lower Max, change the size with `heroku ps:type`, or ask Heroku to raise the limit"
+			return "Eco and Basic dynos are limited to one per process type, and other sizes and whole apps have limits of their own: lower Max, change the size with `heroku ps:type`, or ask Heroku to raise the limit"
 		case e.Code == "verification_needed":
 			return "the account must be verified with a payment method, at https://dashboard.heroku.com/account/billing"
 		case !passing(e):

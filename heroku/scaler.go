@@ -187,7 +187,7 @@ func (s *Scaler) read(ctx context.Context) (f formation, err error) {
 func (s *Scaler) check(f *formation) error {
 	switch {
 	case f.Type == "":
-		return errors.New("the answer has no type: it is no formation of the Platform API")
+		return errors.New("the answer has no type: it is not a formation of the Platform API")
 	case f.Type != s.typ:
 		return fmt.Errorf("the answer is about the process type %s", calls.Quoted(f.Type))
 	case f.Quantity == nil:

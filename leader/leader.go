@@ -258,7 +258,7 @@ func (e *Elector) Save(ctx context.Context, term int64, state []byte) error {
 	}
 	if !saved {
 		if e.lose(term) {
-			e.log(ctx, slog.LevelWarn, "the term is over, as the store refused to save under it", "term", term)
+			e.log(ctx, slog.LevelWarn, "the term is over, because the store refused to save under it", "term", term)
 		}
 		e.rouse()
 		return over

@@ -306,7 +306,7 @@ func (l *sqlLease) explain(err error) error {
 	case faultDenied:
 		return Permanent(fmt.Errorf("this role may not use the table %s: grant it %s: %w", stmt.table, stmt.rights, clean))
 	case faultShape, faultRace:
-		return Permanent(fmt.Errorf("the table %s is not as it must be, or the database is too old. Rename or drop what has its name and is not ours; it is made by:\n%s\n%w", stmt.table, stmt.create, clean))
+		return Permanent(fmt.Errorf("the table %s does not have the right shape, or the database is too old. Rename or drop whatever has this name. This statement creates the table:\n%s\n%w", stmt.table, stmt.create, clean))
 	case faultReadOnly:
 		return fmt.Errorf("the database is read-only: %s until it can be written to: %w", stmt.without, clean)
 	case faultPrepared:

@@ -33,7 +33,7 @@ func Dyno() autoscale.Elector {
 	s := &static{holder: name}
 	switch m := numbered.FindStringSubmatch(name); {
 	case name == "":
-		s.fault = fmt.Errorf("leader: $DYNO is empty: Dyno works on Heroku's dynos alone. Use leader.SQL, or leader.Static elsewhere")
+		s.fault = fmt.Errorf("leader: $DYNO is empty: Dyno works only on Heroku's dynos. Use leader.SQL, or leader.Static elsewhere")
 	case m == nil:
 		s.fault = fmt.Errorf("leader: $DYNO is %.60q, which has no number like web.1: it does not say which dyno acts. Use leader.SQL", name)
 	default:

@@ -173,7 +173,7 @@ func names(all []autoscale.Status) string {
 		out = append(out, fmt.Sprintf("and %d more", len(all)-most))
 	}
 	if out == nil {
-		return "none, as there is no Autoscaler"
+		return "none, because there is no Autoscaler"
 	}
 	return strings.Join(out, ", ")
 }

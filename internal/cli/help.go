@@ -159,14 +159,14 @@ Usage:
 	autoscalebot pause                   until autoscalebot resume
 
 ` + targetFlags + byFlag + "\n" + exitStatus,
-	"resume": `autoscalebot resume ends a pause and an override. It also ends that the autoscaler yields to another one.
+	"resume": `autoscalebot resume ends a pause and an override. The autoscaler also stops yielding to another one.
 
 Usage:
 
 	autoscalebot resume [flags]
 
 ` + targetFlags + byFlag + "\n" + exitStatus,
-	"override": `autoscalebot override sets the size, whatever is measured, until a time. The bounds Min and Max hold all the same.
+	"override": `autoscalebot override sets the size, whatever is measured, until a time. The bounds Min and Max still hold.
 
 Usage:
 
