@@ -1,9 +1,9 @@
-// Package advice says what the history of an Autoscaler suggests to set otherwise. Each
-// piece of advice has its evidence. Where there is not enough history there is none. The
+// Package advice suggests better settings from the history of an Autoscaler. Each piece
+// of advice has its evidence. If there is not enough history, there is no advice. The
 // package does no I/O.
 //
-// The thresholds are choices of this package: they are set so that a week of a service
-// that is well configured gives no advice. Each is named beside its rule.
+// The thresholds are choices of this package. They are set so that a week of a well
+// configured service gives no advice. The code has each threshold beside its rule.
 package advice
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/autoscalebot/autoscale/history"
 )
 
-// An Advice is one thing to set otherwise.
+// An Advice is one suggestion.
 type Advice struct {
 	Code     string // as "at_max". It identifies the rule, and does not change
 	Evidence string // what was seen, in one sentence

@@ -19,7 +19,7 @@ const keyTTL = time.Minute
 type GetSetter interface {
 	// Get returns the value of key, or an error if there is none.
 	Get(ctx context.Context, key string) ([]byte, error)
-	// Set stores value under key; after ttl the cache may forget it.
+	// Set stores value under key. After ttl the cache may drop it.
 	Set(ctx context.Context, key string, value []byte, ttl time.Duration) error
 }
 
