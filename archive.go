@@ -21,10 +21,10 @@ const (
 // History returns what happened: the last three hours tick by tick, and the last seven
 // days in half-hours. It is a copy.
 //
-// In a process that leads it does no I/O. In the others it asks the [HistoryStore], in one
-// round trip within [Config.Timeout]. What that has is up to a minute old. The last tick of
-// the leader is added to it, as the Store has that. Without a HistoryStore it is what this
-// process saw while it led.
+// In a process that leads, History does no I/O. In the others it asks the [HistoryStore],
+// in one round trip within [Config.Timeout]. The stored history is up to a minute old.
+// The last tick of the leader is added to it from the Store. Without a HistoryStore,
+// History returns what this process saw while it led.
 func (a *Autoscaler) History(ctx context.Context) (*history.Log, error) {
 	a.mu.Lock()
 	leading, past := a.machine.leading, a.machine.past.Clone()

@@ -1,7 +1,7 @@
 // Package autoscale scales a service from inside it. It measures how loaded the service
-// is, decides how many processes that takes, orders them from the platform, and
-// notifies whoever you choose. It is a library: the host creates an
-// [Autoscaler] in its main function and goes on serving.
+// is, decides how many processes the load needs, orders them from the platform, and
+// notifies whoever you choose. It is a library: the host creates an [Autoscaler] in its
+// main function and continues to serve.
 //
 //	t := traffic.New(&traffic.Options{Concurrency: 8})
 //	hk := heroku.NewClient(os.Getenv("HEROKU_API_KEY"), nil)
@@ -27,14 +27,14 @@
 //  1. The [Prober] measures once. A service that failed under its load is a
 //     measurement. If nothing could be measured, that is an error, and an error never
 //     changes a size.
-//  2. The size is read from the platform. It is never remembered from before, so that a
-//     change by somebody else is seen. It is reported as [Changed], and restarts the
+//  2. The size is read from the platform. It is never taken from memory, so that a change
+//     by somebody else is seen. Such a change is reported as [Changed], and restarts the
 //     sample count.
 //  3. The [Decider] recommends a size, from the samples that it asked for.
-//  4. The limits adjust the recommendation, in this order: does this process lead; is it
-//     paused, or the application in maintenance; is the size outside the bounds; then
-//     those of package limit, the bounds Min and Max of the moment, and what the
-//     platform permits.
+//  4. The limits adjust the recommendation. They are checked in this order: whether this
+//     process leads, whether it is paused or the application is in maintenance, and
+//     whether the size is outside the bounds. Then come the limits of package limit, the
+//     bounds Min and Max of the moment, and what the platform permits.
 //  5. The [Scaler] orders an absolute number. If an order fails, nothing changes here,
 //     and the next tick tries again.
 //  6. What happened is logged, and passed to Observe and to each [Notifier]. Why it
@@ -44,47 +44,50 @@
 //
 // Every call has a deadline and ends with its context. A panic in anything that the
 // host supplied is recovered, logged with its stack and reported, and the size is
-// held. Notifiers cannot hold the loop. Nothing grows without bound. A part that ignores its
-// context can hold the loop of its own Autoscaler, and nothing else. That is reported as
-// [Stalled].
+// held. Notifiers cannot hold the loop. Nothing grows without bound. A part that ignores
+// its context can hold the loop of its own Autoscaler, and nothing else. That is reported
+// as [Stalled].
 //
 // # One acts among many
 //
-// If a service has several processes, each runs a copy of this, and only one may act:
-// the one that the [Elector] says leads. Package leader has Electors that use the
-// database of the host. Without one every copy acts. Orders are absolute numbers
-// within the same bounds, so copies cannot run away. But copies that saw different things
-// undo each other's work.
+// If a service has several processes, each runs a copy of the Autoscaler, and only one of
+// them may act: the one for which the [Elector] says that it leads. Package leader has
+// Electors that use the database of the host. Without an Elector every copy acts. Orders
+// are absolute numbers within the same bounds, so copies cannot run away. But copies with
+// different measurements undo each other's work.
 //
-// A [Store] keeps what a leader must not forget, in at most 64 KiB. It is written only
-// by the process that holds the term:
+// A [Store] keeps the state that a new leader needs, in at most 64 KiB. Only the process
+// that holds the term writes it:
 //
-//   - The next leader continues where the last one ended: cooldowns, streaks, conditions
-//     that were reported, and commands that were obeyed.
-//   - A tick is recorded before any of it is notified. A process that is killed may lose a
-//     notification. No notification is repeated.
-//   - An order is recorded before it is given, so that one whose answer was lost is known
-//     to be ours. Recording it is also the fence: a process whose term is over finds
-//     out, and gives no order. The order itself must end before the term does, by the
-//     real clock.
-//   - Status, in a process that does not lead, shows what the leader saved.
+//   - The next leader continues where the last one ended. It knows cooldowns, streaks,
+//     conditions that were reported, and commands that were obeyed.
+//   - A tick is recorded before any of its notifications are sent. A process that is
+//     killed may lose a notification. No notification is repeated.
+//   - An order is recorded before it is given, so that an order whose answer was lost is
+//     known to be ours. The record is also the fence: a process whose term is over finds
+//     out when it writes it, and gives no order. The order itself must end before the
+//     term does, by the real clock.
+//   - In a process that does not lead, Status shows what the leader saved.
 //
-// What a lease cannot prevent: a process that is frozen after its order has left it, or
-// an order that is delayed on its way. The platform then takes an order of an earlier
-// term, inside the bounds, and the leader sees it in its next tick.
+// A lease cannot prevent two things: that a process is frozen after it has sent its
+// order, and that an order is delayed on its way. The platform then takes an order of an
+// earlier term. That order is inside the bounds, and the leader sees the change in its
+// next tick.
 //
 // A leader that fails to read or set the size for three ticks in a row resigns, if its
 // Elector is a [Resigner], so that a process that reaches the platform may lead.
 //
 // # Changes made by others
 //
-// A size that is not the last one that was ordered was set by somebody else. It is
-// reported as [Changed], and restarts the sample count. If somebody undoes an order
+// If the size is not the last one that was ordered, somebody else has set it. That is
+// reported as [Changed], and restarts the sample count.
+//
+// The Autoscaler yields to another autoscaler in two cases: if somebody undoes an order
 // within a quarter of an hour, three times within an hour, or if the platform says that
-// another autoscaler is switched on ([Capacity.ExternalAutoscaler]), this one yields: it
-// leaves the size alone, even outside the bounds, and reports [Yielding]. It resumes if
-// nobody else has changed the size for an hour, if the platform's autoscaler is off, or
-// on [Autoscaler.Resume].
+// another autoscaler is switched on ([Capacity.ExternalAutoscaler]). It then leaves the
+// size alone, even outside the bounds, and reports [Yielding]. It resumes if nobody else
+// has changed the size for an hour, if the platform's autoscaler is switched off, or on
+// [Autoscaler.Resume].
 //
 // [Autoscaler.Pause] and [Autoscaler.Override] are for people. They can be called in any
 // process that shares the Store.

@@ -38,11 +38,11 @@ type Config struct {
 	// Prober measures the service, once a tick. Required.
 	Prober Prober
 
-	// Decider says how many processes are needed. Nil: the rule that the Prober names,
-	// if it is a RuleChooser, as those of packages probe and traffic are: target
-	// tracking for requests, rule.Backlog for jobs, rule.MOfN for a heartbeat. If it
-	// names none, Consecutive{}, which is autoscalebot's rule. The log and Status say
-	// which rule it is.
+	// Decider says how many processes are needed. Nil: the rule that the Prober names, if
+	// the Prober is a RuleChooser. The probers of packages probe and traffic name target
+	// tracking for requests, rule.Backlog for jobs and rule.MOfN for a heartbeat. If the
+	// Prober names no rule, it is Consecutive{}, autoscalebot's rule. The log and Status
+	// say which rule is used.
 	Decider Decider
 
 	// Scaler reads and sets the size. Required.
@@ -62,15 +62,16 @@ type Config struct {
 	// of the Prober. Defaults to Interval, but at least ten seconds.
 	Timeout time.Duration
 
-	// Limits say how much of a recommendation is carried out. Zero: all of it, within
-	// the bounds. If the Scaler says that each order is a deployment, Cooldowns that are
-	// zero are ten minutes: see [Redeployer].
+	// Limits say how much of a recommendation is carried out. Zero: all of it, within the
+	// bounds. If the Scaler says that each order is a deployment, a zero Cooldown becomes
+	// ten minutes. See [Redeployer].
 	Limits limit.Limits
 
-	// BootTime is how long a process takes from being ordered to serving. It counts
-	// until that is learned from a platform that says how many are pending. Set it if
-	// yours does not, and the Prober measures requests: each process's share of the load
-	// would be misjudged while others boot, for which a minute is assumed. Zero: not known.
+	// BootTime is how long a process takes from being ordered to serving. It counts until
+	// the real time is learned from a platform that reports how many processes are
+	// pending. Set it if your platform does not report that and the Prober measures
+	// requests. Without it a boot is taken to last a minute, and each process's share of
+	// the load is misjudged if it lasts longer or shorter. Zero: not known.
 	BootTime time.Duration
 
 	// Notifiers get the kinds of event in NotifyOn. A Subscriber names its own kinds.
@@ -88,33 +89,34 @@ type Config struct {
 	// is not reported.
 	NotifyDiff Diff
 
-	// Observe, if set, gets every event, on the loop: it must return soon. It may
-	// call Status.
+	// Observe, if set, gets every event. It runs on the loop, so it must return soon. It
+	// may call Status.
 	Observe func(Event)
 
 	// Elector says whether this process acts. Nil: it always does, which is right only
 	// if a single copy runs.
 	Elector Elector
 
-	// Store keeps what a leader must not forget. Nil: the Elector, if that is a
-	// Store, or none. Set it if the Elector is wrapped in a type of your own.
+	// Store keeps the state that a new leader needs. Nil: the Elector, if that is a
+	// Store, or none. Set it if the Elector is wrapped in a type of your own that hides
+	// its Store.
 	Store Store
 
 	// DryRun decides and reports, and never scales. An event of kind Scaled then says
 	// what would have been ordered.
 	DryRun bool
 
-	// RecommendOnly publishes the size to run for another autoscaler that orders it, such
-	// as KEDA or a HorizontalPodAutoscaler, and never calls Scale. [Explanation.Decision]
-	// is that size. Package status serves it as size.json, and contrib/keda by KEDA's own
-	// protocol. What the other autoscaler orders is expected: the Autoscaler does not
-	// yield to it, and a size of 0 is no pause. If the size does not follow for ten
-	// minutes, [NotFollowed] is reported.
+	// RecommendOnly publishes the size for another autoscaler that orders it, such as
+	// KEDA or a HorizontalPodAutoscaler, and never calls Scale. [Explanation.Decision]
+	// has that size. Package status serves it as size.json, and contrib/keda by KEDA's
+	// own protocol. The orders of the other autoscaler are expected: the Autoscaler does
+	// not yield to it, and a size of 0 is not a pause. If the size does not follow the
+	// published one for ten minutes, [NotFollowed] is reported.
 	//
 	// It cannot be set together with DryRun.
 	RecommendOnly bool
 
-	// Logger gets every event, on the loop. Nil: slog.Default().
+	// Logger gets every event. It is called on the loop. Nil: slog.Default().
 	Logger *slog.Logger
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
-// Pause holds the size, for any measurement, until Resume or Override is called. Every
+// Pause holds the size, whatever is measured, until Resume or Override is called. Every
 // process with the same [Store] obeys it, as soon as its Elector has read the Store.
 // Without a Store only this process obeys. [WithActor] says who asks for it.
 //
@@ -40,7 +40,7 @@ func (a *Autoscaler) Resume(ctx context.Context) error {
 	return a.command(ctx, "resume", command{Kind: resumeCommand})
 }
 
-// Override sets the size, for any measurement, until a time, or until Resume or Pause is
+// Override sets the size, whatever is measured, until a time, or until Resume or Pause is
 // called. Cooldown and Step do not apply. Min and Max do: size is brought within them.
 // Override compares until with the real clock, and each tick compares it with its own
 // time. See Pause for which processes obey, and for errors.

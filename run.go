@@ -25,8 +25,9 @@ var ErrRunning = errors.New("autoscale: another Run or Tick of this Autoscaler i
 // A service must not end because its autoscaler cannot work. If the Config is bad (the
 // error wraps [ErrConfig]), or the Elector fails for good, Run logs the error once, scales
 // nothing, and waits until ctx ends. Only then it returns the error, so that an errgroup
-// does not end the service either. A program that only scales calls [Autoscaler.Validate]
-// first. If another Run or Tick is under way, Run returns [ErrRunning] at once.
+// does not end the service either. A program that does nothing but scale should call
+// [Autoscaler.Validate] first. If another Run or Tick is under way, Run returns
+// [ErrRunning] at once.
 func (a *Autoscaler) Run(ctx context.Context) error {
 	if !a.busy.TryLock() {
 		a.log(ctx, slog.LevelError, ErrRunning.Error(), slog.String("name", a.cfg.Name))
@@ -123,8 +124,8 @@ func (a *Autoscaler) loop(ctx context.Context, send func(Event)) {
 
 // Tick does one step, as of now, and returns what was ordered: Act is true if the size
 // was set, or would have been in a dry run. The notifiers have been called when it
-// returns. Run calls it by itself. Call Tick instead of Run from a scheduler of the host's
-// own, or from a simulation. now should not go back.
+// returns. Run calls Tick by itself. Call Tick instead of Run if the host has a scheduler
+// of its own, or in a simulation. now should not go back.
 //
 // Tick does not run the Elector: its Run must be under way for this process to lead.
 //

@@ -33,16 +33,16 @@ type Scaler interface {
 
 // Capacity is how many processes of one type a platform runs.
 type Capacity struct {
-	// Desired is how many processes were ordered, by anybody.
+	// Desired is how many processes were ordered, by anyone.
 	Desired int
 
 	// Pending is how many of the Desired ones do not serve yet.
 	Pending int
 
-	// PendingKnown says that Pending is what the platform says, also if it is 0. If it is
-	// not known, the processes from before an increase are taken to be those that serve,
-	// for Config.BootTime or a minute: each process's share of the load would be
-	// misjudged otherwise.
+	// PendingKnown says that Pending comes from the platform, even if it is 0. If
+	// PendingKnown is false after an increase, only the processes from before it count as
+	// serving, for Config.BootTime or a minute. Otherwise each process's share of the
+	// load would be misjudged.
 	PendingKnown bool
 
 	// Changed is when the platform says that it last changed the process type.
@@ -53,18 +53,18 @@ type Capacity struct {
 	// no requests then, so no measurement means anything, and the size is held.
 	Maintenance bool
 
-	// Deploying reports whether a deployment is under way, and the platform takes no order
-	// until it has ended. The service is measured as usual, and its size is held, for ten
-	// minutes at most, or what an [OrderTimer] says: an order is tried after that, and a
-	// [BusyError] is then a failure. A platform that takes orders during a deployment leaves
-	// Deploying false.
+	// Deploying reports whether a deployment is under way during which the platform takes
+	// no order. The service is measured as usual, and its size is held. That lasts for at
+	// most ten minutes, or for as long as an [OrderTimer] says. After that an order is
+	// tried, and a [BusyError] counts as a failure. If a platform takes orders during a
+	// deployment, its Scaler leaves Deploying false.
 	Deploying bool
 
-	// ExternalAutoscaler names another autoscaler that rules over the process type, as the
-	// platform says: one that is switched on ("Heroku Autoscaling"), that is present
-	// ("HorizontalPodAutoscaler web"), or a proxy that starts and stops processes ("Fly
-	// Proxy autostop"). The size is then left to it, unless Config.RecommendOnly is set.
-	// Empty: none, or not known.
+	// ExternalAutoscaler names another autoscaler that the platform says sets the size.
+	// Examples are one that is switched on ("Heroku Autoscaling"), one that is present
+	// ("HorizontalPodAutoscaler web"), and a proxy that starts and stops processes ("Fly
+	// Proxy autostop"). The Autoscaler then leaves the size alone, unless
+	// Config.RecommendOnly is set. Empty: none, or not known.
 	ExternalAutoscaler string
 }
 
@@ -83,9 +83,9 @@ type LimitError struct {
 	// size to try.
 	Guessed bool
 
-	// RetryAfter is for how long the limit is believed. A lack of room, on the nodes of a
-	// cluster for instance, passes within minutes. What a plan or a quota permits does not.
-	// Not above 0, or more than an hour: an hour.
+	// RetryAfter is how long the limit is remembered. A lack of room, such as on the
+	// nodes of a cluster, passes within minutes. The limit of a plan or a quota does not.
+	// 0 or less, or more than an hour: an hour.
 	RetryAfter time.Duration
 }
 
@@ -104,21 +104,21 @@ func (e *LimitError) Error() string {
 // Unwrap returns the platform's own error.
 func (e *LimitError) Unwrap() error { return e.Err }
 
-// A BusyError is a [Scaler]'s answer that the platform cannot do now what it was asked, for
-// a reason that ends by itself: a release, a deployment or another operation is under way,
-// somebody else changed the process type at the same moment, or too much was asked.
-// Nothing was changed, unless Unsure is set.
+// A BusyError is a [Scaler]'s answer that the platform cannot serve a request now, for a
+// reason that ends by itself. A release, a deployment or another operation is under way,
+// somebody else changed the process type at the same moment, or there were too many
+// requests. Nothing was changed, unless Unsure is set.
 //
-// For ten minutes, or what an [OrderTimer] says, the [Autoscaler] holds the size, does not
-// count a failure, and does not resign. It tries again after RetryAfter, or in the next tick
-// if that is not known. After those minutes the error counts like any other.
+// For ten minutes, or for as long as an [OrderTimer] says, the [Autoscaler] holds the
+// size, counts no failure, and does not resign. It tries again after RetryAfter, or in
+// the next tick if that is not known. After that time the error counts like any other.
 type BusyError struct {
 	RetryAfter time.Duration // how long the platform asked to wait. 0: not known
 	Err        error         // the platform's own words; may be nil
 
-	// Unsure says that the order may have been carried out all the same, as where an
-	// earlier attempt at it had no answer. A size that it asked for is then taken for the
-	// Autoscaler's own.
+	// Unsure says that the order may have been carried out nevertheless, for example
+	// because an earlier attempt at it had no answer. If the size then is the one that
+	// was ordered, the Autoscaler counts it as its own.
 	Unsure bool
 }
 

@@ -1,9 +1,9 @@
-// Package advice says what the history of an Autoscaler suggests to set otherwise. Each
-// piece of advice has its evidence. Where there is not enough history there is none. The
+// Package advice suggests better settings from the history of an Autoscaler. Each piece
+// of advice has its evidence. If there is not enough history, there is no advice. The
 // package does no I/O.
 //
-// The thresholds are choices of this package: they are set so that a week of a service
-// that is well configured gives no advice. Each is named beside its rule.
+// The thresholds are choices of this package. They are set so that a week of a well
+// configured service gives no advice. The code has each threshold beside its rule.
 package advice
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/autoscalebot/autoscale/history"
 )
 
-// An Advice is one thing to set otherwise.
+// An Advice is one suggestion.
 type Advice struct {
 	Code     string // as "at_max". It identifies the rule, and does not change
 	Evidence string // what was seen, in one sentence
@@ -96,7 +96,7 @@ func failures(p period) *Advice {
 	}
 	return &Advice{
 		"failing", fmt.Sprintf("The service failed %d of %d probes in the last 24 hours: it timed out, refused a connection or answered with a server error.", failed, ticks),
-		"Raise Min, or lower the load that one process is meant to take, if this was under load.",
+		"If this was under load, raise Min, or lower the load that one process is meant to take.",
 	}
 }
 
@@ -113,7 +113,7 @@ func bottleneck(p period) *Advice {
 		return nil
 	}
 	return &Advice{
-		"bottleneck", fmt.Sprintf("Adding processes did not help, last at %s.", clock(last.Time)),
+		"bottleneck", fmt.Sprintf("Adding processes did not help, most recently at %s.", clock(last.Time)),
 		"Look at what all processes share: the pool of the database, a lock, a queue, another service.",
 	}
 }
@@ -135,7 +135,7 @@ func slots(p period) *Advice {
 	}
 	fit := max(1, math.Round(most))
 	return &Advice{
-		"slots", fmt.Sprintf("While requests waited, a process worked on %.2g at once at most, in %d ticks of %d half-hours of the last 7 days. The rule takes it to work on %.4g.", most, ticks, halves, set),
+		"slots", fmt.Sprintf("While requests waited, a process worked on at most %.2g at once, in %d ticks of %d half-hours of the last 7 days. The rule assumes %.4g.", most, ticks, halves, set),
 		fmt.Sprintf("Set TargetTracking.Concurrency to %.0f, or find out what keeps a process from using its workers.", fit),
 	}
 }
@@ -151,8 +151,8 @@ func pool(p period) *Advice {
 		return nil
 	}
 	return &Advice{
-		"pool", fmt.Sprintf("In %d or more of %d ticks of the last 24 hours, a request or more waited for a connection of the database's pool, on average.", waits, ticks),
-		"Raise the pool's SetMaxOpenConns if the database takes that many from each of Max processes. Else make the queries shorter: more processes do not help.",
+		"pool", fmt.Sprintf("In %d or more of %d ticks of the last 24 hours, an average of at least one request waited for a connection of the database's pool.", waits, ticks),
+		"Raise the pool's SetMaxOpenConns if the database takes that many from each of Max processes. Otherwise make the queries shorter: more processes do not help.",
 	}
 }
 
@@ -226,7 +226,7 @@ func rival(p period) *Advice {
 	when := time.Time{}.Add(at).Format("15:04")
 	return &Advice{
 		"rival", fmt.Sprintf("Something else changed the size between %s and %s UTC on %d of the last 7 days.", when, time.Time{}.Add(at+history.Width).Format("15:04"), days[at]),
-		"Find out who does: a scheduled job, a deployment, another autoscaler. A Schedule as Min or Max can do the same.",
+		"Find out what does it: a scheduled job, a deployment, another autoscaler. A Schedule as Min or Max can do the same.",
 	}
 }
 

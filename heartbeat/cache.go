@@ -19,7 +19,7 @@ const keyTTL = time.Minute
 type GetSetter interface {
 	// Get returns the value of key, or an error if there is none.
 	Get(ctx context.Context, key string) ([]byte, error)
-	// Set stores value under key; after ttl the cache may forget it.
+	// Set stores value under key. After ttl the cache may drop it.
 	Set(ctx context.Context, key string, value []byte, ttl time.Duration) error
 }
 
@@ -88,7 +88,7 @@ func setAndGet(ctx context.Context, c GetSetter) error {
 		return fmt.Errorf("get the key that was just set: %w", err)
 	}
 	if !bytes.Equal(got, value) {
-		return errors.New("the cache gave back another value than the one that was just set")
+		return errors.New("the cache returned another value than the one that was just set")
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func writeAndRead(ctx context.Context, dir string) (err error) {
 		return fmt.Errorf("read back what was written: %w", err)
 	}
 	if !bytes.Equal(read, wrote) {
-		return errors.New("the disk gave back something else than was written")
+		return errors.New("the disk returned something other than what was written")
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ type Option struct {
 
 func (o Option) add(h *handler) error {
 	if o.apply == nil {
-		return errors.New("an Option without content: use what the functions of this package return")
+		return errors.New("an empty Option: use one that a function of this package returns")
 	}
 	return o.apply(h)
 }
@@ -81,7 +81,7 @@ func (d Dependency) add(h *handler) error {
 		return errors.New(d.fault)
 	}
 	if d.run == nil {
-		return errors.New("a Dependency without content: use what the functions of this package return")
+		return errors.New("an empty Dependency: use one that a function of this package returns")
 	}
 	if !validName.MatchString(d.name) {
 		return fmt.Errorf("the name %q: it must begin with a letter a-z and hold at most 32 of a-z, 0-9, _ and -", d.name)
@@ -134,7 +134,7 @@ func Token(tokens ...string) Option {
 				return fmt.Errorf("token %d of Token is empty: is its environment variable set? Leave Token out to answer everybody", i+1)
 			}
 			if len(t) > maxToken || !validToken.MatchString(t) {
-				return fmt.Errorf("token %d of Token: it must hold at most %d characters, of visible ASCII without spaces; is there a line end behind it?", i+1, maxToken)
+				return fmt.Errorf("token %d of Token: it must hold at most %d characters, of visible ASCII without spaces; is there a line break after it?", i+1, maxToken)
 			}
 			sums = append(sums, sha256.Sum256([]byte(t)))
 		}

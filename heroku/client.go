@@ -41,21 +41,20 @@ type Options struct {
 	// loopback interface and where Transport is set. Defaults to DefaultBaseURL.
 	BaseURL string
 
-	// MetricsURL is where Heroku says whether its own autoscaling is switched
-	// on, which is another host than that of BaseURL. "-" means that this is
-	// not asked. It must be https, except on the loopback interface and where
-	// it is BaseURL. Defaults to DefaultMetricsURL if BaseURL is
-	// DefaultBaseURL, and else to BaseURL: whatever stands in for Heroku's API
-	// stands in for all of it, and the token goes nowhere else.
+	// MetricsURL is where Heroku says whether its own autoscaling is switched on. It is
+	// another host than that of BaseURL. "-" means not to ask. It must be https, except
+	// on the loopback interface and where it is BaseURL. It defaults to DefaultMetricsURL
+	// if BaseURL is DefaultBaseURL, and otherwise to BaseURL, so that a token for a
+	// stand-in of the API goes nowhere else.
 	MetricsURL string
 
 	// TokenName says in error messages where the token comes from, as
 	// "HEROKU_API_KEY". It is not the token.
 	TokenName string
 
-	// CallsPerHour is how many calls the Client makes at most, of the 4,500 an
-	// hour that Heroku permits the account and everybody who shares it. A
-	// thirtieth of it may be made at once. Defaults to DefaultCallsPerHour.
+	// CallsPerHour is the most calls that the Client makes in an hour, of the 4,500 that
+	// Heroku permits the account and everybody who shares it. A thirtieth of them may be
+	// made at once. Defaults to DefaultCallsPerHour.
 	CallsPerHour int
 
 	// AttemptTimeout is how long one attempt at a call may take, within the
@@ -101,7 +100,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// A Client speaks to Heroku's Platform API with one token. All that is made from it share
+// A Client speaks to Heroku's Platform API with one token. Everything made from it shares
 // its connections and its budget of calls. It is safe for concurrent use.
 type Client struct {
 	calls   *calls.Client
@@ -110,10 +109,10 @@ type Client struct {
 	scopes  *atomic.Pointer[[]string] // of the token, as the API says it
 }
 
-// NewClient returns a client that presents token, whose surrounding white space is
+// NewClient returns a client that presents token. White space around the token is
 // dropped. If opts is nil, the default options are used. Later changes of *opts have no
-// effect. NewClient does no I/O: what is wrong with its arguments is reported by
-// [Scaler.Validate] and by every call.
+// effect. NewClient does no I/O. [Scaler.Validate] and every call report what is wrong
+// with its arguments.
 func NewClient(token string, opts *Options) *Client {
 	var o Options
 	if opts != nil {
@@ -180,10 +179,10 @@ func (c *Client) Scaler(app, typ string) *Scaler {
 	return s
 }
 
-// WebURL returns a function for the Base of a [probe.HTTP]. It asks Heroku for the URL of
-// an app, given by its name or id, because the name alone does not say it. If the app has
-// no URL, it returns an error. Each call of the function is one call of the API. It is
-// safe for concurrent use.
+// WebURL returns a function for the Base of a [probe.HTTP]. app is the name or the id of
+// an app. The function asks Heroku for the app's URL, because that does not follow from
+// the name. If the app has no URL, the function returns an error. Each call of it is one
+// call of the API. It is safe for concurrent use.
 func (c *Client) WebURL(app string) func(ctx context.Context) (string, error) {
 	app = c.cleaned(app)
 	fault := errors.Join(c.fault, faultOfApp(app))

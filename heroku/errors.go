@@ -9,13 +9,13 @@ import (
 	"github.com/autoscalebot/autoscale/platform"
 )
 
-// An Error is a call that failed: refused by the API, answered by something that
-// is no whole answer of the API, or not answered at all. Its Code is what the API calls the
-// id of an error, as "forbidden". It never holds the token.
+// An Error is a call that failed. The API refused it or did not answer, or the answer is
+// not a whole answer of the API. Its Code is what the API calls the id of an error, as
+// "forbidden". It never holds the token.
 type Error = platform.Error
 
-// A CallBudgetError says that a call was not made because its context leaves no
-// time to wait until the calls of the API that are permitted have room for it.
+// A CallBudgetError says that a call was not made, because the budget of calls had no
+// room for it before its context ends.
 type CallBudgetError = platform.CallBudgetError
 
 // likeToken is the form of tokens since 2024. Those before are UUIDs, which request ids are
@@ -54,7 +54,7 @@ func advise(e *Error, token string) string {
 	case http.StatusUnprocessableEntity:
 		switch {
 		case limited(e):
-			return "Eco and Basic dynos run one a process type, other sizes and whole apps have limits of their own: lower Max, change the size with `heroku ps:type`, or ask Heroku to raise the limit"
+			return "Eco and Basic dynos are limited to one per process type, and other sizes and whole apps have limits of their own: lower Max, change the size with `heroku ps:type`, or ask Heroku to raise the limit"
 		case e.Code == "verification_needed":
 			return "the account must be verified with a payment method, at https://dashboard.heroku.com/account/billing"
 		case !passing(e):

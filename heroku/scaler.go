@@ -30,8 +30,8 @@ const (
 	bootTime = 5 * time.Minute
 )
 
-// A Scaler sets the size of one process type of an app. It is safe for
-// concurrent use, and so are its fellows of the same [Client].
+// A Scaler sets the size of one process type of an app. It is safe for concurrent use,
+// together with the other Scalers of the same [Client].
 type Scaler struct {
 	client   *Client
 	app, typ string // without what looks like a token
@@ -61,16 +61,16 @@ func (s *Scaler) Validate() error {
 
 // Capacity reads the formation, which is one call of the API.
 //
-// Maintenance is at most a minute old, for another call every minute. If it cannot be
-// read, its last known value stands for five minutes; after that, or if it was never
-// known, Capacity returns the error: in maintenance each probe fails, and failing
-// probes must not add dynos.
+// Maintenance is read at most once a minute, which costs another call. If it cannot be
+// read, its last known value counts for five minutes. After that, or if it was never
+// known, Capacity returns the error. In maintenance every probe fails, and failing probes
+// must not add dynos.
 //
-// Pending is read, for another call, only after the first Capacity and after one that saw
-// the quantity grow, for five minutes and until no dyno is starting. Otherwise it is 0,
-// which is also what a restart or a new release of the app looks like. If it cannot be
-// read, or if dynos were still starting after the five minutes, PendingKnown is false. Dynos
-// that crashed or sleep are not counted: they may stay so.
+// Pending costs another call. It is read only after the first Capacity and after one that
+// saw the quantity grow, until no dyno is starting, and for at most five minutes.
+// Otherwise it is 0, also during a restart or a new release of the app. If it cannot be
+// read, or if dynos were still starting after the five minutes, PendingKnown is false.
+// Dynos that crashed or sleep are not counted, because they may stay that way.
 //
 // If the account's calls are used up, the error is an [autoscale.BusyError].
 //
@@ -99,10 +99,10 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	return c, nil
 }
 
-// Scopes returns the scopes of the token, as the last answer of the API said them: global,
-// write and write-protected permit an order of a size. Whether the account has that right in
-// the app, only an order shows. Nil: there was no answer yet, or it did not say. Scopes does
-// no I/O.
+// Scopes returns the scopes of the token that the last answer of the API named. global,
+// write and write-protected permit an order of a size. Only an order shows whether the
+// account has that right in the app. Scopes returns nil if there was no answer yet, or if
+// it named none. It does no I/O.
 func (s *Scaler) Scopes() []string {
 	if scopes := s.client.scopes.Load(); scopes != nil {
 		return slices.Clone(*scopes)
@@ -112,15 +112,16 @@ func (s *Scaler) Scopes() []string {
 
 // Scale orders size dynos. Their kind stays as it is.
 //
-// A refusal for a dyno limit is an [autoscale.LimitError]. Heroku's limits
-// are of a process type or of the whole app, and the refusal does not say which.
-// Where the limit it names is not below size, other process types have a share in
-// it: their quantities are read then, for another call, to learn what they leave. If it
-// names no limit, LimitError.Limit is half the way from the size that runs to the size
-// that was refused, so that less is asked for.
+// A refusal because of a dyno limit is an [autoscale.LimitError]. A limit of Heroku is
+// for a process type or for the whole app, and the refusal does not say which. If the
+// limit that it names is not below size, other process types use part of it. Scale then
+// reads their quantities, with another call, to learn how much they leave. If the refusal
+// names no limit, LimitError.Limit is halfway between the present size and the refused
+// size, so that the next order is smaller.
 //
-// A refusal that ends by itself, as while a release, a deployment or another operation is
-// under way, or if the account's calls are used up, is an [autoscale.BusyError].
+// A refusal that ends by itself is an [autoscale.BusyError]. Examples are a release, a
+// deployment or another operation that is under way, and an account whose calls are used
+// up.
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	var f formation
 	call := calls.Call{
@@ -152,7 +153,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	return s.client.calls.Held(err)
 }
 
-// CloseIdleConnections does what that of the [Client] does.
+// CloseIdleConnections calls [Client.CloseIdleConnections].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
 // Format writes which process type of which app is scaled, whatever the verb.
@@ -183,7 +184,7 @@ func (s *Scaler) read(ctx context.Context) (f formation, err error) {
 func (s *Scaler) check(f *formation) error {
 	switch {
 	case f.Type == "":
-		return errors.New("the answer has no type: it is no formation of the Platform API")
+		return errors.New("the answer has no type: it is not a formation of the Platform API")
 	case f.Type != s.typ:
 		return fmt.Errorf("the answer is about the process type %s", calls.Quoted(f.Type))
 	case f.Quantity == nil:

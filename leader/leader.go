@@ -31,10 +31,9 @@ const leastTTL = 300 * time.Millisecond
 
 // Options are the settings of an [Elector]. The zero value is right for most services.
 type Options struct {
-	// Name is the name of the lease. Processes with the same name elect one
-	// leader among them, so that each Autoscaler of an application needs its own
-	// name, and so does each application that shares a store with others. At most
-	// 200 bytes.
+	// Name is the name of the lease. Processes with the same name elect one leader among
+	// them. So each Autoscaler of an application needs its own name, and so does each
+	// application that shares a store with others. At most 200 bytes.
 	//
 	// Empty: App and the Name of the Config, as in "quiet-river/web", or the Name
 	// of the Config alone if App is not known. [autoscale.New] supplies it. "/" and "%"
@@ -51,20 +50,20 @@ type Options struct {
 	// Defaults to $DYNO, or else the host's name.
 	Holder string
 
-	// TTL is how long a lease lasts without being renewed, and so the time
-	// after which another process takes over from one that died. It is rounded
-	// up to a millisecond. Defaults to DefaultTTL. At least 300 ms; below ten
-	// seconds a slow network costs the leader its term.
+	// TTL is how long a lease lasts without being renewed. If the leader dies, another
+	// process takes over after that time. TTL is rounded up to a millisecond. Defaults to
+	// DefaultTTL. It must be at least 300 ms. Below ten seconds, a slow network can cost
+	// the leader its term.
 	TTL time.Duration
 
-	// Renew is how often the leader renews, and how often a follower looks, at
-	// most, and up to an eighth less often: one round trip each. Defaults to a
-	// third of TTL.
+	// Renew is the time from one renewal of the leader to the next. A follower reads the
+	// lease as often, or up to an eighth less often. Each is one round trip. Defaults to
+	// a third of TTL.
 	Renew time.Duration
 
-	// Margin is by how much a leader's trust in its own lease ends before the
-	// lease does. Defaults to a sixth of TTL. Twice Renew and Margin must not
-	// be more than TTL, so that one renewal may fail.
+	// Margin is how long before the end of its lease a leader stops trusting it. Defaults
+	// to a sixth of TTL. Twice Renew plus Margin must not exceed TTL, so that one renewal
+	// may fail.
 	Margin time.Duration
 
 	// Logger gets terms that begin and end, and a store that fails or answers
@@ -259,7 +258,7 @@ func (e *Elector) Save(ctx context.Context, term int64, state []byte) error {
 	}
 	if !saved {
 		if e.lose(term) {
-			e.log(ctx, slog.LevelWarn, "the term is over, as the store refused to save under it", "term", term)
+			e.log(ctx, slog.LevelWarn, "the term is over, because the store refused to save under it", "term", term)
 		}
 		e.rouse()
 		return over

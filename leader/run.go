@@ -40,12 +40,12 @@ type campaign struct {
 	said     string    // what was logged then
 }
 
-// Run campaigns, and renews what it won, until ctx ends. It then gives the term
-// up, within two seconds, and returns nil. A store that fails, cannot be reached or is
+// Run campaigns for the term, and renews it, until ctx ends. It then gives the term up,
+// within two seconds, and returns nil. A store that fails, cannot be reached or is
 // read-only is tried again for ever, at least once in Renew, and this is logged. A
-// [Permanent] fault ends Run only if the store never answered before. Later it is a table
-// that is being restored, or a right that was revoked: it is tried again at growing
-// intervals of up to a minute, or Renew if that is longer.
+// [Permanent] fault ends Run only if the store has never answered. A later one may be a
+// table that is being restored, or a right that was revoked. Run then tries again at
+// growing intervals of up to a minute, or Renew if that is longer.
 //
 // Run returns an error only for such a fault, if the Elector is not valid or has no name,
 // if another Run of it is under way, or if another Autoscaler of this process campaigns

@@ -19,24 +19,26 @@ import (
 // PostgreSQL (9.5 or later) or SQLite (3.35 or later) database. If opts is nil, the
 // default options are used. Later changes of *opts have no effect.
 //
-// Run creates the table if it is missing and the role may. A role that may not is a
-// permanent fault, and so are a table of another shape and a database of another kind. The
-// error has the statement to run. After the first success such a fault is retried, at
-// least once a minute: the table may be away for a restore. See also [CreateTable].
+// Run creates the table if it is missing and the role is permitted to. If the role is not
+// permitted to, if the table has another shape, or if the database is of another kind,
+// that is a permanent fault. The error has the statement to run. After the first success
+// such a fault is retried, at least once a minute, because the table may be missing
+// during a restore. See also [CreateTable].
 //
-// It uses at most one connection of db at a time, for one statement that is a
-// transaction by itself: it needs no session, no prepared statement and no
-// advisory lock, and so works through a connection pooler like PgBouncer in
-// transaction mode. There the driver must not prepare statements by name either:
-// with pgx, add default_query_exec_mode=exec to the URL, unless PgBouncer is 1.21
-// or later and has max_prepared_statements set. Without either it goes on failing,
-// is never unsafe, and says so.
+// The Elector uses at most one connection of db at a time, for one statement that is a
+// transaction by itself. It needs no session, no prepared statement and no advisory lock,
+// so it works through a connection pooler like PgBouncer in transaction mode. Behind one,
+// the driver must not prepare statements by name either. With pgx, add
+// default_query_exec_mode=exec to the URL, unless PgBouncer is 1.21 or later and has
+// max_prepared_statements set. Without either, the Elector keeps failing and reports
+// that, but it is never unsafe.
 //
 // If the pool of db is exhausted, the leader waits for a connection like everybody else,
-// and may lose its term: use [Open] then. A SQLite database must be a file, on a local disk, that the
-// processes share; a busy_timeout of a second or more keeps writers from failing.
+// and may lose its term. Use [Open] then. A SQLite database must be a file, on a local
+// disk, that the processes share. Set a busy_timeout of a second or more, so that writers
+// do not fail.
 //
-// Connections on which the server says that it is read-only are closed, so that
+// If the server reports that a connection is read-only, the connection is closed, so that
 // the next attempt may find the new primary.
 func SQL(db *sql.DB, opts *Options) *Elector {
 	var dialect Dialect
@@ -51,10 +53,10 @@ func SQL(db *sql.DB, opts *Options) *Elector {
 // loses its term just when the service must be scaled.
 //
 // driver is the name of a database/sql driver that the program imports, and dsn its data
-// source name, as for [sql.Open]. It opens at most one connection, when Run first needs
-// it. Validate reports a driver that is not known, and Run a dsn that the driver refuses as
-// well. Neither shows the dsn. For SQLite it is a file with a busy_timeout, as
-// "file:autoscale.db?_pragma=busy_timeout(5000)" for modernc.org/sqlite.
+// source name, as for [sql.Open]. The Elector opens at most one connection, when Run
+// first needs it. Validate reports a driver that is not known. Run also reports a dsn
+// that the driver refuses. Neither shows the dsn. For SQLite the dsn is a file with a
+// busy_timeout, as "file:autoscale.db?_pragma=busy_timeout(5000)" for modernc.org/sqlite.
 func Open(driver, dsn string, opts *Options) *Elector {
 	var dialect Dialect
 	if opts != nil {
@@ -92,9 +94,9 @@ func open(driver, dsn string) (*sql.DB, error) {
 	return db, nil
 }
 
-// CreateTable creates the table of [SQL] if it is missing. It asks the database
-// for its dialect. Run does so by itself; call it where a migration runs with
-// more rights than the service, or take the statement from [Dialect.Schema].
+// CreateTable creates the table of [SQL] if it is missing. It asks the database for its
+// dialect. [Elector.Run] does the same. Call CreateTable if a migration runs with more
+// rights than the service, or use the statement from [Dialect.Schema].
 func CreateTable(ctx context.Context, db *sql.DB) error {
 	l := &sqlLease{db: db, speak: Dialect.statements}
 	err := l.Validate()
@@ -306,7 +308,7 @@ func (l *sqlLease) explain(err error) error {
 	case faultDenied:
 		return Permanent(fmt.Errorf("this role may not use the table %s: grant it %s: %w", stmt.table, stmt.rights, clean))
 	case faultShape, faultRace:
-		return Permanent(fmt.Errorf("the table %s is not as it must be, or the database is too old. Rename or drop what has its name and is not ours; it is made by:\n%s\n%w", stmt.table, stmt.create, clean))
+		return Permanent(fmt.Errorf("the table %s does not have the right shape, or the database is too old. Rename or drop whatever has this name. This statement creates the table:\n%s\n%w", stmt.table, stmt.create, clean))
 	case faultReadOnly:
 		return fmt.Errorf("the database is read-only: %s until it can be written to: %w", stmt.without, clean)
 	case faultLocked:

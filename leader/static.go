@@ -11,29 +11,29 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// Static returns an elector for a service that knows by itself which of its
-// processes acts: it must be true in one of them at most. Nobody takes over from
-// that one.
+// Static returns an elector for a service that knows by itself which of its processes
+// acts. leads must be true in at most one of them. No other process takes over from that
+// one.
 func Static(leads bool) autoscale.Elector {
 	host, _ := os.Hostname() // for people alone
 	return &static{leads: leads, holder: host}
 }
 
-// Dyno returns an elector for Heroku that needs no store: of the dynos of a
-// process type, the first acts, which is web.1 by $DYNO. Use it in one process type
-// alone. Names without a number, as on Heroku's Fir generation, and an empty
-// $DYNO are a configuration error.
+// Dyno returns an elector for Heroku that needs no store. The first dyno of a process
+// type acts, such as web.1, by the variable $DYNO. Use it in only one process type. A
+// name without a number, as on Heroku's Fir generation, and an empty $DYNO are
+// configuration errors.
 //
-// It promises less than [SQL]. During a deploy, above all with preboot, the old
-// web.1 and the new one overlap, and both act; so they may when Heroku replaces a
-// dyno that it cannot reach. There is no term to tell them apart. While web.1 is
-// down nobody acts. What an autoscaler remembers is lost with it.
+// It promises less than [SQL]. During a deploy, above all with preboot, the old web.1 and
+// the new one overlap, and both act. The same may happen when Heroku replaces a dyno that
+// it cannot reach. There is no term that distinguishes the two. While web.1 is down
+// nobody acts. The state of the autoscaler is lost with its dyno.
 func Dyno() autoscale.Elector {
 	name := os.Getenv("DYNO")
 	s := &static{holder: name}
 	switch m := numbered.FindStringSubmatch(name); {
 	case name == "":
-		s.fault = fmt.Errorf("leader: $DYNO is empty: Dyno works on Heroku's dynos alone. Use leader.SQL, or leader.Static elsewhere")
+		s.fault = fmt.Errorf("leader: $DYNO is empty: Dyno works only on Heroku's dynos. Use leader.SQL, or leader.Static elsewhere")
 	case m == nil:
 		s.fault = fmt.Errorf("leader: $DYNO is %.60q, which has no number like web.1: it does not say which dyno acts. Use leader.SQL", name)
 	default:
@@ -42,11 +42,12 @@ func Dyno() autoscale.Elector {
 	return s
 }
 
-// Index returns an elector for a platform that numbers its processes, and needs no store:
-// the process acts whose number is first. variable is the name of the environment variable
-// that holds the number, such as CF_INSTANCE_INDEX on Cloud Foundry or NOMAD_ALLOC_INDEX on
-// Nomad, which count from 0, or {{.Task.Slot}} of Docker Swarm, which counts from 1. Use it in one process type alone. A variable that is empty or
-// not a number is a configuration error.
+// Index returns an elector for a platform that numbers its processes. It needs no store:
+// the process whose number is first acts. variable is the name of the environment
+// variable that holds the number, such as CF_INSTANCE_INDEX on Cloud Foundry or
+// NOMAD_ALLOC_INDEX on Nomad, which count from 0. On Docker Swarm, set a variable to
+// {{.Task.Slot}}, which counts from 1. Use Index in only one process type. A variable
+// that is empty or not a number is a configuration error.
 //
 // It promises less than [SQL], as [Dyno] does.
 func Index(variable string, first int) autoscale.Elector {

@@ -1,4 +1,4 @@
-// Package notify holds what an [autoscale.Autoscaler] tells its events to: a
+// Package notify has notifiers, to which an [autoscale.Autoscaler] sends its events: a
 // terminal ([Console]), a log ([Log]), any URL ([Webhook]), Slack ([Slack] and
 // [SlackBot]), [Discord], Microsoft Teams ([Teams]), and a test ([Recorder]). Mail is in
 // the package notify/email.
@@ -8,21 +8,20 @@
 //		notify.Only(notify.Log(audit), autoscale.Scaled|autoscale.Changed),
 //	}
 //
-// No constructor does I/O, panics or fails: what is wrong with its arguments is
-// reported by [autoscale.Config.Validate], and by Notify. All are safe for
-// concurrent use.
+// No constructor does I/O, panics or fails. [autoscale.Config.Validate] and Notify report
+// what is wrong with its arguments. All notifiers are safe for concurrent use.
 //
 // # A notifier of your own
 //
-// It is a function, which [autoscale.NotifierFunc] makes a notifier of. It gets
-// ten seconds for an event, and must return when its context ends. It must not
-// put a secret into its error, which is logged. It is not called again for an
-// event that failed: try again in it, where the other side says that this helps.
+// A notifier of your own is a function, which [autoscale.NotifierFunc] turns into a
+// notifier. It gets ten seconds for an event, and must return when its context ends. It
+// must not put a secret into its error, because the error is logged. It is not called
+// again for an event that failed. If a retry can help, the function must retry.
 //
 // # Secrets
 //
-// The URL of a webhook is a password, as is the token of a [SlackBot]. They are in no
-// error and no formatted value; those name the host alone.
+// The URL of a webhook is a password, and so is the token of a [SlackBot]. They appear in
+// no error and in no formatted value. These show only the host.
 package notify
 
 import (
@@ -34,10 +33,10 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// Only returns a notifier that tells n of kinds alone, whatever
-// [autoscale.Config.NotifyOn] says. It has a method Kinds, which the Autoscaler
-// reads; called by others it passes over what is not among kinds. A kind that is
-// not among those of NotifyOn can be added in this way as well.
+// Only returns a notifier that passes only events of kinds to n, whatever
+// [autoscale.Config.NotifyOn] says. So kinds may also have a kind that NotifyOn lacks.
+// The Autoscaler reads its method Kinds. If anybody else calls its Notify, it ignores
+// events of other kinds.
 //
 // kinds must name at least one kind; [autoscale.NoKinds] silences n.
 func Only(n autoscale.Notifier, kinds autoscale.EventKind) autoscale.Notifier {

@@ -115,7 +115,7 @@ func (w *webhook) judge(res *http.Response) error {
 	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status >= 500:
 		return &againError{fmt.Errorf("status %d", status), retryAfter(res.Header.Get("Retry-After"), time.Now())}
 	case status >= 300 && status <= 399:
-		return fmt.Errorf("status %d redirects, and redirects are not followed: give the URL that answers itself", status)
+		return fmt.Errorf("status %d redirects, and redirects are not followed: give a URL that does not redirect", status)
 	case status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge, status == http.StatusUnsupportedMediaType, status == http.StatusUnprocessableEntity:
 		return fmt.Errorf("status %d%s: it does not take this body: check the Template and its length", status, w.word(res.Body))
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound, status == http.StatusGone:

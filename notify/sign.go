@@ -44,8 +44,8 @@ func mac(secret []byte, t string, body []byte) []byte {
 // no more than maxAge ago. What a clock that runs ahead signed is accepted as far
 // ahead. 0: [DefaultMaxAge]. It takes the same time wherever the signatures differ.
 //
-// Within maxAge the same request can be sent again by somebody who overheard it;
-// a receiver to whom this matters remembers the Idempotency-Key for as long.
+// Somebody who overheard a request can send it again within maxAge. If that matters, the
+// receiver should remember the Idempotency-Key for that long.
 //
 // Every error wraps [ErrSignature]; answer it with 401. An empty secret, which
 // anybody knows, verifies nothing.

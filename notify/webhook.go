@@ -65,11 +65,11 @@ func (o WebhookOptions) Format(f fmt.State, _ rune) {
 // Webhook returns a notifier that sends each event to target, a URL, by a POST
 // request. Any status from 200 to 299 is success; redirects are not followed.
 //
-// It tries again, three times in all with growing pauses, where no answer came
-// or the answer was 408, 429 or 500 and above, and waits as long as a Retry-After
-// of the answer says if that ends before the context does. Any other answer is
-// final, as is a certificate that is not trusted. The context's deadline counts
-// for all tries together; without one they have 30 seconds.
+// If no answer comes, or the answer is 408, 429 or 500 and above, it tries again with
+// growing pauses, up to three tries in all. It waits as long as a Retry-After of the
+// answer says, if that ends before the context does. Any other answer is final, and so is
+// a certificate that is not trusted. The context's deadline counts for all tries
+// together. Without a deadline they have 30 seconds.
 //
 // target must begin with https://, save for this machine or with AllowHTTP. It
 // is a secret, see the package's doc.

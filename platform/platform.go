@@ -1,4 +1,4 @@
-// Package platform is what the Scalers of the platforms in its folder share: the options
+// Package platform has what the Scalers of the platforms in its folder share: the options
 // of a client, and the errors of its calls.
 //
 // Each platform is a package of its own, which a service imports without the others. None

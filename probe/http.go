@@ -211,7 +211,7 @@ func (p *HTTP) request(parent, ctx context.Context, asks *request, target *url.U
 	return broken(s, err)
 }
 
-var errDown = errors.New("the heartbeat says that something the service depends on is down, which more processes do not mend: its log says what")
+var errDown = errors.New("the heartbeat says that something the service depends on is down, which more processes do not cure: its log says what")
 
 // answered judges an answer that came whole.
 func answered(s autoscale.Sample, res *http.Response) (autoscale.Sample, error) {

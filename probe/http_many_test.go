@@ -122,7 +122,7 @@ func TestHTTPRequests(t *testing.T) {
 			name: "few say that something is down", answers: "fail 50 20 fail 70",
 			want: autoscale.Sample{
 				Signals: whole, Latency: network + 60*ms, QueueTime: 140 * ms / 3, ServiceTime: 10 * ms,
-				Detail: "2 of 5 requests measured nothing, as: status 503: the heartbeat says that something the service depends on is down, which more processes do not mend: its log says what",
+				Detail: "2 of 5 requests measured nothing, as: status 503: the heartbeat says that something the service depends on is down, which more processes do not cure: its log says what",
 			},
 		},
 		{name: "as many say that something is down as measure", answers: "hang fail shed error fail", err: "2 of 5 requests measured something, and 2 nothing because: status 503: the heartbeat says"},

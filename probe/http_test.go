@@ -164,7 +164,7 @@ func TestHTTPBase(t *testing.T) {
 	if err := p.Validate(); err != nil || asked != 0 {
 		t.Errorf("Validate = %v, and asked %d times: it does no I/O", err, asked)
 	}
-	for i, want := range []string{"503", "no absolute", "", ""} {
+	for i, want := range []string{"503", "not an absolute", "", ""} {
 		_, err := p.Probe(t.Context())
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("probe %d: %v, want %q", i+1, err, want)

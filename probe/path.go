@@ -117,14 +117,14 @@ func (p jsonPath) number(document []byte, ordered bool) (float64, error) {
 	case string:
 		text = v
 	default:
-		return 0, fmt.Errorf("%v is %s, and no number", p, describe(v))
+		return 0, fmt.Errorf("%v is %s, and not a number", p, describe(v))
 	}
 	v, err := strconv.ParseFloat(text, 64)
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
-		return 0, fmt.Errorf("%v is %s, and no finite number", p, clip(text))
+		return 0, fmt.Errorf("%v is %s, and not a finite number", p, clip(text))
 	case err != nil:
-		return 0, fmt.Errorf("%v is %s, and no number", p, describe(at))
+		return 0, fmt.Errorf("%v is %s, and not a number", p, describe(at))
 	}
 	return v, nil
 }

@@ -115,7 +115,7 @@ func (l *line) target(ctx context.Context, r *request) (*url.URL, error) {
 		}
 		base, err = url.Parse(text)
 		if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-			return nil, fmt.Errorf("autoscale: probe: the base of %s is no absolute http or https URL", outbound.Bare(u))
+			return nil, fmt.Errorf("autoscale: probe: the base of %s is not an absolute http or https URL", outbound.Bare(u))
 		}
 		l.base.Store(base)
 	}
@@ -151,7 +151,7 @@ func redirected(res *http.Response) error {
 	if to, err := res.Location(); err == nil {
 		where = " to " + outbound.Text(outbound.Bare(to))
 	}
-	return fmt.Errorf("status %d redirects%s, and redirects are not followed: give the URL that answers itself", res.StatusCode, where)
+	return fmt.Errorf("status %d redirects%s, and redirects are not followed: give a URL that does not redirect", res.StatusCode, where)
 }
 
 // fromCache returns an error if the answer with these headers came from a cache.

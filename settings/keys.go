@@ -117,13 +117,13 @@ var appKeys = []key{
 		platform: herokuPlatform,
 		required: "make a token with `heroku authorizations:create --scope write`, and hand it over with `heroku config:set`",
 		field:    "heroku.NewClient",
-		doc:      "A token with the scope write, from `heroku authorizations:create --scope write`. Required on Heroku. A secret: better a variable of the environment than a line of a file.",
+		doc:      "A token with the scope write, from `heroku authorizations:create --scope write`. Required on Heroku. A secret: an environment variable is safer than a line of a file.",
 		read:     apiKey,
 	},
 	{
 		name: "PROCESS_TYPE", initial: autoscale.DefaultName,
 		field: "Name",
-		doc:   "The process type that is scaled, as the Procfile or the manifest names it. On a platform without process types it is a name for logs and notifications alone.",
+		doc:   "The process type that is scaled, as the Procfile or the manifest names it. On a platform without process types it is only a name for logs and notifications.",
 		read:  process,
 	},
 	{
@@ -136,7 +136,7 @@ var appKeys = []key{
 	{
 		name: "STORE", secret: true, prefixed: true,
 		field: "Elector",
-		doc:   "Where the state is kept, as postgres://…, sqlite:FILE, redis://… or kubernetes://NAMESPACE: a restart loses nothing then, and autoscalebot pause works. In the environment it is AUTOSCALE_STORE. It needs the build contrib/autoscalebot. A secret.",
+		doc:   "Where the state is kept, as postgres://…, sqlite:FILE, redis://… or kubernetes://NAMESPACE: with it a restart loses nothing, and autoscalebot pause works. In the environment it is AUTOSCALE_STORE. It needs the program from contrib/autoscalebot. A secret.",
 		read:  store,
 	},
 }
@@ -146,7 +146,7 @@ var sizeKeys = []key{
 		heading: "How many processes there may be",
 		name:    "TIME_ZONE",
 		field:   "Min, Max, Limits.Forecast.Location, Limits.Budget.Location",
-		doc:     "In which zone the times of MAX_DYNOS and MIN_DYNOS are read, as Europe/Berlin. Without it: that of the machine, which on Heroku is UTC.",
+		doc:     "The time zone of the times in MAX_DYNOS and MIN_DYNOS, as Europe/Berlin. Without it: the machine's time zone, which on Heroku is UTC.",
 		read:    zone,
 	},
 	{
@@ -180,19 +180,19 @@ var notifyKeys = []key{
 		heading: "Notifications",
 		name:    "NOTIFICATION_BACKENDS",
 		field:   "Notifiers",
-		doc:     "Who is notified: any of console, log, email, webhook, slack, slackbot, discord, teams, with commas between them. All are always notified if the autoscaler cannot do its work. To notify one of other events, name them: email:needs_above_max|scaled.",
+		doc:     "Who is notified: any of console, log, email, webhook, slack, slackbot, discord, teams, with commas between them. All are always notified if the autoscaler cannot do its work. To notify a backend of other events, name them: email:needs_above_max|scaled.",
 		read:    backends,
 	},
 	{
 		name: "NOTIFY_IF_NEEDS_EXCEED_MAX", initial: "true",
 		field: "NotifyOn: NeedsAboveMax",
-		doc:   "Notify when there are MAX_DYNOS and more are needed.",
+		doc:   "Notify when the size is MAX_DYNOS and more processes are needed.",
 		read:  flag(func(v *values) *bool { return &v.aboveMax }),
 	},
 	{
 		name: "NOTIFY_IF_NEEDS_BELOW_MIN", initial: "false",
 		field: "NotifyOn: NeedsBelowMin",
-		doc:   "Notify when there are MIN_DYNOS, these are more than one, and fewer would do.",
+		doc:   "Notify when the size is MIN_DYNOS, which is above 1, and fewer processes would do.",
 		read:  flag(func(v *values) *bool { return &v.belowMin }),
 	},
 	{
@@ -216,7 +216,7 @@ var notifyKeys = []key{
 	{
 		name:  "NOTIFY_IF_SCALE_DIFF_EXCEEDS_THRESHOLD",
 		field: "NotifyDiff.Threshold, NotifyOn: DiffExceeded",
-		doc:   "Notify when the size moved by more than so many processes within the period of the next setting, which must be given with it.",
+		doc:   "Notify when the size moved by more than this many processes within the period of the next setting, which must be given with it.",
 		read:  whole(1, func(v *values) *int { return &v.diffThreshold }),
 	},
 	{
@@ -247,7 +247,7 @@ var notifyKeys = []key{
 	{
 		name: "SMTP_URL", secret: true,
 		field: "email.Config.URL",
-		doc:   "The server that email is sent by, as smtp://user:password@smtp.example.com:587. A secret.",
+		doc:   "The server through which email is sent, as smtp://user:password@smtp.example.com:587. A secret.",
 		read:  smtpURL,
 	},
 	{
@@ -296,7 +296,7 @@ var notifyKeys = []key{
 		heading: "The log",
 		name:    "LOG_LEVEL", initial: "info",
 		field: "Logger",
-		doc:   "The least that is logged: debug, info, warn or error.",
+		doc:   "The lowest level that is logged: debug, info, warn or error.",
 		read:  level,
 	},
 }

@@ -17,9 +17,11 @@ var limitKeys = slices.Concat(
 func directionKeys(direction, done, verb, field string, to func(*values) *limit.Behavior) []key {
 	of := "Limits." + field + "."
 	rate := "RATE_OF_SCALE_" + direction
-	rest := "the size rests"
+	rest := "the size is held"
+	more := "more"
 	if direction == "DOWN" {
 		rest = "no more are removed"
+		more = "fewer"
 	}
 	heading := ""
 	if direction == "UP" {
@@ -42,7 +44,7 @@ func directionKeys(direction, done, verb, field string, to func(*values) *limit.
 		{
 			name: "STABILIZATION_BEFORE_SCALE_" + direction + "_IN_SECONDS", initial: "0",
 			field: of + "Stabilization",
-			doc:   "For how long the rule must ask for it before processes are " + verb + ". 0: at once.",
+			doc:   "How long the rule must ask for " + more + " processes before any are " + verb + ". 0: at once.",
 			read:  span(time.Second, "seconds", 0, func(v *values) *time.Duration { return &to(v).Stabilization }),
 		},
 		{
@@ -82,7 +84,7 @@ var otherLimitKeys = []key{
 	{
 		name: "TOLERANCE_IN_PERCENT", initial: "0",
 		field: "Limits.Tolerance",
-		doc:   "By how much of the size the rule must differ from it to be carried out. 0: by any.",
+		doc:   "How far a recommendation must differ from the size to be carried out, in percent of the size. 0: any difference counts.",
 		read:  percent(0, 99, func(v *values) *float64 { return &v.limits.Tolerance }),
 	},
 	{
@@ -100,13 +102,13 @@ var otherLimitKeys = []key{
 	{
 		name: "DIMINISHING_RETURNS_AFTER", initial: "0",
 		field: "Limits.DiminishingReturns.After",
-		doc:   "After so many increases in a row that did not help, add nothing for a while. 0: never.",
+		doc:   "After this many increases in a row that did not help, add nothing for a while. 0: never.",
 		read:  whole(0, func(v *values) *int { return &v.limits.DiminishingReturns.After }),
 	},
 	{
 		name: "DIMINISHING_RETURNS_HOLD_IN_SECONDS", initial: seconds(limit.DefaultHold),
 		field: "Limits.DiminishingReturns.Hold",
-		doc:   "For how long nothing is added then.",
+		doc:   "How long nothing is added then.",
 		read:  span(time.Second, "seconds", time.Second, func(v *values) *time.Duration { return &v.limits.DiminishingReturns.Hold }),
 	},
 	{

@@ -26,7 +26,7 @@ var measurementKeys = []key{
 		name: "HEARTBEAT_URL", initial: "/autoscalebot/heartbeat/", secret: true,
 		measures: heartbeatBackend,
 		field:    "probe.HTTP.URL, probe.HTTP.Base",
-		doc:      "What is requested: a path of the app, whose own URL is asked of Heroku, or a whole URL.",
+		doc:      "What is requested: a whole URL, or a path of the app, whose URL Heroku is asked for.",
 		read:     pageURL("HEARTBEAT_URL", func(v *values) *string { return &v.heartbeatURL }),
 	},
 	{
@@ -53,7 +53,7 @@ var measurementKeys = []key{
 		name:     "HEARTBEAT_TIMEOUT_IN_MS",
 		measures: heartbeatBackend,
 		field:    "probe.HTTP.Timeout",
-		doc:      "How long a response is waited for. Without it: twice MAX_RESPONSE_TIME_IN_MS.",
+		doc:      "How long to wait for a response. Without it: twice MAX_RESPONSE_TIME_IN_MS.",
 		read:     span(time.Millisecond, "milliseconds", time.Millisecond, func(v *values) *time.Duration { return &v.timeout }),
 	},
 	{
@@ -88,14 +88,14 @@ var measurementKeys = []key{
 		name: "JSON_URL", secret: true,
 		measures: jsonBackend,
 		field:    "probe.JSON.URL, probe.JSON.Base",
-		doc:      "What is requested: a path of the app, or a whole URL, of Prometheus for instance. It answers with JSON.",
+		doc:      "What is requested: a path of the app, or a whole URL, such as one of Prometheus. It must answer with JSON.",
 		read:     pageURL("JSON_URL", func(v *values) *string { return &v.jsonURL }),
 	},
 	{
 		name:     "JSON_PATH",
 		measures: jsonBackend,
 		field:    "probe.JSON.Path",
-		doc:      `Where in the answer the number is, as data.result.0.value.1. Several numbers, each with its signal: {"backlog": "ready", "busy": "unacked"}. Without it: the answer is the number.`,
+		doc:      `Where in the answer the number is, as data.result.0.value.1. For several numbers, give the path of each signal: {"backlog": "ready", "busy": "unacked"}. Without it: the answer is the number.`,
 		read:     jsonPaths,
 	},
 	{
@@ -116,7 +116,7 @@ var measurementKeys = []key{
 		name: "JSON_TIMEOUT_IN_MS", initial: milliseconds(probe.DefaultTimeout),
 		measures: jsonBackend,
 		field:    "probe.JSON.Timeout",
-		doc:      "How long the answer is waited for.",
+		doc:      "How long to wait for the answer.",
 		read:     span(time.Millisecond, "milliseconds", time.Millisecond, func(v *values) *time.Duration { return &v.jsonTimeout }),
 	},
 	{

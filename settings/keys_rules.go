@@ -42,13 +42,13 @@ var ruleKeys = []key{
 	{
 		name: "NUMBER_OF_FAILS_TO_SCALE_UP_AFTER", initial: "3", rules: consecutiveRule,
 		field: "Consecutive.UpAfter",
-		doc:   "consecutive: so many in a row too high, since the size last changed, add processes. -1: never.",
+		doc:   "consecutive: after this many responses in a row that are too high, all since the size last changed, processes are added. -1: never.",
 		read:  streak(func(v *values) *int { return &v.upAfter }),
 	},
 	{
 		name: "NUMBER_OF_PASSES_TO_SCALE_DOWN_AFTER", initial: "5", rules: consecutiveRule,
 		field: "Consecutive.DownAfter",
-		doc:   "consecutive: so many in a row too low, since the size last changed, remove processes. -1: never.",
+		doc:   "consecutive: after this many responses in a row that are too low, all since the size last changed, processes are removed. -1: never.",
 		read:  streak(func(v *values) *int { return &v.downAfter }),
 	},
 	{
@@ -60,13 +60,13 @@ var ruleKeys = []key{
 	{
 		name: "NUMBER_OF_MEASUREMENTS_TO_AVERAGE", initial: "5", rules: averageRule,
 		field: "Average.N",
-		doc:   "average: the mean of so many responses, all since the size last changed.",
+		doc:   "average: how many responses the mean is taken of, all since the size last changed.",
 		read:  whole(1, func(v *values) *int { return &v.averageOf }),
 	},
 	{
 		name: "COUNT_FAILURES_AS", initial: "too_high", rules: thresholds + " " + mOfNRule,
 		field: "Consecutive.Failures, Average.Failures, MOfN.Failures",
-		doc:   "consecutive, average, m_of_n: what a refused connection or a server error counts as: too_high, or nothing, which passes it over. A timeout is always too high.",
+		doc:   "consecutive, average, m_of_n: what a refused connection or a server error counts as: too_high, or nothing, which skips it. A timeout is always too high.",
 		read:  failurePolicy,
 	},
 	{
@@ -84,13 +84,13 @@ var ruleKeys = []key{
 	{
 		name: "M_OF_N_M", initial: "3", rules: mOfNRule,
 		field: "MOfN.M",
-		doc:   "m_of_n: so many slow responses of the newest M_OF_N_N add processes.",
+		doc:   "m_of_n: if this many of the newest M_OF_N_N responses are slow, processes are added.",
 		read:  between(1, autoscale.MaxSamples, func(v *values) *int { return &v.mOfN.M }),
 	},
 	{
 		name: "M_OF_N_N", initial: "6", rules: mOfNRule,
 		field: "MOfN.N",
-		doc:   "m_of_n: how many responses M_OF_N_M is of.",
+		doc:   "m_of_n: how many of the newest responses M_OF_N_M looks at.",
 		read:  between(1, autoscale.MaxSamples, func(v *values) *int { return &v.mOfN.N }),
 	},
 	{
@@ -102,37 +102,37 @@ var ruleKeys = []key{
 	{
 		name: "M_OF_N_WARMUP_IN_SECONDS", rules: mOfNRule,
 		field: "MOfN.Warmup",
-		doc:   "m_of_n: for how long after a change responses do not count for adding more. Without it: the boot time, if it is known, or 30.",
+		doc:   "m_of_n: how long after a change of the size responses do not count towards adding more. Without it: the boot time, if it is known, or 30.",
 		read:  noneAtZero(time.Second, "seconds", func(v *values) *time.Duration { return &v.mOfN.Warmup }),
 	},
 	{
 		name: "M_OF_N_QUIET_SHARE_IN_PERCENT", initial: "15", rules: mOfNRule,
 		field: "MOfN.QuietShare",
-		doc:   "m_of_n: if fewer of the newest M_OF_N_QUIET_N responses are slow, one process is removed.",
+		doc:   "m_of_n: if a smaller share of the newest M_OF_N_QUIET_N responses is slow, one process is removed.",
 		read:  percent(0.1, 100, func(v *values) *float64 { return &v.mOfN.QuietShare }),
 	},
 	{
 		name: "M_OF_N_QUIET_N", initial: "60", rules: mOfNRule,
 		field: "MOfN.QuietN",
-		doc:   "m_of_n: how many responses M_OF_N_QUIET_SHARE_IN_PERCENT is of. -1: never remove a process.",
+		doc:   "m_of_n: how many of the newest responses M_OF_N_QUIET_SHARE_IN_PERCENT looks at. -1: never remove a process.",
 		read:  atMost(autoscale.MaxSamples, streak(func(v *values) *int { return &v.mOfN.QuietN })),
 	},
 	{
 		name: "M_OF_N_DOWN_DELAY_IN_SECONDS", initial: seconds(rule.DefaultDownDelay), rules: mOfNRule,
 		field: "MOfN.DownDelay",
-		doc:   "m_of_n: for how long after any change no process is removed.",
+		doc:   "m_of_n: how long after any change of the size no process is removed.",
 		read:  noneAtZero(time.Second, "seconds", func(v *values) *time.Duration { return &v.mOfN.DownDelay }),
 	},
 	{
 		name: "M_OF_N_DOWN_DELAY_AFTER_UP_IN_SECONDS", initial: seconds(rule.DefaultDownDelayAfterUp), rules: mOfNRule,
 		field: "MOfN.DownDelayAfterUp",
-		doc:   "m_of_n: for how long after processes were added none is removed.",
+		doc:   "m_of_n: how long after processes were added none is removed.",
 		read:  noneAtZero(time.Second, "seconds", func(v *values) *time.Duration { return &v.mOfN.DownDelayAfterUp }),
 	},
 	{
 		name: "TARGET_TRACKING_CONCURRENCY", rules: trackingRule,
 		field: "TargetTracking.Concurrency",
-		doc:   "target_tracking: how many requests a process works on at once. With it the rule goes by arrivals and service_time, and without it by utilization.",
+		doc:   "target_tracking: how many requests a process works on at once. With it the rule uses arrivals and service_time, and without it utilization.",
 		read:  number(1, 0.01, 1e6, "how many requests a process works on at once", func(v *values) *float64 { return &v.tracking.Concurrency }),
 	},
 	{
@@ -144,7 +144,7 @@ var ruleKeys = []key{
 	{
 		name: "TARGET_TRACKING_TOLERANCE_IN_PERCENT", initial: "15", rules: trackingRule,
 		field: "TargetTracking.Tolerance",
-		doc:   "target_tracking: by how much of the size the need must differ from it. 0: by any.",
+		doc:   "target_tracking: how far the need must differ from the size to change it, in percent of the size. 0: any difference counts.",
 		read:  negativeAtZero(percent(0, 99, func(v *values) *float64 { return &v.tracking.Tolerance }), func(v *values) *float64 { return &v.tracking.Tolerance }),
 	},
 	{
@@ -162,13 +162,13 @@ var ruleKeys = []key{
 	{
 		name: "BACKLOG_DRAIN_IN_SECONDS", initial: "0", rules: backlogRule,
 		field: "Backlog.Drain",
-		doc:   "backlog: in which time to work off the jobs, instead of BACKLOG_JOBS_PER_DYNO. It needs the signal throughput or service_time. 0: not used.",
+		doc:   "backlog: how fast to work off the waiting jobs, instead of BACKLOG_JOBS_PER_DYNO. It needs the signal throughput or service_time. 0: not used.",
 		read:  span(time.Second, "seconds", 0, func(v *values) *time.Duration { return &v.jobs.Drain }),
 	},
 	{
 		name: "BACKLOG_MAX_AGE_IN_SECONDS", initial: "0", rules: backlogRule,
 		field: "Backlog.MaxAge",
-		doc:   "backlog: if the oldest job has waited for longer, processes are added. It needs the signal queue_time. 0: any age.",
+		doc:   "backlog: if the oldest job has waited longer than this, processes are added. It needs the signal queue_time. 0: any age.",
 		read:  span(time.Second, "seconds", 0, func(v *values) *time.Duration { return &v.jobs.MaxAge }),
 	},
 	{
@@ -186,7 +186,7 @@ var ruleKeys = []key{
 	{
 		name: "BACKLOG_IDLE_IN_SECONDS", initial: seconds(rule.DefaultIdle), rules: backlogRule,
 		field: "Backlog.Idle",
-		doc:   "backlog: for how long there must be no job before the size becomes 0. -1: it never does.",
+		doc:   "backlog: how long there must be no job before the size becomes 0. -1: it never does.",
 		read:  neverAtMinusOne(time.Second, "seconds", func(v *values) *time.Duration { return &v.jobs.Idle }),
 	},
 	{

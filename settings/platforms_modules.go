@@ -20,7 +20,7 @@ var apart = []platformChoice{
 				name:     "KUBERNETES_TARGET",
 				required: "give what is scaled, as KUBERNETES_TARGET=deployment/web",
 				field:    "kubernetes.Client.Scaler", example: "deployment/web",
-				doc: "What is scaled, as deployment/web, statefulset/web, rollout/web or workers.example.com/web. Required on Kubernetes. It needs the build contrib/autoscalebot, as do all of these.",
+				doc: "What is scaled, as deployment/web, statefulset/web, rollout/web or workers.example.com/web. Required on Kubernetes. All of these settings need the program from contrib/autoscalebot.",
 			},
 			{
 				name: "KUBERNETES_NAMESPACE", field: "kubernetes.Options.Namespace", example: "shop",
@@ -50,7 +50,7 @@ var apart = []platformChoice{
 				name:     "DOKKU_APP",
 				required: "give the app's name, as DOKKU_APP=shop",
 				field:    "dokku.Client.Scaler", example: "shop",
-				doc: "The name of the app. Required on Dokku. It needs the build contrib/autoscalebot, as do all of these.",
+				doc: "The name of the app. Required on Dokku. All of these settings need the program from contrib/autoscalebot.",
 			},
 			{
 				name:     "DOKKU_HOST",

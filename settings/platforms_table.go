@@ -37,7 +37,7 @@ var builtIn = []platformChoice{
 			{
 				name: "FLY_PROCESS_GROUP", ambient: true,
 				field: "fly.Client.Scaler", example: "app",
-				doc: "The process group. Fly sets it on every machine to the machine's own: a worker needs AUTOSCALE_FLY_PROCESS_GROUP, or a line of the file. Without it: app, which is Fly's name for the only one.",
+				doc: "The process group. Fly sets it on every machine to the machine's own group, so a worker needs AUTOSCALE_FLY_PROCESS_GROUP, or a line of the file. Without it: app, which is Fly's name for a single group.",
 			},
 			{
 				name: "FLY_API_URL", field: "platform.Options.BaseURL",
@@ -58,7 +58,7 @@ var builtIn = []platformChoice{
 				name: "RENDER_SERVICE_ID", ambient: true,
 				required: "give the id of the service, as RENDER_SERVICE_ID=srv-abc123",
 				field:    "render.Client.Scaler", example: "srv-abc123",
-				doc: "The id of the service. Required on Render, which sets it to the id of the service that a program runs in: a worker needs AUTOSCALE_RENDER_SERVICE_ID, or a line of the file.",
+				doc: "The id of the service. Required on Render, which sets it to the id of the service that a program runs in, so a worker needs AUTOSCALE_RENDER_SERVICE_ID, or a line of the file.",
 			},
 			{
 				name: "RENDER_API_KEY", secret: true,
@@ -138,7 +138,7 @@ var builtIn = []platformChoice{
 			},
 			{
 				name: "CF_AUTOSCALER_URL", field: "cloudfoundry.Credentials.AutoscalerURL",
-				doc: "Where App Autoscaler's API is. Without it: it is not looked at.",
+				doc: "Where App Autoscaler's API is. Without it: App Autoscaler is not checked.",
 			},
 		},
 		app: func(get func(string) string) string { return get("CF_APP_GUID") },
@@ -184,7 +184,7 @@ var builtIn = []platformChoice{
 				name:     "CLOUD_RUN_PROJECT",
 				required: "give the id of the project, as CLOUD_RUN_PROJECT=shop-123456",
 				field:    "cloudrun.Client.Scaler", example: "shop-123456",
-				doc: "The id of the project. Required on Cloud Run. The token is that of the service account of the instance or machine.",
+				doc: "The id of the project. Required on Cloud Run. The token comes from the service account of the instance or machine.",
 			},
 			{
 				name:     "CLOUD_RUN_REGION",
@@ -225,7 +225,7 @@ var builtIn = []platformChoice{
 			},
 			{
 				name: "NOMAD_REGION", ambient: true, field: "nomad.Group.Region", example: "global",
-				doc: "The region of the job. Nomad sets it. Without it: that of the agent.",
+				doc: "The region of the job. Nomad sets it. Without it: the agent's region.",
 			},
 			{
 				name: "NOMAD_TOKEN", secret: true, field: "nomad.NewClient", example: "0e0e0e0e-0000-4000-8000-00000000000e",

@@ -221,7 +221,7 @@ func TestPlatformFaultsNameSettings(t *testing.T) {
 		{[]string{"PLATFORM=render", "RENDER_SERVICE_ID=srv-abc123", "RENDER_API_KEY=k", "RENDER_API_URL=x"}, "environment: RENDER_API_URL is not an absolute http or https URL"},
 		{[]string{"PLATFORM=cloudfoundry", guid, "CF_CLIENT_SECRET=s"}, "CF_API_URL is empty, and VCAP_APPLICATION has no cf_api"},
 		{[]string{"PLATFORM=cloudfoundry", guid, "CF_API_URL=https://cf.example"}, "there are none: give CF_CLIENT_ID and CF_CLIENT_SECRET, CF_USERNAME and CF_PASSWORD, or CF_REFRESH_TOKEN"},
-		{[]string{"PLATFORM=cloudfoundry", guid, "CF_API_URL=https://cf.example", "CF_CLIENT_ID=a"}, "of CF_CLIENT_ID and CF_CLIENT_SECRET one is empty: give both"},
+		{[]string{"PLATFORM=cloudfoundry", guid, "CF_API_URL=https://cf.example", "CF_CLIENT_ID=a"}, "CF_CLIENT_ID or CF_CLIENT_SECRET is empty: give both"},
 	} {
 		_, err := loadOn(tt.environ...)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

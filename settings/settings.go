@@ -15,14 +15,14 @@
 //
 // # Names
 //
-// Every name may have the prefix AUTOSCALE_, as Django's settings had it. In a file, a
-// name that is no setting is a fault, and so is one in the environment if it has the
-// prefix; other variables of the environment are somebody else's.
+// Every name may have the prefix AUTOSCALE_, as in Django's settings. In a file, a name
+// that is not a setting is a fault. So is an unknown variable of the environment that
+// has the prefix. Other unknown variables are ignored.
 //
 // # The file
 //
-// It has lines of the form KEY=VALUE; most of an autoscale_settings.py can be
-// pasted as it is:
+// The file has lines of the form KEY=VALUE. Most of an autoscale_settings.py can be
+// pasted unchanged:
 //
 //	# Nights are quiet.
 //	HEROKU_APP_NAME = "dancing-forest-1234"
@@ -34,13 +34,12 @@
 //	    "17:00": 2,
 //	}
 //
-// White space around the equals sign counts for nothing. A value in quotation marks
-// is what stands between them; in double ones \" and \\ stand for " and \. A value that
-// begins with a bracket goes on, over lines and comments, to the bracket that
-// closes it. Elsewhere a # behind white space begins a comment. Variables in
-// values are not expanded, and Python is not run: an expression, a call or os.environ is a
-// fault that says what to write instead. An empty value, and None, are as if the setting
-// were not there.
+// White space around the equals sign is ignored. Quotation marks around a value are
+// removed. Within double ones, \" and \\ stand for " and \. A value that begins with a
+// bracket continues, over lines and comments, to the bracket that closes it. Elsewhere a
+// # after white space begins a comment. Variables in values are not expanded, and Python
+// is not run. An expression, a call or os.environ is a fault that says what to write
+// instead. An empty value, and None, count as if the setting were absent.
 //
 // # The rule and what is measured
 //
@@ -52,15 +51,15 @@
 //
 // # Which value counts
 //
-// A variable of the environment counts before the file, so that one setting can
-// be changed without a deploy; where the variable has no prefix, and might be
-// meant for another program, a warning says so. Two different values in the
-// file, or in the environment with and without prefix, are a fault.
+// A variable of the environment overrides the file, so that one setting can be changed
+// without a deploy. If the variable has no prefix, and might be meant for another
+// program, a warning says so. Two different values in the file, or in the environment
+// with and without prefix, are a fault.
 //
-// Variables that a platform sets are another matter, as HEROKU_APP_NAME, which Heroku sets on
-// every dyno to the dyno's own app with the feature runtime-dyno-metadata, FLY_APP_NAME or
-// AWS_REGION. Without prefix they count only if neither the file nor the variable with the
-// prefix gives the setting.
+// Variables that a platform sets are different. Examples are FLY_APP_NAME, AWS_REGION,
+// and HEROKU_APP_NAME, which Heroku sets on every dyno to the dyno's own app if that has
+// the feature runtime-dyno-metadata. Without prefix they count only if neither the file
+// nor the variable with the prefix gives the setting.
 //
 // # What notifiers get
 //

@@ -16,8 +16,8 @@ import (
 // without it.
 const version = 1
 
-// A Document is what status.json holds. Times are in RFC 3339 in UTC, and durations in
-// seconds. What is not known is left out.
+// A Document is the content of status.json. Times are in RFC 3339 in UTC, and durations
+// in seconds. A field that is not known is left out.
 type Document struct {
 	Version     int          `json:"version"` // 1
 	Time        time.Time    `json:"time"`    // when the document was made, by the clock of this process
@@ -25,7 +25,7 @@ type Document struct {
 	Left        int          `json:"left,omitempty"` // how many more there are: ask for status.json?name=
 }
 
-// An Autoscaler is what a [Document] says of one process type.
+// An Autoscaler is the part of a [Document] about one process type.
 type Autoscaler struct {
 	Name          string `json:"name"` // the process type
 	Text          string `json:"text"` // the last tick in one sentence
@@ -65,14 +65,14 @@ type Autoscaler struct {
 	Advice     []Advice           `json:"advice"`             // that the history gives; see package advice
 }
 
-// Advice is what a [Document] says of one piece of advice.
+// Advice is one piece of advice in a [Document].
 type Advice struct {
 	Code     string `json:"code"`
 	Evidence string `json:"evidence"`
 	Do       string `json:"do"`
 }
 
-// An Event is what a [Document] says of an event.
+// An Event is an event in a [Document].
 type Event struct {
 	Time  time.Time `json:"time"`
 	Since time.Time `json:"since,omitzero"` // of a condition
@@ -82,10 +82,11 @@ type Event struct {
 	Text  string    `json:"text"`
 }
 
-// A PublishedSize is what size.json holds: the size that an autoscaler of the platform is to run, such
-// as KEDA's metrics-api scaler with valueLocation "published_size" and targetValue "1". If it is not known, or no tick
-// was within [Options.StaleAfter], the status is 503, and Error says why instead of a
-// number. With several Autoscalers the query names one, as size.json?name=web.
+// A PublishedSize is the content of size.json: the size that an autoscaler of the
+// platform is to run. That may be KEDA's metrics-api scaler, with valueLocation
+// "published_size" and targetValue "1". If the size is not known, or the last tick is
+// older than [Options.StaleAfter], the status is 503, and Error says why. If there are
+// several Autoscalers, the query must name one, as size.json?name=web.
 type PublishedSize struct {
 	Version   int       `json:"version"`
 	Name      string    `json:"name,omitempty"`
@@ -144,7 +145,8 @@ func (p *Page) serveSize(w http.ResponseWriter, r *http.Request, _ string) {
 	writeJSON(w, http.StatusNotFound, PublishedSize{Version: version, Error: fmt.Sprintf("%s: ask for size.json?name= and one of %q", fault, names)})
 }
 
-// Describe returns what a [Document] says of s, without a published size and without advice.
+// Describe returns the part of a [Document] about s, without a published size and without
+// advice.
 func Describe(s autoscale.Status) Autoscaler {
 	out := Autoscaler{
 		Name: s.Name, Text: s.String(), Rule: s.Rule, Running: s.Running, DryRun: s.DryRun, RecommendOnly: s.RecommendOnly, Leading: s.Leading,

@@ -3,9 +3,9 @@
 //
 //	mux.Handle("/autoscale/", status.Handler(a, &status.Options{Token: os.Getenv("AUTOSCALE_TOKEN")}))
 //
-// Every process answers with the whole truth. What only the leader knows comes through the
-// [autoscale.Store], with its age. Without a Store a process shows what it knows itself, and
-// says so.
+// Every process shows everything. A process that does not lead gets the leader's state
+// from the [autoscale.Store], and shows how old it is. Without a Store a process shows
+// only what it knows itself, and says so.
 //
 // # What is served
 //
@@ -20,18 +20,20 @@
 //	GET  ./style.css, ./live.js
 //	POST ./control      pauses, resumes or overrides, if Options.Control is set
 //
-// An answer shows at most 100 process types, and says how many it leaves out. The query
-// ?name=shop/ of the page, of status.json and of events picks those whose names begin so.
-// Members that are added to a Group, and removed from it, appear and vanish.
+// An answer shows at most 100 process types, and says how many it leaves out. On the
+// page, status.json and events, the query ?name=shop/ selects the process types whose
+// names begin with shop/. Members of a Group appear when they are added, and vanish when
+// they are removed.
 //
-// A form of control has the fields name (the process type), action (pause, resume or
-// override), for (a duration, as 2h), until (RFC 3339) and size.
+// The form that is sent to control has the fields name (the process type), action (pause,
+// resume or override), for (a duration, as 2h), until (RFC 3339) and size.
 //
 // # Security
 //
-// The page refuses to serve unless Options has a Token, Users, or Public. It has no inline
-// script and no inline style, loads nothing from elsewhere, and forbids both and being
-// framed by its Content-Security-Policy. A control must be a POST of the same origin.
+// The page refuses to serve unless Options has a Token, Users, or Public. It has no
+// inline script and no inline style, and loads nothing from elsewhere. Its
+// Content-Security-Policy forbids both, and forbids frames. A request to control must be
+// a POST of the same origin.
 package status
 
 import (
@@ -58,26 +60,27 @@ type Source interface {
 
 // Options are the options of a [Handler]. One of Token, Users and Public is required.
 type Options struct {
-	// Token is a secret that lets a request in, as "Authorization: Bearer TOKEN". A browser
-	// asks for a name and a password: the password is the Token, and the name is that of
-	// the person. At least 16 bytes.
+	// Token is a secret that admits a request, as "Authorization: Bearer TOKEN". A
+	// browser asks for a name and a password. The password is the Token, and the name is
+	// any name of the person. At least 16 bytes.
 	Token string
 
 	// Users lets people in by name and password (RFC 7617). Serve the page by HTTPS.
 	Users map[string]string
 
-	// Public lets everybody in. It is for a mux that checks who asks by itself.
+	// Public lets everybody in. Use it if your mux authenticates requests itself.
 	Public bool
 
-	// Control lets those who are let in pause, resume and override.
+	// Control permits everybody who may see the page to pause, resume and override.
 	Control bool
 
-	// Actor returns the name of who sent a request, for a mux that checks who asks by itself.
-	// Nil, or "": the name of the basic authentication, or "the status page".
+	// Actor returns the name of the person who sent a request, for a mux that
+	// authenticates requests itself. Nil, or "": the name of the basic authentication, or
+	// "the status page".
 	Actor func(*http.Request) string
 
-	// StaleAfter is after how long without a tick a size is not known any more, for
-	// size.json. Defaults to five minutes.
+	// StaleAfter is how long the size in size.json counts after the last tick. After that
+	// it is not known. Defaults to five minutes.
 	StaleAfter time.Duration
 
 	// Title is the title of the page. Defaults to "autoscale".

@@ -269,7 +269,7 @@ func TestCheck(t *testing.T) {
 			"no heartbeat, outside the bounds", 7, http.NotFound, nil,
 			herokutest.Fault{},
 			1,
-			[]string{"nothing was measured: ", "failed     autoscalebot would scale to 3 all the same: 7 is outside the bounds 1 to 3\n"},
+			[]string{"nothing was measured: ", "failed     autoscalebot would scale to 3 anyway: 7 is outside the bounds 1 to 3\n"},
 		},
 		{
 			"no permission", 2, ok, nil, herokutest.Error(401, "unauthorized", "Invalid credentials provided."), 1,
@@ -334,7 +334,7 @@ func TestCheckToken(t *testing.T) {
 		{herokutest.Token, w.platform.URL, 0, "token      has the scope global, which permits orders"},
 		{writer, w.platform.URL, 0, "token      has the scope identity write, which permits orders"},
 		{reader, w.platform.URL, 1, "token      has the scope read, which permits no order: make one with heroku authorizations:create --scope write"},
-		{reader, proxy.URL, 0, "token      whether it may order is not known"},
+		{reader, proxy.URL, 0, "token      it is not known whether it may order"},
 	} {
 		r := run(t, append(w.environ, "HEROKU_API_KEY="+tt.token, "HEROKU_API_URL="+tt.api), "check")
 		if r.status != tt.status || !strings.Contains(r.stdout, tt.want) || strings.Contains(r.stdout, tt.token) {

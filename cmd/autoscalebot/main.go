@@ -19,9 +19,9 @@
 //
 //	autoscalebot simulate --settings=autoscale.env --against=other.env --trace=week.csv --html=week.html
 //
-// autoscalebot ends on SIGTERM and on an interrupt, within some ten seconds. Its
-// exit status is 0 then, 2 where the arguments or the settings are wrong, with
-// a line for each fault, and 1 where something else failed.
+// autoscalebot ends on SIGTERM and on an interrupt, within some ten seconds. Its exit
+// status is then 0. It is 2 if the arguments or the settings are wrong, with a line for
+// each fault, and 1 if something else failed.
 package main
 
 import "github.com/autoscalebot/autoscale/internal/cli"

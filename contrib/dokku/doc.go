@@ -18,14 +18,15 @@
 //
 // # The key
 //
-// Make a key for automation alone, and add it with "dokku ssh-keys:add". Dokku gives each
-// key access to all apps; the plugin dokku-acl narrows that. The server's key is pinned:
-// give the line that "ssh-keyscan -t ed25519 dokku.example.com" prints, without the host.
+// Make a key that is only for automation, and add it with "dokku ssh-keys:add". Dokku
+// gives each key access to all apps. The plugin dokku-acl narrows that. The server's key
+// is pinned: give the line that "ssh-keyscan -t ed25519 dokku.example.com" prints,
+// without the host.
 //
 // # app.json
 //
-// An app.json with a formation's quantity disables orders: remove it. The scheduler k3s has
-// KEDA of its own, which this package does not look at.
+// If app.json sets a formation's quantity, Dokku refuses orders. Remove the quantity. The
+// scheduler k3s has a KEDA of its own, which this package does not see.
 //
 // # Queue time
 //

@@ -1,30 +1,30 @@
 // Package keda answers KEDA's external scaler protocol, so that KEDA runs the size that an
-// [autoscale.Autoscaler] publishes. It is for those who have KEDA and keep it as the engine
-// that orders. If nothing but the Autoscaler is to order, use contrib/kubernetes instead.
+// [autoscale.Autoscaler] publishes. Use it if KEDA is to set the size. If the Autoscaler
+// may order the size itself, use contrib/kubernetes instead.
 //
 //	s := grpc.NewServer()
 //	keda.New(a, nil).Register(s)
 //	go s.Serve(listener)
 //
-// Set RecommendOnly in the Config: the Autoscaler then orders nothing, and does not take
-// what KEDA orders for the work of a rival.
+// Set RecommendOnly in the Config. The Autoscaler then orders nothing, and does not yield
+// to KEDA.
 //
 // # Which process answers
 //
-// Every pod answers the same, whichever leads, if the Elector of the Autoscaler is also an
-// [autoscale.Store]: a pod that does not lead answers what the leader saved. Without a
-// Store the other pods know nothing, and answer codes.Unavailable.
+// If the Elector of the Autoscaler is also an [autoscale.Store], every pod gives the same
+// answer, whichever leads: a pod that does not lead answers with what the leader saved.
+// Without a Store, the pods that do not lead answer codes.Unavailable.
 //
 // # What it answers
 //
 // There is one metric, [MetricName], with the target 1. Its value is the size to run, a
 // whole number of 0 or more, sent as the float and as the int of the protocol. The trigger
 // is active if the value is above 0. The metricType of the trigger must be AverageValue,
-// its default: an HPA multiplies a Value by the present size. KEDA does not tell a scaler
-// the metricType, so it cannot be checked here.
+// its default, because an HPA multiplies a Value by the present size. KEDA does not pass
+// the metricType to a scaler, so it cannot be checked here.
 //
-// The metadata of the trigger may name the process type, with the key "name". With several
-// Autoscalers it must. These are the codes of errors:
+// The metadata of the trigger may name the process type, with the key "name". If there
+// are several Autoscalers, it must. These are the codes of errors:
 //
 //	Unavailable         the size is not known, or the last tick is too old; see [Options]
 //	NotFound            no Autoscaler has that name
@@ -38,9 +38,9 @@
 //
 // # Security
 //
-// Whoever reaches the port learns the size and the names of the process types, and can
-// change nothing. Give the grpc.Server [credentials.NewTLS] with a certificate, and
-// [tls.RequireAndVerifyClientCert] to let KEDA alone ask. README.md has both sides.
+// Anyone who reaches the port can read the size and the names of the process types, and
+// can change nothing. To let only KEDA ask, give the grpc.Server [credentials.NewTLS]
+// with a certificate and [tls.RequireAndVerifyClientCert]. README.md has both sides.
 //
 // [credentials.NewTLS]: https://pkg.go.dev/google.golang.org/grpc/credentials#NewTLS
 // [tls.RequireAndVerifyClientCert]: https://pkg.go.dev/crypto/tls#ClientAuthType

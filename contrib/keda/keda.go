@@ -22,15 +22,16 @@ import (
 // "s0-autoscale-published-size", with the index of the trigger.
 const MetricName = "autoscale-published-size"
 
-// A Source is whose size KEDA runs: an [*autoscale.Autoscaler] or an [*autoscale.Group].
+// A Source has the Autoscalers whose sizes KEDA runs. It is an [*autoscale.Autoscaler] or
+// an [*autoscale.Group].
 type Source interface {
 	Members() []*autoscale.Autoscaler
 }
 
 // Options are the options of [New].
 type Options struct {
-	// StaleAfter is after how long without a tick a size is not known any more. Zero: five
-	// minutes, as on the page of package status. Not negative.
+	// StaleAfter is how long a size counts after the last tick. After that it is not
+	// known. Zero: five minutes, as on the page of package status. Not negative.
 	StaleAfter time.Duration
 
 	// Streams is how many StreamIsActive calls may be open at once. KEDA opens one for each
@@ -173,7 +174,7 @@ func names(all []autoscale.Status) string {
 		out = append(out, fmt.Sprintf("and %d more", len(all)-most))
 	}
 	if out == nil {
-		return "none, as there is no Autoscaler"
+		return "none, because there is no Autoscaler"
 	}
 	return strings.Join(out, ", ")
 }

@@ -410,7 +410,7 @@ func (f *Fleet) configure(t Target, s *fleetScaler, seat *seat) (cfg autoscale.C
 		return cfg, err
 	}
 	if cfg.Name != "" || cfg.Scaler != nil || cfg.Elector != nil || cfg.Store != nil {
-		return cfg, errors.New("its Config has a Name, a Scaler, an Elector or a Store: leave them out, the fleet sets them")
+		return cfg, errors.New("its Config has a Name, a Scaler, an Elector or a Store: leave them out, because the fleet sets them")
 	}
 	if isZero(cfg.Min) && low != nil {
 		cfg.Min = autoscale.Fixed(*low)

@@ -147,7 +147,7 @@ func (c *fleetCache[T]) run(ctx context.Context) {
 	}
 }
 
-var errSilence = errors.New("the watch said nothing for too long, and the connection may be dead")
+var errSilence = errors.New("the watch sent nothing for too long, and the connection may be dead")
 
 // follow lists, unless the last watch can be continued, and watches until the watch ends.
 func (c *fleetCache[T]) follow(ctx context.Context) error {
@@ -212,7 +212,7 @@ func (c *fleetCache[T]) list(ctx context.Context) error {
 		}
 	}
 	if version == "" {
-		return fmt.Errorf("kubernetes: %s: the answer is no list, because it has no resourceVersion: check the URL of the API server", c.call.op)
+		return fmt.Errorf("kubernetes: %s: the answer is not a list, because it has no resourceVersion: check the URL of the API server", c.call.op)
 	}
 	c.mu.Lock()
 	old := c.items

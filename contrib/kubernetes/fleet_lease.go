@@ -168,7 +168,7 @@ func (l *leases) read(ctx context.Context) error {
 		return err
 	}
 	if list.Metadata.ResourceVersion == "" {
-		return fmt.Errorf("kubernetes: %s: the answer is no list of leases", k.op)
+		return fmt.Errorf("kubernetes: %s: the answer is not a list of leases", k.op)
 	}
 	now := time.Now()
 	there := make(map[string]bool)
@@ -226,7 +226,7 @@ func (l *leases) differs(lease *fleetLease) error {
 // free: that one is not presented.
 func (l *leases) present(ctx context.Context) error {
 	if time.Since(l.heard) > l.ttl {
-		return errors.New("kubernetes: renew the lease of the worker: the leases of the fleet could not be read of late, so others may take the share of this worker")
+		return errors.New("kubernetes: renew the lease of the worker: the leases of the fleet could not be read recently, so others may take the share of this worker")
 	}
 	name := l.workerName(l.worker)
 	lease := l.made(name, "worker")
@@ -299,7 +299,7 @@ func (l *leases) write(ctx context.Context, op string, lease *fleetLease) error 
 		return err
 	}
 	if answer.Metadata.ResourceVersion == "" {
-		return fmt.Errorf("kubernetes: %s: %s: the answer is no Lease", op, name)
+		return fmt.Errorf("kubernetes: %s: %s: the answer is not a Lease", op, name)
 	}
 	lease.Metadata.ResourceVersion, lease.Metadata.UID = answer.Metadata.ResourceVersion, answer.Metadata.UID
 	return nil

@@ -124,7 +124,7 @@ func (s *fleetScaler) scale(ctx context.Context, size int) error {
 		return err
 	}
 	if scale.version() == "" {
-		return fmt.Errorf("kubernetes: scale %s: the answer is no Scale", s.key)
+		return fmt.Errorf("kubernetes: scale %s: the answer is not a Scale", s.key)
 	}
 	if uid, _ := scale.Metadata["uid"].(string); uid != s.uid {
 		return s.gone() // what was measured is of the one before

@@ -142,7 +142,7 @@ func (f *Fleet) readStates(ctx context.Context, shard int) (states map[string]*t
 			return nil, 0, err
 		}
 		if page.Metadata.ResourceVersion == "" {
-			return nil, 0, fmt.Errorf("kubernetes: %s: the answer is no list", k.op)
+			return nil, 0, fmt.Errorf("kubernetes: %s: the answer is not a list", k.op)
 		}
 		for i := range page.Items {
 			o := &page.Items[i]
@@ -164,7 +164,7 @@ func (f *Fleet) readState(ctx context.Context, t Target) (*targetState, error) {
 	case err != nil:
 		return nil, err
 	case o.Metadata.ResourceVersion == "":
-		return nil, fmt.Errorf("kubernetes: read the state of %s: the answer is no ConfigMap", t)
+		return nil, fmt.Errorf("kubernetes: read the state of %s: the answer is not a ConfigMap", t)
 	}
 	return stateOf(&o).of(t.UID), nil
 }
@@ -382,7 +382,7 @@ func (s *seat) write(ctx context.Context, data func(*targetState) map[string]str
 		if err == nil {
 			s.state.found(answer.Metadata.ResourceVersion, false)
 			if answer.Metadata.ResourceVersion == "" {
-				return fmt.Errorf("kubernetes: save the state of %s: the answer is no ConfigMap", s.target)
+				return fmt.Errorf("kubernetes: save the state of %s: the answer is not a ConfigMap", s.target)
 			}
 			return nil
 		}

@@ -164,7 +164,7 @@ func (o *configMap) record(name string) (*record, error) {
 	r := &record{resourceVersion: o.Metadata.ResourceVersion, holder: a[holderAnnotation], state: o.BinaryData[stateKey]}
 	marked, ok := a[nameAnnotation]
 	if ok && marked != name || !ok && len(o.BinaryData) > 0 {
-		return nil, leader.Permanent(fmt.Errorf("the ConfigMap %q holds something else than the state of the lease, by its annotation %s %q: delete it, or use another Name", o.Metadata.Name, nameAnnotation, outbound.Text(marked)))
+		return nil, leader.Permanent(fmt.Errorf("the ConfigMap %q holds something other than the state of the lease, by its annotation %s %q: delete it, or use another Name", o.Metadata.Name, nameAnnotation, outbound.Text(marked)))
 	}
 	if n, m := len(r.state), len(o.BinaryData[historyKey]); n > autoscale.MaxState || m > autoscale.MaxHistory {
 		return nil, leader.Permanent(fmt.Errorf("the ConfigMap %q has a state of %d bytes and a history of %d, and at most %d and %d are allowed: delete it", o.Metadata.Name, n, m, autoscale.MaxState, autoscale.MaxHistory))

@@ -61,7 +61,7 @@ func (l *lease) follow(ctx context.Context) {
 	}
 }
 
-var errSilent = errors.New("the watch showed nothing for too long")
+var errSilent = errors.New("the watch sent nothing for too long")
 
 // watch watches the Lease until the API server ends that, or shows nothing for so long
 // that the connection may have died.

@@ -218,7 +218,7 @@ feed:
 	close(next)
 	asking.Wait()
 	if len(reports) == 0 && failed > 0 {
-		return nil, fmt.Errorf("kubernetes: none of the %d pods of the Service %s told its report: is the PodBoard served at %s in each of them, with the same Token? One says: %w", len(pods), b.service, b.opts.Path, first)
+		return nil, fmt.Errorf("kubernetes: none of the %d pods of the Service %s returned its report: is the PodBoard served at %s in each of them, with the same Token? One says: %w", len(pods), b.service, b.opts.Path, first)
 	}
 	slices.SortFunc(reports, func(x, y traffic.Report) int { return cmp.Compare(x.Age, y.Age) })
 	return reports[:min(len(reports), traffic.MaxReports)], nil
@@ -258,7 +258,7 @@ func (b *PodBoard) pods(ctx context.Context) ([]netip.AddrPort, error) {
 		return nil, err
 	}
 	if list.Metadata.ResourceVersion == "" {
-		return nil, fmt.Errorf("kubernetes: %s: the answer is no list of EndpointSlices", k.op)
+		return nil, fmt.Errorf("kubernetes: %s: the answer is not a list of EndpointSlices", k.op)
 	}
 	known := make(map[string]bool) // a pod of two address families is in two slices
 	var out []netip.AddrPort
@@ -311,11 +311,11 @@ func (b *PodBoard) ask(ctx context.Context, pod netip.AddrPort) (r traffic.Repor
 	}
 	age, err := strconv.ParseInt(res.Header.Get(headerAge), 10, 64)
 	if err != nil || age < 0 || age > int64(time.Hour/time.Millisecond) {
-		return r, fmt.Errorf("ask the pod %s: it says no age of its report", pod)
+		return r, fmt.Errorf("ask the pod %s: its answer has no age of its report", pod)
 	}
 	member, err := url.QueryUnescape(res.Header.Get(headerMember))
 	if err != nil || len(member) > maxMember {
-		return r, fmt.Errorf("ask the pod %s: it says no name", pod)
+		return r, fmt.Errorf("ask the pod %s: its answer has no name", pod)
 	}
 	return traffic.Report{Member: member, Data: body, Age: time.Duration(age) * time.Millisecond}, nil
 }

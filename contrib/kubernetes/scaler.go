@@ -121,27 +121,32 @@ func (s *Scaler) subject() string {
 
 // Capacity reads the object, which is one request.
 //
-// Desired is spec.replicas. Pending is what lacks in ready pods: during a rollout more
-// pods exist than are ordered, and those do not count. PendingKnown is false until the
-// controller has seen the newest spec. Of kinds other than Deployment, StatefulSet,
-// ReplicaSet and Rollout the scale subresource is read, which counts the pods that exist,
-// ready or not: Pending is then what does not exist yet, and PendingKnown is false.
+// Desired is spec.replicas. Pending is Desired minus the ready pods. During a rollout
+// more pods exist than are ordered, and the excess does not count. PendingKnown is false
+// until the controller has seen the newest spec. For kinds other than Deployment,
+// StatefulSet, ReplicaSet and Rollout, the scale subresource is read, which counts the
+// pods that exist, ready or not. Pending is then the number of pods that do not exist
+// yet, and PendingKnown is false.
 //
-// Changed is when spec.replicas was last set by a program that says so. The API keeps no
-// time of an order that came by the scale subresource. Changed is then zero.
+// Changed is when spec.replicas was last set by a program whose time the API keeps. The
+// API keeps no time of an order by the scale subresource, and Changed is then zero.
 //
-// ExternalAutoscaler is a HorizontalPodAutoscaler whose scaleTargetRef names the object,
-// whether or not its metrics work: one without metrics rules all the same, within its
-// bounds. At a size of 0 it is not, because that switches it off. ExternalAutoscaler is also
-// KEDA, if a ScaledObject names the object, at any size, unless an annotation pauses it
-// altogether. And it is Knative, if the object is of a Knative Service. Autoscalers
-// are listed at most every 25 seconds, for all Scalers of the Client in one namespace
-// together, and every five minutes if they may not be listed or the cluster has no KEDA. A
-// failed look is not an error: what was seen last stands for ten minutes, and then nothing
-// is known.
+// ExternalAutoscaler names one of these:
 //
-// If pods have not become ready for ten minutes, the pods are listed at most every minute,
-// to learn whether nodes lack: see [Scaler.Scale].
+//   - A HorizontalPodAutoscaler whose scaleTargetRef names the object, even if its
+//     metrics fail, because it still keeps the size within its bounds. At a size of 0 it
+//     does not count, because that switches it off.
+//   - KEDA, if a ScaledObject names the object, at any size, unless an annotation pauses
+//     it altogether.
+//   - Knative, if the object belongs to a Knative Service.
+//
+// Autoscalers are listed at most every 25 seconds, for all Scalers of the Client in one
+// namespace together. If they may not be listed, or the cluster has no KEDA, they are
+// listed every five minutes. If listing them fails, that is not an error: the last list
+// counts for ten minutes, and after that no autoscaler is known.
+//
+// If pods have not become ready for ten minutes, the pods are listed at most every
+// minute, to learn whether there are too few nodes. See [Scaler.Scale].
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	if s.fault != nil {
 		return autoscale.Capacity{}, s.invalid("read the size", s.fault)
@@ -160,27 +165,29 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	return c, nil
 }
 
-// Scale orders size pods by the scale subresource. It names the version of the object that
-// was read last, so that the API server accepts it only if nothing was changed since.
-// If something was, the object is read again. If somebody else changed its size, the
-// order is not carried out, and the error wraps an [autoscale.BusyError]: the next tick
-// decides again. If only something else was changed, the order is sent again, up to five times.
+// Scale orders size pods by the scale subresource. The order names the version of the
+// object that was read last, so that the API server accepts it only if nothing has
+// changed since. If something has changed, the object is read again. If somebody else
+// changed its size, the order is not carried out, and the error wraps an
+// [autoscale.BusyError]. The next tick then decides again. If something other than the
+// size changed, the order is sent again, up to five times.
 //
 // The error also wraps an autoscale.BusyError if the API server sheds load (429).
 //
 // The API server accepts a size for which there is no room. The pods are then missing, or
-// pending. So Scale refuses a size above the last one read with an
-// [autoscale.LimitError], and sends nothing, for five minutes after Capacity saw that
+// pending. So after Capacity saw one of the following, Scale refuses a size above the
+// last one read with an [autoscale.LimitError], and sends nothing, for five minutes:
 //
-//   - pods cannot be created, for a quota or a policy of the cluster, which a Deployment
-//     and a ReplicaSet say by the condition ReplicaFailure, and none has become ready for
-//     a minute. The limit is how many pods exist.
-//   - pods cannot be scheduled, because no node has room for them, and none has become ready
-//     for ten minutes. The limit is how many could be scheduled. Until then, larger
-//     sizes are ordered: a cluster autoscaler adds nodes for the pods that are pending.
+//   - Pods cannot be created, because of a quota or a policy of the cluster, and none has
+//     become ready for a minute. A Deployment and a ReplicaSet report that as the
+//     condition ReplicaFailure. The limit is the number of pods that exist.
+//   - Pods cannot be scheduled, because no node has room for them, and none has become
+//     ready for ten minutes. The limit is the number of pods that could be scheduled.
+//     Until then, larger sizes are ordered, because a cluster autoscaler adds nodes only
+//     for pods that are pending.
 //
 // The limit is forgotten as soon as another pod becomes ready. An [autoscale.Autoscaler]
-// believes it for those five minutes.
+// remembers it for those five minutes.
 //
 // A refusal of a size above the maximum of a CustomResourceDefinition is a LimitError too.
 func (s *Scaler) Scale(ctx context.Context, size int) error {

@@ -80,7 +80,7 @@ func (c *Client) watch(ctx context.Context, k call, resourceVersion string, each
 		}
 		var event watchEvent
 		if err := json.Unmarshal(line, &event); err != nil || event.Type == "" {
-			return c.failed(k, conn, errors.New("the watch sent a line that is no event: check the URL of the API server"))
+			return c.failed(k, conn, errors.New("the watch sent a line that is not an event: check the URL of the API server"))
 		}
 		if event.Type == "ERROR" {
 			e := c.failed(k, conn, nil)

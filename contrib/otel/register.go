@@ -35,8 +35,8 @@ type Group interface {
 // sources must have different Names. If two have the same, or if one panics, each
 // collection reports that as an error, and the other sources are observed.
 //
-// Call Unregister of what it returns to end that. An error means that the provider
-// refused an instrument. Nothing is registered then.
+// Call Unregister of the registration to stop. An error means that the provider refused
+// an instrument. Nothing is registered then.
 //
 // Call it once a process, with all sources. It is safe for concurrent use.
 func Register[S Source](provider metric.MeterProvider, sources ...S) (metric.Registration, error) {

@@ -13,16 +13,16 @@
 // # Which process is scraped
 //
 // Scrape every process. Each exports what it knows of itself: whether it leads, and
-// counters of what it did since it started. What only the leader knows, such as the size
-// and the load, comes from the leader alone. So these are right, whichever process leads:
+// counters of what it did since it started. Only the leader exports what only the leader
+// knows, such as the size and the load. So these are right, whichever process leads:
 //
 //	max by (name) (autoscale_process_desired)
 //	max by (name) (autoscale_leader)
 //	sum by (name) (rate(autoscale_scales_total[5m]))
 //
-// Aggregate with max over what the leader exports. While the lead changes, the series of
-// two processes may overlap for one scrape. If several services in one Prometheus have
-// process types of the same name, add the label that tells them apart, such as job.
+// Aggregate the leader's metrics with max. While the lead changes, the series of two
+// processes may overlap for one scrape. If several services in one Prometheus have
+// process types of the same name, add a label that distinguishes them, such as job.
 // Without an Elector every process acts, and every process exports everything.
 //
 // A scrape through a router that picks a random process, as on Heroku, sees one process

@@ -130,7 +130,7 @@ func (b Backlog) Probe(ctx context.Context) (autoscale.Sample, error) {
 		n, ok := cmd.(*goredis.Cmd).Val().(int64)
 		switch {
 		case !ok || n < 0:
-			return autoscale.Sample{}, fmt.Errorf("redis: backlog: nothing was measured: the server answered for the key %q with something else than a number of jobs", b.key(i))
+			return autoscale.Sample{}, fmt.Errorf("redis: backlog: nothing was measured: the server answered for the key %q with something other than a number of jobs", b.key(i))
 		case i < len(b.Keys):
 			s.Backlog += float64(n)
 		default:

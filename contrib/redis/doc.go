@@ -1,5 +1,5 @@
-// Package redis keeps the lease of package leader in Redis 5 or later, or Valkey. Of the
-// many processes that run the same autoscaler, one acts.
+// Package redis keeps the lease of package leader in Redis 5 or later, or Valkey. It lets
+// one of the many processes that run the same autoscaler act.
 //
 //	Elector: redis.New(client, nil), // the go-redis client that the service has anyway
 //

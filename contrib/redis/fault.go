@@ -50,7 +50,7 @@ func (u use) explain(err error, key string) error {
 	case said("unknown command", "Unknown Redis command"):
 		return leader.Permanent(fmt.Errorf("the server lacks a command that %s needs: use Redis 5 or later, with %s under their own names: %w", u.thing, strings.Join(u.commands, ", "), clean))
 	case said("WRONGTYPE"):
-		return leader.Permanent(fmt.Errorf("the key %q holds something else than %s: delete it, or %s: %w", key, u.thing, u.remedy, clean))
+		return leader.Permanent(fmt.Errorf("the key %q holds something other than %s: delete it, or %s: %w", key, u.thing, u.remedy, clean))
 	case said("READONLY"):
 		return fmt.Errorf("the server is a read-only replica: %s until it, or the address, is a primary: %w", u.without, clean)
 	case said("MOVED "):

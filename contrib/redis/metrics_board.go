@@ -16,7 +16,7 @@ import (
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
-// ReportPrefix is what the keys of metrics boards begin with.
+// ReportPrefix is the prefix of the keys of metrics boards.
 const ReportPrefix = "autoscale:report:"
 
 // reportKept is how long a report is kept after it was published.

@@ -118,9 +118,9 @@ func TestMetricsBoardFaults(t *testing.T) {
 	fails(redis.MetricsBoard(nil, nil), "redis: the client is nil")
 	ctx := t.Context()
 	s.client.Set(ctx, redis.ReportPrefix+"text", "x", 0)
-	fails(redis.MetricsBoard(s.client, &leader.Options{Name: "text"}), `the key "autoscale:report:text" holds something else than a metrics board: delete it, or use another name`)
+	fails(redis.MetricsBoard(s.client, &leader.Options{Name: "text"}), `the key "autoscale:report:text" holds something other than a metrics board: delete it, or use another name`)
 	s.client.HSet(ctx, redis.ReportPrefix+"hash", "x", "y")
-	fails(redis.MetricsBoard(s.client, &leader.Options{Name: "hash"}), `holds something else than a metrics board`, "by its field x")
+	fails(redis.MetricsBoard(s.client, &leader.Options{Name: "hash"}), `holds something other than a metrics board`, "by its field x")
 
 	must := func(args ...any) {
 		t.Helper()

@@ -14,7 +14,7 @@ import (
 	"github.com/autoscalebot/autoscale/leader"
 )
 
-// DefaultPrefix is what the keys of leases begin with.
+// DefaultPrefix is the prefix of the keys of leases.
 const DefaultPrefix = "autoscale:lease:"
 
 // New returns an Elector that keeps its lease on the server of client. It does no I/O and

@@ -355,7 +355,7 @@ func decode(body []byte, out any, h http.Header) error {
 	case !json.Valid(body):
 		return fmt.Errorf("the answer (%s, %d bytes) is not JSON: %s", MediaType(h), len(body), elsewhere)
 	}
-	return fmt.Errorf("the answer has a value that the API has not: %w", err)
+	return fmt.Errorf("the answer has a value that the API does not have: %w", err)
 }
 
 const elsewhere = "something other than the platform's API answered, such as a proxy: check Options.BaseURL"

@@ -55,7 +55,7 @@ func advice(r *sim.Report, cfg autoscale.Config) string {
 	case r.CostRatio > dear && len(text) == 0:
 		text = append(text, fmt.Sprintf("It costs %.1f times what the load needs: %s.", r.CostRatio, cheaper(r, cfg)))
 	case float64(r.Changes)/hours > manyHourly:
-		text = append(text, fmt.Sprintf("The size changes %.0f times an hour: raise STABILIZATION_BEFORE_SCALE_DOWN_IN_SECONDS, to 300 for instance.", float64(r.Changes)/hours))
+		text = append(text, fmt.Sprintf("The size changes %.0f times an hour: raise STABILIZATION_BEFORE_SCALE_DOWN_IN_SECONDS, for example to 300.", float64(r.Changes)/hours))
 	}
 	return strings.Join(text, " ")
 }

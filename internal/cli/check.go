@@ -86,7 +86,7 @@ func (c *command) check(ctx context.Context) int {
 	case ctx.Err() != nil || probed.Kind == 0 && read.Kind == 0:
 		c.row("failed", "%v", err)
 	case d.Act:
-		c.row("failed", "autoscalebot would scale to %d all the same: %v", d.Size, d.Reason)
+		c.row("failed", "autoscalebot would scale to %d anyway: %v", d.Size, d.Reason)
 	default:
 		c.row("failed", "autoscalebot would hold the size, and try again every %v", cfg.Interval)
 	}
@@ -102,9 +102,9 @@ func (c *command) token(s autoscale.Scaler) bool {
 	}
 	switch scopes := t.Scopes(); {
 	case scopes == nil:
-		c.row("token", "whether it may order is not known: the API did not say its scope, and check orders nothing")
+		c.row("token", "it is not known whether it may order: the API did not say its scope, and check orders nothing")
 	case slices.ContainsFunc(scopes, func(s string) bool { return slices.Contains([]string{"global", "write", "write-protected"}, s) }):
-		c.row("token", "has the scope %s, which permits orders; whether its account may scale this app, the first order shows", strings.Join(scopes, " "))
+		c.row("token", "has the scope %s, which permits orders; only the first order shows whether its account may scale this app", strings.Join(scopes, " "))
 	default:
 		c.row("token", "has the scope %s, which permits no order: make one with heroku authorizations:create --scope write, and set HEROKU_API_KEY to it", strings.Join(scopes, " "))
 		return false

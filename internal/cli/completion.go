@@ -26,7 +26,7 @@ func (c *command) completion(context.Context) int {
 	}
 	script, ok := shells[c.args[0]]
 	if !ok {
-		return c.usage("completion", fmt.Errorf("there is none of %q: it must be one of %s%s", c.args[0], strings.Join(known, ", "), meant(c.args[0], known, "")))
+		return c.usage("completion", fmt.Errorf("there is no completion for %q: it must be one of %s%s", c.args[0], strings.Join(known, ", "), meant(c.args[0], known, "")))
 	}
 	if _, err := fmt.Fprint(c.stdout, script()); err != nil {
 		return c.failed("completion", err)

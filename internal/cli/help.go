@@ -37,13 +37,13 @@ autoscalebot SUBCOMMAND --help prints the flags of that subcommand.
 
 HEROKU_APP_NAME and HEROKU_API_KEY are required to scale on Heroku. PLATFORM chooses another
 platform, which requires settings of its own. Every setting can be a variable of the
-environment, with or without AUTOSCALE_ before its name. It counts before the file there.
+environment, with or without AUTOSCALE_ before its name. The environment overrides the file.
 
 ` + exitStatus
 
 const commonFlags = `Flags:
 
-	--settings=FILE      a file of KEY=VALUE lines; without it, the environment alone
+	--settings=FILE      a file of KEY=VALUE lines; without it, only the environment
 	--log-level=LEVEL    debug, info, warn or error, whatever LOG_LEVEL says
 	--help               print this
 `
@@ -107,7 +107,7 @@ Usage:
 	--service-time=TIME  work on a request, on average; 100ms
 	--slots=N            requests that a dyno works on at a time; 2
 	--boot=TIME          from ordering a dyno to its serving; 30s
-	--objective=TIME     what is quick enough, for 95 % of the requests; 500ms
+	--objective=TIME     the time within which 95 % of the requests should be answered; 500ms
 	--price=PRICE        of a dyno in an hour
 	--seed=N             of the random numbers; 1
 
@@ -159,14 +159,14 @@ Usage:
 	autoscalebot pause                   until autoscalebot resume
 
 ` + targetFlags + byFlag + "\n" + exitStatus,
-	"resume": `autoscalebot resume ends a pause and an override. It also ends that the autoscaler yields to another one.
+	"resume": `autoscalebot resume ends a pause and an override. The autoscaler also stops yielding to another one.
 
 Usage:
 
 	autoscalebot resume [flags]
 
 ` + targetFlags + byFlag + "\n" + exitStatus,
-	"override": `autoscalebot override sets the size, whatever is measured, until a time. The bounds Min and Max hold all the same.
+	"override": `autoscalebot override sets the size, whatever is measured, until a time. The bounds Min and Max still hold.
 
 Usage:
 

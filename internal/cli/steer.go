@@ -148,7 +148,7 @@ func (c *command) order(ctx context.Context, o order, words []string) int {
 	fmt.Fprintf(c.stdout, "%s %s%s. The leader obeys within about ten seconds and its next tick; status shows it.\n", d.Name, o.words(now, zone), by(o.By))
 	switch age := now.Sub(d.Ticked); {
 	case d.Ticked.IsZero() || age > stale:
-		fmt.Fprintf(c.stderr, "autoscalebot: no process seems to lead now: the next one that does obeys. Look whether the service runs.\n")
+		fmt.Fprintf(c.stderr, "autoscalebot: no process seems to lead now: the next leader will obey. Check whether the service runs.\n")
 	case o.Size != nil && (*o.Size < d.Min || *o.Size > d.Max):
 		fmt.Fprintf(c.stderr, "autoscalebot: %d is outside the bounds %d to %d: the leader brings it to the nearest of them. Change Min or Max for another size.\n", *o.Size, d.Min, d.Max)
 	}

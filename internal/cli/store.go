@@ -59,7 +59,7 @@ func (s *storeSource) missing(ctx context.Context) error {
 	leases, err := s.store.Names(ctx)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s; which leases there are cannot be read: %w", text, err)
+		return fmt.Errorf("%s; the list of leases cannot be read: %w", text, err)
 	case len(leases) == 0:
 		return errors.New(text + ". The store has no lease at all: is it the one that the service uses?")
 	}

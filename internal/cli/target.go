@@ -148,7 +148,7 @@ func (c *command) openStore() (source, error) {
 	default:
 		name, app = cmp.Or(t.name, set.Config.Name), cmp.Or(t.app, set.App)
 		if app == "" && t.lease == "" {
-			return nil, errors.New("the settings do not name the app, by which the state is found: give its setting, as for scaling, or --app")
+			return nil, errors.New("the settings do not name the app, and the state is found by that name: give the setting that names it, or --app")
 		}
 		if text == "" {
 			text, from = set.Store(), "the setting STORE"
@@ -188,7 +188,7 @@ func (c *command) open(text, from string, create bool, opts *leader.Options) (St
 	switch {
 	case ok:
 	case len(c.stores) == 0:
-		return Store{}, fmt.Errorf("%s names a store, and this build of autoscalebot has no drivers of databases: build the one in contrib/autoscalebot, which has, with go -C contrib/autoscalebot install . in the source of autoscale. Status and commands work without a store too: give --url, the address of the status page of the service", from)
+		return Store{}, fmt.Errorf("%s names a store, and this build of autoscalebot has no database drivers: build the one in contrib/autoscalebot, which has them, with go -C contrib/autoscalebot install . in the source of autoscale. Status and commands work without a store too: give --url, the address of the status page of the service", from)
 	default:
 		known := slices.Sorted(maps.Keys(c.stores))
 		return Store{}, fmt.Errorf("%s begins with %.20q: this build opens stores whose URL begins with one of %s%s", from, scheme+":", strings.Join(known, ", "), meant(scheme, known, ""))

@@ -79,7 +79,7 @@ func frame(doc *document, err error, now time.Time, zone *time.Location) []byte 
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "autoscalebot top, %s. Ctrl-C ends it.\n\n", now.In(zone).Format("15:04:05 MST"))
 	if err != nil {
-		fmt.Fprintf(&text, "cannot be read now, and what follows is of %s: %s\n\n", clock(doc.Time, now, zone), oneLine(err.Error()))
+		fmt.Fprintf(&text, "cannot be read now, so this is from %s: %s\n\n", clock(doc.Time, now, zone), oneLine(err.Error()))
 	}
 	for i := range doc.Autoscalers {
 		d := &doc.Autoscalers[i]

@@ -87,14 +87,14 @@ func TestLeaderPermanentFaults(t *testing.T) {
 	}{
 		"missing, and no right to create":     {role, []string{grant}, []string{"the table autoscale_lease is missing", "may not create it", create, "grant"}},
 		"missing, and no right to the schema": {role, nil, []string{"the table autoscale_lease is missing", "may not create it", create, "grant"}},
-		"a type of its name":                  {"", []string{"CREATE TYPE autoscale_lease AS (a int)"}, []string{"not as it must be", "what has its name"}},
+		"a type of its name":                  {"", []string{"CREATE TYPE autoscale_lease AS (a int)"}, []string{"not have the right shape", "whatever has this name"}},
 		"no right to write":                   {role, []string{grant, create, "GRANT SELECT ON autoscale_lease TO " + role}, []string{"may not use the table autoscale_lease", "SELECT, INSERT and UPDATE"}},
 		"no right to read":                    {role, []string{grant, create}, []string{"may not use the table autoscale_lease"}},
-		"somebody else's table":               {"", []string{"CREATE TABLE autoscale_lease (id int PRIMARY KEY, owner text)"}, []string{"not as it must be", create}},
-		"no primary key":                      {"", []string{other("name       text PRIMARY KEY", "name text")}, []string{"not as it must be"}},
-		"a column of another type":            {"", []string{other("term       bigint", "term text")}, []string{"not as it must be"}},
-		"one more column that is required":    {"", []string{other("name       text", "team text NOT NULL, name text")}, []string{"not as it must be"}},
-		"a column less":                       {"", []string{other("	saved_at   timestamptz,\n", "")}, []string{"not as it must be"}},
+		"somebody else's table":               {"", []string{"CREATE TABLE autoscale_lease (id int PRIMARY KEY, owner text)"}, []string{"not have the right shape", create}},
+		"no primary key":                      {"", []string{other("name       text PRIMARY KEY", "name text")}, []string{"not have the right shape"}},
+		"a column of another type":            {"", []string{other("term       bigint", "term text")}, []string{"not have the right shape"}},
+		"one more column that is required":    {"", []string{other("name       text", "team text NOT NULL, name text")}, []string{"not have the right shape"}},
+		"a column less":                       {"", []string{other("	saved_at   timestamptz,\n", "")}, []string{"not have the right shape"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, db := schema(t, postgres, tc.role)
@@ -175,7 +175,7 @@ func TestLeaderCreatesTheTable(t *testing.T) {
 		}
 		must(t, db, "DROP TABLE autoscale_lease", "CREATE TABLE autoscale_lease (name TEXT, holder TEXT)")
 		err := leader.SQL(db, ownLease(t)).Run(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "not as it must be") {
+		if err == nil || !strings.Contains(err.Error(), "not have the right shape") {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -232,7 +232,7 @@ func TestMetricsBoardFaults(t *testing.T) {
 	}
 	fails(leader.MetricsBoard(openDB(t, "pgx", dsn+"&default_transaction_read_only=on"), nil), "the database is read-only: nothing is published until")
 	must(t, admin, "DROP TABLE autoscale_report", "CREATE TABLE autoscale_report (name text)", "GRANT ALL ON autoscale_report TO "+role)
-	fails(b, "the table autoscale_report is not as it must be", leader.Postgres.MetricsBoardSchema())
+	fails(b, "the table autoscale_report does not have the right shape", leader.Postgres.MetricsBoardSchema())
 }
 
 // Three processes that serve real requests, each over its own connections: the

@@ -84,8 +84,8 @@ func TestJSONReadsPrometheus(t *testing.T) {
 
 	for query, want := range map[string]string{
 		`no_such_series`:     "data.result has no element 0: it is an empty array",
-		`empty`:              "data.result.0.value.1 is NaN, and no finite number",
-		`age_seconds / 0`:    "data.result.0.value.1 is +Inf, and no finite number",
+		`empty`:              "data.result.0.value.1 is NaN, and not a finite number",
+		`age_seconds / 0`:    "data.result.0.value.1 is +Inf, and not a finite number",
 		`-sum(jobs_waiting)`: `data.result.0.value.1 is -1.000005e+06, and no backlog is negative`,
 		`sum(`:               "status 400",
 	} {

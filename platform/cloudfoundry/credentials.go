@@ -85,11 +85,11 @@ func (c Credentials) faults(name string, plain bool) (faults []error) {
 		fault("%s: there are none: give ClientID and ClientSecret, Username and Password, or RefreshToken", name)
 	case "client_credentials":
 		if c.ClientID == "" || c.ClientSecret == "" {
-			fault("%s: of ClientID and ClientSecret one is empty: give both", name)
+			fault("%s: ClientID or ClientSecret is empty: give both", name)
 		}
 	case "password":
 		if c.Username == "" || c.Password == "" {
-			fault("%s: of Username and Password one is empty: give both", name)
+			fault("%s: Username or Password is empty: give both", name)
 		}
 	case "refresh_token":
 		if c.Username != "" || c.Password != "" {

@@ -99,8 +99,8 @@ func TestValidate(t *testing.T) {
 		want  string
 	}{
 		{cloudfoundry.Credentials{}, "CF: there are none"},
-		{cloudfoundry.Credentials{ClientID: "a"}, "one is empty: give both"},
-		{cloudfoundry.Credentials{Username: "a"}, "one is empty: give both"},
+		{cloudfoundry.Credentials{ClientID: "a"}, "is empty: give both"},
+		{cloudfoundry.Credentials{Username: "a"}, "is empty: give both"},
 		{cloudfoundry.Credentials{RefreshToken: "a", Password: "b"}, "give one of them"},
 		{cloudfoundry.Credentials{RefreshToken: "a b"}, "characters that no token has"},
 		{cloudfoundry.Credentials{ClientID: "a", ClientSecret: "b", UAAURL: "http://uaa.example.com"}, "Credentials.UAAURL is http"},

@@ -39,7 +39,7 @@
 // A Scaler makes two calls a tick: for the size, and for the state of each instance. For
 // the process web there is a third, for deployments. That is 360 calls an hour at the
 // default interval of 30 seconds. An order is one call, and one more to read the size
-// before. It is no deployment.
+// before. It is not a deployment.
 //
 // # Deployments
 //

@@ -39,8 +39,8 @@ func ExampleScaler_Validate() {
 	}).Scaler("shop", "web")
 	fmt.Println(scaler.Validate())
 	// Output:
-	// CF_CLIENT_ID and CF_CLIENT_SECRET: of ClientID and ClientSecret one is empty: give both
-	// the app "shop" is not a GUID: `cf app NAME --guid` tells it, and VCAP_APPLICATION has it as application_id
+	// CF_CLIENT_ID and CF_CLIENT_SECRET: ClientID or ClientSecret is empty: give both
+	// the app "shop" is not a GUID: `cf app NAME --guid` prints it, and VCAP_APPLICATION has it as application_id
 }
 
 // An order during a rolling deployment is for later.

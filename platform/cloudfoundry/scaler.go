@@ -45,7 +45,7 @@ func (c *Client) Scaler(app, process string) *Scaler {
 	s := &Scaler{client: c, app: c.calls.Name(app), typ: c.calls.Name(process), rival: &calls.Lookup[string]{Age: rivalAge, Trust: rivalTrust}}
 	faults := []error{c.calls.Fault()}
 	if !validGUID.MatchString(s.app) {
-		faults = append(faults, fmt.Errorf("the app %s is not a GUID: `cf app NAME --guid` tells it, and VCAP_APPLICATION has it as application_id", calls.Quoted(s.app)))
+		faults = append(faults, fmt.Errorf("the app %s is not a GUID: `cf app NAME --guid` prints it, and VCAP_APPLICATION has it as application_id", calls.Quoted(s.app)))
 	}
 	if !validType.MatchString(s.typ) {
 		faults = append(faults, fmt.Errorf("the process type %s is not 1 to 63 letters, digits, dots, dashes and underscores: give one of the Procfile's or the manifest's, as web", calls.Quoted(s.typ)))

@@ -44,7 +44,7 @@
 //
 // A Scaler reads the service once a tick, which is 120 calls an hour at the default
 // interval of 30 seconds. An order reads the service once more and is one call. It makes no
-// new revision and is no deployment. If somebody else changes the service between the two
+// new revision and is not a deployment. If somebody else changes the service between the two
 // calls, the order is refused, and given again in the next tick.
 //
 // Cloud Run bills manually scaled instances while they are idle too.

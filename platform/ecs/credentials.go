@@ -80,7 +80,7 @@ func credentialsOf(getenv func(string) string) CredentialsFunc {
 		case c.AccessKeyID != "" && c.SecretAccessKey != "":
 			return c, nil
 		case c.AccessKeyID != "" || c.SecretAccessKey != "":
-			return Credentials{}, fmt.Errorf("of %s and %s only one is set: set both", envKeyID, envSecret)
+			return Credentials{}, fmt.Errorf("only one of %s and %s is set: set both", envKeyID, envSecret)
 		case relative != "":
 			return ContainerCredentials(ecsHost+relative, nil)(ctx)
 		case full != "":

@@ -73,7 +73,7 @@ func TestDefaultCredentials(t *testing.T) {
 		}
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIA")
-	if _, err := get(t.Context()); err == nil || !strings.Contains(err.Error(), "only one is set") {
+	if _, err := get(t.Context()); err == nil || !strings.Contains(err.Error(), "only one of") {
 		t.Error(err)
 	}
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "s")

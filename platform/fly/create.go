@@ -76,7 +76,7 @@ func (s *Scaler) create(ctx context.Context, f *fleet, r room) (made int, err er
 			if ctx.Err() != nil {
 				return made, calls.Ended(ctx, nil)
 			}
-			return made, &autoscale.BusyError{RetryAfter: time.Second, Err: s.client.calls.Invalid(call, errors.New("one a second is permitted by Fly, and the time is up"))}
+			return made, &autoscale.BusyError{RetryAfter: time.Second, Err: s.client.calls.Invalid(call, errors.New("Fly permits one a second, and the time is up"))}
 		}
 		region := slices.MinFunc(slices.Sorted(maps.Keys(r.regions)), func(a, b string) int { return cmp.Compare(r.regions[a], r.regions[b]) })
 		name := s.free(f.names)
@@ -106,7 +106,7 @@ func (s *Scaler) create(ctx context.Context, f *fleet, r room) (made int, err er
 		}
 	}
 	if made < r.missing {
-		return made, &autoscale.BusyError{Err: s.client.calls.Invalid(call, fmt.Errorf("machines that were created were gone or failed soon after, so that %d of %d missing ones are created in this order, and no more until they have served for %v", made, r.missing, settled))}
+		return made, &autoscale.BusyError{Err: s.client.calls.Invalid(call, fmt.Errorf("machines that were created were gone or failed soon after, so this order creates %d of %d missing ones, and no more are created until they have served for %v", made, r.missing, settled))}
 	}
 	return made, nil
 }

@@ -153,7 +153,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		return s.refused(ctx, err, size)
 	}
 	if answer.JobModifyIndex == 0 {
-		return s.client.calls.Invalid(call, errors.New("the answer has no JobModifyIndex: whether the order was taken is not known"))
+		return s.client.calls.Invalid(call, errors.New("the answer has no JobModifyIndex: it is not known whether the order was taken"))
 	}
 	return nil
 }

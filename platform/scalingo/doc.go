@@ -30,7 +30,7 @@
 // A Scaler reads the container types and the containers once a tick, which is 240 calls an
 // hour at the default interval of 30 seconds, and Scalingo's own autoscalers every minute,
 // for another 60. An
-// order is one call, and one more to read the size before. It is no deployment. An
+// order is one call, and one more to read the size before. It is not a deployment. An
 // exchange of the token is one call an hour, which is not counted in
 // [platform.Options.CallsPerHour].
 //
