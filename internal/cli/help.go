@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/autoscalebot/autoscale/internal/suggest"
 )
@@ -192,6 +193,9 @@ func explain(err error, flags *flag.FlagSet, subcommand string) error {
 	}
 	text := err.Error()
 	if m := noFlag.FindStringSubmatch(text); m != nil {
+		if strings.IndexFunc(m[1], unicode.IsDigit) == 0 {
+			return fmt.Errorf("-%s begins with a minus sign: a size is 0 or more, and a time is above 0", m[1])
+		}
 		var all []string
 		flags.VisitAll(func(f *flag.Flag) { all = append(all, f.Name) })
 		if subcommand == "" {
