@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"strings"
 	"sync"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
@@ -17,10 +17,6 @@ var _ autoscale.DefaultNamer = (*Elector)(nil)
 
 // errNoName is the error of what needs the name of a lease that has none yet.
 var errNoName = errors.New("leader: the lease has no name yet: give the Elector to autoscale.New, or give Options.Name")
-
-// escape makes the parts of a lease's name unambiguous: the app "a/b" with "c" has another
-// lease than the app "a" with "b/c".
-var escape = strings.NewReplacer("%", "%25", "/", "%2F")
 
 // appFromEnv returns the name of the application that this process belongs to, as the
 // platform says it, or "".
@@ -57,10 +53,7 @@ func (e *Elector) SetDefaultName(name string) error {
 		}
 		next := naming{lease: old.lease, autoscaler: name}
 		if next.lease == "" {
-			next.lease = escape.Replace(name)
-			if e.opts.App != "" {
-				next.lease = escape.Replace(e.opts.App) + "/" + next.lease
-			}
+			next.lease = names.Lease(e.opts.App, name)
 			if !isName(next.lease) {
 				return fmt.Errorf("leader: the lease would be called %.80q, after the application and the Autoscaler: give Options.Name, at most %d bytes of printable UTF-8", next.lease, maxName)
 			}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/leader"
 	"github.com/autoscalebot/autoscale/settings"
 )
@@ -164,10 +165,7 @@ func (c *command) openStore() (source, error) {
 	if from == "--store" && showsPassword(text) {
 		fmt.Fprintf(c.stderr, "autoscalebot: every user of this machine can see the password in --store, with ps: set %s instead\n", envStore)
 	}
-	lease := cmp.Or(t.lease, name)
-	if app != "" && t.lease == "" {
-		lease = app + "/" + name
-	}
+	lease := cmp.Or(t.lease, names.Lease(app, name))
 	s, err := c.open(text, from, false, &leader.Options{Name: lease, Logger: discard})
 	if err != nil {
 		return nil, err
