@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/status"
 )
 
@@ -55,21 +56,21 @@ func (s *storeSource) missing(ctx context.Context) error {
 	if s.store.Names == nil {
 		return errors.New(text)
 	}
-	names, err := s.store.Names(ctx)
+	leases, err := s.store.Names(ctx)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s; which leases there are cannot be read: %w", text, err)
-	case len(names) == 0:
+	case len(leases) == 0:
 		return errors.New(text + ". The store has no lease at all: is it the one that the service uses?")
 	}
-	for i, n := range names {
-		if app, name, ok := strings.Cut(n, "/"); ok {
-			names[i] = fmt.Sprintf("--app=%s --name=%s", app, name)
+	for i, n := range leases {
+		if app, name, ok := names.SplitLease(n); ok {
+			leases[i] = fmt.Sprintf("--app=%s --name=%s", app, name)
 		} else {
-			names[i] = "--lease=" + n
+			leases[i] = "--lease=" + n
 		}
 	}
-	return fmt.Errorf("%s. There are: %s", text, strings.Join(names, "; "))
+	return fmt.Errorf("%s. There are: %s", text, strings.Join(leases, "; "))
 }
 
 func (s *storeSource) read(ctx context.Context) (*document, error) {

@@ -13,3 +13,12 @@ func Lease(app, autoscaler string) string {
 	}
 	return escape.Replace(app) + "/" + escape.Replace(autoscaler)
 }
+
+var unescape = strings.NewReplacer("%25", "%", "%2F", "/")
+
+// SplitLease returns the parts of a name that [Lease] made of two. ok is false for others.
+func SplitLease(lease string) (app, autoscaler string, ok bool) {
+	app, autoscaler, _ = strings.Cut(lease, "/")
+	app, autoscaler = unescape.Replace(app), unescape.Replace(autoscaler)
+	return app, autoscaler, app != "" && autoscaler != "" && Lease(app, autoscaler) == lease
+}

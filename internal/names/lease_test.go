@@ -22,5 +22,14 @@ func TestLease(t *testing.T) {
 			t.Errorf("Lease(%q, %q) is %q, want %q; it is also that of %q", tt.app, tt.autoscaler, got, tt.want, other)
 		}
 		seen[got] = [2]string{tt.app, tt.autoscaler}
+		app, autoscaler, ok := names.SplitLease(got)
+		if ok != (tt.app != "") || ok && (app != tt.app || autoscaler != tt.autoscaler) {
+			t.Errorf("SplitLease(%q) is %q, %q, %v", got, app, autoscaler, ok)
+		}
+	}
+	for _, other := range []string{"", "/", "shop/", "/web", "a/b/c", "50%/web", "shop%2fweb/web"} {
+		if app, autoscaler, ok := names.SplitLease(other); ok {
+			t.Errorf("SplitLease(%q) is %q, %q", other, app, autoscaler)
+		}
 	}
 }
