@@ -201,7 +201,7 @@ func (c Config) Validate() error {
 		bad("NotifyOn is NoKinds together with %v: it must be one or the other", c.NotifyOn&^NoKinds)
 	}
 	if d := c.NotifyDiff; d.Threshold < 0 || d.Period < 0 || (d.Threshold > 0) != (d.Period > 0) {
-		bad("NotifyDiff is %d processes in %v: give both above 0, or neither", d.Threshold, d.Period)
+		bad("NotifyDiff is %s in %v: give both above 0, or neither", processes(d.Threshold), d.Period)
 	}
 	if c.DryRun && c.RecommendOnly {
 		bad("DryRun and RecommendOnly are both set: neither orders anything; set RecommendOnly to publish the size for another autoscaler, or DryRun to only see what would be done")

@@ -320,7 +320,7 @@ func (e Event) sentence(b *strings.Builder) {
 	case ProbeFailed:
 		fmt.Fprintf(b, "the probe measured nothing (%d in a row); the size is held", e.Count)
 	case ProbeFailing:
-		fmt.Fprintf(b, "%d probes in a row measured nothing; the size is held until one does; check the prober", e.Count)
+		fmt.Fprintf(b, "%s in a row measured nothing; the size is held until one does; check the prober", names.Count(e.Count, "probe", "probes"))
 	case Decided:
 		b.WriteString(explain(e.Decision, e.Limit, e.From, e.To, e.Until, e.Time))
 	case Scaled:
@@ -339,7 +339,7 @@ func (e Event) sentence(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "could not read or set the size (%d in a row); the next tick tries again", e.Count)
 	case ScaleFailing:
-		fmt.Fprintf(b, "could not read or set the size %d times in a row; the service keeps its size until the platform answers", e.Count)
+		fmt.Fprintf(b, "could not read or set the size %s in a row; the service keeps its size until the platform answers", names.Count(e.Count, "time", "times"))
 	case Changed:
 		fmt.Fprintf(b, "somebody else changed the size from %d to %d; the sample count restarts", e.From, e.To)
 	case LimitReached:

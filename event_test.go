@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,5 +128,26 @@ func TestNoKindsText(t *testing.T) {
 	var k autoscale.EventKind
 	if err := k.UnmarshalText(text); err != nil || k != autoscale.NoKinds {
 		t.Errorf("%s reads as %d, %v: NotifyOn is then DefaultKinds", text, k, err)
+	}
+}
+
+// A number is followed by a noun that fits it.
+func TestEventCounts(t *testing.T) {
+	for _, tt := range []struct {
+		kind  autoscale.EventKind
+		count int
+		want  string
+	}{
+		{autoscale.ProbeFailing, 1, "1 probe in a row"},
+		{autoscale.ProbeFailing, 3, "3 probes in a row"},
+		{autoscale.ScaleFailing, 1, "1 time in a row"},
+		{autoscale.ScaleFailing, 3, "3 times in a row"},
+		{autoscale.NotifyFailed, 1, "1 notification failed or was dropped"},
+		{autoscale.Ineffective, 1, "1 increase in a row"},
+	} {
+		e := autoscale.Event{Kind: tt.kind, Name: "web", Count: tt.count}
+		if !strings.Contains(e.String(), tt.want) {
+			t.Errorf("%q, want %q in it", e, tt.want)
+		}
 	}
 }

@@ -355,7 +355,7 @@ func TestValidateLimits(t *testing.T) {
 	for _, part := range []string{
 		"Tolerance is 1:", "BootTime is 1h0m0s:", "Limits.Up.Stabilization is -1ns", "Limits.Down.Stabilization is 1s, shorter than the Interval of 30s",
 		"Limits.Up.Rate.Period is 0s", "Limits.Down.Rate permits no change at all in 1m0s", "Forecast.Share is 2", "Forecast.Lead is -1ns",
-		"DiminishingReturns.After is -1", "DiminishingReturns.Hold is -1ns", "Budget.Hours is 23, and Min alone, 1 processes around the clock, takes 24",
+		"DiminishingReturns.After is -1", "DiminishingReturns.Hold is -1ns", "Budget.Hours is 23, and Min alone, 1 process around the clock, takes 24",
 	} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("the error does not say %q:\n%v", part, err)

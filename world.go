@@ -87,7 +87,7 @@ func (a *Autoscaler) measure(ctx context.Context, in *input) {
 	}
 	in.capacity, in.readErr = a.read(limited)
 	if in.readErr == nil && (in.capacity.Desired < 0 || in.capacity.Pending < 0) {
-		in.readErr = fmt.Errorf("the Scaler answered %d processes, %d of them pending, which cannot be", in.capacity.Desired, in.capacity.Pending)
+		in.readErr = fmt.Errorf("the Scaler answered %s, %d of them pending, which cannot be", processes(in.capacity.Desired), in.capacity.Pending)
 	}
 	if in.readErr != nil {
 		in.readErr = fmt.Errorf("autoscale: read the size of %s: %w", a.cfg.Name, in.readErr)

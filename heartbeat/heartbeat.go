@@ -104,10 +104,12 @@ type handler struct {
 	checks   []*check
 	timeout  time.Duration
 	parallel bool
-	tokens   [][32]byte // SHA-256
+	tokens   [][32]byte // SHA-256; nil: everybody is answered
 	most     int        // heartbeats at once, in each group
 	limiter  *rate.Limiter
 	logger   *slog.Logger
+
+	badTokens []string // what is wrong with tokens that let nobody in
 
 	probers, strangers group
 }

@@ -1,6 +1,7 @@
 package heartbeat
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -40,8 +41,8 @@ func (o Option) add(h *handler) error {
 // "cache" replaces the default of that name. [NoDefaults] leaves both defaults out.
 //
 // Handler panics if an argument makes no sense, as [http.ServeMux.Handle] does: a nil
-// database, cache or func, a name that [Check] does not allow or that is used twice, an
-// empty token, a limit that is not above 0.
+// database, cache or func, a name that [Check] does not allow or that is used twice, a
+// limit that is not above 0. A token comes from the environment: see [Token].
 //
 // The handler is safe for concurrent use, starts nothing until it is requested, and works
 // at any path.
@@ -71,7 +72,20 @@ func Handler(parts ...Part) http.Handler {
 		panic("heartbeat.Handler: " + strings.Join(faults, "; "))
 	}
 	h.ready()
+	h.reportTokens()
 	return h
+}
+
+// reportTokens logs which tokens let nobody in.
+func (h *handler) reportTokens() {
+	defer func() { _ = recover() }() // of the host's logger
+	for _, fault := range h.badTokens {
+		effect := "; the other tokens count"
+		if len(h.tokens) == 0 {
+			effect = "; the heartbeat answers nobody, and the service goes on"
+		}
+		cmp.Or(h.logger, slog.Default()).Error("heartbeat: " + fault + effect)
+	}
 }
 
 var validName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
@@ -122,23 +136,26 @@ var validToken = regexp.MustCompile(`^[!-~]+$`)
 // exercised. Several tokens allow one to be replaced while autoscalers still send the old
 // one. A token is 1 to 1,024 visible ASCII characters. A random one of 20 or more cannot
 // be guessed.
+//
+// A token that is empty or has other characters lets nobody in, and [Handler] logs that: a
+// variable of the environment that is not set must not keep the service from starting.
 func Token(tokens ...string) Option {
 	return Option{func(h *handler) error {
 		if len(tokens) == 0 {
 			return errors.New("Token(): give a token, or leave Token out to answer everybody")
 		}
-		sums := make([][32]byte, 0, len(tokens))
+		h.tokens, h.badTokens = make([][32]byte, 0, len(tokens)), nil
 		for i, t := range tokens {
 			// The token itself stays out of the message.
-			if t == "" {
-				return fmt.Errorf("token %d of Token is empty: is its environment variable set? Leave Token out to answer everybody", i+1)
+			switch {
+			case t == "":
+				h.badTokens = append(h.badTokens, fmt.Sprintf("token %d of Token is empty: is its environment variable set? Leave Token out to answer everybody", i+1))
+			case len(t) > maxToken || !validToken.MatchString(t):
+				h.badTokens = append(h.badTokens, fmt.Sprintf("token %d of Token: it must hold at most %d characters, of visible ASCII without spaces; is there a line break after it?", i+1, maxToken))
+			default:
+				h.tokens = append(h.tokens, sha256.Sum256([]byte(t)))
 			}
-			if len(t) > maxToken || !validToken.MatchString(t) {
-				return fmt.Errorf("token %d of Token: it must hold at most %d characters, of visible ASCII without spaces; is there a line break after it?", i+1, maxToken)
-			}
-			sums = append(sums, sha256.Sum256([]byte(t)))
 		}
-		h.tokens = sums
 		return nil
 	}}
 }

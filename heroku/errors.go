@@ -30,7 +30,8 @@ func explain(e *Error, body []byte) {
 	}
 	text := func(key string) string { s, _ := fields[key].(string); return s }
 	e.Code, e.Message = text("id"), cmp.Or(text("message"), text("error")) // error is of before version 3
-	if e.Status == http.StatusUnprocessableEntity {
+	switch e.Status {
+	case http.StatusUnprocessableEntity, http.StatusBadRequest, http.StatusPaymentRequired, http.StatusForbidden:
 		if limit, ok := limitOf(e.Code, e.Message, fields["limit"]); ok {
 			e.Err = dynoLimit(limit)
 		}
@@ -39,6 +40,9 @@ func explain(e *Error, body []byte) {
 
 // advise says what to do about a refusal. token says where the token comes from.
 func advise(e *Error, token string) string {
+	if limited(e) {
+		return "Eco and Basic dynos run one a process type, other sizes and whole apps have limits of their own: lower Max, change the size with `heroku ps:type`, or ask Heroku to raise the limit"
+	}
 	switch e.Status {
 	case http.StatusUnauthorized:
 		return "check " + token + ": it may have ended or been revoked; " + getToken
@@ -53,8 +57,6 @@ func advise(e *Error, token string) string {
 		return "check the app's name, that the process type is in the Procfile and was deployed, and that the user of the token is a collaborator (`heroku access:add`)"
 	case http.StatusUnprocessableEntity:
 		switch {
-		case limited(e):
-			return "Eco and Basic dynos are limited to one per process type, and other sizes and whole apps have limits of their own: lower Max, change the size with `heroku ps:type`, or ask Heroku to raise the limit"
 		case e.Code == "verification_needed":
 			return "the account must be verified with a payment method, at https://dashboard.heroku.com/account/billing"
 		case !passing(e):

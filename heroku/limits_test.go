@@ -119,13 +119,26 @@ func TestLimitForms(t *testing.T) {
 		{`{"id":"x","message":"Cannot run more than 1,000 Performance-L size dynos."}`, 4},
 		{`{"id":"x","message":"Cannot scale to more than 1 000 dynos."}`, 4},
 		{`{"id":"invalid_params","message":"Cannot run more than 99999999999999999999 dynos."}`, half},
+		{`{"limit":3,"id":"CANNOT_UPDATE_ABOVE_LIMIT"}`, 3},
+		{`{"limit":3,"id":"above_limit"}`, 3},
+		{`{"id":"cannot_run_above_limit","message":"You may have at most 3, which is what you have."}`, 3},
+		{`{"id":"cannot_run_above_limit","message":"The maximum is 3!"}`, 3},
+		{`{"id":"cannot_run_above_limit","message":"limited to 3-dyno formations"}`, 3},
+		{`{"id":"cannot_run_above_limit","message":"The limit is 1k."}`, half},
+		{`{"id":"cannot_run_above_limit","message":"The limit is 1.5 units."}`, half},
+		{`{"id":"cannot_run_above_limit","message":"The limit is 1,00,000."}`, half},
+		{`{"id":"cannot_run_above_limit","message":"The limit is 1e3."}`, half},
+		{`{"id":"cannot_run_above_limit","message":"Cannot run more than 1,50 dynos."}`, half},
+		{`{"id":"cannot_run_above_limit","message":"Cannot run more than 1.5 dynos."}`, half},
+		{`{"id":"cannot_run_above_limit","message":"more than 3 % of the quota"}`, half},
 		{`{"limit":2,"id":"invalid_params","message":"Invalid."}`, -1},
 		{`{"id":"verification_needed","message":"Please verify your account."}`, -1},
 		{`[]`, -1},
 		{``, -1},
 	}
-	for _, tt := range tests {
-		p := &platform{answer: func(*http.Request, int) (*http.Response, error) { return reply(422, tt.body), nil }}
+	for i, tt := range tests {
+		status := []int{422, 422, 403, 402, 400}[i%5] // the answer's words count, and less its status
+		p := &platform{answer: func(*http.Request, int) (*http.Response, error) { return reply(status, tt.body), nil }}
 		err := client(p).Scaler("shop", "web").Scale(t.Context(), 5)
 		got := -1
 		var limit *autoscale.LimitError
@@ -135,7 +148,7 @@ func TestLimitForms(t *testing.T) {
 		if err == nil || got != tt.want {
 			t.Errorf("%s: limit %d, want %d: %v", tt.body, got, tt.want, err)
 		}
-		// 422 is never tried again; only the shared limit costs a look at the rest.
+		// It is never tried again; only the shared limit costs a look at the rest.
 		if want := 1 + btoi(tt.want == 4); len(p.sent) != want {
 			t.Errorf("%s: %d calls", tt.body, len(p.sent))
 		}

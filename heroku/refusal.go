@@ -12,13 +12,17 @@ import (
 // number is a whole number as people write it: 2, 1000, 1,000, 1.000, 1'000 or 1 000.
 const number = `\d{1,3}(?:[,.'’_ \x{a0}\x{202f}]\d{3})+|\d+`
 
+// numberEnds is what follows a number, so that it is not the beginning of another one:
+// 12,34, 1.5, 10k, 80% and 5e3 are no numbers of dynos that can be read.
+const numberEnds = `(?:[.,;:]?(?:\s+[^\d%]|\s*$)|[!?)"\-/])`
+
 var (
 	// limitSentence finds the limit in words, as in "Cannot run more than 2 Free size
 	// dynos." and "Cannot update to more than 1 Basic size dynos per process type."
-	limitSentence = regexp.MustCompile(`(?i)\b(?:cannot|can't|can not|may not|unable to) (?:run|update to|scale to|have|use) more than (` + number + `)(?:\b|$)`)
+	limitSentence = regexp.MustCompile(`(?i)\b(?:cannot|can't|can not|may not|unable to) (?:run|update to|scale to|have|use) more than (` + number + `)` + numberEnds)
 
 	// limitPhrase finds it in a refusal whose id says that it is about a limit.
-	limitPhrase = regexp.MustCompile(`(?i)\b(?:limit(?:ed)?(?: of| to| is|:)|at most|up to|maximum(?: of| is|:)?|more than) (` + number + `)(?:[^\d%]|$)`)
+	limitPhrase = regexp.MustCompile(`(?i)\b(?:limit(?:ed)?(?: of| to| is|:)|at most|up to|maximum(?: of| is|:)?|more than) (` + number + `)` + numberEnds)
 
 	// passingWords are those of a refusal that ends by itself.
 	passingWords = regexp.MustCompile(`(?i)\b(?:in[ -]progress|under[ -]?way|is being|are being|currently (?:being|deploying|releasing|running|locked)|another (?:operation|release|deploy(?:ment)?)|release phase|preboot|locked|try again (?:later|in|soon|shortly|when|once))\b`)
@@ -27,7 +31,7 @@ var (
 // limitOf reports whether a refusal is about a dyno limit, and the limit, which is below
 // 0 if the refusal does not name it.
 func limitOf(id, message string, field any) (limit int, ok bool) {
-	about := strings.HasSuffix(id, "_above_limit")
+	about := strings.HasSuffix("_"+strings.ToLower(id), "_above_limit")
 	if about {
 		if n, ok := wholeNumber(field); ok {
 			return n, true

@@ -18,6 +18,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // DefaultTTL is how long a lease lasts unless Options say otherwise.
@@ -171,7 +172,7 @@ func (e *Elector) check() error {
 	o := e.opts
 	if e.lease == nil {
 		bad("the Lease is nil: give one that was made")
-	} else if v, ok := e.lease.(interface{ Validate() error }); ok {
+	} else if v, ok := part.As[autoscale.Validator](e.lease); ok {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/names"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 var _ autoscale.DefaultNamer = (*Elector)(nil)
@@ -52,7 +53,8 @@ func (e *Elector) SetDefaultName(name string) error {
 		}
 		next := naming{lease: old.lease, autoscaler: name}
 		if next.lease == "" {
-			if next.lease = names.Lease(e.opts.App, name); !isName(next.lease) {
+			next.lease = names.Lease(e.opts.App, name)
+			if !isName(next.lease) {
 				return fmt.Errorf("leader: the lease would be called %.80q, after the application and the Autoscaler: give Options.Name, at most %d bytes of printable UTF-8", next.lease, maxName)
 			}
 		}
@@ -75,6 +77,22 @@ type leaseKey struct {
 	name  string
 }
 
+// storeOf identifies where a lease is kept: by what its method Store returns, or else by
+// the Lease itself. A wrapper around a Lease does not hide that.
+func storeOf(l Lease) any {
+	if s, ok := part.As[interface{ Store() any }](l); ok {
+		return s.Store()
+	}
+	for range 100 { // one may wrap itself
+		inner, ok := part.Unwrap(l)
+		if !ok {
+			break
+		}
+		l = inner
+	}
+	return l
+}
+
 // occupy notes that the Autoscaler of e campaigns for its lease, and returns what ends
 // that. It returns an error if another Autoscaler of this process does already. An Elector
 // that serves no Autoscaler is not noted: a test may have many of them.
@@ -83,10 +101,7 @@ func (e *Elector) occupy() (vacate func(), err error) {
 	if n.lease == "" {
 		return nil, errNoName
 	}
-	key := leaseKey{e.lease, n.lease}
-	if s, ok := e.lease.(interface{ Store() any }); ok {
-		key.store = s.Store()
-	}
+	key := leaseKey{storeOf(e.lease), n.lease}
 	if n.autoscaler == "" || !reflect.ValueOf(key.store).Comparable() {
 		return func() {}, nil
 	}

@@ -177,10 +177,31 @@ func TestBadNames(t *testing.T) {
 // Two Autoscalers of a process that campaign for one lease are a mistake, which is said.
 // When the first has ended, another may take its place.
 func TestOneLeaseForTwo(t *testing.T) {
+	link := &fakeLink{fakeStore: newFakeStore()}
+	other := &fakeLink{fakeStore: newFakeStore()}
+	for name, tt := range map[string]struct{ one, two leader.Lease }{
+		"the same":                     {link, link},
+		"wrapped once":                 {link, &loggedLease{link}},
+		"wrapped twice":                {&loggedLease{link}, &loggedLease{link}},
+		"a store that says so":         {storedLease{link}, storedLease{other}},
+		"a store that says so, hidden": {storedLease{link}, &loggedLease{storedLease{other}}},
+	} {
+		t.Run(name, func(t *testing.T) { oneLeaseForTwo(t, tt.one, tt.two) })
+	}
+}
+
+// loggedLease wraps a Lease as hosts do, to log its calls.
+type loggedLease struct{ leader.Lease }
+
+// storedLease is one of several Leases on one store.
+type storedLease struct{ *fakeLink }
+
+func (storedLease) Store() any { return "the store" }
+
+func oneLeaseForTwo(t *testing.T, one, two leader.Lease) {
 	synctest.Test(t, func(t *testing.T) {
-		link := &fakeLink{fakeStore: newFakeStore()}
-		web := autoscale.New(config("web", leader.New(link, &leader.Options{Name: "all", Logger: quiet})))
-		worker := autoscale.New(config("worker", leader.New(link, &leader.Options{Name: "all", Logger: quiet})))
+		web := autoscale.New(config("web", leader.New(one, &leader.Options{Name: "all", Logger: quiet})))
+		worker := autoscale.New(config("worker", leader.New(two, &leader.Options{Name: "all", Logger: quiet})))
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- web.Run(ctx) }()

@@ -31,6 +31,7 @@ func TestValidate(t *testing.T) {
 		"zero":           {new(leader.Elector), []string{"was not made"}},
 		"no lease":       {leader.New(nil, nil), []string{"Lease is nil"}},
 		"bad lease":      {leader.New(badLease{}, nil), []string{"the lease is bad"}},
+		"wrapped lease":  {leader.New(struct{ leader.Lease }{badLease{}}, nil), []string{"the lease is bad"}},
 		"no database":    {leader.SQL(nil, nil), []string{"*sql.DB is nil"}},
 		"dialect":        {leader.SQL(new(sql.DB), &leader.Options{Dialect: "mysql"}), []string{`Dialect is "mysql"`, `"postgres" or "sqlite"`}},
 		"TTL":            {leader.New(link, &leader.Options{TTL: -time.Second}), []string{"TTL is -1s", "300ms or more"}},

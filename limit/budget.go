@@ -3,6 +3,8 @@ package limit
 import (
 	"fmt"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // Budget is how many process-hours may be spent in a day or a month: the sum of the
@@ -44,7 +46,7 @@ func (b Budget) validate(least int) error {
 	// A Min that changes in the day is not added up: its smallest entry is enough to
 	// tell that somebody gave the hours of an hour for those of a day.
 	case b.Hours > 0 && needed > b.Hours:
-		return fmt.Errorf("Limits.Budget.Hours is %v, and Min alone, %d processes around the clock, takes %v: raise Hours or lower Min", b.Hours, least, needed)
+		return fmt.Errorf("Limits.Budget.Hours is %v, and Min alone, %s around the clock, takes %v: raise Hours or lower Min", b.Hours, names.Count(least, "process", "processes"), needed)
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package limit
 import (
 	"fmt"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/names"
 )
 
 // Rate is the most processes that may be added, or removed, within a Period: so many
@@ -25,7 +27,7 @@ func (r Rate) validate(field string) error {
 	case r.Period <= 0:
 		return fmt.Errorf("%s.Period is %v: it must be above 0 if Processes or Share is given", field, r.Period)
 	case r.Processes < 0 || !(r.Share >= 0) || r.Share > 1e4:
-		return fmt.Errorf("%s is %d processes or a share of %v: neither may be negative, and a share of 1 is the whole size", field, r.Processes, r.Share)
+		return fmt.Errorf("%s is %s or a share of %v: neither may be negative, and a share of 1 is the whole size", field, names.Count(r.Processes, "process", "processes"), r.Share)
 	case r.Processes == 0 && r.Share == 0:
 		return fmt.Errorf("%s permits no change at all in %v: give Processes, Share or both, or no Period", field, r.Period)
 	}

@@ -31,6 +31,7 @@ import (
 	"reflect"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // Only returns a notifier that passes only events of kinds to n, whatever
@@ -72,7 +73,7 @@ func (o *only) Validate() error {
 	}
 	if isNil(o.notifier) {
 		errs = append(errs, errors.New("notify.Only has a nil notifier: give one that was made"))
-	} else if v, ok := o.notifier.(interface{ Validate() error }); ok {
+	} else if v, ok := part.As[autoscale.Validator](o.notifier); ok {
 		errs = append(errs, v.Validate())
 	}
 	return errors.Join(errs...)

@@ -315,6 +315,7 @@ func TestOnlyValidates(t *testing.T) {
 		"faulty":           {faulty{}, autoscale.Scaled, []string{"faulty"}},
 		"all at once":      {faulty{}, 0, []string{"names no kind", "faulty"}},
 		"nested":           {notify.Only(faulty{}, autoscale.Scaled), autoscale.AllKinds, []string{"faulty"}},
+		"wrapped":          {struct{ autoscale.Notifier }{faulty{}}, autoscale.Scaled, []string{"faulty"}},
 		"without Validate": {notify.Log(nil), autoscale.Scaled, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,6 +38,32 @@ func TestCache(t *testing.T) {
 		{"Cache-Status", "ExampleCache; hit; ttl=376", 200, true},
 		{"Cache-Status", "ExampleCache; fwd=uri-miss; stored", 200, false},
 		{"Cache-Status", "ExampleCache; fwd=stale; key=hit", 200, false},
+		{"Cache-Status", `hit; fwd=miss`, 200, false},
+		{"Cache-Status", `"a; hit"; fwd=miss, "b\"; hit, c"; fwd=miss`, 200, false},
+		{"Cache-Status", `A; fwd=miss, "B"; hit`, 200, true},
+		{"Cache-Status", "A;hit=?0", 200, false},
+		{"Cache-Status", "A;hit=?1", 200, true},
+		{"X-Cache", "MISS from hit.example.com", 200, false},
+		{"X-Cache", "STALE", 200, true},
+		{"X-Cache", "TCP_STALE_HIT", 200, true},
+		{"X-Cache-Status", "HIT", 200, true},
+		{"X-Cache-Status", "UPDATING", 200, true},
+		{"X-Cache-Status", "BYPASS", 200, false},
+		{"X-Cache-Status", "EXPIRED", 200, false},
+		{"X-Proxy-Cache", "HIT", 200, true},
+		{"X-Vercel-Cache", "HIT", 503, true},
+		{"X-Vercel-Cache", "MISS", 200, false},
+		{"Cdn-Cache", "HIT", 200, true},
+		{"X-Cache-Lookup", "HIT from squid:3128", 200, false}, // it may have asked the service
+		{"X-Cache-Hits", "0, 2", 200, true},
+		{"X-Cache-Hits", "0, 0", 200, false},
+		{"X-Varnish", "123 456", 200, true},
+		{"X-Varnish", "123", 200, false},
+		{"Warning", `110 - "Response is Stale"`, 200, true},
+		{"Warning", `199 - "hit"`, 200, false},
+		{"X-Hit", "hit", 200, false},
+		{"Cf-Cache-Status", "STALE", 200, true},
+		{"Cf-Cache-Status", "REVALIDATED", 200, false},
 		{"Cf-Cache-Status", "HIT", 200, true},
 		{"Cf-Cache-Status", "DYNAMIC", 200, false},
 	} {
@@ -84,6 +110,12 @@ func TestJSONSeveralSeries(t *testing.T) {
 		{samples, "data.result.0.values.1.1", false, 900},
 		{`[{"n":1},{"n":2}]`, "0.n", false, -1},
 		{`[1,2]`, "1", false, 2},
+		{`{"rows":[["web",3],["worker",900]]}`, "rows.0.1", false, -1},
+		{`{"rows":[["web",3],["worker",900]]}`, "rows.1.1", true, 900},
+		{`{"rows":[["web",3]]}`, "rows.0.1", false, 3},
+		{`{"rows":[[{"name":"web"},3],[{"name":"worker"},900]]}`, "rows.0.1", false, -1},
+		{`[[null,1],[5,2]]`, "1.0", false, 5},
+		{`[["NaN",1],["5",2]]`, "1.0", false, 5},
 	} {
 		p := &probe.JSON{URL: "http://example.com", Path: tt.path, Ordered: tt.ordered, Client: answering(tt.body)}
 		s, err := p.Probe(t.Context())
@@ -91,6 +123,29 @@ func TestJSONSeveralSeries(t *testing.T) {
 		case tt.want < 0 && (err == nil || !strings.Contains(err.Error(), "aggregate")):
 			t.Errorf("%s at %s: %v, %v; want an error that says to aggregate", tt.body, tt.path, s.Value, err)
 		case tt.want >= 0 && (err != nil || s.Value != tt.want):
+			t.Errorf("%s at %s: %v, %v; want %v", tt.body, tt.path, s.Value, err, tt.want)
+		}
+	}
+}
+
+// A key that is there twice has no value that counts. Elsewhere in the answer it does not matter.
+func TestJSONKeysOnce(t *testing.T) {
+	for _, tt := range []struct {
+		body, path string
+		want       float64 // below 0: an error
+	}{
+		{`{"n":3,"n":900}`, "n", -1},
+		{`{"n":3,"\u006e":900}`, "n", -1},
+		{`{"a":[{"n":3}],"a":[{"n":900}]}`, "a.0.n", -1},
+		{`{"a":[0,{"n":3,"n":900}]}`, `a.0`, -1}, // which of two elements is not known either
+		{`[[1,[{"n":3,"n":3}]]]`, `0.1.0.n`, -1},
+		{`{"b":1,"b":2,"a":{"c":[],"c":{},"n":7}}`, "a.n", 7},
+		{`{"N":3,"n":900}`, "n", 900},
+		{`{"":3}`, `""`, 3},
+	} {
+		p := &probe.JSON{URL: "http://example.com", Path: tt.path, Client: answering(tt.body)}
+		s, err := p.Probe(t.Context())
+		if (err != nil) != (tt.want < 0) || err == nil && s.Value != tt.want {
 			t.Errorf("%s at %s: %v, %v; want %v", tt.body, tt.path, s.Value, err, tt.want)
 		}
 	}

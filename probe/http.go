@@ -39,8 +39,9 @@ const maxProbeBody = 1 << 20
 //   - the name did not resolve, or TLS failed,
 //   - the status was below 200, 3xx (redirects are not followed) or 4xx,
 //   - the answer's header Autoscale-Heartbeat was "shed" or "fail",
-//   - the answer came from a cache, by its Age (RFC 9111, section 5.1) or its X-Cache,
-//     although the request asked for none (Cache-Control: no-cache),
+//   - the answer came from a cache, by its Age (RFC 9111, section 5.1), its Cache-Status
+//     (RFC 9211) or a header such as X-Cache or X-Cache-Status, although the request asked
+//     for none (Cache-Control: no-cache),
 //   - or what came was not HTTP, or its headers had more than 64 KiB.
 //
 // Through a load balancer each request meets one process of many: a single one

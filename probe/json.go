@@ -27,11 +27,13 @@ import (
 //	data.result.0.value.1
 //
 // The query must return one series, as sum(...) does: if an index would pick one of
-// several objects, Probe returns an error, unless Ordered is set.
+// several objects, or of several rows with names in them, Probe returns an error, unless
+// Ordered is set.
 //
 // Nothing was measured, and Probe returns an error that says what was there instead, if
 //
 //   - nothing is found at Path: an empty result, a missing key, null,
+//   - a key of Path is there twice,
 //   - what is there is not a number, not finite or, for any signal but
 //     [autoscale.SignalValue], negative,
 //   - the status is not 2xx (redirects are not followed),

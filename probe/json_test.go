@@ -65,7 +65,7 @@ func TestJSONPath(t *testing.T) {
 		{document: `{"a\"b":7}`, path: `"a\"b"`, want: 7},
 		{document: `{"a b":[[1,2],[3,4]]}`, path: "a b.1.0", want: 3},
 		{document: `{"huge":1e999,"n":1}`, path: "n", want: 1},
-		{document: `{"n":1,"n":2}`, path: "n", want: 2},
+		{document: `{"n":1,"n":2}`, path: "n", err: `the answer has the key "n" 2 times`},
 
 		{document: `{"status":"success","data":{"result":[]}}`, path: "data.result.0.value.1", err: "data.result has no element 0: it is an empty array"},
 		{document: query, path: "data.result.1.value.1", err: "data.result has no element 1: it is an array of length 1"},

@@ -90,6 +90,7 @@ func (p jsonPath) number(document []byte, ordered bool) (float64, error) {
 	case err != nil:
 		return 0, fmt.Errorf("the answer is not JSON: %w", err)
 	}
+	raw := json.RawMessage(document)
 	for i, step := range p {
 		var found bool
 		switch v := at.(type) {
@@ -98,14 +99,18 @@ func (p jsonPath) number(document []byte, ordered bool) (float64, error) {
 			if !found {
 				return 0, fmt.Errorf("%v has no key %q: it is %s", p[:i], step.key, describe(v))
 			}
+			var times int
+			if raw, times = member(raw, step.key); times > 1 {
+				return 0, fmt.Errorf("%v has the key %q %d times, and which of them counts is not known: ask for an answer that has it once", p[:i], step.key, times)
+			}
 		case []any:
 			if step.index < 0 || step.index >= len(v) {
 				return 0, fmt.Errorf("%v has no element %s: it is %s", p[:i], step.text, describe(v))
 			}
-			if !ordered && len(v) > 1 && objects(v) {
+			if !ordered && len(v) > 1 && records(v) {
 				return 0, fmt.Errorf("%v has %d elements, and which of them is element %s may change: aggregate them in the query, as sum(...) does, or set probe.JSON.Ordered", p[:i], len(v), step.text)
 			}
-			at = v[step.index]
+			at, raw = v[step.index], element(raw, step.index)
 		default:
 			return 0, fmt.Errorf("%v is %s, with no %s in it", p[:i], describe(v), step.text)
 		}
@@ -129,10 +134,57 @@ func (p jsonPath) number(document []byte, ordered bool) (float64, error) {
 	return v, nil
 }
 
-// objects reports whether an element of v is an object. The elements of a tuple, such
-// as a time and its value, are not.
-func objects(v []any) bool {
-	return slices.ContainsFunc(v, func(e any) bool { _, ok := e.(map[string]any); return ok })
+// member returns the last value of a key in a valid object, and how often the key is there.
+func member(object json.RawMessage, key string) (value json.RawMessage, times int) {
+	d := json.NewDecoder(bytes.NewReader(object))
+	_, _ = d.Token() // {
+	for d.More() {
+		name, _ := d.Token()
+		var v json.RawMessage
+		if d.Decode(&v) != nil {
+			break
+		}
+		if name == key {
+			value, times = v, times+1
+		}
+	}
+	return value, times
+}
+
+// element returns an element of a valid array that has it.
+func element(array json.RawMessage, index int) (value json.RawMessage) {
+	d := json.NewDecoder(bytes.NewReader(array))
+	_, _ = d.Token() // [
+	for i := 0; i <= index && d.Decode(&value) == nil; i++ {
+		continue
+	}
+	return value
+}
+
+// records reports whether an element of v is an object, or a row with a name in it. The
+// elements of a tuple, such as a time and its value, are not, and neither are such tuples.
+func records(v []any) bool {
+	return slices.ContainsFunc(v, func(e any) bool {
+		switch e := e.(type) {
+		case map[string]any:
+			return true
+		case []any:
+			return slices.ContainsFunc(e, isName)
+		}
+		return false
+	})
+}
+
+// isName reports whether v is a text that is no number, or holds more than that.
+func isName(v any) bool {
+	switch v := v.(type) {
+	case string:
+		_, err := strconv.ParseFloat(v, 64)
+		return err != nil
+	case map[string]any:
+		return true
+	}
+	return false
 }
 
 // mostKeys is how many keys of an object an error names, and mostText how much

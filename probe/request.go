@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,33 +151,4 @@ func redirected(res *http.Response) error {
 		where = " to " + outbound.Text(outbound.Bare(to))
 	}
 	return fmt.Errorf("status %d redirects%s, and redirects are not followed: give a URL that does not redirect", res.StatusCode, where)
-}
-
-// fromCache returns an error if the answer with these headers came from a cache.
-func fromCache(h http.Header) error {
-	// Only a cache sends Age. Of several values the first counts (RFC 9111, section 5.1).
-	age, _, _ := strings.Cut(h.Get("Age"), ",")
-	if age = strings.TrimSpace(age); strings.Trim(age, "0123456789") == "" && strings.Trim(age, "0") != "" {
-		return fmt.Errorf("the answer came from a cache, %s seconds old: exclude the URL from caching", outbound.Text(age))
-	}
-	for _, name := range []string{"X-Cache", "Cf-Cache-Status", "Cache-Status"} {
-		for _, value := range h.Values(name) {
-			if hit(value) {
-				return fmt.Errorf("the answer came from a cache (%s): exclude the URL from caching", name)
-			}
-		}
-	}
-	return nil
-}
-
-// hit reports whether value has the word hit, as "HIT", "Hit from cloudfront", "TCP_HIT"
-// and "name; hit". A "TCP_REFRESH_HIT" asked the service.
-func hit(value string) bool {
-	words := strings.FieldsFunc(strings.ToLower(value), func(r rune) bool { return (r < 'a' || r > 'z') && r != '=' })
-	for i, w := range words {
-		if w == "hit" && (i == 0 || words[i-1] != "refresh") {
-			return true
-		}
-	}
-	return false
 }

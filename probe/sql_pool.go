@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // SQLPool measures with another Prober, and adds how many callers of this process waited for
@@ -37,7 +38,7 @@ func (p *SQLPool) Validate() error {
 	var errs []error
 	if p.Prober == nil {
 		errs = append(errs, errors.New("probe.SQLPool.Prober is nil: give what measures the service, as a *traffic.Traffic"))
-	} else if v, ok := p.Prober.(interface{ Validate() error }); ok {
+	} else if v, ok := part.As[autoscale.Validator](p.Prober); ok {
 		errs = append(errs, v.Validate())
 	}
 	if p.DB == nil {

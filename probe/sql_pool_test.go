@@ -90,8 +90,10 @@ func TestSQLPoolIsAWrapper(t *testing.T) {
 	if _, err := new(probe.SQLPool).Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "SQLPool.Prober is nil") || !strings.Contains(err.Error(), "SQLPool.DB is nil") {
 		t.Errorf("got %v", err)
 	}
-	if err := (&probe.SQLPool{Prober: &probe.HTTP{}, DB: db}).Validate(); err == nil {
-		t.Error("a fault of the Prober is not reported")
+	for _, faulty := range []autoscale.Prober{&probe.HTTP{}, struct{ autoscale.Prober }{&probe.HTTP{}}} {
+		if err := (&probe.SQLPool{Prober: faulty, DB: db}).Validate(); err == nil {
+			t.Errorf("a fault of the Prober is not reported: %T", faulty)
+		}
 	}
 }
 

@@ -111,7 +111,7 @@ type meanLatency struct {
 }
 
 func (m meanLatency) String() string {
-	mean := fmt.Sprintf("mean latency %s of %d samples", names.Duration(duration(m.mean)), m.count)
+	mean := fmt.Sprintf("mean latency %s of %s", names.Duration(duration(m.mean)), names.Count(m.count, "sample", "samples"))
 	switch m.level {
 	case tooHigh:
 		return mean + " is above " + limitText(m.high)

@@ -2,14 +2,21 @@ package settings
 
 import (
 	"fmt"
+	"maps"
+	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 var (
 	// reference matches the variable of another tool that nobody expanded.
 	reference = regexp.MustCompile(`\$\{[^}]*\}?|\$\([^)]*\)?|\{\{.*\}\}|<%.*%>|^\$[A-Za-z_][A-Za-z0-9_]*$|^%[A-Za-z_][A-Za-z0-9_]*%$`)
+	// elsewhere matches the name of a secret that is kept by another tool, and that this
+	// tool did not put in.
+	elsewhere = regexp.MustCompile(`^(?:op|secret|ssm|vault|doppler|keyvault)://|^vault:|^arn:aws[a-z-]*:(?:secretsmanager|ssm):|^projects/[^/]+/secrets/|^ENC\[|^@Microsoft\.KeyVault\(|^\[\[.*\]\]$|^!\w+!$|#\{[^}]*\}`)
 	// placeholder matches the text of an example, as <your token>.
 	placeholder = regexp.MustCompile(`^<[^<>]*>$`)
 	// dollarName matches what may be a variable, or part of a password.
@@ -27,23 +34,78 @@ func literal(k *key, value string) string {
 	if !k.secret {
 		return ""
 	}
+	if rest := strings.TrimPrefix(strings.TrimPrefix(value, "export "), prefix); strings.HasPrefix(rest, k.name+"=") {
+		return "has its own name in its value: write the name once"
+	}
+	if problem := literalSecret(k, value); problem != "" {
+		return problem
+	}
+	for _, part := range secretsIn(value) {
+		if problem := literalSecret(k, part); problem != "" {
+			return "has a part that " + problem
+		}
+	}
+	return ""
+}
+
+// literalSecret says what is wrong with a secret, or with the part of a value that is one.
+func literalSecret(k *key, value string) string {
 	if pythonText.MatchString(value) {
 		return "is Python and not a value: " + remedy(k.name, value)
 	}
-	first, last := []rune(value)[0], []rune(value)[len([]rune(value))-1]
+	first, _ := utf8.DecodeRuneInString(value)
+	last, _ := utf8.DecodeLastRuneInString(value)
 	switch {
 	case len(value) > 1 && strings.ContainsRune(quotationMarks, first) && strings.ContainsRune(quotationMarks, last):
 		return "begins and ends with a quotation mark, which would be sent as part of it (Docker's --env-file keeps them): take both off"
 	case placeholder.MatchString(value):
 		return "is the placeholder of an example: write the value itself"
+	case elsewhere.MatchString(value):
+		return "is the name of a secret that another tool keeps, and was not replaced by the secret: names are not looked up here; write the value itself"
 	}
 	return ""
+}
+
+// secretsIn returns the parts of a value that are secrets of their own: those of headers,
+// behind the scheme too, and the password and the parts of the path and the query of a URL.
+func secretsIn(value string) (parts []string) {
+	add := func(texts ...string) {
+		for _, text := range texts {
+			if text != "" {
+				parts = append(parts, text)
+			}
+		}
+	}
+	if headers, err := dictionary(value); err == nil {
+		for _, name := range slices.Sorted(maps.Keys(headers)) {
+			scheme, rest, _ := strings.Cut(headers[name], " ")
+			add(headers[name])
+			if scheme != "" {
+				add(strings.TrimSpace(rest))
+			}
+		}
+		return parts
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	if password, ok := u.User.Password(); ok {
+		add(password)
+	}
+	add(strings.Split(u.Path, "/")...)
+	for _, name := range slices.Sorted(maps.Keys(u.Query())) {
+		add(u.Query()[name]...)
+	}
+	return parts
 }
 
 // doubtful says what is odd about a secret that may be right all the same. "": nothing.
 func doubtful(k *key, value string) string {
 	switch {
 	case !k.secret:
+	case hasEmptyHeader(value):
+		return "has a header without a value, which is sent so"
 	case strings.Contains(quotationMarks, value[:1]) || strings.Contains(quotationMarks, value[len(value)-1:]):
 		return "has a quotation mark at one end, which is sent as part of it: take it off if it does not belong there"
 	case dollarName.MatchString(value):
@@ -52,15 +114,43 @@ func doubtful(k *key, value string) string {
 	return ""
 }
 
+// hasEmptyHeader reports whether a value is headers, one of which has nothing but a scheme.
+func hasEmptyHeader(value string) bool {
+	headers, _ := dictionary(value)
+	for _, text := range headers {
+		switch text = strings.TrimSpace(text); strings.ToLower(text) {
+		case "", "bearer", "basic", "token":
+			return true
+		}
+	}
+	return false
+}
+
 var (
-	assignment  = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*\s*=`)
-	credentials = regexp.MustCompile(`//[^\s]*@|[^\s:/@,'"<]+:[^\s@]+@`)
+	assignment  = regexp.MustCompile(`(?:^|[^A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*\s*(?::\s*)?[=＝]`)
+	secretName  = regexp.MustCompile(`(?i)(?:pass(?:word|wd|phrase)?|secret|token|key|pwd|bearer|credentials?|authorization)["']?(?:\s*[:：]\s*|\s+)["']?[^\s"']`)
+	credentials = regexp.MustCompile(`//[^\s]*(?:@|%40|＠)|[^\s:/@,'"<]+:[^\s@]+@`)
+	beyondHost  = regexp.MustCompile(`//[^\s/?#]*(?:/[^\s?#]|/?[?#])`)
+	knownToken  = regexp.MustCompile(`\b(?:xox[a-z]-|gh[a-z]_|github_pat_|glpat-|[rs]k_live_|sk-|AKIA|eyJ)[A-Za-z0-9_.-]{6,}|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b`)
+	longWord    = regexp.MustCompile(`[A-Za-z0-9+/=]{20,}`)
+	digits      = regexp.MustCompile(`[0-9]`)
+	letters     = regexp.MustCompile(`[A-Za-z]`)
 	clockTime   = regexp.MustCompile(`^"\d{1,2}:\d{2}"$`)
 	inQuotes    = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 )
 
-// hides reports whether a value may hold a secret: another setting, or the password of a URL.
-func hides(value string) bool { return assignment.MatchString(value) || credentials.MatchString(value) }
+// hides reports whether a value may hold a secret: another setting, what follows a word such
+// as token, the password, the path or the query of a URL, or what looks like a token.
+func hides(value string) bool {
+	for _, form := range []*regexp.Regexp{assignment, secretName, credentials, beyondHost, knownToken} {
+		if form.MatchString(value) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(longWord.FindAllString(value, -1), func(word string) bool {
+		return digits.MatchString(word) && letters.MatchString(word)
+	})
+}
 
 // hideQuoted takes the quoted parts out of an error, which may be parts of the value.
 func hideQuoted(problem string) string {
@@ -103,7 +193,7 @@ func remedy(name, value string) string {
 		return fmt.Sprintf("Python is not run: take this line out, and give the value as the variable %s of the environment, which is read anyway", bare)
 	case (bare == "ADMINS" || bare == "MANAGERS") && strings.ContainsAny(value, "()[]"):
 		example := "ops@example.com, jane@example.com"
-		if found := address.FindAllString(value, -1); len(found) > 0 {
+		if found := addressesIn(value); len(found) > 0 {
 			example = strings.Join(found, ", ")
 		}
 		return "Django's pairs of a name and an address are not read: leave the names and the brackets out, and write the addresses alone, as ADMINS=" + example
@@ -129,6 +219,17 @@ func remedy(name, value string) string {
 		return "Python is not run: write the value that this comes to"
 	}
 	return ""
+}
+
+// addressesIn returns the e-mail addresses in a value. What stands behind a colon is the
+// password of a URL.
+func addressesIn(value string) (found []string) {
+	for _, at := range address.FindAllStringIndex(value, -1) {
+		if before := value[:at[0]]; !strings.HasSuffix(before, ":") && !strings.HasSuffix(before, "/") {
+			found = append(found, value[at[0]:at[1]])
+		}
+	}
+	return found
 }
 
 // compute returns the value of a product or a sum.

@@ -24,6 +24,8 @@ func TestLiteralSecrets(t *testing.T) {
 		for _, bad := range []string{
 			`"` + value + `"`, "'" + value + "'", "`" + value + "`", "“" + value + "”",
 			"${NAME}", "$NAME", "${NAME:-x}", "$(cat secret)", "%NAME%", "{{ secret }}", value + "${NAME}", "<your-secret>",
+			"op://vault/item/field", "arn:aws:secretsmanager:eu-west-1:1:secret:x", "ENC[AES256_GCM,data:x]", "#{NAME}", "!NAME!", "[[NAME]]",
+			"vault:secret/data#key", "@Microsoft.KeyVault(SecretUri=https://x)", name + "=" + value, "export AUTOSCALE_" + name + "=" + value,
 			"os.environ['NAME']", "os.environ.get('NAME', '')", "str(os.getenv('NAME'))", "env('NAME')", "u'" + value + "'",
 		} {
 			o := settings.Options{Environ: []string{"HEROKU_APP_NAME=quiet-river", "HEROKU_API_KEY=k", "AUTOSCALE_" + name + "=" + bad}}
@@ -36,7 +38,33 @@ func TestLiteralSecrets(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"HEARTBEAT_TOKEN=abc'", "WEBHOOK_SECRET=0123456789abcdef$NAME"} {
+	// So is a secret that is only a part of the value.
+	for _, bad := range []string{
+		`HEARTBEAT_HEADERS={"Authorization": "Bearer 's3cretvalue'"}`,
+		`HEARTBEAT_HEADERS={"Authorization": "\"s3cretvalue\""}`,
+		`JSON_HEADERS={"A": "x", "Authorization": "Bearer <s3cretvalue>"}`,
+		`JSON_HEADERS={"Authorization": "Bearer os.environ['s3cretvalue']"}`,
+		`JSON_HEADERS={"X-Key": "op://s3cretvalue/item/field"}`,
+		"SMTP_URL=smtp://u:'s3cretvalue'@smtp.example.com",
+		`WEBHOOK_URL=https://www.example.com/%22s3cretvalue%22`,
+		"WEBHOOK_URL=https://www.example.com/<s3cretvalue>",
+		"JSON_URL=https://www.example.com/m?token='s3cretvalue'",
+	} {
+		got := faults(t, options("", "AUTOSCALE_"+bad))
+		name, _, _ := strings.Cut(bad, "=")
+		if len(got) != 1 || !strings.Contains(got[0], name+" has a part that ") || strings.Contains(got[0], "s3cretvalue") {
+			t.Errorf("%s: %q, want one fault", bad, got)
+		}
+	}
+	for _, good := range []string{
+		`HEARTBEAT_HEADERS={"Authorization": "Bearer s3cret", "X-Names": "it's ours"}`,
+		`JSON_URL=https://www.example.com/m?query=sum(up{job="a"})`,
+		"SMTP_URL=smtp://u:it%27s@smtp.example.com",
+		"WEBHOOK_SECRET=a!b=c#d%25^&*0123456789abcdef",
+	} {
+		load(t, "", "AUTOSCALE_"+good)
+	}
+	for _, text := range []string{"HEARTBEAT_TOKEN=abc'", "WEBHOOK_SECRET=0123456789abcdef$NAME", `HEARTBEAT_HEADERS={"Authorization": "Bearer "}`, `HEARTBEAT_HEADERS={"X-Key": ""}`} {
 		if got := load(t, "", "AUTOSCALE_"+text).Warnings; len(got) == 0 {
 			t.Errorf("%s: no warning", text)
 		}
@@ -68,11 +96,41 @@ func TestNothingIsQuoted(t *testing.T) {
 		"NOTIFICATION_BACKENDS=https://u:" + secret + "@example.com",
 		"JSON_PATH=a..https://u:" + secret + "@example.com",
 		"LOG_LEVEL=redis://:" + secret + "@example.com",
+		"HEROKU_API_URL=http://u:" + secret + "%40api.example.com",
+		"HEROKU_API_URL=http://u:" + secret + "＠api.example.com",
+		"HEROKU_API_URL=https://api.example.com/?" + secret,
+		"HEROKU_API_URL=https://api.example.com/%zz?" + secret,
+		"LOG_LEVEL=https://hooks.slack.com/services/T/B/" + secret,
+		"INCREMENT=https://www.example.com#" + secret,
+		"INCREMENT=two; HEARTBEAT_TOKEN: " + secret,
+		`INCREMENT=two\nSMTP_PASSWORD: ` + secret,
+		`INCREMENT={"password": "` + secret + `"}`,
+		"INCREMENT=--token " + secret,
+		"INCREMENT=Bearer " + secret,
+		"MAX_DYNOS=4 KEY := " + secret,
+		"MAX_DYNOS=4 KEY : " + secret,
+		"MAX_DYNOS=4 KEY＝" + secret,
+		"TIME_ZONE=xoxb-12-" + secret,
+		"TIME_ZONE=ghp_" + secret,
+		"TIME_ZONE=" + secret + "0123456789abc",
+		"ADMINS=ops:" + secret + "@example.com",
+		"ADMINS=('Jane', 'jane:" + secret + "@example.com')",
+		"ADMINS=['smtp://" + secret + "@example.com']",
 	} {
 		for _, line := range faults(t, options(text)) {
 			if strings.Contains(line, secret) {
 				t.Errorf("%q: %s", text, line)
 			}
+		}
+	}
+	const token = "01234567-89ab-cdef-0123-456789abcdef" // as Heroku's were
+	if got := faults(t, options("PROCESS_TYPE=/"+token)); strings.Contains(got[0], token) {
+		t.Errorf("%q", got)
+	}
+	// What holds no secret is shown.
+	for _, value := range []string{"two", "Europe/Nowhere", "data.result.0.value..1", "5 minutes", "https://api.example.com", `{"9:00": two}`, "quiet_river_with_a_long_name", "http://h:80/"} {
+		if got := faults(t, options("LOG_LEVEL="+value)); !strings.Contains(got[0], strings.Trim(value, `{}"`)) {
+			t.Errorf("%q is not shown: %q", value, got)
 		}
 	}
 }

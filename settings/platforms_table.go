@@ -199,7 +199,9 @@ var builtIn = []platformChoice{
 				doc: "The name of the service. Required on Cloud Run.",
 			},
 		},
-		app: func(get func(string) string) string { return get("CLOUD_RUN_PROJECT") + "/" + get("CLOUD_RUN_SERVICE") },
+		app: func(get func(string) string) string {
+			return get("CLOUD_RUN_PROJECT") + "/" + get("CLOUD_RUN_REGION") + "/" + get("CLOUD_RUN_SERVICE")
+		},
 		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
 			return cloudrun.NewClient(nil, &platform.Options{Getenv: env}).Scaler(get("CLOUD_RUN_PROJECT"), get("CLOUD_RUN_REGION"), get("CLOUD_RUN_SERVICE"))
 		},

@@ -285,3 +285,20 @@ func TestOffline(t *testing.T) {
 		}
 	}
 }
+
+// The same service in two regions is two applications, whose leases may be in one database.
+func TestAppHasItsRegion(t *testing.T) {
+	app := func(region string) string {
+		s, err := settings.Load(settings.Options{Offline: true, Environ: []string{
+			"AUTOSCALE_PLATFORM=cloudrun", "CLOUD_RUN_PROJECT=shop-123456", "CLOUD_RUN_SERVICE=web", "CLOUD_RUN_REGION=" + region,
+			"HEARTBEAT_URL=https://shop.example.com/heartbeat/",
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.App
+	}
+	if one, two := app("europe-west1"), app("us-east1"); one == two || one != "shop-123456/europe-west1/web" {
+		t.Errorf("the applications are %q and %q", one, two)
+	}
+}

@@ -32,7 +32,7 @@ func queueTimeOf(h http.Header, now int64) (d time.Duration, ok bool) {
 }
 
 // longest returns the longest of d and the queue times in the lines of one header.
-// A line holds the values of several proxies, between commas, spaces or quotes.
+// A line holds the values of several proxies, between commas, spaces, quotes or brackets.
 func longest(d time.Duration, lines []string, now int64) time.Duration {
 	budget := maxQueueBytes
 	for _, line := range lines {
@@ -64,18 +64,18 @@ func longest(d time.Duration, lines []string, now int64) time.Duration {
 
 func separates(c byte) bool {
 	switch c {
-	case ',', ';', ' ', '\t', '"', '\'':
+	case ',', ';', ' ', '\t', '"', '\'', '`', ':', '|', '&', '(', ')', '[', ']', '{', '}', '<', '>':
 		return true
 	}
 	return false
 }
 
 // parseStart reads a moment since 1970 in nanoseconds, from one value of
-// X-Request-Start: [t=]digits[.digits]. The unit is the one that makes it a year of
-// this age.
+// X-Request-Start: [t=]digits[.digits][ms]. The unit is the one that makes it a year of
+// this age, whatever the letters behind it.
 func parseStart(s string) (ns int64, ok bool) {
 	i := 0
-	for i < len(s) && (s[i] == '=' || 'a' <= s[i]|0x20 && s[i]|0x20 <= 'z') {
+	for i < len(s) && (s[i] == '=' || s[i] == '_' || isLetter(s[i])) {
 		i++
 	}
 	first, n := i, uint64(0)
@@ -110,5 +110,10 @@ func parseStart(s string) (ns int64, ok bool) {
 			return 0, false
 		}
 	}
+	for i < len(s) && isLetter(s[i]) {
+		i++
+	}
 	return ns, i == len(s)
 }
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

@@ -30,29 +30,41 @@ func queueTime(t *testing.T, h http.Header) time.Duration {
 
 func TestQueueTime(t *testing.T) {
 	for value, want := range map[string]time.Duration{
-		"1780000000000":           250 * time.Millisecond, // Heroku
-		"t=1780000000.125":        125 * time.Millisecond, // nginx
-		"1780000000.125":          125 * time.Millisecond,
-		"t=1780000000":            250 * time.Millisecond,
-		"t=1780000000240000":      10 * time.Millisecond, // Apache
-		"1780000000249999999":     time.Nanosecond,       // Render
-		"t=1780000000200.5":       49500 * time.Microsecond,
-		"ts=1780000000200":        50 * time.Millisecond,
-		"T= 1780000000200":        50 * time.Millisecond,
-		"1780000000200,t=3":       50 * time.Millisecond,
-		"1780000000200, x":        50 * time.Millisecond,
-		"1780000000200 D=3":       50 * time.Millisecond,
-		"D=3 t=1780000000200":     50 * time.Millisecond,
-		"\"t=1780000000.125\"":    125 * time.Millisecond,
-		"t=\"1780000000.125\"":    125 * time.Millisecond,
-		"'1780000000125'":         125 * time.Millisecond,
-		"\t1780000000125\t":       125 * time.Millisecond,
-		"-, t=1780000000.125":     125 * time.Millisecond,
-		"-,t=1780000000.125":      125 * time.Millisecond,
-		"(null), t=1780000000.1":  150 * time.Millisecond,
-		"t=(null), 1780000000.1":  150 * time.Millisecond,
-		",,, t=1780000000.125":    125 * time.Millisecond,
-		"\"-\", \"t=1780000000\"": 250 * time.Millisecond,
+		"1780000000000":               250 * time.Millisecond, // Heroku
+		"t=1780000000.125":            125 * time.Millisecond, // nginx
+		"1780000000.125":              125 * time.Millisecond,
+		"t=1780000000":                250 * time.Millisecond,
+		"t=1780000000240000":          10 * time.Millisecond, // Apache
+		"1780000000249999999":         time.Nanosecond,       // Render
+		"t=1780000000200.5":           49500 * time.Microsecond,
+		"ts=1780000000200":            50 * time.Millisecond,
+		"T= 1780000000200":            50 * time.Millisecond,
+		"1780000000200,t=3":           50 * time.Millisecond,
+		"1780000000200, x":            50 * time.Millisecond,
+		"1780000000200 D=3":           50 * time.Millisecond,
+		"D=3 t=1780000000200":         50 * time.Millisecond,
+		"\"t=1780000000.125\"":        125 * time.Millisecond,
+		"t=\"1780000000.125\"":        125 * time.Millisecond,
+		"'1780000000125'":             125 * time.Millisecond,
+		"\t1780000000125\t":           125 * time.Millisecond,
+		"-, t=1780000000.125":         125 * time.Millisecond,
+		"-,t=1780000000.125":          125 * time.Millisecond,
+		"(null), t=1780000000.1":      150 * time.Millisecond,
+		"t=(null), 1780000000.1":      150 * time.Millisecond,
+		",,, t=1780000000.125":        125 * time.Millisecond,
+		"t:1780000000.125":            125 * time.Millisecond,
+		"[1780000000125]":             125 * time.Millisecond,
+		"(t=1780000000125)":           125 * time.Millisecond,
+		"{\"t\":1780000000125}":       125 * time.Millisecond,
+		"t=-|t=1780000000125":         125 * time.Millisecond,
+		"1780000000125ms":             125 * time.Millisecond,
+		"t=1780000000125000us":        125 * time.Millisecond,
+		"1780000000.125s":             125 * time.Millisecond,
+		"req_start=1780000000125":     125 * time.Millisecond,
+		"10.0.0.1:8080 1780000000125": 125 * time.Millisecond,
+		"1780000000125ab12":           none,
+		"1780000000ms.5":              none,
+		"\"-\", \"t=1780000000\"":     250 * time.Millisecond,
 
 		// The earliest believable one, wherever it is.
 		"1780000000200, 1780000000050":                200 * time.Millisecond,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/count"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // DefaultInterval is how often a [Shared] publishes if its Interval is 0.
@@ -87,7 +88,7 @@ func (s *Shared) Validate() error {
 	}
 	if s.MetricsBoard == nil {
 		errs = append(errs, errors.New("traffic: Shared.MetricsBoard is nil: give one, as leader.MetricsBoard(db, nil)"))
-	} else if v, ok := s.MetricsBoard.(interface{ Validate() error }); ok {
+	} else if v, ok := part.As[autoscale.Validator](s.MetricsBoard); ok {
 		errs = append(errs, v.Validate())
 	}
 	if len(s.Member) > 200 {

@@ -286,9 +286,11 @@ func TestSharedFields(t *testing.T) {
 	if _, err := s.Probe(t.Context()); err == nil {
 		t.Error("Probe says nothing")
 	}
-	s = &traffic.Shared{Traffic: traffic.New(&traffic.Options{Window: 1}), MetricsBoard: invalid{newBoard()}}
-	if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "Window is 1ns") || !strings.Contains(err.Error(), "a bad board") {
-		t.Errorf("%v", err)
+	for _, board := range []traffic.MetricsBoard{invalid{newBoard()}, struct{ traffic.MetricsBoard }{invalid{newBoard()}}} {
+		s = &traffic.Shared{Traffic: traffic.New(&traffic.Options{Window: 1}), MetricsBoard: board}
+		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "Window is 1ns") || !strings.Contains(err.Error(), "a bad board") {
+			t.Errorf("%T: %v", board, err)
+		}
 	}
 }
 

@@ -72,6 +72,8 @@ func TestArguments(t *testing.T) {
 		{[]string{"--version=maybe"}, 2, "", `--version is "maybe": it must be true or false`},
 		{[]string{"--trace=x"}, 2, "", "there is no flag --trace here: it belongs after simulate"},
 		{[]string{"--log-level=loud"}, 2, "", `--log-level is "loud": it must be debug, info, warn or error`},
+		{[]string{"override", "-1"}, 2, "", `the size is "-1": it must be a whole number, 0 or more`},
+		{[]string{"pause", "for", "-2h"}, 2, "", "for -2h has ended already: give a time above 0"},
 		{[]string{"run"}, 2, "", `autoscalebot: there is no subcommand "run"`},
 		{[]string{""}, 2, "", `autoscalebot: there is no subcommand ""`},
 		{[]string{"check", "now"}, 2, "", `autoscalebot: check takes no argument "now"`},
@@ -230,6 +232,12 @@ func TestCheck(t *testing.T) {
 			herokutest.Fault{},
 			0,
 			[]string{"at most 5s is right\n", " processes until ", ", then 1 to ", "would hold: stay at 2: latency "},
+		},
+		{
+			"one process", 1, ok, []string{"MAX_DYNOS=1"},
+			herokutest.Fault{},
+			0,
+			[]string{"bounds     1 process\n", "size       1 process ordered\n"},
 		},
 		{
 			"outside the bounds", 7, ok, nil,

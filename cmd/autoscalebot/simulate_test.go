@@ -54,8 +54,11 @@ func TestSimulate(t *testing.T) {
 func TestSimulateFaults(t *testing.T) {
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "bad.csv")
-	if err := os.WriteFile(bad, []byte("time,requests\n0,1\n60,x\n"), 0o600); err != nil {
-		t.Fatal(err)
+	good, env := filepath.Join(dir, "good.csv"), filepath.Join(dir, "autoscale.env")
+	for name, text := range map[string]string{bad: "time,requests\n0,1\n60,x\n", good: "time,requests\n0,1\n60,2\n", env: "MAX_DYNOS=4\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, tt := range []struct {
 		args   []string
@@ -65,7 +68,21 @@ func TestSimulateFaults(t *testing.T) {
 		{[]string{"--trace=" + bad}, 2, `bad.csv: sim: read a trace: line 3: "x" is not a number`},
 		{[]string{"--trace=" + filepath.Join(dir, "none.csv")}, 2, "none.csv"},
 		{[]string{"--settings=" + filepath.Join(dir, "none.env")}, 2, "none.env"},
-		{[]string{"--slots=-1"}, 2, "Service.Slots is -1"},
+		{[]string{"--trace=" + dir}, 2, "which is a folder"},
+		{[]string{"--trace=" + good, "--html=" + good}, 2, "which is also read and would be lost"},
+		{[]string{"--settings=" + env, "--html=" + filepath.Join(dir, ".", "autoscale.env")}, 2, "which is also read and would be lost"},
+		{[]string{"--against=" + env, "--html=" + env}, 2, "which is also read and would be lost"},
+		{[]string{"--slots=-1"}, 2, "simulate: --slots is -1: it must be 1 to 10000"},
+		{[]string{"--slots=0"}, 2, "--slots is 0"},
+		{[]string{"--slots=10001"}, 2, "--slots is 10001"},
+		{[]string{"--service-time=0"}, 2, "--service-time is 0s"},
+		{[]string{"--service-time=-5s"}, 2, "--service-time is -5s"},
+		{[]string{"--boot=-5s"}, 2, "--boot is -5s"},
+		{[]string{"--boot=999h"}, 2, "simulate: --boot is 999h0m0s"},
+		{[]string{"--objective=0"}, 2, "--objective is 0s"},
+		{[]string{"--objective=1h"}, 2, "simulate: --objective is 1h0m0s"},
+		{[]string{"--price=NaN", "--scale=Inf"}, 2, "--scale is +Inf: it must be 0 to 1000000; --price is NaN"},
+		{[]string{"--price=-3"}, 2, "--price is -3"},
 		{[]string{"--objective=1ms"}, 2, "cannot be met"},
 		{[]string{"--scale=-1"}, 2, "it must be 0 to"},
 		{[]string{"--html=" + filepath.Join(dir, "no", "such", "page.html")}, 2, "create it first"},

@@ -3,11 +3,14 @@ package main_test
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os/exec"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -154,6 +157,11 @@ func TestPageFaults(t *testing.T) {
 		{pageToken, []string{"status", "--url=" + server + "/login/"}, 1, "redirect (status 302), which is not followed"},
 		{pageToken, []string{"status", "--url=" + server + "/other/"}, 1, "is not that of a status page"},
 		{pageToken, []string{"status", "--url=" + closed.URL}, 1, "refused"},
+		{`"` + pageToken + `"`, []string{"status", "--url=" + server + "/autoscale/"}, 2, "AUTOSCALE_TOKEN is in quotation marks"},
+		{"“" + pageToken + "”", []string{"status", "--url=" + server + "/autoscale/"}, 2, "AUTOSCALE_TOKEN is in quotation marks"},
+		{"${PAGE_TOKEN}", []string{"pause", "--url=" + server + "/autoscale/"}, 2, "was not replaced"},
+		{"$PAGE_TOKEN", []string{"pause", "--url=" + server + "/autoscale/"}, 2, "was not replaced"},
+		{"<page-token>", []string{"pause", "--url=" + server + "/autoscale/"}, 2, "was not replaced"},
 		{pageToken, []string{"status", "--url=http://example.com/autoscale/"}, 2, "everybody on the way would see AUTOSCALE_TOKEN: write https instead"},
 		{pageToken, []string{"status", "--url=https://u:" + pageToken + "@example.com/"}, 2, "set AUTOSCALE_TOKEN to the token"},
 		{pageToken, []string{"status", "--url=https://example.com/?token=" + pageToken}, 2, "leave out what follows the path"},
@@ -167,6 +175,52 @@ func TestPageFaults(t *testing.T) {
 		if tt.token != "" && strings.Contains(r.stdout+r.stderr, tt.token) {
 			t.Errorf("%q: the token is shown: %s", tt.args, r.stderr)
 		}
+	}
+}
+
+// A page that is something else, or hostile, ends each command soon, with one short line.
+func TestHostilePage(t *testing.T) {
+	for name, answer := range map[string]string{
+		"101":           "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+		"000":           "HTTP/1.1 000 Nothing\r\n\r\n",
+		"large headers": "HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("x", 1<<20) + "\r\n\r\n",
+		"a long target": "HTTP/1.1 302 Found\r\nLocation: http://u:s3cret@h/" + strings.Repeat("x", 1<<15) + "\r\nContent-Length: 0\r\n\r\n",
+		"a long reason": "HTTP/1.1 500 " + strings.Repeat("x", 1<<15) + "\r\nContent-Length: 0\r\n\r\n",
+		"no HTTP":       strings.Repeat("\x1b[31m", 1<<10) + "\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var serving sync.WaitGroup
+			ended, end := context.WithCancel(t.Context())
+			serving.Go(func() {
+				for {
+					conn, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					serving.Go(func() {
+						defer conn.Close()
+						_, _ = conn.Read(make([]byte, 1<<10))
+						_, _ = io.WriteString(conn, answer)
+						<-ended.Done() // the connection stays open
+					})
+				}
+			})
+			t.Cleanup(func() { end(); listener.Close(); serving.Wait() })
+			for _, command := range []string{"status", "pause"} {
+				start := time.Now()
+				r := run(t, nil, command, "--url=http://"+listener.Addr().String()+"/")
+				if r.status != 1 || len(r.stderr) > 1000 || strings.Count(r.stderr, "\n") != 1 || strings.ContainsAny(r.stderr, "\x1b") || strings.Contains(r.stderr, "s3cret") {
+					t.Errorf("%s: status %d, %d bytes: %.1000q", command, r.status, len(r.stderr), r.stderr)
+				}
+				if d := time.Since(start); d > patience/2 {
+					t.Errorf("%s took %v", command, d)
+				}
+			}
+		})
 	}
 }
 

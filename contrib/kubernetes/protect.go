@@ -13,6 +13,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/calls"
 	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/part"
 )
 
 // deletionCost is the annotation that a ReplicaSet reads before it deletes pods: those
@@ -75,7 +76,7 @@ func (p *ProtectedElector) Validate() error {
 	var faults []error
 	if p.elector == nil {
 		faults = append(faults, errors.New("the Elector of ProtectLeader is nil"))
-	} else if v, ok := p.elector.(interface{ Validate() error }); ok {
+	} else if v, ok := part.As[autoscale.Validator](p.elector); ok {
 		faults = append(faults, v.Validate())
 	}
 	if pod := p.podName(); !validName.MatchString(pod) {

@@ -12,6 +12,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/contrib/kubernetes"
 	"github.com/autoscalebot/autoscale/contrib/kubernetes/kubetest"
+	"github.com/autoscalebot/autoscale/leader"
 )
 
 // seat is an Elector that leads when the test says so.
@@ -101,6 +102,12 @@ func TestProtectLeader(t *testing.T) {
 	c := kubernetes.FromConfig(nil, nil)
 	if err := c.ProtectLeader(nil, &kubernetes.ProtectOptions{Pod: "No"}).Validate(); err == nil || !strings.Contains(err.Error(), "nil") || !strings.Contains(err.Error(), "POD_NAME") {
 		t.Error(err)
+	}
+	faulty := leader.New(nil, nil)
+	for _, e := range []autoscale.Elector{faulty, struct{ autoscale.Elector }{faulty}} {
+		if err := c.ProtectLeader(e, nil).Validate(); err == nil || !strings.Contains(err.Error(), "the Lease is nil") {
+			t.Errorf("a fault of the Elector is not reported: %T: %v", e, err)
+		}
 	}
 	var u interface{ Unwrap() autoscale.Elector } = c.ProtectLeader(&seat{}, nil)
 	if _, ok := u.Unwrap().(*seat); !ok {

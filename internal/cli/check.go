@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/internal/part"
 	"github.com/autoscalebot/autoscale/rule"
 	"github.com/autoscalebot/autoscale/settings"
@@ -129,7 +130,7 @@ func (c *command) row(subject, format string, args ...any) {
 // bounds says between which sizes the app is kept, and until when.
 func bounds(s *settings.Settings, now time.Time) string {
 	low, high := s.Config.Min, s.Config.Max
-	text := fmt.Sprintf("%d to %d processes", low.At(now), high.At(now))
+	text := sizes(low.At(now), high.At(now))
 	next, other := low.Next(now), high.Next(now)
 	if next.IsZero() || !other.IsZero() && other.Before(next) {
 		next = other
@@ -138,6 +139,14 @@ func bounds(s *settings.Settings, now time.Time) string {
 		return text
 	}
 	return fmt.Sprintf("%s until %s, then %d to %d", text, next.In(s.Zone).Format("Mon 15:04 MST"), low.At(next), high.At(next))
+}
+
+// sizes writes "1 to 3 processes", or "1 process" if both bounds are 1.
+func sizes(low, high int) string {
+	if low == high {
+		return names.Count(low, "process", "processes")
+	}
+	return fmt.Sprintf("%d to %d processes", low, high)
 }
 
 // limits says between which latencies a response is just right.
@@ -158,7 +167,7 @@ func limits(d autoscale.Decider) string {
 }
 
 func ordered(c autoscale.Capacity) string {
-	text := fmt.Sprintf("%d processes ordered", c.Desired)
+	text := names.Count(c.Desired, "process", "processes") + " ordered"
 	if c.Pending > 0 {
 		text += fmt.Sprintf(", %d of them starting", c.Pending)
 	}

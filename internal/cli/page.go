@@ -8,9 +8,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
 const (
@@ -42,16 +45,20 @@ func (c *command) openPage() (source, error) {
 		u.Path += "/"
 	}
 	token := c.getenv(envToken)
+	if notReplaced.MatchString(token) {
+		return nil, fmt.Errorf("%s is in quotation marks, or is a variable or a placeholder that was not replaced: it would be sent so; give the token alone", envToken)
+	}
 	host := u.Hostname()
 	if u.Scheme == "http" && token != "" && host != "localhost" && host != "127.0.0.1" && host != "::1" {
 		return nil, fmt.Errorf("--url begins with http:, and everybody on the way would see %s: write https instead", envToken)
 	}
-	client := &http.Client{
-		Timeout:       callTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client := outbound.Client(http.Client{Transport: outbound.NewTransport()})
 	return &pageSource{base: u, token: token, by: t.by, name: t.name, client: client}, nil
 }
+
+// notReplaced matches a token that another tool should have changed, as Docker's --env-file
+// does not.
+var notReplaced = regexp.MustCompile("^[\"'`“”‘’].*[\"'`“”‘’]$|\\$\\{|\\$\\(|^\\$[A-Za-z_]\\w*$|^<.*>$|^op://")
 
 // call sends one request, and returns its answer.
 func (p *pageSource) call(ctx context.Context, method, name string, form url.Values) (status int, body []byte, err error) {

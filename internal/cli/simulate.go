@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -48,7 +49,7 @@ func (c *command) simulate(ctx context.Context) int {
 	if s.against != "" {
 		files = append(files, s.against)
 	}
-	if err := writable(s.html); err != nil {
+	if err := s.validate(files); err != nil {
 		return c.fail(ctx, err, exitUsage)
 	}
 	all := make([]*settings.Settings, 0, len(files))
@@ -103,8 +104,60 @@ func (c *command) simulate(ctx context.Context) int {
 	return exitOK
 }
 
+// The bounds of flags.
+const (
+	maxScale = 1e6 // the rates have a bound of their own
+	maxSlots = 1e4
+)
+
+// flagOf names the flags of the fields in the errors of package sim.
+var flagOf = strings.NewReplacer("sim: bad options: ", "", "Service.Mean", "--service-time", "Service.Slots", "--slots", "Service.Boot", "--boot", "Objective.Latency", "--objective", "the Service's Timeout", "the timeout of a request")
+
+// validate reports a flag that is wrong, before anything is done.
+func (s *simulation) validate(files []string) error {
+	number := func(name string, value, least, most float64) error {
+		if value >= least && value <= most { // not NaN
+			return nil
+		}
+		return fmt.Errorf("--%s is %v: it must be %.10g to %.10g", name, value, least, most)
+	}
+	span := func(name string, value, least time.Duration) error {
+		if value >= least {
+			return nil
+		}
+		return fmt.Errorf("--%s is %v: it must be %v or more", name, value, least)
+	}
+	if s.trace != "" {
+		if info, err := os.Stat(s.trace); err != nil {
+			return fmt.Errorf("--trace is %q: it cannot be read: %w", s.trace, err)
+		} else if info.IsDir() {
+			return fmt.Errorf("--trace is %q, which is a folder: give a file", s.trace)
+		}
+	}
+	for _, name := range append([]string{s.trace}, files...) {
+		if s.html != "" && name != "" && sameFile(s.html, name) {
+			return fmt.Errorf("--html is %q, which is also read and would be lost: give another file", s.html)
+		}
+	}
+	return errors.Join(
+		number("scale", s.scale, 0, maxScale), number("price", s.price, 0, maxScale), number("slots", float64(s.service.Slots), 1, maxSlots),
+		span("service-time", s.service.Mean, time.Microsecond), span("boot", s.service.Boot, 0), span("objective", s.objective.Latency, time.Millisecond),
+		writable(s.html),
+	)
+}
+
+// sameFile reports whether two names are of one file that is there.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	two, err := os.Stat(b)
+	return err == nil && os.SameFile(one, two)
+}
+
 func (c *command) fail(ctx context.Context, err error, status int) int {
-	fmt.Fprintln(c.stderr, "autoscalebot: simulate:", err)
+	fmt.Fprintln(c.stderr, "autoscalebot: simulate:", flagOf.Replace(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	if ctx.Err() != nil {
 		return exitFailed
 	}

@@ -64,7 +64,7 @@ func (s *storeSource) missing(ctx context.Context) error {
 		return errors.New(text + ". The store has no lease at all: is it the one that the service uses?")
 	}
 	for i, n := range leases {
-		if app, name, ok := names.OfLease(n); ok {
+		if app, name, ok := names.SplitLease(n); ok {
 			leases[i] = fmt.Sprintf("--app=%s --name=%s", app, name)
 		} else {
 			leases[i] = "--lease=" + n

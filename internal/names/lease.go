@@ -2,25 +2,23 @@ package names
 
 import "strings"
 
-var (
-	escapeLease   = strings.NewReplacer("%", "%25", "/", "%2F")
-	unescapeLease = strings.NewReplacer("%25", "%", "%2F", "/")
-)
-
-// Lease returns the name of the lease of an application's Autoscaler, or of an Autoscaler alone
-// if app is empty. "/" and "%" within a part are escaped: the app "a/b" with "c" has another
+// escape makes the parts of a lease's name unambiguous: the app "a/b" with "c" has another
 // lease than the app "a" with "b/c".
-func Lease(app, name string) string {
+var escape = strings.NewReplacer("%", "%25", "/", "%2F")
+
+// Lease returns the name of the lease of an Autoscaler. app may be empty.
+func Lease(app, autoscaler string) string {
 	if app == "" {
-		return escapeLease.Replace(name)
+		return escape.Replace(autoscaler)
 	}
-	return escapeLease.Replace(app) + "/" + escapeLease.Replace(name)
+	return escape.Replace(app) + "/" + escape.Replace(autoscaler)
 }
 
-// OfLease returns what [Lease] made a name of. It returns false for a name that Lease makes of
-// nothing with an application.
-func OfLease(lease string) (app, name string, ok bool) {
-	app, name, ok = strings.Cut(lease, "/")
-	app, name = unescapeLease.Replace(app), unescapeLease.Replace(name)
-	return app, name, ok && app != "" && Lease(app, name) == lease
+var unescape = strings.NewReplacer("%25", "%", "%2F", "/")
+
+// SplitLease returns the parts of a name that [Lease] made of two. ok is false for others.
+func SplitLease(lease string) (app, autoscaler string, ok bool) {
+	app, autoscaler, _ = strings.Cut(lease, "/")
+	app, autoscaler = unescape.Replace(app), unescape.Replace(autoscaler)
+	return app, autoscaler, app != "" && autoscaler != "" && Lease(app, autoscaler) == lease
 }

@@ -6,27 +6,30 @@ import (
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
+// No two pairs have the same lease.
 func TestLease(t *testing.T) {
-	for _, tt := range []struct{ app, name, want string }{
-		{"shop", "web", "shop/web"},
+	seen := make(map[string][2]string)
+	for _, tt := range []struct{ app, autoscaler, want string }{
 		{"", "web", "web"},
-		{"", "a/b", "a%2Fb"},
-		{"shop/prod", "web", "shop%2Fprod/web"},
-		{"shop", "prod/web", "shop/prod%2Fweb"},
-		{"a%2Fb", "50%", "a%252Fb/50%25"},
-		{"a", "", "a/"},
+		{"shop", "web", "shop/web"},
+		{"", "shop/web", "shop%2Fweb"},
+		{"shop/web", "web", "shop%2Fweb/web"},
+		{"shop", "web/web", "shop/web%2Fweb"},
+		{"shop%2Fweb", "web", "shop%252Fweb/web"},
 	} {
-		got := names.Lease(tt.app, tt.name)
-		if got != tt.want {
-			t.Errorf("the lease of %q and %q is %q, want %q", tt.app, tt.name, got, tt.want)
+		got := names.Lease(tt.app, tt.autoscaler)
+		if other, again := seen[got]; again || got != tt.want {
+			t.Errorf("Lease(%q, %q) is %q, want %q; it is also that of %q", tt.app, tt.autoscaler, got, tt.want, other)
 		}
-		if app, name, ok := names.OfLease(got); ok != (tt.app != "") || ok && (app != tt.app || name != tt.name) {
-			t.Errorf("%q is of %q and %q, %t", got, app, name, ok)
+		seen[got] = [2]string{tt.app, tt.autoscaler}
+		app, autoscaler, ok := names.SplitLease(got)
+		if ok != (tt.app != "") || ok && (app != tt.app || autoscaler != tt.autoscaler) {
+			t.Errorf("SplitLease(%q) is %q, %q, %v", got, app, autoscaler, ok)
 		}
 	}
-	for _, lease := range []string{"", "web", "/web", "a/b/c", "a%/b", "a%2f/b"} {
-		if app, name, ok := names.OfLease(lease); ok {
-			t.Errorf("%q is of %q and %q", lease, app, name)
+	for _, other := range []string{"", "/", "shop/", "/web", "a/b/c", "50%/web", "shop%2fweb/web"} {
+		if app, autoscaler, ok := names.SplitLease(other); ok {
+			t.Errorf("SplitLease(%q) is %q, %q", other, app, autoscaler)
 		}
 	}
 }

@@ -78,6 +78,9 @@ func credentialsOf(getenv func(string) string) CredentialsFunc {
 		c := Credentials{AccessKeyID: getenv(envKeyID), SecretAccessKey: getenv(envSecret), SessionToken: getenv(envSession)}
 		switch relative, full := getenv(envRelative), getenv(envFull); {
 		case c.AccessKeyID != "" && c.SecretAccessKey != "":
+			if err := c.fault(); err != nil {
+				return Credentials{}, err
+			}
 			return c, nil
 		case c.AccessKeyID != "" || c.SecretAccessKey != "":
 			return Credentials{}, fmt.Errorf("only one of %s and %s is set: set both", envKeyID, envSecret)
@@ -88,6 +91,20 @@ func credentialsOf(getenv func(string) string) CredentialsFunc {
 		}
 		return Credentials{}, fmt.Errorf("there are no credentials: give the task a role, set %s and %s, or pass a CredentialsFunc in Go", envKeyID, envSecret)
 	}
+}
+
+// fault returns what is wrong with credentials of the environment, such as the quotation marks
+// that Docker's --env-file keeps. The signature would only be called wrong.
+func (c Credentials) fault() error {
+	for _, v := range []struct{ name, value string }{{envKeyID, c.AccessKeyID}, {envSecret, c.SecretAccessKey}, {envSession, c.SessionToken}} {
+		if v.value == "" {
+			continue
+		}
+		if err := calls.FaultOfToken(v.value, v.name, "set it"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tokenOf reads the token each time, because EKS replaces the file.

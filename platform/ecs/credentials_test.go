@@ -82,6 +82,22 @@ func TestDefaultCredentials(t *testing.T) {
 	}
 }
 
+// A value that a shell would have taken the quotation marks off is refused, by its name.
+func TestQuotedCredentials(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		for _, bad := range []string{`"zqx"`, "'zqx'", "zqx\r", " zqx"} {
+			clear(t)
+			t.Setenv("AWS_ACCESS_KEY_ID", "AKIA")
+			t.Setenv("AWS_SECRET_ACCESS_KEY", "s/+=")
+			t.Setenv(name, bad)
+			c, err := ecs.DefaultCredentials()(t.Context())
+			if err == nil || c != (ecs.Credentials{}) || !strings.Contains(err.Error(), name+" has characters that no token has") || strings.Contains(err.Error(), "zqx") {
+				t.Errorf("%s=%q: %v, %v", name, bad, c, err)
+			}
+		}
+	}
+}
+
 // What the endpoint answers shows in no error, and is not followed elsewhere.
 func TestContainerCredentialsRefuse(t *testing.T) {
 	for _, tt := range []struct {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/calls"
+	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/platform"
 )
 
@@ -155,7 +156,7 @@ func (s *Scaler) grow(ctx context.Context, f *fleet, size int) (reached int, fai
 		}
 	}
 	if reached < size && len(failures) == 0 {
-		failures = append(failures, &autoscale.BusyError{Err: fmt.Errorf("fly: %s: %d machines are being stopped: they are started when they have stopped", s.subject(), f.leaving)})
+		failures = append(failures, &autoscale.BusyError{Err: fmt.Errorf("fly: %s: %s being stopped: what has stopped is started again", s.subject(), names.Count(f.leaving, "machine is", "machines are"))})
 	}
 	return reached, failures
 }

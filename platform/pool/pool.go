@@ -256,7 +256,7 @@ func (p *Pool) scale(ctx context.Context, size int, by string) error {
 	}
 	if size != p.wanted {
 		p.wanted, p.keep, p.changed = size, by, time.Now()
-		p.opts.Logger.LogAttrs(ctx, slog.LevelInfo, fmt.Sprintf("pool: %d processes of %s were ordered", size, p.opts.Name))
+		p.opts.Logger.LogAttrs(ctx, slog.LevelInfo, fmt.Sprintf("pool: the ordered size of %s is %d", p.opts.Name, size))
 		p.shrink()
 		p.nudge()
 	}

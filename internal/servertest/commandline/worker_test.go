@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/autoscalebot/autoscale/heroku/herokutest"
+	"github.com/autoscalebot/autoscale/platform/nomad/nomadtest"
 	"github.com/autoscalebot/autoscale/platform/render/rendertest"
 )
 
@@ -87,15 +88,27 @@ func TestWorker(t *testing.T) {
 func TestWorkerOnPlatform(t *testing.T) {
 	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer web.Close()
-	platform := rendertest.NewServer()
-	defer platform.Close()
-	service := platform.AddService(rendertest.Service{Instances: 2})
-	dir := t.TempDir()
-	environ := []string{
-		"PLATFORM=render", "AUTOSCALE_RENDER_SERVICE_ID=" + service, "RENDER_API_URL=" + platform.URL,
-		"HEARTBEAT_URL=" + web.URL, "AUTOSCALE_HEARTBEAT_INTERVAL_IN_SECONDS=0.5",
-		"AUTOSCALE_STORE=sqlite:" + filepath.Join(dir, "state.db"),
+	render := rendertest.NewServer()
+	defer render.Close()
+	service := render.AddService(rendertest.Service{Instances: 2})
+	nomad := nomadtest.NewServer()
+	defer nomad.Close()
+	nomad.AddJob(nomadtest.Job{ID: "shop", Groups: map[string]nomadtest.Group{"web": {Count: 2}}})
+	for _, tt := range []struct {
+		app, key string
+		environ  []string
+	}{
+		{service, "RENDER_API_KEY=" + rendertest.Key, []string{"PLATFORM=render", "AUTOSCALE_RENDER_SERVICE_ID=" + service, "RENDER_API_URL=" + render.URL}},
+		{"shop/web", "NOMAD_TOKEN=" + nomadtest.Token, []string{"PLATFORM=nomad", "AUTOSCALE_NOMAD_JOB=shop", "AUTOSCALE_NOMAD_GROUP=web", "AUTOSCALE_NOMAD_ADDR=" + nomad.URL}},
+	} {
+		t.Run(tt.app, func(t *testing.T) { workerOnPlatform(t, tt.app, tt.key, append(tt.environ, "HEARTBEAT_URL="+web.URL)) })
 	}
+}
+
+func workerOnPlatform(t *testing.T, app, key string, environ []string) {
+	dir := t.TempDir()
+	environ = append(environ,
+		"AUTOSCALE_HEARTBEAT_INTERVAL_IN_SECONDS=0.5", "AUTOSCALE_STORE=sqlite:"+filepath.Join(dir, "state.db"))
 	file := filepath.Join(dir, "autoscale.env")
 	if err := os.WriteFile(file, []byte(strings.Join(environ, "\n")), 0o600); err != nil {
 		t.Fatal(err)
@@ -103,7 +116,7 @@ func TestWorkerOnPlatform(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary)
-	cmd.Env = append(environ, "RENDER_API_KEY="+rendertest.Key)
+	cmd.Env = append(environ, key)
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
@@ -116,7 +129,7 @@ func TestWorkerOnPlatform(t *testing.T) {
 	} {
 		for {
 			r := look()
-			if r.status == 0 && strings.Contains(r.stdout, service) {
+			if r.status == 0 && strings.Contains(r.stdout, app) {
 				break
 			}
 			if ctx.Err() != nil {
