@@ -241,7 +241,6 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestHandlerPanics(t *testing.T) {
-	const token = "s3cret with a line end\n"
 	var noMap mapCache
 	var noPointer *cache
 	db := fakeDB(nil).open()

@@ -234,7 +234,8 @@ func TestCheck(t *testing.T) {
 			[]string{"at most 5s is right\n", " processes until ", ", then 1 to ", "would hold: stay at 2: latency "},
 		},
 		{
-			"one process", 1, ok, []string{"MAX_DYNOS=1"},
+			"one process", 1, ok,
+			[]string{"MAX_DYNOS=1"},
 			herokutest.Fault{},
 			0,
 			[]string{"bounds     1 process\n", "size       1 process ordered\n"},

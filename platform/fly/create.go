@@ -76,7 +76,7 @@ func (s *Scaler) create(ctx context.Context, f *fleet, r room) (made int, err er
 			if ctx.Err() != nil {
 				return made, calls.Ended(ctx, nil)
 			}
-			return made, &autoscale.BusyError{RetryAfter: time.Second, Err: s.client.calls.Invalid(call, errors.New("Fly permits one a second, and the time is up"))}
+			return made, &autoscale.BusyError{RetryAfter: time.Second, Err: s.client.calls.Invalid(call, errors.New("at most one is created a second on Fly, and the time is up"))}
 		}
 		region := slices.MinFunc(slices.Sorted(maps.Keys(r.regions)), func(a, b string) int { return cmp.Compare(r.regions[a], r.regions[b]) })
 		name := s.free(f.names)
