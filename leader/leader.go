@@ -18,6 +18,7 @@ import (
 
 	"github.com/autoscalebot/autoscale"
 	"github.com/autoscalebot/autoscale/internal/guard"
+	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
@@ -42,8 +43,12 @@ type Options struct {
 	Name string
 
 	// App is the name of the application, for the default of Name. At most 200
-	// bytes. Defaults to $HEROKU_APP_NAME, or else $FLY_APP_NAME. Heroku sets the
-	// former if the app has the feature runtime-dyno-metadata.
+	// bytes. Defaults to what the platform says: the first of $HEROKU_APP_NAME,
+	// $FLY_APP_NAME, $RENDER_SERVICE_ID, the application_id of $VCAP_APPLICATION,
+	// $K_SERVICE, $CLOUD_RUN_WORKER_POOL, $NOMAD_JOB_ID with its namespace and group, and
+	// Scalingo's $APP. Heroku sets its variable if the app has the feature
+	// runtime-dyno-metadata. Other platforms do not say it: give App there, if
+	// another application may use the same store.
 	App string
 
 	// Holder names this process to people. A unique suffix is added to it, so
@@ -78,7 +83,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.App == "" {
-		o.App = appFromEnv()
+		o.App = names.App(os.Getenv)
 	}
 	if o.Holder == "" {
 		o.Holder = os.Getenv("DYNO")

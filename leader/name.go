@@ -1,10 +1,8 @@
 package leader
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"sync"
 
@@ -17,12 +15,6 @@ var _ autoscale.DefaultNamer = (*Elector)(nil)
 
 // errNoName is the error of what needs the name of a lease that has none yet.
 var errNoName = errors.New("leader: the lease has no name yet: give the Elector to autoscale.New, or give Options.Name")
-
-// appFromEnv returns the name of the application that this process belongs to, as the
-// platform says it, or "".
-func appFromEnv() string {
-	return cmp.Or(os.Getenv("HEROKU_APP_NAME"), os.Getenv("FLY_APP_NAME"))
-}
 
 // naming is the name of an Elector's lease.
 type naming struct {

@@ -72,6 +72,26 @@ func TestNameOfTheLease(t *testing.T) {
 	}
 }
 
+// On a platform that names the application, two of them on one store have leases of their own.
+func TestAppOfThePlatform(t *testing.T) {
+	t.Setenv("HEROKU_APP_NAME", "")
+	t.Setenv("FLY_APP_NAME", "")
+	s := newFakeStore()
+	for _, app := range []string{"srv-a", "srv-b"} {
+		t.Setenv("RENDER_SERVICE_ID", app)
+		e := leader.New(&fakeLink{fakeStore: s}, &leader.Options{Logger: quiet})
+		if err := e.SetDefaultName("web"); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Command(t.Context(), []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := s.rows[app+"/web"]; !ok {
+			t.Errorf("the leases are %v", s.rows)
+		}
+	}
+}
+
 // Applications and process types whose names together look alike have leases of their own.
 func TestNoTwoHaveOneLease(t *testing.T) {
 	t.Setenv("HEROKU_APP_NAME", "")

@@ -2,8 +2,11 @@ package settings
 
 import (
 	"cmp"
+	"os"
+	"strings"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/platform"
 	"github.com/autoscalebot/autoscale/platform/cloudfoundry"
 	"github.com/autoscalebot/autoscale/platform/cloudrun"
@@ -172,7 +175,9 @@ var builtIn = []platformChoice{
 				doc: "The region, as eu-west-1. AWS sets it. The credentials are those of the task, or of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
 			},
 		},
-		app: func(get func(string) string) string { return get("ECS_CLUSTER") + "/" + get("ECS_SERVICE") },
+		app: func(get func(string) string) string {
+			return get("AWS_REGION") + "/" + get("ECS_CLUSTER") + "/" + get("ECS_SERVICE")
+		},
 		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
 			return ecs.NewClient(get("AWS_REGION"), nil, &platform.Options{Getenv: env}).Scaler(get("ECS_CLUSTER"), get("ECS_SERVICE"))
 		},
@@ -238,7 +243,9 @@ var builtIn = []platformChoice{
 				doc: "Where the agent is, as https://nomad.example.com:4646 or unix:///secrets/api.sock. Without it: the socket that Nomad gives a task, or " + nomad.DefaultBaseURL + ".",
 			},
 		},
-		app: func(get func(string) string) string { return get("NOMAD_JOB") + "/" + get("NOMAD_GROUP") },
+		app: func(get func(string) string) string {
+			return names.NomadApp(get("NOMAD_REGION"), get("NOMAD_NAMESPACE"), get("NOMAD_JOB"), get("NOMAD_GROUP"))
+		},
 		scaler: func(get, env func(string) string, _ string) autoscale.Scaler {
 			o := &platform.Options{BaseURL: get("NOMAD_ADDR"), TokenName: "NOMAD_TOKEN", Getenv: env}
 			return nomad.NewClient(get("NOMAD_TOKEN"), o).Scaler(nomad.Group{
@@ -271,7 +278,10 @@ var builtIn = []platformChoice{
 	},
 	{
 		name: "pool",
-		app:  func(func(string) string) string { return "pool" },
+		app: func(func(string) string) string { // the pools of two machines may share a store
+			host, _ := os.Hostname()
+			return strings.TrimSuffix("pool/"+host, "/")
+		},
 		scaler: func(_, env func(string) string, _ string) autoscale.Scaler {
 			return pool.FromEnv(&platform.Options{Getenv: env}).Scaler()
 		},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/leader"
 )
 
@@ -106,7 +107,7 @@ type Elector struct {
 var errUnnamed = errors.New("kubernetes: the Elector has neither Options.App nor Options.Name: give App the name of the application, as that of its Deployment, because another application of the namespace may have an Autoscaler of the same name")
 
 // Elector returns an Elector that keeps its lease in the Client's namespace. opts must have App
-// or Name, unless $HEROKU_APP_NAME or $FLY_APP_NAME has the name of the application.
+// or Name, unless the environment has the name of the application; see [leader.Options].
 // Options.Dialect has no effect. Holder defaults to the name of the pod.
 //
 // Elector does no I/O. [Elector.Validate] and every call report what is wrong. Later changes of
@@ -127,7 +128,7 @@ func (c *Client) electorFault(o leader.Options) error {
 	switch {
 	case c == nil || c.source == nil:
 		return errors.New("kubernetes: the Client was not made: use kubernetes.InCluster, FromKubeconfig or FromConfig")
-	case o.Name == "" && o.App == "" && os.Getenv("HEROKU_APP_NAME") == "" && os.Getenv("FLY_APP_NAME") == "":
+	case o.Name == "" && o.App == "" && names.App(os.Getenv) == "":
 		return errors.Join(errUnnamed, c.fault)
 	}
 	return c.fault

@@ -12,6 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/autoscalebot/autoscale"
+	"github.com/autoscalebot/autoscale/internal/names"
 	"github.com/autoscalebot/autoscale/leader"
 	"github.com/autoscalebot/autoscale/traffic"
 )
@@ -47,7 +48,7 @@ func MetricsBoard(client goredis.UniversalClient, opts *leader.Options) traffic.
 	}
 	return &board{
 		store:   &lease{client: client, prefix: ReportPrefix, use: boardUse},
-		name:    cmp.Or(o.Name, o.App, os.Getenv("HEROKU_APP_NAME"), os.Getenv("FLY_APP_NAME"), autoscale.DefaultName),
+		name:    cmp.Or(o.Name, o.App, names.App(os.Getenv), autoscale.DefaultName),
 		publish: goredis.NewScript(publishScript),
 		reports: goredis.NewScript(reportsScript),
 	}

@@ -54,14 +54,14 @@ const exitStatus = `Exit status: 0 done; 1 something failed; 2 wrong arguments o
 // targetFlags are those of all subcommands on a running autoscaler.
 const targetFlags = `Which autoscaler:
 
-	--store=URL          the store that the service uses, as postgres://user@host/database, sqlite:FILE or
-	                     redis://host:port/0. Without it: STORE of --settings, and of the environment
+	--store=URL          the store that the service uses, as postgres://user@host/database, sqlite:FILE,
+	                     redis://host:port/0 or kubernetes://NAMESPACE. Without it: STORE of --settings, and of the environment
 	                     AUTOSCALE_STORE, and then DATABASE_URL. Set one of these if the URL has a password: ps shows arguments
 	--url=URL            instead of a store: the status page of the service, as https://host/autoscale/.
 	                     Its token is read from AUTOSCALE_TOKEN of the environment
 	--name=NAME          the process type, as Config.Name; PROCESS_TYPE or web
-	--app=APP            the application, as leader.Options.App; HEROKU_APP_NAME or FLY_APP_NAME. The lease is
-	                     called APP/NAME, or NAME without an application
+	--app=APP            the application, as leader.Options.App. Without it: what the settings or the platform's
+	                     environment say. The lease is called APP/NAME, or NAME without an application
 	--lease=NAME         the lease, if the service gives leader.Options.Name
 
 Flags:

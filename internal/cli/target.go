@@ -134,7 +134,7 @@ func (c *command) source() (source, error) {
 func (c *command) openStore() (source, error) {
 	t := &c.target
 	name := cmp.Or(t.name, c.getenv("AUTOSCALE_PROCESS_TYPE", "PROCESS_TYPE"), autoscale.DefaultName)
-	app := cmp.Or(t.app, c.getenv("AUTOSCALE_HEROKU_APP_NAME", "HEROKU_APP_NAME", "FLY_APP_NAME"))
+	app := cmp.Or(t.app, c.getenv("AUTOSCALE_HEROKU_APP_NAME"), names.App(func(name string) string { return c.getenv(name) }))
 	text, from := t.store, "--store"
 	set, err := c.read()
 	switch {
