@@ -21,9 +21,10 @@ import "net/http"
 // number of seconds, milliseconds, microseconds or nanoseconds since 1970, as its size
 // shows. It may have "t=", quotes and decimals, as Heroku, Render, Scalingo, nginx, Apache
 // and others send it. If several proxies sent a value, in one line or in several, the
-// earliest one counts. A value more than a minute before or after now is ignored, because
-// no router waits so long. So is a value that is not a time, such as "-". At most 1 KiB of
-// each header is read.
+// earliest one counts. A whole number of seconds counts as the end of that second, because
+// up to a second would otherwise count as queue time. A value more than a minute before or
+// after now is ignored, because no router waits so long. So is a value that is not a time,
+// such as "-". At most 1 KiB of each header is read.
 //
 // The clocks of two machines differ by some milliseconds. A negative queue time counts as
 // 0, and small queue times mean little. If no proxy replaces these headers, any client can

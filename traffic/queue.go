@@ -109,6 +109,8 @@ func parseStart(s string) (ns int64, ok bool) {
 		if i == first {
 			return 0, false
 		}
+	} else if unit == 1e9 {
+		ns += unit - 1 // when in that second is not known: the end of it makes up no queue time
 	}
 	for i < len(s) && isLetter(s[i]) {
 		i++

@@ -33,7 +33,8 @@ func TestQueueTime(t *testing.T) {
 		"1780000000000":               250 * time.Millisecond, // Heroku
 		"t=1780000000.125":            125 * time.Millisecond, // nginx
 		"1780000000.125":              125 * time.Millisecond,
-		"t=1780000000":                250 * time.Millisecond,
+		"t=1780000000":                0, // at any time within that second
+		"t=1779999998":                1250*time.Millisecond + 1,
 		"t=1780000000240000":          10 * time.Millisecond, // Apache
 		"1780000000249999999":         time.Nanosecond,       // Render
 		"t=1780000000200.5":           49500 * time.Microsecond,
@@ -64,7 +65,7 @@ func TestQueueTime(t *testing.T) {
 		"10.0.0.1:8080 1780000000125": 125 * time.Millisecond,
 		"1780000000125ab12":           none,
 		"1780000000ms.5":              none,
-		"\"-\", \"t=1780000000\"":     250 * time.Millisecond,
+		"\"-\", \"t=1779999999\"":     250*time.Millisecond + 1,
 
 		// The earliest believable one, wherever it is.
 		"1780000000200, 1780000000050":                200 * time.Millisecond,
@@ -179,7 +180,7 @@ func FuzzQueueTime(f *testing.F) {
 			return // beyond the bound
 		}
 		want := none
-		for _, value := range strings.FieldsFunc(one+","+two, func(r rune) bool { return strings.ContainsRune(",; \t\"'", r) }) {
+		for _, value := range strings.FieldsFunc(one+","+two, func(r rune) bool { return strings.ContainsRune(",; \t\"'`:|&()[]{}<>", r) }) {
 			ns, ok := traffic.ParseStart(value)
 			if exact := exactStart(value); ok != (exact != nil) || ok && exact.Int64() != ns {
 				t.Fatalf("%q: %d ns, %v, want %v", value, ns, ok, exact)
@@ -201,7 +202,7 @@ func FuzzQueueTime(f *testing.F) {
 	})
 }
 
-var startForm = regexp.MustCompile(`^[a-zA-Z=]*([0-9]{1,19}(\.[0-9]+)?)$`)
+var startForm = regexp.MustCompile(`^[a-zA-Z=_]*([0-9]{1,19}(\.[0-9]+)?)[a-zA-Z]*$`)
 
 // exactStart returns the nanoseconds since 1970 of a value, or nil if it is not one.
 func exactStart(value string) *big.Int {
@@ -214,6 +215,9 @@ func exactStart(value string) *big.Int {
 		if number.Cmp(new(big.Rat).SetInt64(unit.below)) < 0 {
 			number.Mul(number, new(big.Rat).SetInt64(unit.ns))
 			floor := new(big.Int).Quo(number.Num(), number.Denom())
+			if unit.ns == 1e9 && found[2] == "" {
+				floor.Add(floor, big.NewInt(1e9-1))
+			}
 			// The last second that fits into 64 bits is left out.
 			if floor.Cmp(big.NewInt((1<<63-1)/unit.ns*unit.ns)) >= 0 {
 				return nil
