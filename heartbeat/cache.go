@@ -15,7 +15,7 @@ import (
 // seconds.
 const keyTTL = time.Minute
 
-// A GetSetter is a cache, as [Cache] needs one. It must be safe for concurrent use.
+// A GetSetter is a cache that [Cache] can exercise. It must be safe for concurrent use.
 type GetSetter interface {
 	// Get returns the value of key, or an error if there is none.
 	Get(ctx context.Context, key string) ([]byte, error)
@@ -64,7 +64,7 @@ func Cache(c GetSetter) Dependency {
 	return d
 }
 
-// isNil also reports a nil pointer, map, func and so on inside the interface.
+// isNil reports whether v is nil, or holds a nil pointer, map, func and so on.
 func isNil(v any) bool {
 	r := reflect.ValueOf(v)
 	switch r.Kind() {

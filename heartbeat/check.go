@@ -27,11 +27,12 @@ type Dependency struct {
 	run     func(context.Context) error
 	limit   time.Duration
 	limited bool
-	fault   string // what is wrong with it, for Handler to say
+	fault   string // what is wrong with it, for the panic of Handler
 }
 
 // Named returns a copy of d with another name, so that there can be two of a kind:
-// SQL(replica).Named("replica"). [Check] says which names are allowed.
+// SQL(replica).Named("replica"). The documentation of [Check] says which names are
+// allowed.
 func (d Dependency) Named(name string) Dependency {
 	d.name = name
 	return d
@@ -46,16 +47,16 @@ func (d Dependency) Within(limit time.Duration) Dependency {
 
 // Check returns a Dependency that calls f. The check fails if f returns an error, panics
 // or takes too long. The name appears in the log and in Server-Timing. It begins with a
-// letter a-z, has at most 32 of a-z, 0-9, _ and -, and is not total.
+// letter a-z, has at most 32 characters of a-z, 0-9, _ and -, and is not "total".
 //
 // f runs on a goroutine of its own. Calls overlap if heartbeats do. Its context ends when
 // its time is over or the client has gone. If f ignores that, the heartbeat fails without
-// waiting for it. The call keeps its heartbeat's place, see [MaxConcurrent], until it
-// returns or outlives Timeout and Within. From then on it is stuck. While four calls are
-// stuck, f is not called again and each heartbeat fails at once.
+// waiting for it. The call keeps its heartbeat's place (see [MaxConcurrent]) until it
+// returns or outlives Timeout and Within. In the latter case it is stuck. While four
+// calls are stuck, f is not called again, and each heartbeat fails at once.
 //
-// With a [Token] at most MaxConcurrent + 3 calls of f run at once, and without one twice
-// MaxConcurrent + 3.
+// With a [Token], at most MaxConcurrent + 3 calls of f run at once. Without one, it is at
+// most twice MaxConcurrent + 3.
 func Check(name string, f func(ctx context.Context) error) Dependency {
 	d := Dependency{name: name, run: f}
 	if f == nil {
@@ -94,7 +95,7 @@ type call struct {
 	cancel  context.CancelFunc
 	begun   time.Time
 	longest time.Duration // until the call is stuck
-	done    chan result   // has room: nobody need receive
+	done    chan result   // buffered, so nobody need receive
 
 	mu      sync.Mutex
 	ended   bool

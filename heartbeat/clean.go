@@ -11,9 +11,9 @@ var secrets = []struct {
 	pattern *regexp.Regexp
 	without string
 }{
-	// A URL's user and password, which may hold an unescaped @ or /.
+	// The user and password in a URL, which may contain an unescaped @ or /.
 	{regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)\S*@`), "${1}***@"},
-	// A URL's query.
+	// The query of a URL.
 	{regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s?"']*)\?[^\s"']*`), "${1}?***"},
 	// user:password@tcp(host), as the MySQL driver writes a DSN.
 	{regexp.MustCompile(`[^\s"'(]*:\S*@(\w*\()`), "***@${1}"},
@@ -23,7 +23,7 @@ var secrets = []struct {
 	{regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`), "${1} ***"},
 }
 
-// The bounds of what others say. More than maxRead bytes are not even looked at.
+// The bounds of text from elsewhere. Bytes beyond maxRead are not even looked at.
 const (
 	maxRead = 64 << 10
 	maxText = 500

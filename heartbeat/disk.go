@@ -15,8 +15,8 @@ const diskBytes = 4 << 10
 
 // Disk exercises the file system that dir is on. It creates a file, writes 4 KiB, reads
 // them back, compares them and removes the file. If dir is empty, it is [os.TempDir].
-// Nothing is synced to the disk, as a page would not do that either. Its name is "disk", so
-// it replaces the one that [Handler] exercises by default.
+// Nothing is synced to the disk, because a page would not do that either. The Dependency is
+// named "disk", so it replaces the one that [Handler] exercises by default.
 func Disk(dir string) Dependency {
 	return Dependency{name: "disk", run: func(ctx context.Context) error { return writeAndRead(ctx, dir) }}
 }

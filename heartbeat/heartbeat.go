@@ -1,6 +1,6 @@
-// Package heartbeat is the page that an autoscaler requests to measure how long the
-// service takes to answer. Like other pages it uses a database, a cache and the disk, so
-// that it becomes slow when they do:
+// Package heartbeat serves the page that an autoscaler requests to measure how long the
+// service takes to answer. Like other pages, it uses a database, a cache and the disk,
+// so it becomes slow when they do:
 //
 //	mux.Handle("/autoscalebot/heartbeat/", heartbeat.Handler(
 //		heartbeat.SQL(db),
@@ -13,9 +13,9 @@
 //
 // DO NOT use Handler as a liveness or readiness probe. All processes share the
 // dependencies that it exercises. If their database is down, every process fails at the
-// same moment. A platform that restarts or stops routing to failing processes then takes
-// the whole service away, with the pages that need no database. For such a probe use
-// [Live], which touches nothing.
+// same moment. If the platform restarts failing processes, or stops routing to them, it
+// then takes down the whole service, including the pages that need no database. For such
+// a probe use [Live], which touches nothing.
 //
 // # Answers
 //
@@ -25,42 +25,42 @@
 //	404                             the token is missing or wrong
 //	405                             neither GET nor HEAD
 //
-// Why a check failed is logged, and never in the answer. No answer may be cached, and no
-// result is used twice. A heartbeat that repeats an earlier result answers in
-// microseconds when the service is at its slowest, and an autoscaler that believes it
-// removes processes.
+// The log says why a check failed; the answer never does. No answer may be cached, and no
+// result is used twice. A heartbeat that repeated an earlier result would answer in
+// microseconds when the service is at its slowest. An autoscaler that believed it would
+// remove processes.
 //
 // # Time
 //
 // The prober sends its timeout in the header Autoscale-Timeout-Ms. The checks end a
-// little before it. A database that hangs is thus answered by fail, which holds the size,
-// and not by a timeout, which asks for more processes. So is a pool of database
-// connections that are all in use: from inside, it looks like a database that hangs.
+// little before it. So if a database hangs, the answer is fail, which holds the size, and
+// not a timeout, which asks for more processes. The same happens if all connections of a
+// database pool are in use: from inside, that looks like a database that hangs.
 //
 // # Strangers
 //
-// Set a [Token]. Requests without it are answered by 404 before anything is exercised.
+// Set a [Token]. A request without it is answered with 404 before anything is exercised.
 //
-// Without a Token anybody can have the checks run. These rules keep the prober's
+// Without a Token, anybody can make the checks run. These rules keep the prober's
 // requests apart from those of strangers:
 //
 //   - Requests with Autoscale-Timeout-Ms have places and a [Limit] of their own, so that
-//     other requests cannot have the prober's shed.
-//   - A timeout below 500 ms does not count as the prober's. The checks then get as long
-//     as for 500 ms.
+//     other requests cannot crowd out the prober's.
+//   - A request with a timeout below 500 ms does not count as the prober's. Its checks
+//     get as much time as for 500 ms.
 //   - A call of a check that outlives its request keeps its request's place until it
-//     returns. Only a call that outlives the handler's own [Timeout] is stuck.
+//     returns. Only a call that outlives the handler's own [Timeout] counts as stuck.
 //
-// Anybody can send the header. A stranger who imitates the prober in that way can have
-// its requests shed, which holds the size. Only a Token prevents that.
+// Anybody can send the header. A stranger who imitates the prober in this way can crowd
+// out the prober's requests, which holds the size. Only a Token prevents that.
 //
 // # Cost
 //
 // BenchmarkHandler compares the page with a bare handler that does the same two checks.
-// On two shared cores of an AMD EPYC the page's own work takes 3 to 5 µs and 20
-// allocations. Requested through a server, with checks that wait for the network, it
-// answers 2 to 14 µs later than the bare handler, whose own runs differ by more than
-// that.
+// On two shared cores of an AMD EPYC, the page's own work takes 3 to 5 µs and 20
+// allocations. Requested through a server, with checks that wait for the network, the
+// page answers 2 to 14 µs later than the bare handler. The runs of the bare handler
+// differ from each other by more than that.
 package heartbeat
 
 import (
@@ -86,13 +86,14 @@ const (
 	defaultMaxConcurrent = 4
 
 	// The answer has to travel back between the end of the checks and the prober's
-	// timeout. A tenth of the timeout is enough. More than maxMargin would only cut the
-	// measurement short, and less than minMargin leaves no room for the grace.
+	// timeout. A tenth of the timeout is enough for that. More than maxMargin would only
+	// cut the measurement short. Less than minMargin would leave no room for the grace.
 	minMargin = 2 * grace
 	maxMargin = 250 * time.Millisecond
 
 	// minBudget is how long the checks go on even if the prober's timeout is too short
-	// for any answer. Its impatience is then not logged as their failure.
+	// for any answer. So a prober's short timeout is not logged as a failure of the
+	// checks.
 	minBudget = 10 * time.Millisecond
 
 	// minTimeout is the shortest timeout that counts as the prober's without a token.
@@ -114,14 +115,14 @@ type handler struct {
 	probers, strangers group
 }
 
-// A group is the requests that compete for the same places.
+// A group is a set of requests that compete for the same places.
 type group struct {
 	places  chan struct{}
 	limiter *rate.Limiter // nil: none
 }
 
-// A place is one of the requests that a group may have at once. The request holds it,
-// and so does each of its calls that goes on after the answer.
+// A place stands for one of the requests that a group may have at once. The request
+// holds it, and so does each of its calls that goes on after the answer.
 type place struct {
 	group   *group
 	holders atomic.Int32
@@ -196,8 +197,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // sort returns the group of a request with these headers, and how long its checks may
-// take altogether. The header can shorten that and never lengthen it. A value that is
-// not a whole number above 0 is ignored.
+// take altogether. The header can shorten that time, but never lengthen it. A value
+// that is not a whole number above 0 is ignored.
 func (h *handler) sort(header http.Header) (*group, time.Duration) {
 	from := &h.probers
 	ms, err := strconv.ParseUint(header.Get(wire.HeaderTimeout), 10, 31)
@@ -215,8 +216,9 @@ func (h *handler) sort(header http.Header) (*group, time.Duration) {
 }
 
 // beat runs the checks. It returns their times for Server-Timing, and whether all
-// succeeded. In sequence, the first failure ends it: there is nothing left to measure,
-// and no reason to load a service that may be limping.
+// succeeded. Unless the checks run in parallel, the first failure ends the heartbeat:
+// there is nothing left to measure, and no reason to load a service that may be in
+// trouble.
 func (h *handler) beat(ctx, client context.Context, p *place) (shares []byte, ok bool) {
 	calls := make([]*call, len(h.checks))
 	if h.parallel {
@@ -240,7 +242,7 @@ func (h *handler) beat(ctx, client context.Context, p *place) (shares []byte, ok
 			}
 		}
 		if res.abandoned {
-			patience = 0 // one grace is enough for all
+			patience = 0 // one grace period is enough for all calls
 		}
 		shares = appendTiming(shares, c.name, res.took)
 	}
@@ -257,8 +259,9 @@ func appendTiming(value []byte, name string, took time.Duration) []byte {
 	return strconv.AppendFloat(value, float64(took)/float64(time.Millisecond), 'f', 3, 64)
 }
 
-// report logs a failure, unless the client went away, which ends the checks too. It logs
-// a few a second at most, because anybody can request a page without a token.
+// report logs a failure. It logs nothing if the client went away, because that ends the
+// checks too. It logs only a few failures a second, because anybody can request a page
+// without a token.
 func (h *handler) report(client context.Context, c *check, res result) {
 	if client.Err() == context.Canceled || !c.reports.Allow() {
 		return
@@ -281,7 +284,8 @@ func (h *handler) report(client context.Context, c *check, res result) {
 	logger.LogAttrs(client, slog.LevelError, "heartbeat: check failed", attrs...)
 }
 
-// shed answers that too many heartbeats are under way to measure anything.
+// shed writes the answer for a heartbeat that is refused because too many are under
+// way.
 func shed(w http.ResponseWriter) {
 	w.Header().Set(wire.HeaderHeartbeat, "shed")
 	w.Header().Set("Retry-After", "1")
@@ -298,9 +302,9 @@ func readOnly(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// Live returns a handler for liveness and readiness probes. It touches nothing, and
-// answers GET and HEAD by 204 as long as the process can answer at all. It measures
-// nothing, so it is useless to an autoscaler.
+// Live returns a handler for liveness and readiness probes. It touches nothing. It
+// answers GET and HEAD with 204 as long as the process can answer at all. It
+// measures nothing, so it is of no use to an autoscaler.
 func Live() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

@@ -40,12 +40,13 @@ func (o Option) add(h *handler) error {
 // order, one after the other, unless [Parallel] is given. A dependency named "disk" or
 // "cache" replaces the default of that name. [NoDefaults] leaves both defaults out.
 //
-// Handler panics if an argument makes no sense, as [http.ServeMux.Handle] does: a nil
-// database, cache or func, a name that [Check] does not allow or that is used twice, a
-// limit that is not above 0. A token comes from the environment: see [Token].
+// Like [http.ServeMux.Handle], Handler panics if an argument makes no sense: a nil
+// database, cache or func, a name that [Check] does not allow or that is used twice, or a
+// limit that is not above 0. An invalid token does not make it panic, because tokens come
+// from the environment: see [Token].
 //
-// The handler is safe for concurrent use, starts nothing until it is requested, and works
-// at any path.
+// The handler is safe for concurrent use, starts nothing before the first request, and
+// works at any path.
 func Handler(parts ...Part) http.Handler {
 	h := &handler{
 		timeout: defaultTimeout,
@@ -78,7 +79,7 @@ func Handler(parts ...Part) http.Handler {
 
 // reportTokens logs which tokens let nobody in.
 func (h *handler) reportTokens() {
-	defer func() { _ = recover() }() // of the host's logger
+	defer func() { _ = recover() }() // the host's logger may panic
 	for _, fault := range h.badTokens {
 		effect := "; the other tokens count"
 		if len(h.tokens) == 0 {
@@ -117,8 +118,8 @@ func (d Dependency) add(h *handler) error {
 	return nil
 }
 
-// NoDefaults leaves out the disk and the cache in memory. At least one dependency must
-// then be given. It is for containers whose disk is read-only.
+// NoDefaults leaves out the disk and the cache in memory. Then at least one dependency
+// must be given. Use it in containers whose disk is read-only.
 func NoDefaults() Option {
 	return Option{func(h *handler) error {
 		h.checks = slices.DeleteFunc(h.checks, func(c *check) bool { return c.byDefault })
@@ -131,14 +132,15 @@ const maxToken = 1 << 10
 
 var validToken = regexp.MustCompile(`^[!-~]+$`)
 
-// Token answers only requests that send one of the tokens, as Authorization: Bearer
-// TOKEN. It answers others by 404, as if nothing were there, before anything is
-// exercised. Several tokens allow one to be replaced while autoscalers still send the old
-// one. A token is 1 to 1,024 visible ASCII characters. A random one of 20 or more cannot
-// be guessed.
+// Token makes the handler answer only requests that send one of the tokens, as
+// Authorization: Bearer TOKEN. Other requests get 404, as if nothing were there, before
+// anything is exercised. With several tokens, one can be replaced while autoscalers still
+// send the old one. A token is 1 to 1,024 visible ASCII characters. A random one of 20 or
+// more cannot be guessed.
 //
-// A token that is empty or has other characters lets nobody in, and [Handler] logs that: a
-// variable of the environment that is not set must not keep the service from starting.
+// A token that is empty or has other characters lets nobody in, and [Handler] logs that.
+// It does not panic, because an unset environment variable must not keep the service from
+// starting.
 func Token(tokens ...string) Option {
 	return Option{func(h *handler) error {
 		if len(tokens) == 0 {
@@ -178,9 +180,9 @@ func (h *handler) admits(r *http.Request) bool {
 	return found == 1
 }
 
-// MaxConcurrent sets how many heartbeats are answered at once, by default 4. Those beyond
-// are shed. n must be above 0. Without a [Token] the prober has n places, and requests
-// without its header have n others.
+// MaxConcurrent sets how many heartbeats are answered at once, by default 4. Any others
+// are shed: they get 429. n must be above 0. Without a [Token] the prober has n places,
+// and requests without its header have n others.
 func MaxConcurrent(n int) Option {
 	return Option{func(h *handler) error {
 		if n <= 0 {
@@ -191,10 +193,10 @@ func MaxConcurrent(n int) Option {
 	}}
 }
 
-// Limit sheds the heartbeats for which l has no token left. By default the rate has no
-// limit. Without a [Token] l limits the requests without the prober's header. The
-// prober's requests then have a limiter of their own, with the rate and burst that l has
-// when Handler is called.
+// Limit sheds heartbeats when l has no token left. By default the rate has no limit.
+// Without a [Token], l limits only the requests without the prober's header. The prober's
+// requests then have a limiter of their own, with the rate and burst that l has when
+// Handler is called.
 func Limit(l *rate.Limiter) Option {
 	return Option{func(h *handler) error {
 		if l == nil {
@@ -206,9 +208,9 @@ func Limit(l *rate.Limiter) Option {
 }
 
 // Timeout sets how long the checks of one heartbeat may take altogether, by default 10 s.
-// A prober with a shorter timeout shortens it, as the package documentation says under
-// Time. d must be above 0. It should be below the platform's own timeout for a request,
-// which is 30 s on Heroku.
+// A prober with a shorter timeout shortens it: see Time in the package documentation. d
+// must be above 0. It should be below the platform's own timeout for a request, which is
+// 30 s on Heroku.
 func Timeout(d time.Duration) Option {
 	return Option{func(h *handler) error {
 		if d <= 0 {
@@ -219,8 +221,8 @@ func Timeout(d time.Duration) Option {
 	}}
 }
 
-// Parallel runs the checks of a heartbeat at once, so that it takes as long as the
-// slowest. It is for a service whose pages fetch what they need at once.
+// Parallel runs the checks of a heartbeat at the same time, so that it takes as long as
+// the slowest check. It is for services whose pages also fetch what they need in parallel.
 func Parallel() Option {
 	return Option{func(h *handler) error {
 		h.parallel = true
@@ -234,7 +236,8 @@ func Parallel() Option {
 //
 // Known forms of secrets are cut out of the log: passwords and queries in URLs, passwords
 // in the DSNs of the usual drivers, and values after words such as password, token or
-// api_key. This is a safety net. A check of your own should put no secret into its errors.
+// api_key. This is only a safety net. Your own checks should not put secrets into their
+// errors.
 func Logger(l *slog.Logger) Option {
 	return Option{func(h *handler) error {
 		h.logger = l

@@ -18,11 +18,11 @@ import (
 const DefaultTable = "autoscale_heartbeat"
 
 // tableRows is how many rows CreateTable makes, with the ids 1 to tableRows. They are
-// enough for two heartbeats in a row to read different ones, as a rule, and few enough
-// for a driver to keep a prepared statement for each.
+// enough that two heartbeats in a row usually read different rows, and few enough that a
+// driver can keep a prepared statement for each.
 const tableRows = 16
 
-// A name, or two with a dot between. It goes into the statements as it is.
+// A name, or two with a dot between them. It goes into the statements unchanged.
 var validTable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$`)
 
 // SQL exercises a database: it reads one row of [DefaultTable], chosen at random and found
@@ -71,8 +71,8 @@ func readRow(ctx context.Context, db *sql.DB, table string) error {
 }
 
 // CreateTable makes the table that [SQL] (DefaultTable) or [SQLTable] reads, with its 16
-// small rows. It leaves alone what is there already, so that every process of a service
-// may call it at each start, several at the same moment. If the table is complete, only
+// small rows. It leaves alone what is there already. So every process of a service may
+// call it at each start, even several at the same moment. If the table is complete, only
 // the right to read it is needed. It works on PostgreSQL, MariaDB, MySQL and SQLite.
 //
 // The error wraps the driver's, and its text holds no password.
@@ -91,7 +91,7 @@ func CreateTable(ctx context.Context, db *sql.DB, table string) error {
 			case <-ctx.Done():
 			}
 		}
-		// A driver may panic over an answer that it does not understand.
+		// A driver may panic on an answer that it does not understand.
 		there := false
 		_ = guard.Do(func() error { there = complete(ctx, db, table); return nil })
 		if there {
@@ -109,7 +109,7 @@ func CreateTable(ctx context.Context, db *sql.DB, table string) error {
 }
 
 // complete reports whether the table can be read and lacks no row. An error counts as no,
-// because each database words a missing table in its own way.
+// because each database reports a missing table in its own words.
 func complete(ctx context.Context, db *sql.DB, table string) bool {
 	var rows int
 	err := db.QueryRowContext(ctx, fmt.Sprintf("SELECT COUNT(*) FROM %s WHERE id BETWEEN 1 AND %d", table, tableRows)).Scan(&rows)

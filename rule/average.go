@@ -20,19 +20,19 @@ const (
 	ReasonMeanTooLow  autoscale.ReasonCode = "mean_too_low"  // the mean latency is below Low
 )
 
-// Average is the rule that autoscalebot's next version was to have: if the mean
-// latency of the last N samples is above High it adds Increment processes, and if it
-// is below Low it removes as many. It waits until N samples were taken since the size
-// last changed.
+// Average is the rule that was planned for the next version of autoscalebot. If the
+// mean latency of the last N samples is above High, it adds Increment processes. If
+// the mean is below Low, it removes Increment processes. After the size changes, it
+// waits for N new samples.
 //
-// A failure counts as twice High, or as its own latency if that is longer. A mean of
-// failures alone is then always too high.
+// A failure counts as twice High, or as its own latency if that is longer. So the mean
+// of failures alone is always too high.
 //
-// Average needs [autoscale.SignalLatency]. It skips a sample that has neither that nor
-// a failure.
+// Average needs [autoscale.SignalLatency]. It skips a sample that has neither a
+// latency nor a failure.
 type Average struct {
 	N         int                     // samples. 0: DefaultAverageOf
-	Low, High time.Duration           // a mean equal to either is right. 0: autoscale.DefaultLow, autoscale.DefaultHigh; negative: never too low, never too high
+	Low, High time.Duration           // a mean equal to either is within the limits. 0: autoscale.DefaultLow, autoscale.DefaultHigh; negative: never too low, never too high
 	Increment int                     // processes added or removed at once. 0: 1
 	Failures  autoscale.FailurePolicy // for Refused and ServerError. 0: autoscale.CountAsHigh
 }
@@ -61,8 +61,8 @@ func (a Average) Validate() error {
 	return errors.Join(append(errs, checkFailures("Average", a.Failures))...)
 }
 
-// Samples returns how many of the newest samples the rule asks for: more than it
-// needs, because the samples that it skips take up room too.
+// Samples returns how many of the newest samples the rule asks for. It asks for
+// more than it needs, because the samples that it skips take up room too.
 func (a Average) Samples() int { return skippedShare * max(a.withDefaults().N, 1) }
 
 // Decide applies the rule.

@@ -20,64 +20,66 @@ const (
 
 // The codes of [Backlog], beside [ReasonMissing] and [ReasonShort].
 const (
-	ReasonBacklog autoscale.ReasonCode = "backlog" // the jobs that wait need so many processes
+	ReasonBacklog autoscale.ReasonCode = "backlog" // the jobs that wait need this many processes
 	ReasonAge     autoscale.ReasonCode = "age"     // the oldest job has waited for longer than MaxAge
 	ReasonPeak    autoscale.ReasonCode = "peak"    // fewer are needed now, but more were needed within DownWindow
 	ReasonBusy    autoscale.ReasonCode = "busy"    // jobs are under way, and must not be cut off
-	ReasonIdle    autoscale.ReasonCode = "idle"    // no job was waiting or under way for some time
+	ReasonIdle    autoscale.ReasonCode = "idle"    // no job was waiting or under way for the whole of Idle
 )
 
 // ageMost bounds what [Backlog] recommends because of a job's age, as a multiple of
-// the processes that serve: an age does not say how much work there is.
-// Range: 1.25 to 3.
+// the processes that serve. An age does not show how much work there is. Range: 1.25
+// to 3.
 const ageMost = 2.0
 
-// Backlog is the rule for workers: it orders as many processes as the waiting jobs
-// need. It goes up at once, from 0 too, and comes down to the most that was needed
-// within DownWindow. It needs [autoscale.SignalBacklog].
+// Backlog is the rule for workers. It orders as many processes as the waiting jobs
+// need. It goes up at once, also from 0. It comes down only to the largest number that
+// was needed within DownWindow. It needs [autoscale.SignalBacklog].
 //
 // The processes needed are the backlog / PerProcess, rounded up. If Drain is set, they
-// are as many as work off the backlog within that time. How many jobs a process does a
-// second comes from the newest sample that says it:
+// are as many as it takes to work off the backlog within that time. How many jobs a
+// process does in a second comes from the newest sample that shows it:
 //
 //   - Concurrency / service time, if Concurrency and [autoscale.SignalServiceTime] are
 //     known,
 //   - or [autoscale.SignalThroughput] / the processes that serve,
 //   - or 1 / service time.
 //
-// If nothing says it, a backlog takes one process if there is none, and otherwise the
-// size is held.
+// If no sample shows it, Backlog holds the size. If there is a backlog and no process,
+// it recommends one.
 //
 // With MaxAge, [autoscale.Sample.QueueTime] is how long the oldest job has waited. If
-// it is above MaxAge, Backlog recommends the processes that serve × age / MaxAge: one
-// more at least, and twice as many at most. If [autoscale.SignalBusy] is measured, it
-// is no more than there are jobs, so that one stuck job neither adds processes nor
-// keeps them. If the platform does not say which processes are pending, only samples
-// count that were taken once the processes ordered last could serve. For DownWindow
-// after that Backlog removes none.
+// that is above MaxAge, Backlog recommends the processes that serve × age / MaxAge.
+// This is at least one more than now serve, and at most twice as many. If
+// [autoscale.SignalBusy] is measured, Backlog recommends no more processes than there
+// are jobs, so that one stuck job neither adds processes nor keeps them. If the
+// platform does not report which processes are pending, a sample counts only if it was
+// taken once the processes ordered last could serve. For DownWindow after that,
+// Backlog removes none.
 //
 // Removing a process may cut off the job that it works on. If [autoscale.SignalBusy]
 // is measured, Backlog never recommends fewer processes than the jobs under way fill,
-// at Concurrency a process, or fewer than 1 if Concurrency is not known. That does not
-// say which process the platform stops: with Finish no process is removed while any
-// job is under way.
+// at Concurrency jobs a process. If Concurrency is not known, it never recommends
+// fewer than 1. The platform still chooses which process it stops. With Finish, no
+// process is removed while any job is under way.
 //
-// It recommends 0 only if no job was waiting or, if that is measured, under way in any
-// sample of Idle, and if all of Idle was measured: a gap of more than a minute counts
-// as one minute, and after a sample without a backlog Idle starts again. A Min above 0
-// or a negative Idle keeps it from 0.
+// It recommends 0 only if all of Idle was measured and no sample of Idle shows a job
+// that waits or, if that is measured, is under way. A gap of more than a minute counts
+// as one minute. After a sample without a backlog, Idle starts again. A Min above 0 or
+// a negative Idle keeps the size above 0.
 //
-// It holds if the backlog was not measured within the last minute, and does not come
-// down before DownWindow was measured. It ignores an [autoscale.Failure].
+// It holds the size if the backlog was not measured within the last minute. It does
+// not come down before all of DownWindow was measured. It ignores an
+// [autoscale.Failure].
 //
 // Source: the queue scalers of KEDA.
 type Backlog struct {
 	PerProcess  float64       // jobs that may wait for each process. 0: DefaultPerProcess, unless Drain is set
-	Drain       time.Duration // in which to work off the backlog, instead of PerProcess. 0: not used
-	MaxAge      time.Duration // of the oldest job. 0: any
+	Drain       time.Duration // the time in which to work off the backlog; it replaces PerProcess. 0: not used
+	MaxAge      time.Duration // how long the oldest job may wait. 0: any time
 	Concurrency float64       // how many jobs a process works on at once: its workers or threads. 0: not known
-	Finish      bool          // remove processes only if no job is under way; without SignalBusy it removes none, and says so
-	Idle        time.Duration // before 0. 0: DefaultIdle; negative: never 0
+	Finish      bool          // remove processes only if no job is under way; without SignalBusy none are removed, and the reason says so
+	Idle        time.Duration // how long there must be no job before the size is 0. 0: DefaultIdle; negative: never 0
 	DownWindow  time.Duration // 0: DefaultDownWindow; negative: none, it comes down at once
 }
 
@@ -160,8 +162,8 @@ func (b Backlog) Decide(o autoscale.Observation) autoscale.Decision {
 	return b.fall(&o, samples, i, load)
 }
 
-// fall recommends the most that was needed within the window, if that was measured,
-// and no fewer processes than the jobs under way need.
+// fall recommends the most that was needed within the window, if all of it was
+// measured. It never recommends fewer processes than the jobs under way need.
 func (b Backlog) fall(o *autoscale.Observation, samples []autoscale.Sample, i int, load waiting) autoscale.Decision {
 	now, size := &samples[i], o.Capacity.Desired
 	busy := busyIn(now)
@@ -257,7 +259,7 @@ func (b Backlog) each(samples []autoscale.Sample, ready int) (jobs float64, know
 func finite(jobs float64) float64 { return min(jobs, math.MaxFloat64) }
 
 // old reports whether the oldest job has waited too long for a process. If there are
-// more processes than jobs it waits for something else.
+// more processes than jobs, the job waits for something else.
 func (b Backlog) old(s *autoscale.Sample, size int) bool {
 	if b.MaxAge <= 0 || !s.Signals.Has(autoscale.SignalQueueTime) || s.QueueTime <= b.MaxAge || s.Backlog <= 0 {
 		return false

@@ -1,6 +1,6 @@
-// Package rule has the rules that say how many processes a service needs. Each is an
-// [autoscale.Decider]: a struct whose zero fields have defaults, to be set as
-// autoscale.Config.Decider.
+// Package rule has the rules that say how many processes a service needs. Each rule is a
+// struct that implements [autoscale.Decider]. Set one as autoscale.Config.Decider. A
+// field that is zero has a default.
 //
 // Choose a rule by what can be measured:
 //
@@ -13,16 +13,17 @@
 //	the same, as autoscalebot did                autoscale.Consecutive,     a heartbeat every 30 seconds
 //	                                             Average
 //
-// If requests can be measured, measure them. They say how much work there is, so that
-// the rule orders as many processes as that takes, at once. A latency says only that
-// there are too few or too many, and only after it has happened: rules on it go step by
-// step. An [autoscale.Failure] of the service counts only in those.
+// If you can measure requests, measure them. They show how much work there is, so the
+// rule can order all the processes for that work at once. A latency shows only that
+// there are too few processes or too many, and only after the fact. Rules on latency
+// therefore go step by step. Only those rules count an [autoscale.Failure] of the
+// service.
 //
-// A service with several kinds of work takes the largest size that one of several rules
-// recommends: see [autoscale.Highest].
+// For a service with several kinds of work, use one rule for each, and take the largest
+// size that any of them recommends: see [autoscale.Highest].
 //
-// The rules are pure, and safe for concurrent use. They hold if what they need was not
-// measured. Only Backlog ever recommends 0 processes on purpose.
+// The rules are pure, and safe for concurrent use. A rule holds the size if a signal
+// that it needs was not measured. Only Backlog ever recommends 0 processes on purpose.
 //
 // # Sources
 //

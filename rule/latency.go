@@ -7,8 +7,8 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// skippedShare is how many samples the rules ask for, for each that they need: the
-// samples that they skip take up room too.
+// skippedShare is how many samples the rules ask for, for each one that they need.
+// The samples that they skip take up room too.
 const skippedShare = 8
 
 // level is how a sample's latency compares with two limits.
@@ -22,8 +22,8 @@ const (
 )
 
 // classify compares a sample with the limits, as [autoscale.Consecutive] does. A
-// timeout is too high whatever its latency is. A negative limit does not exist:
-// without a high one a failure says nothing.
+// timeout is too high, whatever its latency. A negative limit stands for no limit.
+// Without a high limit, a failure means nothing.
 func classify(s *autoscale.Sample, low, high time.Duration, failures autoscale.FailurePolicy) level {
 	switch {
 	case high >= 0 && (s.Failure == autoscale.Timeout || s.Failure != autoscale.NoFailure && failures == autoscale.CountAsHigh):
@@ -45,7 +45,7 @@ func checkFailures(rule string, p autoscale.FailurePolicy) error {
 	return nil
 }
 
-// checkShare checks a field that is a share, and never 0.
+// checkShare checks a field that is a share and must not be 0.
 func checkShare(rule, field string, v, def float64) error {
 	if v > 0 && v <= 1 {
 		return nil

@@ -11,8 +11,8 @@ import (
 // saturatedSignals together show that a process is saturated.
 const saturatedSignals = autoscale.SignalQueueTime | autoscale.SignalServiceTime | autoscale.SignalThroughput
 
-// load is what the samples say to [TargetTracking]. If it tracks utilization, rates are
-// shares of the capacity, and service is the processes that serve.
+// load is what [TargetTracking] reads from the samples. If it tracks utilization, the
+// rates are shares of the capacity, and service is the number of processes that serve.
 type load struct {
 	samples     []autoscale.Sample
 	concurrency float64 // 0: it tracks utilization
@@ -28,14 +28,14 @@ type load struct {
 	peak      float64       // the most requests in flight in a process at any moment
 	measured  time.Duration // how far back was measured; a longer gap counts as maxSampleGap
 
-	minuteOver, decayedOver int // how many samples those two are means of
+	minuteOver, decayedOver int // how many samples minute and decayed are means of
 }
 
-// measure goes over the samples once, from the newest back, and returns the newest
-// that is usable, or nil.
+// measure goes over the samples once, from the newest to the oldest. It returns the
+// newest usable one, or nil.
 func (l *load) measure() (now *autoscale.Sample) {
-	var power, weights float64        // sums of the power mean
-	var weight, served, least float64 // of the service times; the last two in ns
+	var power, weights float64        // the sums for the power mean
+	var weight, served, least float64 // for the service times; served and least in ns
 	crowded := false                  // a process had more requests in flight than its concurrency
 	// Dividing once, and not for each sample, saves a quarter of the time.
 	perDecay := 0.0
@@ -112,8 +112,8 @@ func (l *load) full(s *autoscale.Sample) bool {
 	return s.Ready > 0 && measure.Bounded(s.Throughput)*s.ServiceTime.Seconds() > l.concurrency*s.Ready
 }
 
-// usable returns the arrivals per second of sample i, or its utilization, and
-// whether it has what is needed.
+// usable returns the arrivals per second of sample i, or its utilization. ok reports
+// whether the sample has the signals that are needed.
 func (l *load) usable(i int) (rate float64, ok bool) {
 	s := &l.samples[i]
 	switch {
@@ -140,17 +140,17 @@ func growth(older, newer *autoscale.Sample) float64 {
 	return (measure.Bounded(newer.Busy) - measure.Bounded(older.Busy)) / max(gap, time.Second).Seconds()
 }
 
-// spread returns the standard deviations of the processes needed, because few requests
-// were counted: by the newest sample, by the mean of the last minute, and by the power
-// mean of the last decay. Requests arrive independently of each other, so that a count
-// of N is off by √N, and so is the sum of N service times that vary as an exponential
-// does. With its weights the decay is worth three quarters of its length.
+// spread returns the standard deviations of the processes needed that come from
+// counting few requests: by the newest sample, by the mean of the last minute, and by
+// the power mean of the last decay. Requests arrive independently of each other, so a
+// count of N is off by √N. So is the sum of N exponentially distributed service times.
+// With its weights, the decay is worth three quarters of its length.
 func (l *load) spread(now *autoscale.Sample, need float64) (newest, minute, decayed float64) {
 	n := now.Requests
 	if !(n > 0) || l.concurrency == 0 {
 		return 0, 0, 0
 	}
-	minutes, decays := 1., 1. // samples that share no request
+	minutes, decays := 1., 1. // the number of samples that have no request in common
 	if span := float64(now.Span); span > 0 {
 		minutes = max(1, min(float64(l.minuteOver), float64(shortWindow)/span))
 		decays = max(1, .75*min(float64(l.decayedOver), float64(l.decay)/span))

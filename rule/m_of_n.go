@@ -27,13 +27,13 @@ const (
 
 // The codes of [MOfN], beside [ReasonFewSamples] and [autoscale.ReasonNoSample].
 const (
-	ReasonExceeded  autoscale.ReasonCode = "exceeded"   // so many of the newest samples exceed; M are needed
+	ReasonExceeded  autoscale.ReasonCode = "exceeded"   // how many of the newest samples exceed, and how many are needed
 	ReasonQuiet     autoscale.ReasonCode = "quiet"      // few of the newest samples are slow
-	ReasonDownDelay autoscale.ReasonCode = "down_delay" // few are slow, but the size changed a short while ago
+	ReasonDownDelay autoscale.ReasonCode = "down_delay" // few are slow, but the size changed recently
 )
 
 const (
-	// baselineWindow is how long a baseline is learned from. A shorter one
+	// baselineWindow is the window from which a baseline is learned. A shorter window
 	// takes a long overload for the baseline. A longer one keeps the baseline of a
 	// version that is no longer deployed. Range: 10 minutes to 2 hours.
 	baselineWindow = 30 * time.Minute
@@ -43,36 +43,38 @@ const (
 	// Range: 0.02 to 0.1.
 	baselineShare = 0.05
 
-	// quietMargin is the share of the margin that a quiet service stays under.
-	// Range: 0.1 to 0.5.
+	// quietMargin is the share of the margin below which a sample of a quiet service
+	// stays. Range: 0.1 to 0.5.
 	quietMargin = 0.25
 )
 
-// MOfN is the rule for services that only a heartbeat measures: it adds processes when
-// M of the newest N samples are too slow. A probe sees one request of one process.
-// Some requests wait even if the service has all the processes that it needs, and some
-// do not wait even if it has far too few. So the rule counts, and never decides on one
-// sample alone.
+// MOfN is the rule for a service that is measured only by a heartbeat. It adds
+// processes when M of the newest N samples are too slow. A probe sees one request to
+// one process. Some requests wait even if the service has all the processes that it
+// needs. Some do not wait even if it has far too few. So the rule counts samples, and
+// never decides on one sample alone.
 //
 // A sample exceeds if its latency is more than Margin above a baseline, which is the
 // latency of an idle service. If M of the newest N samples exceed, MOfN recommends
-// Factor times the processes, and at least one more. After that only samples count
-// that were taken when those processes could serve.
+// Factor times as many processes, and at least one more. After that, a sample counts
+// only if it was taken when those processes could serve.
 //
 // If fewer than QuietShare of the newest QuietN samples are more than a quarter of
 // Margin above the baseline, MOfN removes one process. It waits for DownDelay after
 // each change of the size, and for DownDelayAfterUp after processes were added. It
 // never recommends 0.
 //
-// The baseline is learned, as the fifth percentile of the samples of half an hour, to
-// within a tenth. A service that is overloaded from its first probe on teaches a wrong
-// one: set Baseline if that can happen. Until N samples were taken no latency exceeds.
+// MOfN learns the baseline as the fifth percentile of the samples of half an hour, to
+// within a tenth. If a service is overloaded from the first probe on, the learned
+// baseline is wrong. Set Baseline if that can happen. Until N samples were taken, no
+// latency exceeds.
 //
 // An [autoscale.Timeout] always exceeds. MOfN needs [autoscale.SignalLatency]. It skips
-// a sample that has neither that nor a failure. Probe every five seconds: at the
-// [autoscale.DefaultInterval] of 30 seconds it takes minutes to see what it would see
-// within half a minute. If the service can measure its requests use [TargetTracking]:
-// it knows how many there are, and in simulation about half as many are too slow.
+// a sample that has neither a latency nor a failure. Probe every five seconds. At the
+// [autoscale.DefaultInterval] of 30 seconds, it takes minutes to see what it would
+// otherwise see within half a minute. If the service can measure its requests, use
+// [TargetTracking]. That rule knows how many requests there are, and in simulation
+// about half as many are too slow.
 //
 // Sources: the "M out of N" alarms of Amazon CloudWatch ("datapoints to alarm"), the
 // instance warmup of AWS Auto Scaling, and the delays after a scale-up of Kubernetes'
@@ -81,11 +83,11 @@ type MOfN struct {
 	Baseline         time.Duration           // the latency of an idle service. 0: learned
 	Margin           time.Duration           // 0: DefaultMargin
 	M                int                     // how many samples must exceed. 0: DefaultM
-	N                int                     // of how many samples. 0: DefaultN
-	Factor           float64                 // of the present size, above 1. 0: DefaultFactor
-	Warmup           time.Duration           // for how long after a change samples do not count for adding more. 0: Observation.Boot, or 30 s; negative: no time
+	N                int                     // among how many samples. 0: DefaultN
+	Factor           float64                 // the new size as a multiple of the present one, above 1. 0: DefaultFactor
+	Warmup           time.Duration           // after a change, samples do not count towards adding more for this long. 0: Observation.Boot, or 30 s; negative: no time
 	QuietShare       float64                 // the share of samples that may be slow in a quiet service, above 0 to 1. 0: DefaultQuietShare
-	QuietN           int                     // of how many samples. 0: DefaultQuietN; negative: never remove
+	QuietN           int                     // among how many samples. 0: DefaultQuietN; negative: never remove
 	DownDelay        time.Duration           // after any change. 0: DefaultDownDelay; negative: none
 	DownDelayAfterUp time.Duration           // 0: DefaultDownDelayAfterUp; negative: none
 	Failures         autoscale.FailurePolicy // for Refused and ServerError. 0: autoscale.CountAsHigh
@@ -134,8 +136,8 @@ func (r MOfN) Window() time.Duration {
 	return baselineWindow
 }
 
-// Samples returns how many of the newest samples the rule asks for: more than
-// it needs, because the samples that it skips take up room too.
+// Samples returns how many of the newest samples the rule asks for. It asks for
+// more than it needs, because the samples that it skips take up room too.
 func (r MOfN) Samples() int {
 	r = r.withDefaults()
 	return min(max(skippedShare*r.N, 2*r.QuietN, 1), autoscale.MaxSamples)
@@ -146,7 +148,7 @@ func (r MOfN) Decide(o autoscale.Observation) autoscale.Decision {
 	r = r.withDefaults()
 	samples, size := recent(o.Samples), o.Capacity.Desired
 	baseline, learned := r.baseline(samples)
-	// Until the baseline is learned no latency exceeds, and no service is quiet.
+	// Until the baseline is learned, no latency exceeds, and no service is quiet.
 	var high, low time.Duration = math.MaxInt64, -1
 	if learned {
 		high, low = plusTime(baseline, r.Margin), plusTime(baseline, time.Duration(float64(r.Margin)*quietMargin))
@@ -243,9 +245,9 @@ func plusTime(d, e time.Duration) time.Duration {
 	return d + e
 }
 
-// baseline returns the latency of an idle service, and whether it is known. A
-// histogram finds the percentile without sorting. It has eight bins for each doubling,
-// so that the middle of a bin is within a sixteenth of everything in it.
+// baseline returns the latency of an idle service, and whether it is known. It finds
+// the percentile with a histogram, without sorting. The histogram has eight bins for
+// each doubling, so the middle of a bin is within a sixteenth of everything in it.
 func (r MOfN) baseline(samples []autoscale.Sample) (time.Duration, bool) {
 	if r.Baseline > 0 {
 		return r.Baseline, true

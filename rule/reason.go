@@ -9,12 +9,12 @@ import (
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
-// The codes that several rules give. Each rule's own are beside it. The details of all
-// reasons are values, and are formatted when they are read.
+// The codes that several rules share. The codes of a single rule are beside that rule.
+// The details of all reasons are values, which are formatted when they are read.
 const (
 	ReasonFewSamples autoscale.ReasonCode = "few_samples"   // fewer samples than the rule needs
 	ReasonMissing    autoscale.ReasonCode = "missing"       // a signal that the rule needs was not measured
-	ReasonShort      autoscale.ReasonCode = "short_history" // fewer are needed now, but the window was not measured yet
+	ReasonShort      autoscale.ReasonCode = "short_history" // fewer are needed now, but not all of the window was measured yet
 )
 
 // fewSamples is the detail of ReasonFewSamples.

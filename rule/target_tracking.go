@@ -12,18 +12,19 @@ import (
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
-// DefaultTarget is the share of the processes' capacity that [TargetTracking] has in use.
+// DefaultTarget is the share of the processes' capacity that [TargetTracking] keeps in
+// use.
 //
-// If a router spreads requests over the processes at random, how long they wait
-// depends on this share alone and not on the number of processes. With two workers a
-// process and service times of 100 ms that vary as an exponential does, 3.4 % of the
-// requests take above 500 ms at 0.60, and 4.7 % at 0.65.
+// If a router spreads requests over the processes at random, their wait depends on this
+// share alone, and not on the number of processes. Take two workers a process and
+// exponentially distributed service times with a mean of 100 ms. Then 3.4 % of the
+// requests take more than 500 ms at 0.60, and 4.7 % at 0.65.
 const DefaultTarget = 0.60
 
 // DefaultTolerance is the share of the size by which the recommendation of
-// [TargetTracking] must differ from it. Together with the allowance for noise it took the
-// changes of size from 17 an hour to 6, for 0.6 % more cost at equal violations, in the
-// comparison of bench.
+// [TargetTracking] must differ from the size. In the comparison in package bench, this
+// and the allowance for noise reduced the changes of size from 17 an hour to 6. That cost
+// 0.6 % more at equal violations.
 const DefaultTolerance = 0.125
 
 // DefaultDecay is how long a load continues to count in [TargetTracking].
@@ -31,57 +32,57 @@ const DefaultDecay = 3 * time.Minute
 
 // The codes of [TargetTracking], beside [ReasonMissing] and [ReasonShort].
 const (
-	ReasonLoad      autoscale.ReasonCode = "load"      // the requests in flight, or the utilization, need so many processes
-	ReasonSaturated autoscale.ReasonCode = "saturated" // as ReasonLoad, by what a process did at most while requests waited
+	ReasonLoad      autoscale.ReasonCode = "load"      // the requests in flight, or the utilization, need this many processes
+	ReasonSaturated autoscale.ReasonCode = "saturated" // as ReasonLoad, by the most that a process did while requests waited
 	ReasonDecaying  autoscale.ReasonCode = "decaying"  // fewer are needed now, but the load of the last minutes still counts
 	ReasonTolerance autoscale.ReasonCode = "tolerance" // what is needed is too close to the present size
-	ReasonNoise     autoscale.ReasonCode = "noise"     // too few requests were counted to say that the size is wrong
-	ReasonRaised    autoscale.ReasonCode = "raised"    // fewer are needed now, but the size was raised a short while ago
+	ReasonNoise     autoscale.ReasonCode = "noise"     // too few requests were counted to show that the size is wrong
+	ReasonRaised    autoscale.ReasonCode = "raised"    // fewer are needed now, but the size was raised recently
 )
 
-// What [TargetTracking] is tuned by. Everything else follows from these and its fields.
+// These constants tune [TargetTracking]. Everything else follows from them and from its
+// fields.
 const (
 	// shortWindow is the window in which the service time is measured, and how
 	// old a sample may be to count as the present. Range: 30 to 120 s.
 	shortWindow = time.Minute
 
-	// restAfterRise is for how long after a rise the size does not fall: until then
-	// the means rest on what was counted before it as well. Range: 1 to 3 minutes.
+	// restAfterRise is for how long after a rise the size does not fall. Until then the
+	// means still include what was counted before the rise. Range: 1 to 3 minutes.
 	restAfterRise = 2 * time.Minute
 
-	// mostSlower is how many times the least of the last quarter of an hour the work
-	// on a request may seem to take while a process has more requests in flight than
-	// its concurrency. A service that takes up all requests at once lets them wait in
-	// its handlers, and that wait looks like work: without this bound, an overload of
-	// half a minute orders processes for the queue and not for the load. Range: 1.2
-	// to 2.
+	// mostSlower bounds the service time while a process has more requests in flight than
+	// its concurrency. It is a multiple of the least service time of the last quarter of
+	// an hour. A service that accepts all requests at once lets them wait in its
+	// handlers, and that wait looks like work. Without this bound, an overload of half a
+	// minute would order processes for the queue and not for the load. Range: 1.2 to 2.
 	mostSlower = 1.5
 
 	// fewRequests is how many requests a sample must rest on to be that least.
 	fewRequests = 20
 
-	// saturatedWindow is for how long a saturated process is remembered. A longer
-	// one outlives a deployment. Each end of one may be an overload if Concurrency is
-	// wrong. Range: 5 to 60 minutes.
+	// saturatedWindow is for how long a saturated process is remembered. A longer window
+	// outlives a deployment. If Concurrency is wrong, an overload may follow whenever a
+	// window ends. Range: 5 to 60 minutes.
 	saturatedWindow = 15 * time.Minute
 
-	// noiseUp and noiseDown are how many standard deviations of what was counted
-	// the load must lie beyond the present size to change it, and noiseMargin is
-	// how many are added to a rise. Range: 1 to 3, 0 to 2, and 0 to 1.
+	// noiseUp and noiseDown say how far beyond the present size the load must be to
+	// change it, in standard deviations of the count. noiseMargin is how many of them are
+	// added to a rise. Range: 1 to 3, 0 to 2, and 0 to 1.
 	noiseUp     = 3.0
 	noiseDown   = 3.0
 	noiseMargin = 0.75
 
-	// serviceNoise is the variance of the mean service time of a minute, times the
-	// requests that it rests on and over the square of that mean. It is 1 for times
-	// that vary as an exponential does, and more as requests wait for each other.
-	// Range: 1 to 6.
+	// serviceNoise is the variance of the mean service time of a minute, times the number
+	// of requests behind it, divided by the square of that mean. It is 1 for
+	// exponentially distributed times, and more as requests wait for each other. Range: 1
+	// to 6.
 	serviceNoise = 4.0
 )
 
-// TargetTracking is the rule for services that measure their own requests: it keeps a
-// Target share of the capacity in use, by the requests in flight. It goes up at once,
-// as far as needed, and comes down as the load of the last minutes decays. It needs
+// TargetTracking is the rule for services that measure their own requests. From the
+// requests in flight, it keeps the share Target of the capacity in use. It goes up at
+// once, as far as needed, and comes down as the load of the last minutes decays. It needs
 // [autoscale.SignalServiceTime] and [autoscale.SignalArrivals] or
 // [autoscale.SignalThroughput]. Without Concurrency it needs
 // [autoscale.SignalUtilization].
@@ -101,52 +102,57 @@ const (
 // is the steady load that would do as much harm as the real one. Unlike the highest
 // load of a window, it hardly rises for one lone peak, and it falls little by little.
 //
-// If arrivals are not measured, they are the throughput and the growth of
-// [autoscale.SignalBusy]: an overloaded service finishes fewer requests than arrive.
+// If arrivals are not measured, TargetTracking uses the throughput plus the growth of
+// [autoscale.SignalBusy], because an overloaded service finishes fewer requests than
+// arrive.
 //
-// A sample that counted N requests is off by √N, and service times are off as well.
-// If [autoscale.Sample.Requests] says N, a difference within three standard deviations
-// of that does not change the size. A rise goes three quarters of one further than the
-// load calls for, so that it need not be followed by another at once. The size falls
-// if the means of the last minute and of the last Decay both allow it with three standard
-// deviations added. It does not fall within two minutes after a rise.
+// A sample that counted N requests is off by √N, and service times are off as well. If N
+// is known from [autoscale.Sample.Requests], a difference within three standard
+// deviations does not change the size. A rise goes three quarters of a standard deviation
+// further than the load calls for, so that another need not follow at once. The size
+// falls if the means of the last minute and of the last Decay both allow it, each with
+// three standard deviations added. It does not fall within two minutes after a rise.
 //
-// A difference of at most Tolerance of the size does not change it either. For a rise
-// the limit is a quarter of the capacity that Target leaves free, if that is less.
+// A difference of at most Tolerance, as a share of the size, does not change it either.
+// For a rise the limit is a quarter of the capacity that Target leaves free, if that is
+// less.
 //
-// Concurrency may be set wrong. Too high, the service would stay overloaded. A process
-// is saturated if its requests wait more than twice their service time, and if it has
-// on average about as many in flight as it ever has at once. That number is its real
-// concurrency. If the highest one seen in a quarter of an hour is below Concurrency, it
-// counts instead. This needs [autoscale.SignalQueueTime], [autoscale.Sample.Ready] and
+// Concurrency may be set wrong. If it is too high, the service would stay overloaded.
+// TargetTracking therefore looks for a saturated process. A process is saturated if its
+// requests wait more than twice their service time, and if it has on average about as
+// many in flight as it ever has at once. That number is its real concurrency. If the
+// highest real concurrency seen in a quarter of an hour is below Concurrency, it counts
+// instead. This needs [autoscale.SignalQueueTime], [autoscale.Sample.Ready] and
 // [autoscale.Sample.Peak]. A wrong or forged queue time alone has no effect.
 //
-// A service that takes up all requests at once, as one in Go does, lets them wait in
-// its handlers, and that wait looks like work. If within the last minute a process had
-// more than Concurrency requests in flight, S is at most one and a half times the least
-// of the last quarter of an hour.
+// A service that accepts all requests at once, as one in Go does, lets them wait in its
+// handlers, and that wait looks like work. If a process had more than Concurrency
+// requests in flight within the last minute, S is at most one and a half times the least
+// service time of the last quarter of an hour.
 //
-// Without Concurrency the processes needed are the utilization, in the same two terms,
-// × the processes that serve / Target. Only samples count that were taken when the
-// processes ordered last could serve, because earlier ones belong to another size.
+// Without Concurrency the processes needed are the utilization, in the same two terms, ×
+// the processes that serve / Target. A sample counts only if it was taken when the
+// processes ordered last could serve, because earlier samples belong to another size.
 //
-// TargetTracking never recommends 0: without load it recommends 1, and if there are no
-// processes and no load it holds. It holds if a signal that it needs was not measured
-// within the last minute. It does not come down before Decay was measured, where a gap
-// of more than a minute counts as one minute. It ignores an [autoscale.Failure].
+// TargetTracking never recommends 0. Without load it recommends 1. If there are no
+// processes and no load, it holds the size. It also holds the size if a signal that it
+// needs was not measured within the last minute. It does not come down before all of
+// Decay was measured. A gap of more than a minute counts as one minute. It ignores an
+// [autoscale.Failure].
 //
-// Tick every 5 or 10 seconds: at the [autoscale.DefaultInterval] of 30 seconds it sees
-// a rise half a minute late. If the size must never fall within some time of a peak, add
-// limit.Behavior.Stabilization.
+// Tick every 5 or 10 seconds. At the [autoscale.DefaultInterval] of 30 seconds,
+// TargetTracking sees a rise half a minute late. If the size must never fall within some
+// time of a peak, add limit.Behavior.Stabilization.
 //
 // Sources: J. D. C. Little, A Proof for the Queuing Formula L = λW (1961); the target
-// tracking of AWS Auto Scaling and of Kubernetes' HorizontalPodAutoscaler. That the
-// power mean serves better than the highest of a window was found with package sim.
+// tracking of AWS Auto Scaling and of Kubernetes' HorizontalPodAutoscaler. Simulations
+// with package sim showed that the power mean works better than the highest load of a
+// window.
 type TargetTracking struct {
 	Concurrency float64       // how many requests a process works on at once: its workers or threads. 0: not known
 	Target      float64       // the share of the capacity to have in use, above 0 to 1. 0: DefaultTarget
-	Tolerance   float64       // the share of the size that it may be off, below 1. 0: DefaultTolerance; negative: none
-	Decay       time.Duration // how long a load continues to count. 0: DefaultDecay; negative: it comes down at once
+	Tolerance   float64       // the share of the size by which the size may be off, below 1. 0: DefaultTolerance; negative: none
+	Decay       time.Duration // how long a load continues to count. 0: DefaultDecay; negative: the size comes down at once
 }
 
 func (r TargetTracking) withDefaults() TargetTracking {
@@ -234,7 +240,8 @@ func (r TargetTracking) Decide(o autoscale.Observation) autoscale.Decision {
 	case want > size && size > 0 && max(need-noiseUp*spread, decayed-noiseUp*decayedSpread) <= float64(size):
 		return autoscale.Decision{Reason: noise{max(need, decayed), spread}.reason()}
 	case want > size:
-		// As it moves, it moves far enough not to move again at once.
+		// Since it moves anyway, it moves far enough that it need not move again at
+		// once.
 		want = max(want, processes(need+noiseMargin*spread), processes(decayed+noiseMargin*decayedSpread))
 		why.needed = want
 		return autoscale.Decision{Act: true, Size: want, Reason: why.reason()}
@@ -260,8 +267,8 @@ func (r TargetTracking) Decide(o autoscale.Observation) autoscale.Decision {
 	return autoscale.Decision{Act: true, Size: want, Reason: why.reason()}
 }
 
-// tolerates reports whether want is too close to the size to change it. More than a
-// quarter of the free capacity is never tolerated of a rise.
+// tolerates reports whether want is too close to the size to change it. A rise of
+// more than a quarter of the free capacity is never tolerated.
 func (r TargetTracking) tolerates(size, want int) bool {
 	share := r.Tolerance
 	if want > size {
@@ -276,7 +283,7 @@ type tracked struct {
 	inUse, perProcess float64 // requests in flight, or processes in full use
 	utilization       bool    // it is processes in full use
 	needed            int     // processes
-	enough            int     // processes that are enough now, if decaying
+	enough            int     // if decaying, how many processes are enough now
 	decay             time.Duration
 }
 

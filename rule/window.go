@@ -8,13 +8,14 @@ import (
 )
 
 const (
-	// maxSampleGap is how much of a window one sample stands for at most. A longer
-	// gap between two samples counts as this much, so that a few samples from before
-	// a gap do not pass for a window that was measured. It is also how old a sample
-	// may be to count as the present.
+	// maxSampleGap is the most of a window that one sample stands for. A longer gap
+	// between two samples counts as this much. Otherwise a few samples from before a
+	// gap would pass for a whole window of measurements. It is also the age up to
+	// which a sample counts as the present.
 	maxSampleGap = time.Minute
 
-	// mostProcesses bounds a recommendation, because it may come of any numbers.
+	// mostProcesses bounds a recommendation, because it may be computed from any
+	// numbers.
 	mostProcesses = 1_000_000_000
 
 	// roundOff is the relative error that measurements and quotients may have.
@@ -22,7 +23,8 @@ const (
 	// 8 processes, because that quotient is a little above 7.
 	roundOff = 1e-6
 
-	// defaultBoot is how long a process takes to serve if that is not known.
+	// defaultBoot is how long a process is assumed to take until it serves, if that
+	// is not known.
 	//
 	// Source: 20 to 60 s on Heroku, as Judoscale measured.
 	defaultBoot = 30 * time.Second
@@ -33,8 +35,8 @@ func recent(samples []autoscale.Sample) []autoscale.Sample {
 	return samples[max(0, len(samples)-autoscale.MaxSamples):]
 }
 
-// sampleGap returns for how much of a window the older of two samples stands. Both
-// are given in Unix nanoseconds. A clock that was put back makes a gap.
+// sampleGap returns how much of a window the older of two samples stands for. Both
+// times are in Unix nanoseconds. A clock that was put back makes a gap.
 func sampleGap(newer, older int64) time.Duration {
 	gap := time.Duration(newer - older)
 	if gap < 0 || gap > maxSampleGap {
@@ -43,7 +45,7 @@ func sampleGap(newer, older int64) time.Duration {
 	return gap
 }
 
-// minSamples returns how many samples are sure to stand for the window, at any
+// minSamples returns a number of samples that certainly covers the window, at any
 // interval.
 func minSamples(window time.Duration) int {
 	if window <= 0 {
@@ -68,7 +70,7 @@ func processes(n float64) int {
 	return int(n)
 }
 
-// bootTime returns how long a process takes to serve, known or assumed.
+// bootTime returns how long a process takes until it serves, known or assumed.
 func bootTime(o *autoscale.Observation) time.Duration {
 	if o.Boot > 0 {
 		return o.Boot
@@ -82,7 +84,8 @@ func settled(o *autoscale.Observation, s *autoscale.Sample, settle time.Duration
 	return o.Capacity.Changed.IsZero() || s.Time.After(o.Capacity.Changed.Add(settle))
 }
 
-// duration returns seconds as a time, and the longest time if they are more than that.
+// duration converts seconds, and returns the longest Duration if they do not fit in
+// one.
 func duration(seconds float64) time.Duration {
 	if ns := seconds * float64(time.Second); ns < math.MaxInt64 {
 		return time.Duration(max(ns, -math.MaxInt64))

@@ -11,10 +11,10 @@ import (
 	"github.com/autoscalebot/autoscale/internal/wire"
 )
 
-// An answer is the part of a ResponseWriter that all have, and what is known about
-// the request that it answers. Its methods in lower case are the optional ones, which
-// the types in writer.go export. A handler may use it from several goroutines, and
-// may even keep it after the request: an answer is never used for another request.
+// An answer is the part that all our ResponseWriters share. It also has what is known
+// about the request. Its lower-case methods are the optional ones, which the types in
+// writer.go export. A handler may use it from several goroutines, and may even keep
+// it after the request: an answer is never used for another request.
 type answer struct {
 	inner   http.ResponseWriter
 	t       *Traffic
@@ -26,7 +26,7 @@ type answer struct {
 
 // The states of an answer.
 const (
-	undecided = iota // nothing of the answer was sent
+	undecided = iota // no part of the answer was sent
 	ordinary         // the request counts, unless its connection is hijacked
 	left             // the request was left out
 	ended            // the handler returned: nothing changes any more
@@ -48,7 +48,8 @@ func (a *answer) decide(status int) {
 	}
 }
 
-// waits reports whether an answer with these headers is an event stream, or a heartbeat's. The keys are in the form in which net/http keeps them.
+// waits reports whether an answer with these headers is an event stream or comes from a
+// heartbeat. The keys are in the form in which net/http keeps them.
 func waits(h http.Header) bool {
 	if v := h["Content-Type"]; len(v) > 0 && eventStream(v[0]) {
 		return true
@@ -135,9 +136,9 @@ type (
 	unwrapper     interface{ Unwrap() http.ResponseWriter }
 )
 
-// Unwrap returns the inner ResponseWriter, for [http.ResponseController]. If that one can
-// be flushed or hijacked only by unwrapping it further, Unwrap returns a link that sees
-// this happen.
+// Unwrap returns the inner ResponseWriter, for [http.ResponseController]. If the inner
+// one must itself be unwrapped before it can be flushed or hijacked, Unwrap returns a
+// link that sees this happen.
 func (a *answer) Unwrap() http.ResponseWriter {
 	if _, ok := a.inner.(unwrapper); ok {
 		_, flushes := a.inner.(http.Flusher)

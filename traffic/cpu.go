@@ -13,28 +13,28 @@ import (
 	"github.com/autoscalebot/autoscale/rule"
 )
 
-// An interval shorter than the least says more about what happens to run at the
-// moment than about the load. One longer than the most is not of now: this process
-// did not lead for a while, say.
+// An interval that is too short shows what happens to run at the moment, and not the load.
+// One that is too long does not show the present: this process may not have led for a
+// while.
 const (
 	leastInterval = 100 * time.Millisecond
 	mostInterval  = 10 * time.Minute
 )
 
-// CPU is a Prober of how busy this process keeps the processors.
+// CPU is a Prober that measures how busy this process keeps the processors.
 // [autoscale.Sample.Utilization] is the CPU time that the process used, divided by the time
-// that passed and by the number of cores, from 0 to 1. The CPU time is in user and system
-// mode, and includes garbage collection and cgo. The zero value is ready. A CPU is safe for
-// concurrent use, and must not be copied.
+// that passed and by the number of cores, from 0 to 1. The CPU time is that in user and
+// system mode, and includes garbage collection and cgo. The zero value is ready. A CPU is
+// safe for concurrent use, and must not be copied.
 //
 // It measures from one Probe to the next. The first Probe measures nothing, and its error
-// wraps [autoscale.ErrWarmingUp]. The time before it, in which the process starts, is thus
-// left out. A Probe less than 100 ms or more than 10 minutes after the one before measures
-// nothing either.
+// wraps [autoscale.ErrWarmingUp]. So the time in which the process starts is left out. A
+// Probe less than 100 ms or more than 10 minutes after the one before measures nothing
+// either.
 //
-// The CPU time is the operating system's (getrusage, GetProcessTimes), because the CPU time
-// of runtime/metrics is as old as the last garbage collection. On systems with neither,
-// Validate and Probe return [errors.ErrUnsupported].
+// The CPU time comes from the operating system (getrusage, GetProcessTimes), because that
+// of runtime/metrics is only as recent as the last garbage collection. On systems with
+// neither, Validate and Probe return [errors.ErrUnsupported].
 type CPU struct {
 	// Cores is how many processors this process may use. 0: GOMAXPROCS, which by default
 	// follows the processors, the affinity mask and on Linux the CPU quota of the cgroup.
@@ -43,15 +43,15 @@ type CPU struct {
 	// not a whole number is rounded up. Processors may be shared without a quota: a Heroku
 	// dyno of a Standard size sees all processors of its machine, and gets a part that
 	// depends on its neighbours. Utilization then stays far below 1 under full load, and no
-	// threshold suits it. Set Cores to the cores that were measured under full load, or
-	// decide by another signal.
+	// threshold suits it. In these cases, set Cores to the number of cores that the process
+	// used under full load, or decide by another signal.
 	Cores float64
 
 	// read returns the CPU time that was used. Nil: processTime. For tests.
 	read func() (time.Duration, error)
 
 	mu   sync.Mutex
-	at   time.Time // of the last Probe; zero: there was none
+	at   time.Time // when the last Probe was; zero: there was none
 	used time.Duration
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // A link stands in for a ResponseWriter that [http.ResponseController] would unwrap.
-// It does what the controller does there, and sees an answer that is flushed or
+// It does what the controller would do, and so sees when an answer is flushed or
 // hijacked.
 type link struct{ *answer }
 

@@ -8,9 +8,9 @@ import (
 )
 
 // A MetricsBoard keeps the latest report of each process of a service, for the process
-// that leads. [leader.MetricsBoard] is one in SQL. Every method makes one round trip,
-// honours ctx, and is safe for concurrent use. Its errors hold no secrets. If it has a
-// method Validate() error, [Shared.Validate] calls it.
+// that leads. [leader.MetricsBoard] keeps one in an SQL database. Every method makes
+// one round trip, honours ctx, and is safe for concurrent use. Its errors hold no
+// secrets. If it has a method Validate() error, [Shared.Validate] calls it.
 //
 // A board deletes reports that are ten minutes old, so that it does not grow without
 // bound.
@@ -29,7 +29,7 @@ type MetricsBoard interface {
 type Report struct {
 	Member string        // the process
 	Data   []byte        // as it was published
-	Age    time.Duration // since it was published, by the clock of the board
+	Age    time.Duration // the time since it was published, by the clock of the board
 }
 
 // The bounds of a [MetricsBoard].

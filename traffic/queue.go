@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// maxQueueTime is longer than any router waits. A longer time comes from a wrong clock,
-	// or from a number that means something else.
+	// maxQueueTime is longer than any router waits. A longer time comes from a clock that
+	// is wrong, or from a number that means something else.
 	maxQueueTime = time.Minute
 
 	// maxQueueBytes is how much of one header is read. Real ones have 20 bytes for each
@@ -31,8 +31,8 @@ func queueTimeOf(h http.Header, now int64) (d time.Duration, ok bool) {
 	return max(d, 0), d >= 0
 }
 
-// longest returns the longest of d and the queue times in the lines of one header.
-// A line holds the values of several proxies, between commas, spaces, quotes or brackets.
+// longest returns the longest of d and the queue times in one header's lines. A line
+// holds the values of several proxies, between commas, spaces, quotes or brackets.
 func longest(d time.Duration, lines []string, now int64) time.Duration {
 	budget := maxQueueBytes
 	for _, line := range lines {
@@ -47,8 +47,8 @@ func longest(d time.Duration, lines []string, now int64) time.Duration {
 				continue
 			}
 			if start, ok := parseStart(line[from:i]); ok {
-				// Neither is negative: no overflow. A moment after now is a
-				// router's clock that is ahead of ours.
+				// Neither is negative, so the difference does not overflow. A moment
+				// after now comes from a router whose clock is ahead of ours.
 				if q := time.Duration(now - start); -maxQueueTime <= q && q <= maxQueueTime {
 					d = max(d, q, 0)
 				}
@@ -71,8 +71,8 @@ func separates(c byte) bool {
 }
 
 // parseStart reads a moment since 1970 in nanoseconds, from one value of
-// X-Request-Start: [t=]digits[.digits][ms]. The unit is the one that makes it a year of
-// this age, whatever the letters behind it.
+// X-Request-Start: [t=]digits[.digits][ms]. The unit is the one that gives a year of
+// our time, whatever letters follow the number.
 func parseStart(s string) (ns int64, ok bool) {
 	i := 0
 	for i < len(s) && (s[i] == '=' || s[i] == '_' || isLetter(s[i])) {

@@ -23,28 +23,28 @@ const DefaultInterval = 10 * time.Second
 // boardTimeout bounds each call to the board.
 const boardTimeout = 3 * time.Second
 
-// Shared is a Prober of the whole service's traffic. Each process runs [Shared.Run],
-// which publishes what its own Traffic measured on a MetricsBoard. The Probe of the
-// process that leads adds up the reports.
+// Shared is a Prober that measures the traffic of the whole service. Each process runs
+// [Shared.Run], which publishes on a MetricsBoard what its own Traffic measured. The Probe
+// of the process that leads adds up the reports.
 //
 //	shared := &traffic.Shared{Traffic: t, MetricsBoard: leader.MetricsBoard(db, nil)}
 //	go shared.Run(ctx) // in every process
 //	go autoscale.New(autoscale.Config{Prober: shared, Elector: leader.SQL(db, nil), …}).Run(ctx)
 //
 // A report has the counts of its process in each second of the last minute. Arrivals,
-// Throughput and Busy are added up second by second. [autoscale.Sample.Breakdown] says how
+// Throughput and Busy are added up second by second. [autoscale.Sample.Breakdown] has how
 // many processes reported each second, and the Autoscaler scales the sums up to all the
-// processes that served then. A process that started, was killed or published late thus
+// processes that served then. So a process that started, was killed or published late
 // counts in the seconds that it reported, and in no others.
 //
-// ServiceTime, QueueTime and Latency are of the requests of all processes. They come from
-// reports that are at most two and a half Intervals old by the clock of the board. A
+// ServiceTime, QueueTime and Latency cover the requests of all processes. They come from
+// reports that are at most two and a half Intervals old, by the clock of the board. A
 // process that stops removes its report.
 //
-// Reports of the release before this one are read too.
+// Reports from the previous release are read too.
 //
 // If the board is empty or cannot be read, Probe returns what this process measured, as
-// [Traffic.Probe] does, and Detail says so.
+// [Traffic.Probe] does. Detail says so.
 //
 // The fields must not change once the Shared is used. A Shared is safe for concurrent use,
 // and must not be copied.
@@ -52,12 +52,12 @@ type Shared struct {
 	Traffic      *Traffic     // of this process. Required
 	MetricsBoard MetricsBoard // the same one in all processes of the service. Required
 
-	// Member names this process to people. A unique suffix is added to it. At
-	// most 200 bytes. Empty: $DYNO, or else the host's name.
+	// Member is the name that people see for this process, at most 200 bytes long. Shared
+	// adds a unique suffix. Empty: $DYNO, or else the host's name.
 	Member string
 
-	// Interval is how often Run publishes, with one round trip each: 1 s to 5 min, and the
-	// same in all processes. 0: DefaultInterval.
+	// Interval is how often Run publishes, with one round trip each time: 1 s to 5 min,
+	// and the same in all processes. 0: DefaultInterval.
 	Interval time.Duration
 
 	// Logger logs when the board begins to fail, and when it works again. It must not
@@ -124,10 +124,12 @@ func (s *Shared) name() string {
 
 // Run publishes what Traffic measures until ctx ends: as soon as there is something, and
 // then every Interval. At the end it removes its report, which may take some seconds, and
-// returns nil. If the board fails, Run retries for ever. It logs once that the board
-// fails, and once that it works again. If a field is bad, Run logs the error, publishes nothing, and returns the
-// error when ctx ends, as [autoscale.Autoscaler.Run] does. If another Run is under way, it
-// returns an error at once.
+// returns nil.
+//
+// If the board fails, Run retries for ever. It logs once that the board fails, and once
+// that it works again. If a field is invalid, Run logs the error, publishes nothing, and
+// returns the error when ctx ends, as [autoscale.Autoscaler.Run] does. If another Run is
+// under way, it returns an error at once.
 func (s *Shared) Run(ctx context.Context) error {
 	if err := s.Validate(); err != nil {
 		s.log(ctx, slog.LevelError, err.Error())
@@ -145,7 +147,7 @@ func (s *Shared) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			if up {
-				// The report would count in the next sums until it is too old.
+				// If the report stayed, it would count in the sums until it is too old.
 				_ = s.publish(context.WithoutCancel(ctx), nil)
 			}
 			return nil
@@ -186,7 +188,7 @@ func (s *Shared) Probe(ctx context.Context) (autoscale.Sample, error) {
 	now := time.Now()
 	var all count.Sum
 	if ownErr == nil {
-		all.Add(&own, 0, true) // it is younger than what was published
+		all.Add(&own, 0, true) // it is newer than what was published
 	} else {
 		ended = now
 	}
@@ -237,7 +239,8 @@ func (s *Shared) read(ctx context.Context, fresh time.Duration) (reports []Repor
 	return reports, nil
 }
 
-// call calls the board, in bounded time. A panic of the board must not end the host.
+// call calls the board, in bounded time. A panic in the board must not end the
+// host's process.
 func call(ctx context.Context, f func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, boardTimeout)
 	defer cancel()

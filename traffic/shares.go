@@ -10,8 +10,9 @@ import (
 
 var _ autoscale.Sharer = (*Shared)(nil)
 
-// Shares returns what each process measured, by the metrics board, in one round trip. Any
-// process may ask. A report that cannot be read, as one of another release, is left out.
+// Shares reads from the metrics board what each process measured, in one round trip. Any
+// process may call it. A report that cannot be read, such as one from another release, is
+// left out.
 func (s *Shared) Shares(ctx context.Context) ([]autoscale.Share, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 // Package traffic measures the load of a web service from inside it. [Traffic] is a
-// middleware that counts the requests of this process, and an [autoscale.Prober] of the
-// counts.
+// middleware that counts the requests of this process. It is also the [autoscale.Prober]
+// that returns the counts.
 //
 //	t := traffic.New(nil)
 //	go autoscale.New(autoscale.Config{
@@ -11,47 +11,47 @@
 //
 // # What is measured
 //
-// Every measurement is of one window, by default the last 15 complete seconds. Seconds
-// count from [New], by the monotonic clock.
+// Every measurement covers one window, by default the last 15 complete seconds. Seconds
+// count from the call of [New], by the monotonic clock.
 //
 //   - Arrivals and Throughput: the requests that began, and those that ended, per second.
 //     A request whose handler panicked has ended.
 //   - Busy: the mean number of requests in progress. It is an exact integral over time, not
-//     a sample: a request counts for the time that it ran within the window, even if it
-//     still runs.
+//     a sample: a request counts for as long as it ran within the window, even if it is
+//     still running.
 //   - ServiceTime: the mean time in the handler of the requests that ended.
-//   - Latency: the 95th percentile of these times, or another. It comes from a histogram of
-//     160 slots, and is off by at most 6.25 % or 8.2 µs, whichever is more. It leaves out
-//     the time before the handler, which is QueueTime.
+//   - Latency: the 95th percentile of these times, or the one that Options.Percentile sets.
+//     It comes from a histogram of 160 slots, and is off by at most 6.25 % or 8.2 µs,
+//     whichever is more. It leaves out the time before the handler, which is QueueTime.
 //   - QueueTime: the median wait of the requests that began, from the router's time stamp
 //     to the handler. It is off by at most an eighth. A few wrong time stamps do not move a
 //     median, as they would move a mean. See [Traffic.Handler].
 //
-// A window without requests is a measurement too. Arrivals, Throughput and Busy are then
-// 0, and the three times are not measured, so that rules which need them hold.
+// A window without requests is a measurement too. Arrivals, Throughput and Busy are then 0.
+// The three times are not measured, so a rule that needs them holds the size.
 //
-// A process measures from its first request on, because before that the router may not
-// have known of it. It is warming up until it has counted for five seconds, or, without a
+// A process measures from its first request on, because before that the router may not have
+// known of it. It is warming up until it has counted for five seconds, or, without a
 // request, for one window. The error of Probe then wraps [autoscale.ErrWarmingUp], which is
-// not a failure. [autoscale.Sample.Span] says how long the window was.
+// not a failure. [autoscale.Sample.Span] is the length of the window.
 //
 // # One process, or all
 //
-// The three rates of a Traffic are those of its process. [autoscale.Sample.Breakdown] has
-// them by the second. The Autoscaler knows how many processes served in each second, and
-// computes the rates of the whole service from that. This has no bias if the router spreads
-// the requests at random, as Heroku's does. But it is noisy: a count of N requests is off
-// by √N. [Shared] adds up the counts of all processes instead, through a metrics board in a
-// database.
+// Arrivals, Throughput and Busy of a Traffic are those of its own process.
+// [autoscale.Sample.Breakdown] has them second by second. The Autoscaler knows how many
+// processes served in each second, and computes the rates of the whole service from that.
+// This has no bias if the router spreads the requests at random, as Heroku's does. But it
+// is noisy: a count of N requests is off by √N. [Shared] adds up the counts of all
+// processes instead, through a metrics board in a database.
 //
-// A service has n processes, k slots in each at a utilization of u, and a service time of S
-// seconds; the window is W seconds. The number of processes needed then has a standard
+// Take a service with n processes, k slots in each, a utilization of u, a service time of S
+// seconds and a window of W seconds. The number of processes needed then has a standard
 // deviation of n·√(S/(k·u·W)) by the counts of one process, and of √(n·S/(k·u·W)) by the
-// counts of all. For 100 ms, 2 slots, 0.5 and 15 s these are 0.8 and 0.3 processes at
-// n = 10, and 3.3 and 0.5 at n = 40. TestNoise measures it. The rule
+// counts of all. For 100 ms, 2 slots, 0.5 and 15 s these are 0.8 and 0.3 processes at n =
+// 10, and 3.3 and 0.5 at n = 40. TestNoise measures it. The rule
 // [github.com/autoscalebot/autoscale/rule.TargetTracking] knows this noise. It leaves the
-// size alone while a difference is within it, and so acts later. A board pays from about
-// ten processes on, or if a process has fewer than about ten requests a second.
+// size alone while a difference is within the noise, and so acts later. A board pays off
+// from about ten processes on, or if a process has fewer than about ten requests a second.
 //
 // [CPU] measures how busy the processors are; [autoscale.Merge] joins the two.
 //
@@ -63,20 +63,21 @@
 // Connections that are kept open to wait are not counted:
 //
 //   - a connection that the handler hijacked, such as a WebSocket,
-//   - an answer 101,
+//   - an answer with status 101,
 //   - an event stream: an answer whose Content-Type is text/event-stream,
-//   - a CONNECT answered by 2xx, such as a WebSocket over HTTP/2.
+//   - a CONNECT answered with 2xx, such as a WebSocket over HTTP/2.
 //
-// Such a request is in progress until the answer shows what it is, at the first
+// Such a request counts as in progress until the answer shows what it is, at the first
 // WriteHeader, Write, Flush or Hijack. From then on it is neither an arrival nor in
 // progress, and it has no service time.
 //
 // The heartbeats of package heartbeat are not counted: their answers have the header
-// Autoscale-Heartbeat. A probe.HTTP of another page counts like a client. Requests that
-// Options.Skip names are not counted either, and keep their [http.ResponseWriter].
+// Autoscale-Heartbeat. The requests of a probe.HTTP to another page count like those of any
+// client. Requests that Options.Skip reports are not counted either, and keep their
+// [http.ResponseWriter].
 //
-// A request that took longer than Options.Longest, such as a large download or a stream of
-// another kind, counts in Arrivals, Throughput and Busy, and not in the times.
+// A request that took longer than Options.Longest, such as a large download or another kind
+// of stream, counts in Arrivals, Throughput and Busy, but not in the times.
 //
 // # Cost
 //
@@ -115,27 +116,29 @@ const maxWindow = time.Minute
 // Options are the settings of a [Traffic]. The zero value is right for most services.
 type Options struct {
 	// Window is the time over which a sample is measured: whole seconds, from 1 s to 1 min.
-	// A longer window is less noisy if requests are few, and reacts later. 0: DefaultWindow.
+	// A longer window is less noisy if there are few requests, but it reacts later. 0:
+	// DefaultWindow.
 	Window time.Duration
 
 	// Percentile is the percentile that Latency is, above 0 and below 100.
 	// 0: DefaultPercentile.
 	Percentile float64
 
-	// Longest is how long a request may take to count in ServiceTime and Latency, from 1 ms
-	// to 1 min. A longer one counts as a stream, because it would weigh as much as
-	// thousands of requests. 0: DefaultLongest.
+	// Longest is the most that a request may take and still count in ServiceTime and
+	// Latency, from 1 ms to 1 min. A request that takes longer counts as a stream, because
+	// it would weigh as much as thousands of requests. 0: DefaultLongest.
 	Longest time.Duration
 
-	// Concurrency is how many requests a process works on at once: its workers or
-	// threads, or the number that its processors or its pool of connections allow. It does
-	// not change what is measured: a Config without a Decider uses rule.TargetTracking with
-	// it. 0: GOMAXPROCS, which is right if requests use the processor, and orders too many
-	// processes if they mostly wait for other services.
+	// Concurrency is how many requests a process works on at once: its workers or threads,
+	// or the number that its processors or its pool of connections allow. It does not
+	// change what is measured. A Config without a Decider gives it to rule.TargetTracking.
+	// 0: GOMAXPROCS. That is right if requests use the processor. If they mostly wait for
+	// other services, it orders too many processes.
 	Concurrency float64
 
-	// Skip reports which requests not to count, such as those for static files or a health
-	// check. It is called before the handler, for each request, concurrently. Nil: none.
+	// Skip reports whether not to count a request, such as one for a static file or a
+	// health check. It is called before the handler, for each request, concurrently. Nil:
+	// none.
 	Skip func(r *http.Request) bool
 }
 
@@ -176,7 +179,7 @@ func (o Options) Validate() error {
 type Traffic struct {
 	opts  Options
 	fault error
-	base  time.Time      // when it began; since then, moments are nanoseconds
+	base  time.Time      // when it began; moments are nanoseconds since then
 	epoch atomic.Int64   // base by the wall clock, in ns since 1970, as of the last second
 	count *count.Counter // by the second
 }
@@ -184,7 +187,7 @@ type Traffic struct {
 // New returns a Traffic that has counted nothing yet. It starts nothing. If opts is
 // nil, the default options are used. Later changes of *opts have no effect.
 //
-// Options that [Options.Validate] refuses are reported by Probe, and by the Validate of
+// If [Options.Validate] refuses the options, Probe reports that, and so does Validate of
 // an [autoscale.Config] with this Prober. The handler serves the host's requests in any
 // case.
 func New(opts *Options) *Traffic {
@@ -213,11 +216,12 @@ func (t *Traffic) Rule() autoscale.Decider {
 // Validate returns the faults of the options.
 func (t *Traffic) Validate() error { return t.fault }
 
-// now returns the present moment, in a second whose beginning has been recorded.
+// now returns the present moment. It first records the beginning of the present second, if
+// that has not been done.
 func (t *Traffic) now() int64 {
 	now := int64(time.Since(t.base))
 	if t.count.Advance(now) {
-		wall := time.Now() // which may have been set since
+		wall := time.Now() // the wall clock may have been set since
 		t.epoch.Store(wall.UnixNano() - int64(wall.Sub(t.base)))
 	}
 	return now

@@ -7,14 +7,14 @@ import (
 	"net/http"
 )
 
-// Go has no type whose methods are chosen while the program runs. So there is one
-// type for each set of the optional interfaces, named after it:
+// In Go, the methods of a type are fixed when the program is built. So there is one
+// type for each set of the optional interfaces, named after that set:
 //
 //	F  http.Flusher     H  http.Hijacker   R  io.ReaderFrom     C  http.CloseNotifier
 //	E  FlushError       P  http.Pusher     S  io.StringWriter
 //
-// Each type adds one method to the type without the last letter. So all of them have
-// the same fields, and each is one small allocation.
+// Each type adds one method to the type whose name lacks the last letter. So all of
+// them have the same fields, and each is one small allocation.
 
 // wrap returns a ResponseWriter that passes everything on to inner and has the
 // same optional interfaces. The answer in it is for the caller to fill in.
