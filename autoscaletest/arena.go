@@ -10,12 +10,12 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// arena is where the electors of one part of the suite contend. A watch looks for two
-// leaders at once, whatever the part does.
+// arena is where the electors of one part of the suite contend. Whatever the part
+// does, a watch looks for two leaders at once.
 type arena struct {
 	t         *testing.T
 	ttl, poll time.Duration
-	bubble    bool // fake time, in which nothing is slow
+	bubble    bool // time is fake, so nothing is slow
 	contest   Contest
 	processes []*process
 	tolerant  atomic.Bool // two may lead at once for now
@@ -24,10 +24,10 @@ type arena struct {
 	quit    chan struct{}
 	mu      sync.Mutex // guards what follows
 	watched []*process
-	holders map[int64]string // of the terms that were seen
+	holders map[int64]string // the holders of the terms that were seen
 }
 
-// process is an elector that runs.
+// process is an elector and the goroutine that runs it.
 type process struct {
 	autoscale.Elector
 	a      *arena
@@ -137,7 +137,7 @@ func (a *arena) until(what string, ok func() bool) {
 	eventually(a.t, a.patience(), a.poll, what, ok)
 }
 
-// can calls f until it returns nil. In a bubble the first error counts.
+// can calls f until it returns nil. In a bubble, the first error fails the test.
 func (a *arena) can(what string, f func() error) {
 	a.t.Helper()
 	for end := time.Now().Add(a.patience()); ; time.Sleep(a.poll) {
@@ -229,8 +229,8 @@ func (a *arena) inspect() {
 			if !ok || a.tolerant.Load() {
 				continue
 			}
-			// The first may have stopped leading in between. If it still leads in the
-			// same term, both led when the second answered.
+			// The first process may have stopped leading in the meantime. If it still
+			// leads in the same term, both led when the second answered.
 			if again, ok := p.Current(); ok && again.Number == term.Number {
 				a.t.Errorf("%s leads in term %d and %s in term %d at the same time", p.name, term.Number, q.name, other.Number)
 			}

@@ -1,6 +1,6 @@
-// Package autoscaletest tests that an [autoscale.Elector], an [autoscale.Scaler]
-// or an [autoscale.Notifier] does what its interface promises. Call [Elector],
-// [Scaler] or [Notifier] from a test of the implementation.
+// Package autoscaletest tests whether an [autoscale.Elector], an [autoscale.Scaler] or an
+// [autoscale.Notifier] does what its interface promises. Call [Elector], [Scaler] or
+// [Notifier] from a test of the implementation.
 package autoscaletest
 
 import (

@@ -13,12 +13,12 @@ import (
 
 // A Contest is a lease for which the electors of several processes contend.
 type Contest struct {
-	// New returns the elector of another process, whose name is holder. All electors of a
+	// New returns the elector of one more process, whose name is holder. All electors of a
 	// Contest contend for the same lease. Required.
 	New func(holder string) autoscale.Elector
 
-	// Cut, if set, disconnects the process of that name from the store, or connects it
-	// again.
+	// Cut, if set, disconnects the process of that name from the store. If cut is false, it
+	// connects the process again.
 	Cut func(holder string, cut bool)
 
 	// Step, if set, sets the store's clock forward by d, or back if d is negative.
@@ -27,9 +27,9 @@ type Contest struct {
 
 // ElectorOptions are the options of [Elector].
 type ElectorOptions struct {
-	// TTL is the longest time until another process leads if the leader is lost. It is how
-	// long a lease lasts, plus the time until another process looks. The suite waits many
-	// times as long before it reports a failure. Required.
+	// TTL is the longest time from the loss of the leader until another process leads. It
+	// is how long a lease lasts, plus the time until another process looks. The suite waits
+	// many times as long before it reports a failure. Required.
 	TTL time.Duration
 
 	// Bubble runs each part within [testing/synctest]. The Contest must then use no network
@@ -39,14 +39,14 @@ type ElectorOptions struct {
 	Bubble bool
 }
 
-// Elector tests an elector. If it is also an [autoscale.Store], an [autoscale.HistoryStore] or an [autoscale.Resigner],
-// Elector tests that too. It calls begin at the start of each of its parts, which must
-// return a new Contest. It fails t if two processes lead at once, if a new term has no
-// greater number, if no process leads after the last fault, or if the store loses
-// something.
+// Elector tests an elector. If it is also an [autoscale.Store], an [autoscale.HistoryStore]
+// or an [autoscale.Resigner], Elector tests that too. At the start of each of its parts it
+// calls begin, which must return a new Contest. It fails t if two processes lead at once,
+// if the number of a new term is not greater than the one before, if no process leads after
+// the last fault, or if the store loses something.
 //
 // If a store's clock is set forward, a new term may begin while the old leader still trusts
-// its own. The suite only requires that nothing is saved under two terms.
+// its own term. In that case the suite only requires that nothing is saved under two terms.
 func Elector(t *testing.T, o ElectorOptions, begin func(t *testing.T) Contest) {
 	t.Helper()
 	if o.TTL <= 0 {
@@ -197,8 +197,8 @@ func testStore(a *arena) {
 	if r, ok := one.Record(); !ok || r.Term < term.Number || r.Holder != term.Holder || r.State != nil || r.Command != nil {
 		a.t.Errorf("a new leader's record is %+v, %v; its term %+v", r, ok, term)
 	}
-	// The second does not campaign for now, so that the first leads again if it loses a
-	// term.
+	// The second process does not campaign for now, so that the first leads again if it
+	// loses a term.
 	resigner, rests := second.Elector.(autoscale.Resigner)
 	if rests {
 		resigner.Resign(1000 * a.ttl)
@@ -276,7 +276,7 @@ func testBounds(a *arena) {
 	}
 	ctx := context.Background()
 	command := bytes.Repeat([]byte{0xfe}, autoscale.MaxCommand)
-	a.can("Command of MaxCommand bytes", func() error { return s.Command(ctx, command) }) // before anybody ever led
+	a.can("Command of MaxCommand bytes", func() error { return s.Command(ctx, command) }) // before any process has led
 	if err := s.Command(ctx, append(command, 0)); err == nil || errors.Is(err, autoscale.ErrNotLeader) {
 		a.t.Errorf("Command of more than MaxCommand bytes: %v", err)
 	}

@@ -15,7 +15,7 @@ func testPartition(a *arena) {
 	was := a.led(first)
 	second := a.launch("second")
 	a.cut(first, true)
-	now := a.led(second) // the watch checks that the first stepped down before
+	now := a.led(second) // the watch checks that the first process stepped down before
 	if first.leads() || now.Number <= was.Number {
 		a.t.Errorf("after term %d comes %d; the first leads: %v", was.Number, now.Number, first.leads())
 	}
@@ -71,7 +71,8 @@ func testClockBack(a *arena) {
 	if a.contest.Cut == nil {
 		return
 	}
-	// A lost leader must not keep the lease for as long as the clock was ahead.
+	// A leader that is lost must not keep the lease for as long as the clock was
+	// ahead.
 	a.cut(first, true)
 	a.contest.Step(-1000 * a.ttl)
 	if now := a.led(second); now.Number <= was.Number {

@@ -20,7 +20,7 @@ func testHistory(a *arena) {
 		a.can("History", func() (err error) { data, err = s.History(ctx); return err })
 		return data
 	}
-	if data := read(two); data != nil { // before anybody ever led
+	if data := read(two); data != nil { // before any process has led
 		a.t.Errorf("History before the first save is %d bytes, want nil", len(data))
 	}
 	a.start(first)

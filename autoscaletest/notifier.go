@@ -17,18 +17,19 @@ type NotifierOptions struct {
 	// Leave it nil if an event is not always one message.
 	Received func() int
 
-	// Fail, if set, makes the other side refuse events if fail is true, or accept them
-	// again.
+	// Fail, if set, makes the other side refuse events. If fail is false, it makes the
+	// other side accept them again.
 	Fail func(fail bool)
 
-	// Secrets are words that no error may hold, such as a webhook's URL or a token.
+	// Secrets are texts that no error may contain, such as the URL of a webhook or a
+	// token.
 	Secrets []string
 }
 
 // Notifier tests a notifier. It calls Notify with events of every kind and phase, one at a
-// time and many at once. Their fields are empty, long and full of odd characters. It fails
-// t if an event is refused or lost, if a failure returns no error, if a call does not end
-// with its context, or if an error holds a secret.
+// time and many at once. Some have empty fields, some long ones, and some odd characters.
+// It fails t if an event is refused or lost, if a failure returns no error, if a call does
+// not end with its context, or if an error contains a secret.
 func Notifier(t *testing.T, n autoscale.Notifier, o NotifierOptions) {
 	t.Helper()
 	if err := validate(n); err != nil {
@@ -81,7 +82,7 @@ func Notifier(t *testing.T, n autoscale.Notifier, o NotifierOptions) {
 			t.Skip("NotifierOptions.Fail is not set")
 		}
 		o.Fail(true)
-		short, cancel := context.WithTimeout(ctx, 10*time.Second) // as an Autoscaler gives
+		short, cancel := context.WithTimeout(ctx, 10*time.Second) // as much as an Autoscaler gives
 		defer cancel()
 		err := n.Notify(short, events()[0])
 		o.Fail(false)
@@ -90,7 +91,7 @@ func Notifier(t *testing.T, n autoscale.Notifier, o NotifierOptions) {
 		}
 		for _, secret := range o.Secrets {
 			if secret != "" && strings.Contains(err.Error(), secret) {
-				t.Error("the error holds a secret") // and is not printed
+				t.Error("the error holds a secret") // so the error is not printed
 			}
 		}
 		if err := n.Notify(ctx, events()[0]); err != nil {

@@ -15,25 +15,26 @@ type ScalerOptions struct {
 	// Sizes are the sizes that the suite orders in turn. Defaults to 2, 1, 3, 3, 1.
 	Sizes []int
 
-	// Fail, if set, makes the platform refuse to answer if fail is true, or answer again.
+	// Fail, if set, makes the platform refuse to answer. If fail is false, it makes the
+	// platform answer again.
 	Fail func(fail bool)
 
 	// Busy, if set, makes the platform refuse orders for a reason that ends by itself, such
-	// as an operation under way, or take orders again.
+	// as an operation under way. If busy is false, it makes the platform take orders again.
 	Busy func(busy bool)
 
 	// Deploying, if set, begins or ends a deployment during which the platform takes no
 	// order.
 	Deploying func(deploying bool)
 
-	// Rival, if set, switches another autoscaler of the platform on or off. A Scaler may
-	// show that after a while: see Within.
+	// Rival, if set, switches another autoscaler of the platform on or off. The Scaler may
+	// take a while to show that: see Within.
 	Rival func(on bool)
 
-	// Limit, if set, has the platform permit no more than most processes. 0: any number.
+	// Limit, if set, makes the platform permit at most this many processes. 0: any number.
 	Limit func(most int)
 
-	// Partial, if set, has the platform carry out part of the next order that adds
+	// Partial, if set, makes the platform carry out only part of the next order that adds
 	// processes.
 	Partial func()
 
@@ -44,8 +45,8 @@ type ScalerOptions struct {
 
 // Scaler tests a scaler whose size may change: it orders sizes, and reads them back. It
 // fails t if an order is not an absolute number, if a call ignores that its context has
-// ended, or if a call returns no error although the platform does not answer. What else a
-// platform may do is tested if the option for it is set.
+// ended, or if a call returns no error although the platform does not answer. Each option
+// that is set adds a test of one more thing that a platform may do.
 func Scaler(t *testing.T, s autoscale.Scaler, o ScalerOptions) {
 	t.Helper()
 	if o.Sizes == nil {
@@ -82,14 +83,15 @@ func Scaler(t *testing.T, s autoscale.Scaler, o ScalerOptions) {
 	}
 }
 
-// A platform is what a Scaler under test orders of. Each test leaves its size as it was.
+// A platform is the platform of a Scaler under test. Each test leaves its size as it
+// was.
 type platform struct {
 	ScalerOptions
 	scaler autoscale.Scaler
 	size   int // between two tests, after testAbsolute
 }
 
-// shows waits until ok is true of what Capacity returns.
+// shows waits until ok returns true for what Capacity returns.
 func (p *platform) shows(t *testing.T, what string, ok func(c autoscale.Capacity) bool) {
 	t.Helper()
 	eventually(t, p.Within, 10*time.Millisecond, "Capacity shows "+what, func() bool {
@@ -119,7 +121,7 @@ func (p *platform) order(t *testing.T, size int) {
 func (p *platform) testAbsolute(t *testing.T) {
 	for _, size := range p.Sizes {
 		p.order(t, size)
-		p.order(t, size) // the same as once
+		p.order(t, size) // the second order must change nothing
 		p.reads(t, size)
 	}
 }

@@ -13,8 +13,8 @@ import (
 // MaxBytes is the most that [Log.MarshalBinary] writes.
 const MaxBytes = 48 << 10
 
-// format grows when an older release could not read what this one writes. A release reads
-// the format before its own as well: 1 has no slots and no pool.
+// format is raised when an older release could not read what this one writes. A release
+// also reads the format before its own. Format 1 has no slots and no pool.
 const format = 2
 
 // MarshalBinary writes l, compressed. If that would take more than [MaxBytes], the oldest

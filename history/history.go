@@ -14,14 +14,14 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// What a [Log] keeps at most.
+// The bounds of what a [Log] keeps.
 const (
 	Recent  = 3 * time.Hour      // of points
 	Past    = 7 * 24 * time.Hour // of spans
 	Width   = 30 * time.Minute   // of a span. Spans begin at whole half-hours in UTC
 	Spacing = 10 * time.Second   // of points, if ticks are closer
 
-	// Old points are dropped several at a time, as the others are moved then.
+	// Old points are dropped several at a time, because each time the others are moved.
 	batch     = int(Recent / Spacing / 16)
 	maxPoints = int(Recent/Spacing) + batch
 	maxSpans  = int(Past / Width)
@@ -32,12 +32,12 @@ const (
 type Point struct {
 	Time        time.Time
 	Size        int  // the processes that the platform was asked for, after the tick
-	Ready       int  // of these, the ones that serve
+	Ready       int  // how many of these serve
 	Recommended int  // what the rule recommended. Not known if Recommends is false
 	Recommends  bool // false: nothing was measured, or the rule held the size
 	Min, Max    int
 
-	Signal string  // what Load measures, as "busy" or "backlog". Empty: nothing was measured
+	Signal string  // what Load measures, such as "busy" or "backlog". Empty: nothing was measured
 	Load   float64 // in the unit of the signal. Times are in seconds
 	Delay  string  // what Wait measures: "latency" or "queue_time". Empty: neither was measured
 	Wait   float64 // seconds
@@ -45,9 +45,9 @@ type Point struct {
 	Limit limit.Kind // the limit that decided
 	Flags Flags
 
-	// What follows is kept of half-hours, and not of single ticks.
+	// The fields below are kept for half-hours, but not for single ticks.
 
-	Slots       float64 // how many requests a process works on at once, by what it did while it was saturated. 0: it was not
+	Slots       float64 // how many requests a process works on at once, measured while it was saturated. 0: it was not saturated
 	PoolWaiting float64 // callers that waited for a connection of the database's pool, on average. 0: none, or not known
 }
 
@@ -69,7 +69,7 @@ func (f Flags) Has(other Flags) bool { return f&other == other }
 // A Span is what happened in a half-hour.
 type Span struct {
 	Start time.Time
-	Ticks int // in the half-hour
+	Ticks int // the ticks in the half-hour
 
 	Size             float64 // the mean
 	MinSize, MaxSize int
@@ -110,7 +110,7 @@ type point struct {
 	limit, flags, signal, delay      uint8
 }
 
-// none is a recommendation that is not there.
+// none stands for no recommendation.
 const none = math.MaxUint16
 
 // span is a Span in little memory. Means are kept as sums.
@@ -118,7 +118,7 @@ type span struct {
 	start                                                                 int32 // of Width since 1970
 	sizes, loads, waits                                                   float32
 	maxLoad, maxWait                                                      float32
-	loaded, waited                                                        uint16 // how many ticks each sum has
+	loaded, waited                                                        uint16 // the number of ticks in each sum
 	ticks, atMax, atMin                                                   uint16
 	least, most, recommended, lo, hi                                      uint16
 	orders, changes, probeFailures, scaleErrors, failed, paused, yielding uint16
@@ -128,8 +128,8 @@ type span struct {
 	saturated, pooled uint8  // ticks, of which 255 count
 }
 
-// confirmed is after how many ticks behind a leap in time the ones before it are dropped for
-// their age: a clock that was set far ahead by mistake is soon set back.
+// confirmed is how many ticks must follow a leap in time before the points from before it
+// are dropped for their age. A clock that was set far ahead by mistake is soon set back.
 const confirmed = 10
 
 // Add appends a point. If the clock was set back, points from after p.Time are dropped.
@@ -155,8 +155,8 @@ func (l *Log) Add(p Point) {
 		l.points = l.points[:len(l.points)-1]
 	}
 	if n := len(l.points); n > 1 && l.points[n-1].at-l.points[n-2].at < Spacing.Milliseconds() {
-		// The last point stands for several ticks until it is far enough from the one
-		// before it.
+		// The last point takes up further ticks until it is far enough from the one before
+		// it.
 		q.flags |= l.points[n-1].flags
 		l.points[n-1] = q
 		return
@@ -177,8 +177,8 @@ func (l *Log) addPoint(q point) {
 	l.points = push(l.points, drop, q, maxPoints)
 }
 
-// oldest returns the time before which points are too old, when the next one is of a time.
-// What is before a leap is kept until enough ticks have come after it.
+// oldest returns the time before which points are too old, if the next point is at the
+// given time. What came before a leap is kept until enough ticks have followed it.
 func (l *Log) oldest(at int64) int64 {
 	next := at
 	for _, q := range slices.Backward(l.points[max(0, len(l.points)-confirmed):]) {
@@ -198,7 +198,7 @@ func (l *Log) addSpan(q point) {
 	if n := len(l.spans); n == 0 || l.spans[n-1].start < start {
 		drop, newest := 0, start
 		later := start
-		for _, s := range slices.Backward(l.spans[max(0, n-2):]) { // after a leap, as for points
+		for _, s := range slices.Backward(l.spans[max(0, n-2):]) { // after a leap they are kept, as points are
 			if int(later)-int(s.start) > maxSpans {
 				newest = s.start
 			}
@@ -284,9 +284,9 @@ func (l *Log) Spans() []Span {
 	return out
 }
 
-// Follow puts what older has from before l in front of l. It is for a new leader, which
-// has begun a Log of its own when it reads what the last leader left. A half-hour that both
-// have a part of is added up.
+// Follow puts in front of l what older has from before l began. It is for a new leader,
+// which has begun its own Log by the time it reads that of the last leader. If both have a
+// part of the same half-hour, the parts are added up.
 func (l *Log) Follow(older *Log) {
 	next := older.Clone()
 	for _, s := range l.spans {
@@ -316,7 +316,7 @@ func (l *Log) Follow(older *Log) {
 	*l = *next
 }
 
-// join adds what another leader saw of the same half-hour, later.
+// join adds what another leader saw later in the same half-hour.
 func (s *span) join(o span) {
 	s.sizes += o.sizes
 	s.least, s.most, s.recommended, s.lo, s.hi = min(s.least, o.least), max(s.most, o.most), max(s.recommended, o.recommended), o.lo, o.hi
@@ -363,8 +363,8 @@ func push[E any](list []E, drop int, x E, most int) []E {
 	return append(list, x)
 }
 
-// number returns the number of a signal's name. There are few names: those that find no
-// room are not kept.
+// number returns the number of a signal's name. There are few names, and a name for which
+// there is no room is not kept.
 func (l *Log) number(name string) uint8 {
 	if name == "" {
 		return 0

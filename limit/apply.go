@@ -10,7 +10,7 @@ type Input struct {
 
 	Paused        bool
 	PausedUntil   time.Time // zero: not known
-	Override      bool      // a person set OverrideSize, until OverrideUntil
+	Override      bool      // a person set the size to OverrideSize until OverrideUntil
 	OverrideSize  int
 	OverrideUntil time.Time
 	SetToZero     bool // somebody set the size to 0 by hand
@@ -18,31 +18,32 @@ type Input struct {
 	Yielding      bool // another autoscaler is at work, until YieldingUntil or later
 	YieldingUntil time.Time
 
-	// Before these times nothing is ordered. Zero: nothing holds an order back.
+	// No order is sent before these times. Zero: nothing holds an order back.
 	DeployingUntil time.Time // a deployment is under way
 	BusyUntil      time.Time // the platform asked to wait
 
 	Measured       bool // false: there is no recommendation
 	Change         bool // false: the recommendation is to hold
-	Recommendation int  // how many processes, not within any bound
+	Recommendation int  // how many processes, not limited by any bound
 
 	Added   time.Time     // when the size was last raised, whoever did it. Zero: not known
 	Removed time.Time     // when it was last lowered. Zero: not known
 	Boot    time.Duration // how long a process takes to serve. 0: not known
 
-	Symptoms []Symptom // the newest ones, newest first, for DiminishingReturns
+	Symptoms []Symptom // newest first, for DiminishingReturns
 }
 
-// Outcome is what became of a recommendation.
+// Outcome is the result that the limits make of a recommendation.
 type Outcome struct {
-	Size        int          // to order. It is Input.Size if nothing is to be done
+	Size        int          // the size to order. It is Input.Size if there is nothing to do
 	By          Kind         // the limit that decided it
 	Until       time.Time    // until when that limit holds. Zero: not known
 	Adjustments []Adjustment // each limit that changed the size, in order. Valid until the next Apply
 
-	// Before these times no processes are added, and none removed, whatever is
-	// recommended, unless a person ends a pause, an override or yielding. Zero: the next
-	// tick may do it, or By holds the size until nobody knows when; see [Kind.Holds].
+	// NextUp and NextDown are the earliest times at which processes can be added and
+	// removed, whatever is recommended. A person who ends a pause, an override or
+	// yielding makes that earlier. Zero: the next tick may change the size, or By holds
+	// the size and it is not known until when; see [Kind.Holds].
 	NextUp, NextDown time.Time
 
 	Spent float64 // the share of the Budget that is spent
@@ -83,7 +84,7 @@ type adjusting struct {
 	memory *Memory
 	spent  float64
 	floor  int       // of the forecast
-	futile time.Time // until when nothing is added. Zero: increases help
+	futile time.Time // nothing is added before this time. Zero: increases help
 
 	size        int // to be ordered
 	by          Kind
@@ -119,7 +120,8 @@ func (a *adjusting) to(by Kind, size int, until time.Time) {
 // hold records that a limit keeps the current size.
 func (a *adjusting) hold(by Kind, until time.Time) { a.to(by, a.Input.Size, until) }
 
-// override applies what comes before any recommendation, and reports whether something did.
+// override applies the limits that come before any recommendation. It reports whether one
+// of them decided.
 func (a *adjusting) override() bool {
 	size, permitted := a.Input.Size, a.memory.Permitted(a.Now)
 	switch {
@@ -153,8 +155,8 @@ func (a *adjusting) override() bool {
 	return true
 }
 
-// limit applies the limits of a recommendation, in their order. The current size is
-// within the bounds here.
+// limit applies the limits on a recommendation, in their order. At this point the
+// current size is within the bounds.
 func (a *adjusting) limit() {
 	size, l := a.Input.Size, &a.limits
 	if a.floor > a.size {
@@ -215,7 +217,7 @@ func (a *adjusting) wait() {
 	}
 }
 
-// stabilize goes no further than all recommendations of the window agree.
+// stabilize lets the size move only as far as all recommendations of the window agree.
 func (a *adjusting) stabilize(up bool) {
 	size, recommended := a.Input.Size, a.memory.Recommendations
 	if window := a.limits.Up.Stabilization; up && window > 0 {
@@ -261,7 +263,7 @@ func (a *adjusting) cooldown(up bool) time.Time {
 	return until
 }
 
-// next returns before which times no change in either direction can be made.
+// next returns the earliest times at which the size can go up and down.
 func (a *adjusting) next() (up, down time.Time) {
 	up, down = a.cooldown(true), a.cooldown(false)
 	if a.futile.After(up) {
@@ -293,8 +295,8 @@ func (a *adjusting) next() (up, down time.Time) {
 	return up, down
 }
 
-// commanded returns until when a person, or another autoscaler, keeps recommendations from
-// being followed. Zero: nobody does, or it is not known until when.
+// commanded returns until when a person or another autoscaler keeps recommendations from
+// being followed. Zero: nobody does, or the end is not known.
 func (a *adjusting) commanded() time.Time {
 	switch {
 	case a.Paused:

@@ -8,15 +8,15 @@ import (
 )
 
 // Budget is how many process-hours may be spent in a day or a month: the sum of the
-// sizes, each times how long it was ordered. Events report when 80 % is spent, and
-// when all is. After that Min is also the most until the period ends. Budget never cuts
-// below Min, so Min around the clock must fit in it.
+// sizes, each times how long it was ordered. Events report when 80 % is spent, and when
+// all of it is. Once all is spent, Min is also the maximum until the period ends. Budget
+// never cuts below Min, so Min around the clock must fit in the budget.
 //
 // The Store keeps the hours that were spent. Without a Store they are forgotten when the
-// process ends, and a budget means little.
+// process ends, and then a budget means little.
 type Budget struct {
 	Hours    float64        // 0: no budget
-	Per      Period         // of the hours. 0: Day
+	Per      Period         // the period of the hours. 0: Day
 	Location *time.Location // whose midnight ends the period. Nil: UTC
 }
 
@@ -43,8 +43,8 @@ func (b Budget) validate(least int) error {
 		return fmt.Errorf("Limits.Budget.Hours is %v: it must be above 0, or 0 for no budget", b.Hours)
 	case b.Per > Month:
 		return fmt.Errorf("Limits.Budget.Per is %d: it must be limit.Day or limit.Month", b.Per)
-	// A Min that changes in the day is not added up: its smallest entry is enough to
-	// tell that somebody gave the hours of an hour for those of a day.
+	// A Min that changes within the day is not added up. Its smallest entry is enough
+	// to notice that somebody set the hours of an hour instead of those of a day.
 	case b.Hours > 0 && needed > b.Hours:
 		return fmt.Errorf("Limits.Budget.Hours is %v, and Min alone, %s around the clock, takes %v: raise Hours or lower Min", b.Hours, names.Count(least, "process", "processes"), needed)
 	}

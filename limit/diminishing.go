@@ -10,16 +10,18 @@ import (
 // DefaultHold is how long [DiminishingReturns] holds the size.
 const DefaultHold = 10 * time.Minute
 
-// DiminishingReturns stops adding processes that do not help. The bottleneck is then a
-// database, a lock or another service, and every further process makes it worse
-// and costs money.
+// DiminishingReturns stops adding processes that do not help. If they do not help, the
+// bottleneck is a database, a lock or another service. Each further process then makes
+// it worse and costs money.
 //
-// An increase was ineffective if, once its processes are serving and the rule still asks
-// for more, the queue time (or the latency, if that is not measured) has not fallen
-// by a tenth, and the throughput, if it is measured, has not risen by a tenth. Increases
-// within one boot time count as one. After that many ineffective increases in a row
-// nothing is added for Hold. Then one more increase is tried. A recommendation of
-// fewer processes, or an increase that helped, ends it.
+// An increase is judged once its processes serve, if the rule still asks for more. It
+// was ineffective if two things are true. The queue time has not fallen by a tenth, or
+// the latency if the queue time is not measured. And the throughput has not risen by a
+// tenth, if it is measured. Increases within one boot time count as one.
+//
+// After the number of ineffective increases in a row that the field After sets, nothing
+// is added for Hold. Then one more increase is tried. A recommendation of fewer
+// processes, or an increase that helped, ends the hold.
 type DiminishingReturns struct {
 	After int           // ineffective increases in a row. 0: never
 	Hold  time.Duration // 0: DefaultHold
@@ -37,8 +39,8 @@ func (d DiminishingReturns) validate() error {
 }
 
 const (
-	// leastGain is the smallest change that counts, as a share of the measurement
-	// before: a mean of three samples moves by some percent by itself.
+	// leastGain is the smallest change that counts, as a share of the measurement before
+	// it. A mean of three samples moves by a few percent by itself.
 	leastGain = 0.1
 	// MaxSymptoms is how many of the newest samples make a measurement.
 	MaxSymptoms = 3
@@ -54,7 +56,7 @@ type Symptom struct {
 	Work float64 // the throughput. More processes should raise it. 0: not measured
 }
 
-// returns is what is remembered of increases.
+// returns is what is remembered about increases.
 type returns struct {
 	Raised time.Time `json:"raised,omitzero"` // the last increase, until it is judged
 	Wait   float64   `json:"wait,omitempty"`  // before it
@@ -63,7 +65,7 @@ type returns struct {
 	Until  time.Time `json:"until,omitzero"`  // nothing is added before. Zero: increases help
 }
 
-// judge looks at whether the last increase helped, and returns until when nothing is added.
+// judge decides whether the last increase helped. It returns until when nothing is added.
 func (r *returns) judge(now time.Time, boot time.Duration, symptoms []Symptom, size, want int, cfg DiminishingReturns) time.Time {
 	if cfg.After <= 0 || want < size {
 		*r = returns{}

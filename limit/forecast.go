@@ -9,11 +9,12 @@ import (
 )
 
 // Forecast raises the recommendation to a share of what was recommended at the same time
-// yesterday and a week ago. If both are known the lower of the two counts, so that one
-// day's peak does not bind the next.
+// yesterday and a week ago. If both are known, the lower one counts, so that one day's
+// peak does not bind the next day.
 //
 // It suits a rule that measures how many processes the load needs, as target tracking
-// does. A rule that adds and removes one at a time learns its own delay.
+// does. With a rule that adds and removes one process at a time, it would learn the
+// delay of that rule.
 type Forecast struct {
 	// Share is how much of the earlier recommendation is kept, from 0, for no
 	// forecast, to 1.
@@ -23,8 +24,8 @@ type Forecast struct {
 	// they are needed. 0: the boot time, if that is known.
 	Lead time.Duration
 
-	// Location is where the users are whose days repeat. When its clocks change, the
-	// same time yesterday is not 24 hours ago. Nil: UTC.
+	// Location is the time zone of the users whose days repeat. When its clocks change,
+	// the same time yesterday is not 24 hours ago. Nil: UTC.
 	Location *time.Location
 }
 
@@ -47,7 +48,7 @@ const (
 	maxLead     = 2 * time.Hour
 )
 
-// past is what was recommended, by time.
+// past is what was recommended at each time.
 type past struct {
 	newest  int64    // the number of the newest bucket since 1970
 	buckets []uint16 // a ring. The recommendation plus 1, or 0 if it is not known
@@ -60,7 +61,7 @@ func (p *past) add(now time.Time, size int) {
 	n := bucketOf(now)
 	switch {
 	case n < 0 || p.buckets != nil && n <= p.newest-bucketCount:
-		return // a clock that is wrong by a week
+		return // the clock is wrong by a week
 	case p.buckets == nil:
 		p.buckets, p.newest = make([]uint16, bucketCount), n
 	case n > p.newest+bucketCount:
@@ -86,7 +87,7 @@ func (p *past) get(from, to time.Time) (size int, known bool) {
 	return size, known
 }
 
-// floor returns the forecast for the time from now until lead later.
+// floor returns the forecast for the time from now to now plus the lead.
 func (p *past) floor(now time.Time, boot time.Duration, f Forecast) int {
 	if f.Share <= 0 || p.buckets == nil {
 		return 0
@@ -123,7 +124,7 @@ type storedPast struct {
 // IsZero reports whether nothing is known.
 func (p past) IsZero() bool { return p.buckets == nil }
 
-// MarshalJSON writes about a byte for each bucket.
+// MarshalJSON writes about one byte for each bucket.
 func (p past) MarshalJSON() ([]byte, error) {
 	out := storedPast{Newest: p.newest}
 	for n := p.newest - bucketCount + 1; n <= p.newest && p.buckets != nil; n++ {

@@ -13,16 +13,16 @@ const (
 	// ByNotLeader: another process leads.
 	ByNotLeader
 	// ByPause: Pause was called, or somebody set the size to 0 while Min is above 0.
-	// The latter ends when they set another size.
+	// In the second case the pause ends when they set another size.
 	ByPause
 	// ByMaintenance: the application is in maintenance.
 	ByMaintenance
-	// ByOverride: Override was called, and sets the size within the bounds.
+	// ByOverride: Override was called. It sets the size, within the bounds.
 	ByOverride
 	// ByYielding: another autoscaler is at work.
 	ByYielding
-	// ByBounds: the size was outside Min and Max. The nearest bound is set, past every
-	// later limit and even if nothing was measured.
+	// ByBounds: the size was outside Min and Max. It is set to the nearest bound, past
+	// every later limit, and even if nothing was measured.
 	ByBounds
 	// ByUndecided: nothing was measured, or the Decider failed.
 	ByUndecided
@@ -32,15 +32,16 @@ const (
 	ByDiminishingReturns
 	// ByTolerance: the recommendation is too close to the size.
 	ByTolerance
-	// ByStabilization: only as far as all recommendations of the window agree.
+	// ByStabilization: the size moves only as far as all recommendations of the window
+	// agree.
 	ByStabilization
 	// ByCooldown: the size changed too recently.
 	ByCooldown
-	// ByRate: no further than Behavior.Rate leaves for the period.
+	// ByRate: the size moves no further than Behavior.Rate leaves for the period.
 	ByRate
-	// ByStep: no further than Behavior.Step at once.
+	// ByStep: the size moves by no more than Behavior.Step at once.
 	ByStep
-	// ByBudget: the hours of the Budget are spent, and Min is the most.
+	// ByBudget: the hours of the Budget are spent, so Min is the maximum.
 	ByBudget
 	// ByMax: no more than Max.
 	ByMax
@@ -61,8 +62,8 @@ var kindNames = [...]string{
 	"deployment", "busy",
 }
 
-// Holds reports whether k keeps the size whatever is recommended, for as long as a person, the
-// platform or another autoscaler says.
+// Holds reports whether k keeps the size, whatever is recommended, until a person, the
+// platform or another autoscaler ends that.
 func (k Kind) Holds() bool {
 	switch k {
 	case ByPause, ByMaintenance, ByOverride, ByYielding:

@@ -4,7 +4,7 @@
 // The limits apply in this order:
 //
 //  1. Pause, maintenance, an override by a person, and yielding to another autoscaler.
-//  2. The bounds. A size outside Min and Max is brought to the nearest at once.
+//  2. The bounds. A size outside Min and Max is brought to the nearest bound at once.
 //  3. [Forecast] raises the recommendation.
 //  4. [DiminishingReturns], Tolerance, Stabilization, Cooldown, [Rate], Step, [Budget],
 //     the bounds, and what the platform permits lower the distance that the size moves.
@@ -29,11 +29,12 @@ type Limits struct {
 	CooldownCoversBoot bool
 
 	// Tolerance is the share of the size, from 0 to below 1, by which a recommendation
-	// must differ to be carried out: at 0.1 a size of 20 stays for a recommendation of
-	// 18 to 22. 0: any difference counts.
+	// must differ from the size to be carried out. At 0.1, a size of 20 stays if 18 to 22
+	// are recommended. 0: any difference counts.
 	Tolerance float64
 
-	// Forecast raises the recommendation to that of earlier days. Zero: no forecast.
+	// Forecast raises the recommendation to what was recommended on earlier days. Zero:
+	// no forecast.
 	Forecast Forecast
 
 	// DiminishingReturns stops adding processes that do not help. Zero: never.
@@ -53,10 +54,10 @@ type Behavior struct {
 	// a decrease, Limits.Down.Cooldown holds back further decreases. 0: none.
 	Cooldown time.Duration
 
-	// Stabilization is the window in which all recommendations must agree: the size rises
-	// no higher than the lowest of the window, and falls no lower than the highest.
-	// A short peak or lull then changes nothing. Without history the current size
-	// counts as the first recommendation. 0: no window.
+	// Stabilization is the length of the stabilization window, in which all
+	// recommendations must agree. The size rises no higher than the lowest of the window,
+	// and falls no lower than the highest. So a short peak or lull changes nothing.
+	// Without history, the current size counts as the first recommendation. 0: no window.
 	Stabilization time.Duration
 
 	// Step is the most processes added or removed at once. 0: any number.

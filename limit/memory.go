@@ -18,7 +18,7 @@ type Memory struct {
 	adjustments []Adjustment // of the last Apply
 }
 
-// Trim cuts the lists to their bounds, after they were read from elsewhere.
+// Trim cuts the lists to their bounds, after they were read from saved state.
 func (m *Memory) Trim() {
 	m.Recommendations = m.Recommendations[max(0, len(m.Recommendations)-maxSlots):]
 	m.Moves = m.Moves[max(0, len(m.Moves)-maxMoves):]
@@ -36,9 +36,9 @@ func (m *Memory) Moved(at time.Time, from, to int) { m.Moves.add(Move{at, from, 
 // Raised records an increase and the symptoms before it, for [DiminishingReturns].
 func (m *Memory) Raised(at time.Time, symptoms []Symptom) { m.Returns.raised(at, symptoms) }
 
-// Permits records the most processes that the platform permits, and reports whether
-// that is news. It is believed for some time, at most for an hour, because such limits are
-// raised on request. 0: an hour. The same limit is news once an hour.
+// Permits records the most processes that the platform permits, and reports whether that
+// is news. The limit is believed for the given time. That is an hour at most, because such
+// limits are raised on request. 0: an hour. The same limit is news once an hour.
 func (m *Memory) Permits(at time.Time, size int, believed time.Duration) (news bool) {
 	if believed <= 0 || believed > ceilingAge {
 		believed = ceilingAge
@@ -56,7 +56,8 @@ func (m *Memory) Permits(at time.Time, size int, believed time.Duration) (news b
 // if that is not known.
 func (m *Memory) Permitted(at time.Time) int { return m.Ceiling.at(at) }
 
-// PermittedUntil returns until when Permitted is believed. Zero: it is not known.
+// PermittedUntil returns until when the limit that Permitted returns is believed. Zero: no
+// limit is known.
 func (m *Memory) PermittedUntil(at time.Time) time.Time {
 	if m.Ceiling.at(at) == math.MaxInt {
 		return time.Time{}
@@ -64,14 +65,14 @@ func (m *Memory) PermittedUntil(at time.Time) time.Time {
 	return m.Ceiling.Until
 }
 
-// ceilingAge is for how long a limit of the platform is believed at most.
+// ceilingAge is the longest time for which a limit of the platform is believed.
 const ceilingAge = time.Hour
 
 // A ceiling is the most processes that a platform said it permits.
 type ceiling struct {
 	Size  int       `json:"size"`
 	Until time.Time `json:"until,omitzero"`
-	Told  time.Time `json:"told,omitzero"` // when it was news
+	Told  time.Time `json:"told,omitzero"` // when it was last news
 }
 
 func (c ceiling) at(now time.Time) int {

@@ -7,11 +7,11 @@ import (
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
-// Rate is the most processes that may be added, or removed, within a Period: so many
-// Processes, or a Share of the size at the beginning of the period, whichever is
-// more. A Share is rounded up and permits at least one process. It counts every change
-// of the size, whoever made it, and remembers the last 64. Without a Period there is
-// no rate.
+// Rate is the most processes that may be added, or removed, within a Period: either
+// the number Processes or a Share of the size at the beginning of the period,
+// whichever is more. A Share is rounded up and permits at least one process. Rate
+// counts every change of the size, whoever made it, and remembers the last 64. Without
+// a Period there is no limit.
 //
 // Source: the scaling policies of Kubernetes' HorizontalPodAutoscaler.
 type Rate struct {
@@ -34,7 +34,7 @@ func (r Rate) validate(field string) error {
 	return nil
 }
 
-// room returns how many processes the rate leaves, and when there is more. Negative:
+// room returns how many processes the rate leaves, and when it leaves more. Negative:
 // there is no rate.
 func (r Rate) room(m Moves, now time.Time, size int, up bool) (room int, until time.Time) {
 	if r.Period <= 0 {

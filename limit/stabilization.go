@@ -49,7 +49,8 @@ func (r recommendations) lowest(now time.Time, window time.Duration, size int) i
 	return size
 }
 
-// highest returns the highest recommendation of the window, and when it leaves it.
+// highest returns the highest recommendation of the window, and when that leaves the
+// window.
 func (r recommendations) highest(now time.Time, window time.Duration, size int) (int, time.Time) {
 	var at time.Time
 	for _, s := range r {

@@ -12,7 +12,7 @@ import (
 )
 
 // fromCache returns an error if the answer with these headers came from a cache. No cache
-// sends all of them, so any one is enough.
+// sends all the headers, so any one of them is enough.
 func fromCache(h http.Header) error {
 	// Only a cache sends Age. Of several values the first counts (RFC 9111, section 5.1).
 	age, _, _ := strings.Cut(h.Get("Age"), ",")
@@ -28,14 +28,15 @@ func fromCache(h http.Header) error {
 	return nil
 }
 
-// saysCached returns what reads a header that says whether an answer came from a cache.
-// Nil: the header says nothing of that. Caches agree on no name: X-Cache, X-Cache-Status,
-// X-Proxy-Cache, Cf-Cache-Status, X-Vercel-Cache and CDN-Cache have the same words.
+// saysCached returns a function that reads the header of this name, and reports whether
+// its value says that an answer came from a cache. Nil: the header has nothing to do with
+// caches. Caches do not agree on a name: X-Cache, X-Cache-Status, X-Proxy-Cache,
+// Cf-Cache-Status, X-Vercel-Cache and CDN-Cache have the same words.
 func saysCached(name string) func(value string) bool {
 	switch name {
 	case "Cache-Status":
 		return statusHit
-	case "X-Cache-Hits": // of each cache on the way
+	case "X-Cache-Hits": // the hits in each cache on the way
 		return func(value string) bool { return strings.ContainsAny(value, "123456789") }
 	case "X-Varnish": // the number of this request, and that of the request that filled the cache
 		return func(value string) bool { return len(strings.Fields(value)) > 1 }
@@ -52,9 +53,9 @@ func saysCached(name string) func(value string) bool {
 	return nil
 }
 
-// wordHit reports whether a value says hit or stale, as "HIT", "Hit from cloudfront",
-// "TCP_HIT" and "MISS, HIT". What follows a space or a semicolon is the name of a cache. A
-// "TCP_REFRESH_HIT" asked the service.
+// wordHit reports whether a value says hit or stale, such as "HIT", "Hit from cloudfront",
+// "TCP_HIT" and "MISS, HIT". The name of a cache may follow a space or a semicolon. With
+// "TCP_REFRESH_HIT" the cache asked the service.
 func wordHit(value string) bool {
 	for result := range strings.SplitSeq(strings.ToLower(value), ",") {
 		result = strings.TrimSpace(result)
@@ -88,7 +89,8 @@ func statusHit(value string) bool {
 	return false
 }
 
-// withoutStrings returns a structured field (RFC 9651) without what is between double quotes.
+// withoutStrings returns a structured field (RFC 9651) without the strings in double
+// quotes.
 func withoutStrings(value string) string {
 	var b strings.Builder
 	within := false

@@ -22,8 +22,8 @@ import (
 
 // DefaultTimeout is how long [HTTP] and [JSON] wait for an answer if their Timeout is 0. It
 // is twice [autoscale.DefaultHigh], because a heartbeat ends its checks a little before the
-// timeout. A check that takes longer than DefaultHigh is then still measured as slow, and
-// only a check that hangs is reported as a dependency that is down.
+// timeout. So a check that takes a little longer than DefaultHigh is still measured as
+// slow. Only a check that hangs is reported as a dependency that is down.
 const DefaultTimeout = 2 * autoscale.DefaultHigh
 
 const maxProbeBody = 1 << 20
@@ -32,9 +32,9 @@ const maxProbeBody = 1 << 20
 // start to the end of the answer's body. It reads at most 1 MiB of the body. It is
 // safe for concurrent use once its fields are set.
 //
-// A timeout, a refused or broken connection, and a status of 500 or above are
-// samples with an [autoscale.Failure], by HTTP/1.1 and by HTTP/2. Nothing was measured,
-// and Probe returns an error, if
+// A timeout, a refused or broken connection, and a status of 500 or above give a sample
+// with an [autoscale.Failure], by HTTP/1.1 and by HTTP/2. Probe returns an error, because
+// nothing was measured, if
 //
 //   - the name did not resolve, or TLS failed,
 //   - the status was below 200, 3xx (redirects are not followed) or 4xx,
@@ -42,39 +42,39 @@ const maxProbeBody = 1 << 20
 //   - the answer came from a cache, by its Age (RFC 9111, section 5.1), its Cache-Status
 //     (RFC 9211) or a header such as X-Cache or X-Cache-Status, although the request asked
 //     for none (Cache-Control: no-cache),
-//   - or what came was not HTTP, or its headers had more than 64 KiB.
+//   - or the answer was not HTTP, or its headers had more than 64 KiB.
 //
-// Through a load balancer each request meets one process of many: a single one
-// says little, which is why rules count several samples, and why a probe can make
-// several Requests.
+// Through a load balancer, each request reaches one process of many, so a single request
+// shows little. That is why rules count several samples, and why a probe can make several
+// Requests.
 //
 // # Where the time went
 //
-// With Split, the [autoscale.Sample] has two more signals if they are known:
+// With Split, the [autoscale.Sample] has two more signals, if they are known:
 //
 //   - ServiceTime is how long the handler took, by its own clock. It is the metric
 //     "total" of the answer's Server-Timing header, in milliseconds. The heartbeat
 //     sends it, and any page can: Server-Timing: total;dur=12.3. A value above
 //     Latency is ignored.
-//   - QueueTime is how long the request waited for a process, a thread or the
-//     processor, in a router and in the server. It is the time from when the request
-//     was written to the first byte of the answer, minus one round trip and minus
-//     ServiceTime, and at least 0. It needs ServiceTime and the round trip.
+//   - QueueTime is how long the request waited for a process, a thread or the processor,
+//     both in a router and in the server. It is the time from when the request was written
+//     to the first byte of the answer, minus one round trip and minus ServiceTime, and at
+//     least 0. It needs ServiceTime and the round trip.
 //
-// The round trip is how long the TCP connection took to be made, which is one
-// exchange of packets (RFC 9293, section 3.5). On a connection that is kept open,
-// it is that of the prober's last new connection. Behind a proxy it covers only the
-// way to the proxy. The round trip is unknown if the transport of Client does not
-// report to net/http/httptrace, or uses a connection that it had before.
+// The round trip is the time that it took to make the TCP connection, which is one
+// exchange of packets (RFC 9293, section 3.5). If a connection is kept open, the round
+// trip of the prober's last new connection counts. Through a proxy, it covers only the way
+// to the proxy. The round trip is unknown if the transport of Client does not report to
+// net/http/httptrace, or uses a connection that it had before.
 //
 // Only Latency includes DNS, connecting, TLS and the transfer of the answer's body.
 type HTTP struct {
-	// URL is what is requested: absolute, or a path that is resolved against Base.
+	// URL is the URL to request. It is absolute, or a path that is resolved against Base.
 	URL string
 
-	// Base returns the URL against which a relative URL is resolved. It is
-	// called by the first probe, and again after one that measured nothing.
-	// Required where URL is relative.
+	// Base returns the URL against which a relative URL is resolved. It is called by the
+	// first probe, and again after a probe that measured nothing. Required if URL is
+	// relative.
 	Base func(ctx context.Context) (string, error)
 
 	// Timeout is how long an answer may take. 0: DefaultTimeout. Give it
@@ -83,45 +83,47 @@ type HTTP struct {
 
 	// Requests is how many requests make one probe, at most 32. 0: 1.
 	//
-	// A single request keeps its connection open between probes. Several requests are
-	// made at the same time, by HTTP/1.1, each on its own connection, which is closed
-	// afterwards. So a load balancer can send each to another process. The service sees
-	// a burst of that many requests; by default a heartbeat answers four at once in each
-	// process. All have the same Timeout.
+	// A single request keeps its connection open between probes. Several requests are made
+	// at the same time, by HTTP/1.1, each on its own connection, which is closed
+	// afterwards. So a load balancer can send each request to another process. The service
+	// sees a burst of that many requests. By default, a heartbeat answers four at once in
+	// each process. All requests have the same Timeout.
 	//
-	// A request that measured nothing does not count. Probe returns an error if no
-	// request measured anything. It also does so if at least as many found that
-	// something the service depends on is down as measured something. QueueTime and
-	// ServiceTime are means over the requests in which they are known.
+	// A request that measured nothing does not count. Probe returns an error if no request
+	// measured anything. It also returns an error if a dependency of the service is down
+	// in at least as many answers as measured something. QueueTime and ServiceTime are
+	// means over the requests for which they are known.
 	Requests int
 
-	// Percentile is which of several Requests counts, by nearest rank among
-	// those that measured something, above 0 and at most 100. A failure ranks
-	// above every latency, and the Sample has a Failure if the percentile falls on it.
-	// So 100 counts the worst, and any failure. 0: 50, the median, because the extreme
-	// of a few is mostly noise.
+	// Percentile selects which of several Requests counts, above 0 and at most 100. It is
+	// the nearest rank among the requests that measured something. A failure ranks above
+	// every latency, and the Sample has a Failure if the percentile falls on one. So 100
+	// selects the worst request, and any failure. 0: 50, the median, because the extreme
+	// of a few requests is mostly noise.
 	Percentile float64
 
-	// Split adds QueueTime and ServiceTime to the Sample, as above. They describe this
-	// page only. Leave Split off if another prober of the same Merge measures them for
-	// all requests, or for jobs.
+	// Split adds QueueTime and ServiceTime to the Sample, as described above. They
+	// describe this page only. Leave Split off if another prober in the same Merge
+	// measures them for all requests, or for jobs.
 	Split bool
 
-	// ServerLatency makes Sample.Latency the service's share, which is queue and
-	// service time together, so that a slow network or slow TLS does not add
-	// processes. It needs the round trip, as above, but not Server-Timing. If the round
-	// trip is unknown, Probe returns an error. ServerLatency does not see a kernel
-	// that is slow to accept connections if no router is in front of the server, nor
-	// a body that is slow to follow its headers. It does not change a failed Sample,
-	// whose Latency is how long the prober waited.
+	// ServerLatency makes Sample.Latency only the service's share of the latency, which is
+	// the queue time plus the service time. So a slow network or slow TLS does not add
+	// processes. It needs the round trip, as described above, but not Server-Timing. If
+	// the round trip is unknown, Probe returns an error.
+	//
+	// ServerLatency does not see a body that arrives long after its headers. If no router
+	// is in front of the server, it does not see a kernel that is slow to accept
+	// connections either. It does not change a failed Sample, whose Latency is how long
+	// the prober waited.
 	ServerLatency bool
 
 	// Header is sent with each request, for example an Authorization.
 	Header http.Header
 
-	// Client sends the requests. Its own timeout and redirect policy do not
-	// count. For several Requests its transport should have DisableKeepAlives, lest
-	// they share connections. Nil: a client of the prober's own.
+	// Client sends the requests. Its own timeout and redirect policy do not count. For
+	// several Requests, set DisableKeepAlives in its transport, or they may share
+	// connections. Nil: a client of the prober's own.
 	Client *http.Client
 
 	line      line
@@ -144,13 +146,13 @@ func (p *HTTP) Validate() error {
 	if p.Requests < 0 || p.Requests > maxRequests {
 		errs = append(errs, fmt.Errorf("probe.HTTP.Requests is %d: it must be 1 to %d, or 0 for 1", p.Requests, maxRequests))
 	}
-	if !(p.Percentile >= 0 && p.Percentile <= 100) { // nor NaN
+	if !(p.Percentile >= 0 && p.Percentile <= 100) { // this refuses NaN too
 		errs = append(errs, fmt.Errorf("probe.HTTP.Percentile is %v: it must be above 0 and at most 100, as 50 for the median, or 0 for %v", p.Percentile, defaultPercentile))
 	}
 	return errors.Join(errs...)
 }
 
-// Probe requests the URL as often as Requests says.
+// Probe makes as many requests to the URL as Requests says.
 func (p *HTTP) Probe(ctx context.Context) (autoscale.Sample, error) {
 	if err := p.Validate(); err != nil {
 		return autoscale.Sample{}, fmt.Errorf("autoscale: probe: %w", err)
@@ -168,8 +170,8 @@ func (p *HTTP) Probe(ctx context.Context) (autoscale.Sample, error) {
 	return s, nil
 }
 
-// request makes one request, which ends with ctx: what is left of the timeout,
-// and of parent.
+// request makes one request, which ends with ctx. That context has what is left of
+// the timeout, and ends with parent.
 func (p *HTTP) request(parent, ctx context.Context, asks *request, target *url.URL) (autoscale.Sample, error) {
 	var t tracer
 	ctx = httptrace.WithClientTrace(ctx, t.hooks())
@@ -177,7 +179,7 @@ func (p *HTTP) request(parent, ctx context.Context, asks *request, target *url.U
 	if err != nil {
 		return autoscale.Sample{}, err
 	}
-	req.Close = p.Requests > 1 // and no connection is left to be used again
+	req.Close = p.Requests > 1 // and so no connection is left to be used again
 
 	start := time.Now()
 	res, err := p.line.http(p.Client, p.Requests > 1).Do(req)
@@ -200,7 +202,7 @@ func (p *HTTP) request(parent, ctx context.Context, asks *request, target *url.U
 		}
 		return p.split(s, res.Header, &t)
 	case parent.Err() != nil && !errors.Is(parent.Err(), context.DeadlineExceeded):
-		return autoscale.Sample{}, context.Cause(parent) // somebody stopped it
+		return autoscale.Sample{}, context.Cause(parent) // the caller stopped it
 	case kind == outbound.Name:
 		return broken(s, err)
 	case t.looksUp():
@@ -231,7 +233,7 @@ func answered(s autoscale.Sample, res *http.Response) (autoscale.Sample, error) 
 	return s, nil
 }
 
-// broken tells a service that fails under its load from a measurement that
+// broken distinguishes a service that fails under its load from a measurement that
 // could not be made.
 func broken(s autoscale.Sample, err error) (autoscale.Sample, error) {
 	switch outbound.KindOf(err) {
@@ -255,9 +257,9 @@ func broken(s autoscale.Sample, err error) (autoscale.Sample, error) {
 	return s, nil
 }
 
-// CloseIdleConnections closes the connections that are kept open between
-// probes. [autoscale.Autoscaler.Run] calls it when it ends. It leaves alone those of a
-// Client that was supplied.
+// CloseIdleConnections closes the connections that are kept open between probes.
+// [autoscale.Autoscaler.Run] calls it when it ends. It does not touch those of a
+// Client that you set.
 func (p *HTTP) CloseIdleConnections() {
 	if p.Client == nil {
 		p.line.http(p.Client, p.Requests > 1).CloseIdleConnections()

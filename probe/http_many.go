@@ -17,9 +17,9 @@ import (
 const (
 	defaultPercentile = 50.0
 
-	// maxRequests bounds the load that a probe is. By the binomial distribution,
-	// the rank of the median of 32 is within 9 points of the true one by its
-	// standard error, and halving that takes four times as many.
+	// maxRequests bounds the load that a probe causes. By the binomial distribution,
+	// the rank of the median of 32 requests has a standard error of 9 points. Halving
+	// that takes four times as many requests.
 	maxRequests = 32
 )
 
@@ -30,8 +30,8 @@ func (p *HTTP) measure(parent context.Context, asks *request, target *url.URL) (
 	if p.Requests <= 1 {
 		return p.request(parent, ctx, asks, target)
 	}
-	// All at the same time: in turn, a slow answer would leave less time to those after
-	// it, and they would seem to time out.
+	// The requests are made at the same time. If they were made in turn, a slow answer
+	// would leave less time for those after it, and they would seem to time out.
 	answers := make([]answer, p.Requests)
 	guard.Together(len(answers), func(i int) {
 		answers[i].sample, answers[i].err = p.request(parent, ctx, asks, target)
@@ -67,14 +67,16 @@ func summarize(answers []answer, percentile float64) (autoscale.Sample, error) {
 	case len(measured) == 0:
 		return autoscale.Sample{}, fmt.Errorf("none of %d requests measured anything, the first because: %w", len(answers), none)
 	case downs >= len(measured):
-		// Otherwise requests that wait for the same dependency would add processes.
+		// Otherwise, requests that wait for the same dependency would add
+		// processes.
 		return autoscale.Sample{}, fmt.Errorf("%d of %d requests measured something, and %d nothing because: %w", len(measured), len(answers), downs, down)
 	}
 	failed := func(s autoscale.Sample) int { return min(int(s.Failure), 1) }
 	slices.SortStableFunc(measured, func(a, b autoscale.Sample) int {
 		return cmp.Or(cmp.Compare(failed(a), failed(b)), cmp.Compare(a.Latency, b.Latency))
 	})
-	// The product first: 28 × 25 / 100 is 7, and as floats 0.28 × 25 is above it.
+	// Multiply first: 28 × 25 / 100 is 7, but as floats 0.28 × 25 is a little above
+	// 7.
 	rank := math.Ceil(percentile * float64(len(measured)) / 100)
 	out := measured[int(max(rank, 1))-1]
 
@@ -108,7 +110,7 @@ func summarize(answers []answer, percentile float64) (autoscale.Sample, error) {
 	return out, nil
 }
 
-// mean is that of durations, 0 without any.
+// mean is a mean of durations, or 0 if there are none.
 type mean struct {
 	sum time.Duration
 	n   int

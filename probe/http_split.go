@@ -17,7 +17,7 @@ import (
 type tracer struct {
 	mu        sync.Mutex
 	resolving bool
-	dials     map[string]time.Time // by address, as two may be raced
+	dials     map[string]time.Time // by address, because two may be tried at the same time
 	roundTrip *time.Duration       // nil: this request made no connection
 	got       time.Time            // when there was a connection
 	wrote     time.Time
@@ -49,8 +49,8 @@ func (t *tracer) hooks() *httptrace.ClientTrace {
 				t.roundTrip = &took
 			}
 		},
-		// A request that is sent again on another connection, because the server
-		// had closed the first, notes the later moments.
+		// If the server had closed the first connection, a request is sent again on
+		// another. Then the later moments are noted.
 		GotConn:              func(httptrace.GotConnInfo) { note(&t.got) },
 		WroteRequest:         func(httptrace.WroteRequestInfo) { note(&t.wrote) },
 		GotFirstResponseByte: func() { note(&t.first) },
@@ -63,7 +63,7 @@ func (t *tracer) lookUp(resolving bool) {
 	t.resolving = resolving
 }
 
-// looksUp reports whether the name has not been resolved yet.
+// looksUp reports whether the name is still being resolved.
 func (t *tracer) looksUp() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -71,7 +71,7 @@ func (t *tracer) looksUp() bool {
 }
 
 // waited returns the time from when the request was written to the first byte of
-// the answer, and what the connection took to be made.
+// the answer, and how long it took to make the connection.
 func (t *tracer) waited() (wait time.Duration, ok bool, roundTrip *time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -153,7 +153,7 @@ func handlerTime(header http.Header) (time.Duration, bool) {
 	return 0, false
 }
 
-// cutUnquoted cuts s at the first sep that is in no quoted string.
+// cutUnquoted cuts s at the first sep that is not in a quoted string.
 func cutUnquoted(s string, sep byte) (before, after string) {
 	quoted := false
 	for i := 0; i < len(s); i++ {

@@ -17,25 +17,25 @@ import (
 	"github.com/autoscalebot/autoscale/rule"
 )
 
-// JSON measures what another program knows: it GETs a URL that answers
-// with JSON, and takes one number from it. That may be a monitoring system such
-// as Prometheus, a queue's management page, or a page of the service's own. It is
-// safe for concurrent use once its fields are set.
+// JSON measures something that another program knows. It sends a GET to a URL that answers
+// with JSON, and takes one number from the answer. The other program may be a monitoring
+// system such as Prometheus, the management page of a queue, or a page of the service's
+// own. JSON is safe for concurrent use once its fields are set.
 //
 // For a query to Prometheus, whose answer holds its value as a string, Path is
 //
 //	data.result.0.value.1
 //
-// The query must return one series, as sum(...) does: if an index would pick one of
-// several objects, or of several rows with names in them, Probe returns an error, unless
-// Ordered is set.
+// The query must return one series, as sum(...) does. Unless Ordered is set, Probe returns
+// an error if an index would pick one of several objects, or one of several rows with names
+// in them.
 //
-// Nothing was measured, and Probe returns an error that says what was there instead, if
+// Nothing was measured, and Probe returns an error that says what it found instead, if
 //
-//   - nothing is found at Path: an empty result, a missing key, null,
+//   - there is nothing at Path: an empty result, a missing key or null,
 //   - a key of Path is there twice,
-//   - what is there is not a number, not finite or, for any signal but
-//     [autoscale.SignalValue], negative,
+//   - the value there is not a number, is not finite, or is negative (which only
+//     [autoscale.SignalValue] may be),
 //   - the status is not 2xx (redirects are not followed),
 //   - or the answer is not JSON, is larger than 1 MiB, came from a cache, or does not
 //     come whole in time.
@@ -46,33 +46,34 @@ import (
 // Connections are kept open between probes. A request has the header
 // Autoscale-Timeout-Ms, as that of an [HTTP] has.
 type JSON struct {
-	// URL is what is requested: absolute, or a path that is resolved against
-	// Base. Its query may be a secret, and is never in an error.
+	// URL is the URL to request. It is absolute, or a path that is resolved against Base.
+	// Its query may hold a secret, and is never in an error.
 	URL string
 
-	// Path says where in the answer the number is: keys of objects and indexes
-	// of arrays, which begin at 0, with dots between them. A key that holds a
-	// dot or a double quote, or is empty, is written as a string of Go:
-	// queues."mail.urgent".0. Digits are an index where there is an array, and
-	// a key where there is an object. Empty: the answer is the number itself.
+	// Path says where in the answer the number is. It has the keys of objects and the
+	// indexes of arrays, which begin at 0, with dots between them. A key that is empty, or
+	// has a dot or a double quote in it, is written as a Go string: queues."mail.urgent".0.
+	// Digits are an index if they are applied to an array, and a key if they are applied to
+	// an object. Empty: the answer is the number itself.
 	//
 	// A string that holds a number, such as "3.14", is that number.
 	Path string
 
-	// Ordered says that the order of the objects in an array means something, so that
-	// an index in Path may pick one of several. Prometheus, for one, returns its
-	// series in any order.
+	// Ordered says that the order of the objects in an array means something, so that an
+	// index in Path may pick one of several. The order of the series from Prometheus, for
+	// example, means nothing.
 	Ordered bool
 
-	// Signal is the one signal that the number is. It must be that of the whole
-	// service, in the unit of the field of [autoscale.Sample]; for [autoscale.SignalLatency],
-	// [autoscale.SignalQueueTime] and [autoscale.SignalServiceTime] in seconds. 0: autoscale.SignalValue, which
-	// no rule of this package reads, but an [autoscale.Decider] of the host's own can.
+	// Signal is the one signal that the number stands for. The number must be that of the
+	// whole service, in the unit of the field of [autoscale.Sample]. For
+	// [autoscale.SignalLatency], [autoscale.SignalQueueTime] and
+	// [autoscale.SignalServiceTime] it is in seconds. 0: autoscale.SignalValue, which no
+	// rule of package rule reads, but your own [autoscale.Decider] can.
 	Signal autoscale.Signals
 
-	// Base returns the URL against which a relative URL is resolved. It is
-	// called by the first probe, and again after one that measured nothing.
-	// Required where URL is relative.
+	// Base returns the URL against which a relative URL is resolved. It is called by the
+	// first probe, and again after a probe that measured nothing. Required if URL is
+	// relative.
 	Base func(ctx context.Context) (string, error)
 
 	// Timeout is how long the answer may take. 0: DefaultTimeout.
@@ -96,9 +97,9 @@ func (p *JSON) asks() *request {
 	}
 }
 
-// Rule returns the rule for the Signal, which a Config without a Decider uses:
-// [rule.Backlog] for a backlog, [rule.TargetTracking] for a utilization, [rule.MOfN] for a
-// latency, and none for another.
+// Rule returns the rule for Signal, which a Config without a Decider uses: [rule.Backlog]
+// for a backlog, [rule.TargetTracking] for a utilization, [rule.MOfN] for a latency, and
+// none for another.
 func (p *JSON) Rule() autoscale.Decider {
 	switch p.Signal {
 	case autoscale.SignalBacklog:
@@ -154,7 +155,7 @@ func (p *JSON) measure(parent context.Context, asks *request, target *url.URL) (
 	switch {
 	case err == nil:
 	case parent.Err() != nil && !errors.Is(parent.Err(), context.DeadlineExceeded):
-		return autoscale.Sample{}, context.Cause(parent) // somebody stopped it
+		return autoscale.Sample{}, context.Cause(parent) // the caller stopped it
 	case ctx.Err() != nil || outbound.KindOf(err) == outbound.Timeout:
 		return autoscale.Sample{}, fmt.Errorf("no whole answer within %s: make what is asked for cheaper, or raise probe.JSON.Timeout", names.Duration(end.Sub(start)))
 	default:
@@ -196,9 +197,9 @@ func (p *JSON) fetch(req *http.Request) ([]byte, error) {
 	return answer, nil
 }
 
-// CloseIdleConnections closes the connections that are kept open between
-// probes. [autoscale.Autoscaler.Run] calls it when it ends. It leaves alone those of a
-// Client that was supplied.
+// CloseIdleConnections closes the connections that are kept open between probes.
+// [autoscale.Autoscaler.Run] calls it when it ends. It does not touch those of a
+// Client that you set.
 func (p *JSON) CloseIdleConnections() {
 	if p.Client == nil {
 		p.line.http(nil, false).CloseIdleConnections()

@@ -72,11 +72,11 @@ func (p jsonPath) String() string {
 	return strings.Join(texts, ".")
 }
 
-// number returns the finite number at the path. Unless the order of arrays means
-// something, no index may pick one of several objects.
+// number returns the finite number at the path. Unless ordered is set, no index may
+// pick one of several objects.
 func (p jsonPath) number(document []byte, ordered bool) (float64, error) {
 	d := json.NewDecoder(bytes.NewReader(document))
-	d.UseNumber() // one that is out of range matters only at the path
+	d.UseNumber() // a number that is out of range matters only at the path
 	var at any
 	err := d.Decode(&at)
 	if err == nil {
@@ -151,7 +151,7 @@ func member(object json.RawMessage, key string) (value json.RawMessage, times in
 	return value, times
 }
 
-// element returns an element of a valid array that has it.
+// element returns the element at index, which must exist, of a valid array.
 func element(array json.RawMessage, index int) (value json.RawMessage) {
 	d := json.NewDecoder(bytes.NewReader(array))
 	_, _ = d.Token() // [
@@ -161,8 +161,8 @@ func element(array json.RawMessage, index int) (value json.RawMessage) {
 	return value
 }
 
-// records reports whether an element of v is an object, or a row with a name in it. The
-// elements of a tuple, such as a time and its value, are not, and neither are such tuples.
+// records reports whether an element of v is an object, or a row with a name in it. A
+// tuple, such as a time and its value, is not such a row, and neither are its elements.
 func records(v []any) bool {
 	return slices.ContainsFunc(v, func(e any) bool {
 		switch e := e.(type) {
@@ -175,7 +175,7 @@ func records(v []any) bool {
 	})
 }
 
-// isName reports whether v is a text that is no number, or holds more than that.
+// isName reports whether v is a text that is not a number, or an object.
 func isName(v any) bool {
 	switch v := v.(type) {
 	case string:
@@ -194,8 +194,8 @@ const (
 	mostText = 40
 )
 
-// describe says in a few words what v is. It repeats no string: where a path is
-// wrong, that may be a secret.
+// describe says in a few words what v is. It repeats no string, because with a
+// wrong path that may be a secret.
 func describe(v any) string {
 	switch v := v.(type) {
 	case nil:

@@ -16,11 +16,11 @@ import (
 	"github.com/autoscalebot/autoscale/internal/wire"
 )
 
-// A request is what the fields of a prober say that GETs a URL.
+// A request holds the fields of a prober that sends a GET to a URL.
 type request struct {
 	prober  string // the prober's name, for errors
-	of      string // what the URL is of
-	example string // of such a URL
+	of      string // what the URL leads to
+	example string // an example of such a URL
 	url     string
 	base    func(ctx context.Context) (string, error)
 	timeout time.Duration
@@ -42,7 +42,7 @@ func (r *request) validate() error {
 	return errors.Join(errs...)
 }
 
-// parse never repeats a URL that does not parse: what it holds is not known.
+// parse never repeats a URL that does not parse, because that may hold anything.
 func (r *request) parse() (*url.URL, error) {
 	if r.url == "" {
 		return nil, fmt.Errorf("%s.URL is empty: give the URL of %s", r.prober, r.of)
@@ -93,14 +93,14 @@ func (r *request) format(f fmt.State) {
 	fmt.Fprintf(f, "%s(%s)", r.prober, text)
 }
 
-// A line is what a prober that sends requests keeps from one to the next.
+// A line is what a prober keeps from one request to the next.
 type line struct {
 	base   atomic.Pointer[url.URL]
 	once   sync.Once
 	client *http.Client
 }
 
-// target resolves the URL of a request that is valid.
+// target resolves the URL of a valid request.
 func (l *line) target(ctx context.Context, r *request) (*url.URL, error) {
 	u, err := r.parse()
 	if err != nil || u.IsAbs() {
@@ -121,19 +121,19 @@ func (l *line) target(ctx context.Context, r *request) (*url.URL, error) {
 	return base.ResolveReference(u), nil
 }
 
-// http returns a client that follows no redirect and has no timeout but the
-// request's: the host's, if there is one. apart is whether requests at the same time
-// need connections of their own.
+// http returns a client that does not follow redirects and has no timeout but the
+// request's. It is based on the host's client, if there is one. apart says whether
+// requests at the same time need separate connections.
 func (l *line) http(hosts *http.Client, apart bool) *http.Client {
 	l.once.Do(func() {
 		if hosts != nil {
 			l.client = outbound.Client(*hosts)
 		} else {
-			// Two connections: a host name can resolve to two addresses that
-			// are raced, and no more are ever kept.
+			// Two connections, because a host name can resolve to two addresses,
+			// which are tried at the same time. No more are ever kept.
 			t := outbound.NewTransport()
 			t.MaxIdleConns = 2
-			if apart { // by HTTP/2 they would share one
+			if apart { // with HTTP/2 they would share one
 				t.Protocols = new(http.Protocols)
 				t.Protocols.SetHTTP1(true)
 			}

@@ -14,21 +14,21 @@ import (
 	"github.com/autoscalebot/autoscale/rule"
 )
 
-// SQLBacklog measures the backlog of a queue that is in a database. rule.Backlog is the
-// rule for it. It is safe for concurrent use once its fields are set.
+// SQLBacklog measures the backlog of a queue in a database. rule.Backlog is the rule for
+// it. It is safe for concurrent use once its fields are set.
 //
-// The query returns one row of one to three columns:
+// The query must return one row with one to three columns:
 //
 //  1. The number of jobs that wait, which is [autoscale.SignalBacklog].
-//  2. The age of the oldest of them in seconds, which is [autoscale.SignalQueueTime].
-//     NULL: no job waits. A negative age, which clocks that differ can make, is left out
-//     with a word in Detail.
-//  3. The number of jobs that are under way, which is [autoscale.SignalBusy]. Without it
-//     a rule cannot know that a process which it removes is at work.
+//  2. The age of the oldest of them in seconds, which is [autoscale.SignalQueueTime]. NULL:
+//     no job waits. If clocks differ, the age can be negative. It is then left out, and
+//     Detail says so.
+//  3. The number of jobs that are under way, which is [autoscale.SignalBusy]. Without it a
+//     rule cannot know whether a process that it removes is at work.
 //
 // Probe returns an error if the query fails, does not end in time, or returns no row,
-// several, or other columns, and if the number of jobs is NULL, negative or not finite. The
-// error wraps what the driver says.
+// several rows or other columns. It also returns an error if the number of jobs is NULL,
+// negative or not finite. The error wraps the driver's.
 //
 // Each probe takes one connection from DB's pool, waits for it as any other user does,
 // and gives it back. Probe ends with its context if the driver supports that.
@@ -56,12 +56,12 @@ import (
 //	  AND (state = 'running' OR
 //	       state IN ('available', 'retryable', 'scheduled') AND scheduled_at <= datetime('now', 'subsec'))
 //
-// Both count scheduled and retryable jobs too once their time has come: a client of River
-// makes them available, and with 0 processes none may run.
+// Both queries also count scheduled and retryable jobs once their time has come. A client
+// of River would make them available, but with 0 processes there may be no client.
 type SQLBacklog struct {
 	DB    *sql.DB // required
-	Query string  // required; it should only read, and find by an index what it counts
-	Args  []any   // of the query's placeholders
+	Query string  // required; it should only read, and use an index to find what it counts
+	Args  []any   // the values of the query's placeholders
 }
 
 // Rule returns [rule.Backlog], which a Config without a Decider uses.
@@ -82,14 +82,14 @@ func (b *SQLBacklog) Validate() error {
 // Probe asks the database once.
 func (b *SQLBacklog) Probe(ctx context.Context) (autoscale.Sample, error) {
 	var s autoscale.Sample
-	err := guard.Do(func() (err error) { s, err = b.measure(ctx); return err }) // drivers panic over odd answers
+	err := guard.Do(func() (err error) { s, err = b.measure(ctx); return err }) // drivers may panic on odd answers
 	if err != nil {
 		return autoscale.Sample{}, fmt.Errorf("autoscale: probe SQL backlog: nothing was measured: %w", err)
 	}
 	return s, nil
 }
 
-// maxDriverText is how many bytes are shown of what a driver says.
+// maxDriverText is how many bytes of a driver's error are shown.
 const maxDriverText = 500
 
 // driverError is an error of a driver, whose text is on one short line.
@@ -105,7 +105,7 @@ func (b *SQLBacklog) measure(ctx context.Context) (autoscale.Sample, error) {
 	jobs, age, busy, err := b.ask(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)):
-		return autoscale.Sample{}, fmt.Errorf("%w: %w", context.Cause(ctx), err) // not every driver says so
+		return autoscale.Sample{}, fmt.Errorf("%w: %w", context.Cause(ctx), err) // not every driver reports that the context ended
 	case err != nil:
 		return autoscale.Sample{}, err
 	case !jobs.Valid:

@@ -12,22 +12,22 @@ import (
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// SQLPool measures with another Prober, and adds how many callers of this process waited for
-// a connection of a pool, as [autoscale.Sample.PoolWaiting]. No rule looks at it. The history
-// keeps it, and package advice says so when the pool is what holds the service back. A leader
-// knows its own pool only, which stands for those of the other processes.
+// SQLPool measures with another Prober. It adds how many callers in this process waited for
+// a connection of a pool, as [autoscale.Sample.PoolWaiting]. No rule looks at this. The
+// history keeps it, and package advice reports when the pool holds the service back. A
+// leader knows only its own pool, which stands for those of the other processes.
 //
-// By Little's law the callers that waited on average are the time that they waited, by
-// [sql.DBStats.WaitDuration], over the time since the last probe. The database is not asked.
-// The first probe does not know it. SQLPool is safe for concurrent use once its fields are
-// set.
+// By Little's law, the mean number of callers that waited is the time that they waited,
+// from [sql.DBStats.WaitDuration], divided by the time since the last probe. The database
+// is not asked. The first probe cannot measure this. SQLPool is safe for concurrent use
+// once its fields are set.
 type SQLPool struct {
 	Prober autoscale.Prober // required: what measures the service
 	DB     *sql.DB          // required: the pool that the service uses
 
 	mu     sync.Mutex
 	at     time.Time     // of the last probe
-	waited time.Duration // then, in all
+	waited time.Duration // the total wait up to then
 }
 
 // Unwrap returns Prober, whose optional methods are found through it.

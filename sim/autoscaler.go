@@ -13,17 +13,17 @@ import (
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// Autoscaler returns a Controller that is the autoscale.Autoscaler of cfg itself. It uses
+// Autoscaler returns a Controller that runs the real autoscale.Autoscaler of cfg. It uses
 // the Decider, the bounds and the Limits of cfg. It never calls the Prober, Elector,
-// Notifiers, Observe and Logger, asks the Scaler only whether it is an
-// autoscale.Redeployer, and ignores DryRun. signals says what the simulated Prober
-// measures. Zero fields follow cfg's Prober: see [AutoView].
+// Notifiers, Observe or Logger, and it ignores DryRun. Of the Scaler it only asks whether
+// it is an autoscale.Redeployer. signals says what the simulated Prober measures. Zero
+// fields follow cfg's Prober: see [AutoView].
 //
-// If cfg or signals is bad, the first tick returns the error.
+// If cfg or signals is invalid, the first tick returns the error.
 func Autoscaler(cfg autoscale.Config, signals Signals) Controller {
 	signals = signals.of(cfg.Prober)
 	c := &controller{signals: signals.withDefaults(), fault: signals.Validate(), interval: cmp.Or(cfg.Interval, autoscale.DefaultInterval)}
-	// A Scaler that panics is not one.
+	// A Scaler that panics is not a Redeployer.
 	_ = guard.Do(func() error {
 		if r, ok := part.As[autoscale.Redeployer](cfg.Scaler); ok {
 			c.redeploys = r.Redeploys()
@@ -49,7 +49,7 @@ type controller struct {
 	silent error // why nothing was measured in this tick
 
 	redeploys bool // each order of the Config's Scaler is a deployment
-	follows   bool // another autoscaler orders what is published
+	follows   bool // another autoscaler carries out what is published
 }
 
 func (c *controller) Interval() time.Duration { return c.interval }
@@ -86,7 +86,7 @@ func (c *controller) Tick(ctx context.Context, _ time.Time, v *View) (int, error
 	var busy *autoscale.BusyError
 	var partial *autoscale.PartialError
 	if c.silent != nil && errors.Is(err, c.silent) || errors.As(err, &busy) || errors.As(err, &partial) {
-		err = nil // the Autoscaler has held the size, or tries the rest later
+		err = nil // the Autoscaler holds the size, or tries the rest later
 	}
 	if c.follows && err == nil {
 		c.size = c.signals.Platform.follow(v.Desired, c.autoscaler.Status().Last.Decision.Size)
@@ -94,7 +94,7 @@ func (c *controller) Tick(ctx context.Context, _ time.Time, v *View) (int, error
 	return c.size, err
 }
 
-// errOutage is the answer of a simulated Prober in one of Signals.Outages.
+// errOutage is what a simulated Prober returns during one of Signals.Outages.
 var errOutage = errors.New("sim: the metrics are missing")
 
 // probe measures the simulated service.
@@ -135,8 +135,8 @@ func (c *controller) measure() (autoscale.Sample, error) {
 	return s, nil
 }
 
-// share adds what the process that leads measures. The heartbeat takes precedence, as the
-// first Prober does in autoscale.Merge.
+// share adds what the process that leads measures. The heartbeat takes precedence, like the
+// first Prober in autoscale.Merge.
 func (c *controller) share(s *autoscale.Sample) error {
 	v := c.view
 	share, err := v.e.fleet.sample(v.e.now, v.Now)
@@ -156,7 +156,8 @@ func (c *controller) share(s *autoscale.Sample) error {
 	return nil
 }
 
-// traffic adds the measurements of the window. Without a request the times are not measured.
+// traffic adds the measurements of the window. If there was no request, the times are not
+// measured.
 func (c *controller) traffic(s *autoscale.Sample) {
 	w := c.view.Recent(c.signals.Window)
 	s.Signals |= autoscale.SignalThroughput | autoscale.SignalArrivals | autoscale.SignalBusy

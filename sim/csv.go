@@ -14,7 +14,7 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// maxLine bounds a line of a trace, in bytes: a recorded event is a few hundred.
+// maxLine bounds a line of a trace, in bytes. A recorded event has a few hundred.
 const maxLine = 64 << 10
 
 // ReadCSV reads a trace. Each line has a time, and the number of requests that arrived from
@@ -149,13 +149,13 @@ func excerpt(s string) string {
 	return strconv.Quote(s)
 }
 
-// ReadSamples reads the samples that a running autoscaler recorded. Each line is the JSON of
-// an autoscale.Sample, or of an autoscale.Event. Only events of kind Probed count.
-// The rate of a step, of a second or more, is the mean of the samples' Arrivals, or else of
-// their Throughput. Samples that measured neither are skipped.
+// ReadSamples reads the samples that a running autoscaler recorded. Each line is the JSON
+// of an autoscale.Sample or an autoscale.Event. Only events of kind Probed count. A step is
+// a second or more. The rate of a step is the mean of the samples' Arrivals, or of their
+// Throughput if arrivals were not measured. Samples that measured neither are skipped.
 //
-// Up to ten steps in a row without a sample are filled in a straight line. ReadSamples fails
-// if more are missing, if a line is not JSON, or if the times go back.
+// A gap of up to ten steps without a sample is filled in a straight line. ReadSamples fails
+// if more steps are missing, if a line is not JSON, or if the times go back.
 func ReadSamples(r io.Reader, step time.Duration) (Load, error) {
 	if step < time.Second {
 		return Load{}, fmt.Errorf("sim: read samples: the step is %v: it must be 1s or more", step)

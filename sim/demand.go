@@ -15,15 +15,15 @@ const (
 	calibratePool     = 8 // processes, if their number matters
 )
 
-// Calibrate returns the highest utilization, to within half a percent, at which a service
-// meets an objective under a steady load. The fewest processes for a rate follow from it. It
-// simulates some two million requests, which takes about a second.
+// Calibrate returns the highest utilization at which a service meets an objective under a
+// steady load, to within half a percent. The fewest processes for a rate follow from it.
+// Calibrate simulates about two million requests, which takes about a second.
 //
 // With Random routing the latency depends on the utilization alone. With LeastBusy it also
-// depends on the number of processes. The result is then for eight processes: it is too high
-// for fewer, and too low for more. Calibrate ignores a Dependency, because no number of
-// processes makes up for one. It fails if no utilization meets the objective, because it is
-// too strict for the service.
+// depends on the number of processes. The result is then for eight processes. It is too
+// high for fewer, and too low for more. Calibrate ignores a Dependency, because no number
+// of processes makes up for one. If the objective is too strict for the service, no
+// utilization meets it, and Calibrate fails.
 func Calibrate(ctx context.Context, s Service, o Objective) (float64, error) {
 	if errs := s.faults(o); errs != nil {
 		return 0, fmt.Errorf("%w: %w", ErrOptions, errors.Join(errs...))
@@ -64,36 +64,37 @@ func (c constant) Interval() time.Duration { return time.Hour }
 
 func (c constant) Tick(context.Context, time.Time, *View) (int, error) { return int(c), nil }
 
-// Constant returns a Controller that keeps n processes, as a service without an autoscaler
-// does. Its first order comes after an hour, so set Options.Initial to n too.
+// Constant returns a Controller that keeps n processes, like a service without an
+// autoscaler. Its first order comes after an hour, so set Options.Initial to n too.
 func Constant(n int) Controller { return constant(n) }
 
-// Clairvoyant returns a Controller that knows the load and the boot time. It orders the
-// processes that will be demanded at a utilization, from 0 to 1, at any moment from now
-// until an order of the next tick would serve. No rule without this knowledge can be as good
-// at a lower cost. Run at several utilizations, it gives a [Front]. A utilization of 0 is
-// the calibrated one.
+// Clairvoyant returns a Controller that knows the load and the boot time. utilization is
+// from 0 to 1. The Controller looks at each moment from now until an order of the next tick
+// would serve. It orders the most processes that the load demands in that time at the given
+// utilization. No rule without this knowledge can be as good at a lower cost. Run at
+// several utilizations, Clairvoyant gives a [Front]. A utilization of 0 is the calibrated
+// one.
 func Clairvoyant(utilization float64) Controller { return &clairvoyant{utilization: utilization} }
 
-// PresentRate returns a Controller that knows the true rate of this moment, and orders what
-// that demands at a utilization, down as well as up. It has no noise and no foresight. The
-// difference between a rule and PresentRate is the cost of noise and of coming down slowly.
-// The difference between PresentRate and [Clairvoyant] is the value of knowing the future. A
-// utilization of 0 is the calibrated one.
+// PresentRate returns a Controller that knows the true rate of this moment. It orders the
+// processes that this rate demands at a utilization, down as well as up. It has no noise
+// and no foresight. The difference between a rule and PresentRate is the cost of noise and
+// of coming down slowly. The difference between PresentRate and [Clairvoyant] is the value
+// of knowing the future. A utilization of 0 is the calibrated one.
 func PresentRate(utilization float64) Controller {
 	return &clairvoyant{utilization: utilization, knows: present}
 }
 
-// Foresight returns a Controller that knows the true rate now and one boot time ahead, and
-// orders what the higher of them demands at a utilization. A process takes a boot time to
-// come, and none to go. Unlike [Clairvoyant], Foresight does not know the rates in between,
-// how much boot times differ, or that its next tick comes later. A utilization of 0 is the
-// calibrated one.
+// Foresight returns a Controller that knows the true rate now and one boot time ahead. It
+// orders the processes that the higher of the two demands at a utilization. A process takes
+// a boot time to start, and no time to stop. Unlike [Clairvoyant], Foresight does not know
+// the rates in between, how much boot times differ, or that its next tick comes later. A
+// utilization of 0 is the calibrated one.
 func Foresight(utilization float64) Controller {
 	return &clairvoyant{utilization: utilization, knows: ahead}
 }
 
-// What a clairvoyant knows.
+// The kinds of knowledge of a clairvoyant.
 const (
 	everything = iota
 	present
@@ -136,8 +137,8 @@ func (c *clairvoyant) Tick(_ context.Context, _ time.Time, v *View) (int, error)
 	return processes(c.load.most(from, to), c.service, c.utilization), nil
 }
 
-// most returns the highest rate between two times. It is at one of them, or in the middle of
-// a step.
+// most returns the highest rate between two times. The highest rate is at one of these
+// times, or in the middle of a step.
 func (l Load) most(from, to float64) float64 {
 	rate := max(l.rate(from), l.rate(to))
 	step := l.step.Seconds()

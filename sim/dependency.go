@@ -2,18 +2,18 @@ package sim
 
 import "github.com/autoscalebot/autoscale/internal/count"
 
-// A Dependency is a resource that all processes use and that does not grow with them, such
-// as a database. Part of the work on a request is done there, over one of its connections.
-// If none is free, the request waits for one in turn, and keeps its slot in the process. A
-// Dependency serves at most Connections/(Share·Mean) requests per second, however many
-// processes there are.
+// A Dependency is a resource that all processes use and that does not grow with their
+// number, such as a database. Part of the work on a request is done there, over one of its
+// connections. If no connection is free, the request waits its turn, and keeps its slot in
+// the process. A Dependency serves at most Connections/(Share·Mean) requests per second,
+// however many processes there are.
 type Dependency struct {
 	Connections int     // 0: there is no dependency
-	Share       float64 // of the work that is done there, as its last part, 0 to 1
+	Share       float64 // the share of the work that is done there, 0 to 1; it is the last part of the work
 }
 
-// depending is FIFO processes with a Dependency. Its queues feed each other, so it needs a
-// heap of events, unlike fifo.
+// depending is a pool of FIFO processes with a Dependency. Its queues feed each other, so
+// unlike fifo it needs a heap of events.
 type depending struct {
 	rec     *recorder
 	slots   int
@@ -25,7 +25,7 @@ type depending struct {
 	connected int             // connections in use
 	waiting   queue[*request] // for a connection
 	events    heap[event]
-	order     queue[*request] // not answered for, in the order of arrival
+	order     queue[*request] // requests that are not yet answered, in the order of arrival
 	unused    []*request
 
 	beats       uint32
@@ -53,7 +53,8 @@ type request struct {
 	done, late       bool
 }
 
-// event is the end of a request's own part of the work, or of all of it.
+// event is the end of the part of the work that the process does itself, or of all
+// the work.
 type event struct {
 	at   float64
 	r    *request
@@ -102,7 +103,7 @@ func (d *depending) start(t float64, r *request) {
 	d.events.push(event{at: t + r.work*(1-d.dep.Share), r: r})
 }
 
-// connect has the dependency do its part, as soon as a connection is free.
+// connect lets the dependency do its part, as soon as a connection is free.
 func (d *depending) connect(t float64, r *request) {
 	if d.connected == d.dep.Connections {
 		d.waiting.push(r)
@@ -154,8 +155,8 @@ func (w *worker) count(t float64) {
 
 func (w *worker) requests() int { return w.busy + w.queue.len() }
 
-// accept gives a request to one of the processes, and returns nil if none
-// accepts it.
+// accept gives a request to one of the processes. It returns nil if no process
+// serves, or if that one refuses the request.
 func (d *depending) accept(t, work float64, route uint64, beat uint32) *request {
 	d.advance(t)
 	if len(d.ready) == 0 {

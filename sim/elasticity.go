@@ -2,9 +2,9 @@ package sim
 
 import "math"
 
-// Elasticity says how well a supply of processes followed a demand, sampled
-// once a minute: d is the fewest processes that meet the objective at the
-// moment's rate, s is how many serve, T is the number of samples.
+// Elasticity measures how well a supply of processes followed a demand, sampled once a
+// minute. In the formulas, d is the fewest processes that meet the objective at the rate
+// of the moment, s is how many serve, and T is the number of samples.
 //
 // Sources: Herbst et al., "Ready for Rain? A View from SPEC Research on the
 // Future of Cloud Metrics" (2016) for θ, τ and υ; Ilyushkin et al., "An
@@ -17,9 +17,10 @@ type Elasticity struct {
 	TauU   float64 `json:"tau_u"`   // under-provisioning timeshare, percent: 100/T · Σ [d > s]
 	TauO   float64 `json:"tau_o"`   // over-provisioning timeshare, percent: 100/T · Σ [s > d]
 
-	// Instability counts the T−1 steps between samples. K is the share of steps in which
-	// the supply rises more than the demand, in sign. KPrime is the share in which the
-	// demand does. Upsilon is the percentage in which the signs differ.
+	// Instability counts the T−1 steps between samples. Only the signs of the changes
+	// count. K is the share of steps in which the sign is greater for the supply than
+	// for the demand. KPrime is the share in which it is greater for the demand. Upsilon
+	// is the percentage of steps in which the signs differ.
 	K       float64 `json:"k"`       // 1/(T−1) · Σ min(1, max(0, sgn Δs − sgn Δd))
 	KPrime  float64 `json:"k_prime"` // 1/(T−1) · Σ min(1, max(0, sgn Δd − sgn Δs))
 	Upsilon float64 `json:"upsilon"` // 100/(T−1) · Σ min(1, |sgn Δs − sgn Δd|)

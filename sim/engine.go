@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// The streams of random numbers. Each is its own, so that what a Controller
-// does changes nothing about the requests.
+// The streams of random numbers. They are separate, so that a Controller's actions do not
+// change the requests.
 const (
 	streamArrivals = iota + 1
 	streamWork
@@ -51,9 +51,9 @@ type engine struct {
 	interval float64
 
 	timeout, beatWork float64 // of heartbeats
-	waiting           bool    // for one
+	waiting           bool    // waiting for a heartbeat
 	started           float64 // when the tick began
-	look              float64 // when to look for it
+	look              float64 // when to look for its answer
 
 	view View
 }
@@ -102,7 +102,7 @@ func newPool(rec *recorder, s Service) pool {
 func (e *engine) run(ctx context.Context) (*Report, error) {
 	last := int64(e.o.Load.Duration().Seconds())
 	next := math.Inf(1) // arrival
-	left := e.gap()     // of the gap before it, in units of the mean, while the rate is 0
+	left := e.gap()     // how much of the gap before it is left, in units of the mean, while the rate is 0
 	var rate float64
 	for sec := int64(0); sec < last; sec++ {
 		if sec%60 == 0 {
@@ -140,7 +140,7 @@ func (e *engine) run(ctx context.Context) (*Report, error) {
 		e.pool.advance(end)
 		e.rec.roll()
 	}
-	// The requests that arrived are answered, without further ticks.
+	// The requests that have arrived are still answered, without further ticks.
 	e.sum.order(float64(last), e.desired, e.desired)
 	for range int(e.rec.timeout) + 2 {
 		e.pool.advance(e.rec.end)
@@ -219,7 +219,7 @@ func (e *engine) await(ctx context.Context, t float64) error {
 
 // decide calls the controller, and orders the size that it returns.
 func (e *engine) decide(ctx context.Context, beat *Heartbeat) error {
-	if e.tick <= e.now { // it took longer than the interval
+	if e.tick <= e.now { // the heartbeat took longer than the interval
 		e.tick = e.now + 1e-3
 	}
 	e.pool.advance(e.now)
@@ -293,8 +293,9 @@ func (e *engine) crash(t float64) {
 	e.mortality(t)
 }
 
-// mortality draws when the next of the processes that serve at t is killed. The rest of an
-// exponential time does not depend on how much of it has passed.
+// mortality draws the time at which the next of the processes that serve at t is killed.
+// The rest of an exponentially distributed time does not depend on how much of it has
+// passed.
 func (e *engine) mortality(t float64) {
 	e.kill = math.Inf(1)
 	if mtbf := e.o.Service.MTBF.Seconds(); mtbf > 0 && len(e.members) > 0 {
@@ -331,7 +332,7 @@ func (e *engine) snapshot(sec int64) {
 	}
 }
 
-// minute begins one.
+// minute begins a minute.
 func (e *engine) minute(sec, last int64) {
 	rate := e.o.Load.rate(float64(sec))
 	e.sum.sample(sec/60, rate, e.o.demand(rate), e.desired, len(e.members))

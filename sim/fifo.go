@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// A pool is the processes that serve. Times are seconds since the start of the
-// load, and never go back.
+// A pool has the processes that serve. Times are seconds since the start of the load, and
+// never go back.
 type pool interface {
 	// arrive gives a request to one of the processes that serve, if one accepts it.
 	arrive(t, work float64, route uint64)
@@ -20,7 +20,8 @@ type pool interface {
 	// resize makes n processes serve: the newest stop accepting requests first,
 	// and finish what they have.
 	resize(t float64, n int)
-	// remove makes one process stop as the newest would.
+	// remove makes one process stop, in the same way as the newest does when the size
+	// falls.
 	remove(t float64, process int)
 	// attach makes a process count its requests. It is called for each process when it
 	// begins to serve, or never.
@@ -29,9 +30,10 @@ type pool interface {
 	worked(process int, t float64) float64
 }
 
-// fifo is processes that work on requests in their order of arrival, each with the same
-// number of slots. When a request arrives, the slot of its process that will be free first
-// is known, so it needs no events. This is the recursion of Kiefer and Wolfowitz.
+// fifo is a pool of processes that work on requests in their order of arrival, each with
+// the same number of slots. When a request arrives, it is known which slot of its process
+// will be free first, so fifo needs no events. This is the recursion of Kiefer and
+// Wolfowitz.
 type fifo struct {
 	rec     *recorder
 	slots   int
@@ -59,7 +61,7 @@ func newFIFO(rec *recorder, s Service) *fifo {
 	return &fifo{rec: rec, slots: s.Slots, backlog: s.Backlog, least: s.Routing == LeastBusy}
 }
 
-// soonest returns the slot of the process that is free first.
+// soonest returns the slot that is free first in a process.
 func (f *fifo) soonest(process int) int {
 	first := process * f.slots
 	if f.slots == 1 {
@@ -92,7 +94,8 @@ func (f *fifo) route(t float64, route uint64) (process, slot int) {
 	return process, slot
 }
 
-// begin returns when work that arrives at t begins, and false if it is refused.
+// begin returns when work that arrives at t begins, or false if the work is
+// refused.
 func (f *fifo) begin(t float64, process, slot int) (float64, bool) {
 	start := f.free[slot]
 	if start <= t {
@@ -204,7 +207,7 @@ func (f *fifo) worked(process int, t float64) float64 {
 	return work
 }
 
-// pick turns 64 random bits into one of n.
+// pick turns 64 random bits into a number from 0 to n-1.
 func pick(random uint64, n int) int {
 	return int(uint64(uint32(random>>32)) * uint64(n) >> 32)
 }

@@ -20,7 +20,7 @@ type viewer interface {
 	seen() (name string, deployed *Signals)
 }
 
-// A fleet is the processes of a simulation that count their own requests, one of which
+// A fleet has the processes of a simulation that count their own requests. One of them
 // leads.
 type fleet struct {
 	options traffic.Options
@@ -42,14 +42,14 @@ func newFleet(s Signals, inFront bool, random *rand.Rand) *fleet {
 	return f
 }
 
-// start returns the tally of a process that serves from t on. It began to count up to a
-// second before, so that each process has seconds of its own.
+// start returns the tally of a process that serves from t on. The tally began to count up
+// to a second before, so that the seconds of each process begin at another moment.
 func (f *fleet) start(t float64) *tally {
 	c := newTally(t-f.random.Float64(), f.options.Longest)
 	c.inFront = f.inFront
 	if f.board != nil {
-		first := c.base + 1 // as soon as there may be something
-		if t == 0 {         // it has long published
+		first := c.base + 1 // as soon as there may be something to publish
+		if t == 0 {         // the process has been publishing for a long time
 			first = f.random.Float64() * f.board.Interval.Seconds()
 		}
 		f.board.join(c, first)

@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// A Front is what the [Clairvoyant] reaches at several utilizations: how few requests can be
-// over the objective for how many process-hours. No rule that must learn the load as it
-// comes gets far beyond it.
+// A Front is what the [Clairvoyant] achieves at several utilizations. It shows how few
+// requests can be over the objective for how many process-hours. No rule that must learn
+// the load as it comes gets far beyond it.
 type Front []FrontPoint
 
 // A FrontPoint is one utilization of a [Front].
@@ -49,15 +49,16 @@ func NewFront(ctx context.Context, o Options) (Front, error) {
 }
 
 // Distance returns the process-hours of r, divided by those of the front for as many
-// requests over the objective. 1.2 means a fifth more than with foresight. Between its
-// points the front is a straight line. If r is worse than the whole front, Distance compares
-// it with the cheapest point. If r is better than the whole front, Distance returns false.
+// requests over the objective. A distance of 1.2 means a fifth more hours than with
+// foresight. Between its points the front is a straight line. If r is worse than the whole
+// front, Distance compares it with the cheapest point. If r is better than the whole front,
+// Distance returns false.
 func (f Front) Distance(r *Report) (float64, bool) {
 	points := slices.SortedFunc(slices.Values(f), func(a, b FrontPoint) int { return cmp.Compare(a.BadShare, b.BadShare) })
 	if len(points) == 0 || r.BadShare < points[0].BadShare {
 		return 0, false
 	}
-	hours := points[len(points)-1].ProcessHours // for the worse, its cheapest
+	hours := points[len(points)-1].ProcessHours // the cheapest point, for a worse report
 	for i := 1; i < len(points); i++ {
 		a, b := points[i-1], points[i]
 		if r.BadShare <= b.BadShare {

@@ -17,7 +17,8 @@ func Steady(rate float64, length time.Duration) (Load, error) {
 	return generate(length, func(float64) float64 { return rate })
 }
 
-// Step returns a load that changes from one rate to another at the time at after its start.
+// Step returns a load that changes from one rate to another. The time of the change, at, is
+// given from the start of the load.
 func Step(from, to float64, at, length time.Duration) (Load, error) {
 	return generate(length, func(t float64) float64 {
 		if t < at.Seconds() {
@@ -32,9 +33,9 @@ func Ramp(from, to float64, length time.Duration) (Load, error) {
 	return generate(length, func(t float64) float64 { return from + (to-from)*t/length.Seconds() })
 }
 
-// Day returns the day of a site whose visitors sleep at night. The rate rises from a fifth of
-// peak before dawn to peak in the evening, with a lower peak before noon. It varies at
-// random by some percent, by the seed.
+// Day returns the load of a day at a site whose visitors sleep at night. The rate rises
+// from a fifth of peak before dawn to peak in the evening, with a lower maximum before
+// noon. It varies at random by a few percent, depending on seed.
 func Day(peak float64, seed uint64) (Load, error) {
 	noise := newNoise(seed)
 	return generate(24*time.Hour, func(t float64) float64 { return peak * day(t) * noise.next() })
@@ -52,9 +53,9 @@ func Week(peak float64, seed uint64) (Load, error) {
 	})
 }
 
-// FlashCrowd returns a load at a base rate to which a crowd comes at the time at after its
-// start. Within two minutes the rate is factor times the base. Half of the crowd leaves every
-// ten minutes.
+// FlashCrowd returns a load with a base rate, and a crowd that comes at the given time
+// after its start. Within two minutes the rate is factor times the base. Half of the crowd
+// leaves every ten minutes.
 func FlashCrowd(base, factor float64, at, length time.Duration) (Load, error) {
 	return generate(length, func(t float64) float64 {
 		since := t - at.Seconds()

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// A Load says how many requests arrive over time. It has one rate for each step of a regular
+// A Load is the rate of requests over time. It has one rate for each step of a regular
 // grid. Between the middles of two steps the rate changes in a straight line. Before the
-// first middle and after the last one it is constant. Loads are values, never change, and
-// are safe for concurrent use.
+// middle of the first step and after the middle of the last one it is constant. A Load is
+// an immutable value, safe for concurrent use.
 type Load struct {
 	start time.Time
 	step  time.Duration
@@ -48,7 +48,7 @@ func NewLoad(start time.Time, step time.Duration, rates []float64) (Load, error)
 // Start returns when the load begins.
 func (l Load) Start() time.Time { return l.start }
 
-// Step returns how long each of its steps is.
+// Step returns the length of each step.
 func (l Load) Step() time.Duration { return l.step }
 
 // Duration returns how long the load lasts.
@@ -100,8 +100,8 @@ func (l Load) Scale(factor float64) (Load, error) {
 	return NewLoad(l.start, l.step, rates)
 }
 
-// Stretch returns the load made longer by factor, or shorter if factor is below 1. The rates
-// stay the same, and the step is rounded to whole seconds.
+// Stretch returns the load with its duration multiplied by factor. The rates stay the same,
+// and the step is rounded to whole seconds.
 func (l Load) Stretch(factor float64) (Load, error) {
 	step := time.Duration(float64(l.step) * factor).Round(time.Second)
 	return NewLoad(l.start, step, l.rates)

@@ -11,8 +11,8 @@ import (
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
-// A MetricsBoard is where the processes of a [DeployedView] publish their reports, as
-// processes with a traffic.Shared do.
+// A MetricsBoard is where the processes of a [DeployedView] publish their reports, like
+// processes with a traffic.Shared.
 type MetricsBoard struct {
 	// Interval is how often a process publishes, from 1 s to 5 min. Each process has
 	// a phase of its own. 0: traffic.DefaultInterval.
@@ -26,8 +26,8 @@ type MetricsBoard struct {
 	Outages []Outage
 }
 
-// An Outage is a time in which something fails. It begins at From and ends before To, since
-// the start of the load.
+// An Outage is a time in which something fails. It begins at From and ends before To, both
+// counted from the start of the load.
 type Outage struct{ From, To time.Duration }
 
 // maxDelay bounds MetricsBoard.Delay.
@@ -74,7 +74,7 @@ type board struct {
 	due     heap[publication]
 }
 
-// publication is when a process publishes next.
+// publication is the next time at which a process publishes.
 type publication struct {
 	at float64
 	by *tally
@@ -82,7 +82,8 @@ type publication struct {
 
 func (p publication) key() float64 { return p.at }
 
-// post is a report and when it arrives. A post without data removes the last report.
+// post is a report and the time at which it arrives. A post without data removes the
+// last report.
 type post struct {
 	arrives float64
 	data    []byte
@@ -101,7 +102,7 @@ func (b *board) publish(t float64) {
 		if p.by.stopped {
 			continue
 		}
-		next := time.Second // until there is something
+		next := time.Second // until there is something to publish
 		if r, age, ok := p.by.report(t, b.window); ok {
 			next = b.Interval
 			b.put(p.by, t, r.Encode(age))

@@ -14,9 +14,9 @@ import (
 //go:embed page.html
 var pageText string
 
-// HTML writes an HTML page that shows the reports: a table side by side, the load, and the
-// sizes and response times of each report over time, in the time zone of the load. The page
-// has no scripts and loads nothing.
+// HTML writes an HTML page that shows the reports: a table that compares them, the load,
+// and the sizes and response times of each report over time. Times are in the time zone of
+// the load. The page has no scripts and loads nothing.
 func HTML(w io.Writer, reports ...*Report) error {
 	t, err := template.New("page").Parse(pageText + chart.Template)
 	if err != nil {

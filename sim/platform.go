@@ -8,27 +8,27 @@ import (
 	"github.com/autoscalebot/autoscale"
 )
 
-// A Platform is how the simulated platform takes the orders of an [Autoscaler]. The zero
-// value takes each order at once and in full.
+// A Platform describes how the simulated platform takes the orders of an [Autoscaler].
+// The zero value takes each order at once and in full.
 type Platform struct {
-	// Deployments are the times in which a deployment is under way, and the platform says
-	// so: see autoscale.Capacity.Deploying.
+	// Deployments are the times in which a deployment is under way and the platform
+	// reports it: see autoscale.Capacity.Deploying.
 	Deployments []Outage
 
 	// Busy are the times in which every order is refused with an autoscale.BusyError.
 	Busy []Outage
 
-	// AtOnce is how many processes one order adds or removes at most. The rest is an
-	// autoscale.PartialError. 0: any number.
+	// AtOnce is the most processes that one order adds or removes. An order for more ends
+	// with an autoscale.PartialError. 0: any number.
 	AtOnce int
 
-	// Redeploys says that each order is a deployment: see autoscale.Redeployer. The
-	// Config's Scaler may say so too.
+	// Redeploys means that each order is a deployment: see autoscale.Redeployer. The
+	// Config's Scaler may also report this.
 	Redeploys bool
 
-	// Tolerance is that of the autoscaler which carries out what a Config with
-	// RecommendOnly publishes, from 0 to below 1. A HorizontalPodAutoscaler has 0.1 by
-	// default. It carries the size out right after each tick.
+	// Tolerance, from 0 to below 1, is the tolerance of the autoscaler that carries out
+	// the published size of a Config with RecommendOnly. For a HorizontalPodAutoscaler it
+	// is 0.1 by default. The size is carried out right after each tick.
 	Tolerance float64
 }
 
@@ -43,7 +43,7 @@ func (p Platform) validate() error {
 	return errors.Join(errs...)
 }
 
-// follow returns the size to which another autoscaler comes by the one that is published.
+// follow returns the size that another autoscaler orders for the published size.
 //
 // Source: GetExternalPerPodMetricReplicas and Tolerances.isWithin in Kubernetes'
 // replica_calculator.go, for a target of 1.

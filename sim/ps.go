@@ -2,13 +2,13 @@ package sim
 
 import "github.com/autoscalebot/autoscale/internal/count"
 
-// ps is processes that work on all their requests at once, as a server with a goroutine for
-// each request does. With n requests in a process of k slots, each proceeds at the rate
-// min(1, k/n).
+// ps is a pool of processes that work on all their requests at once, like a server with a
+// goroutine for each request. With n requests in a process of k slots, each proceeds at the
+// rate min(1, k/n).
 //
-// Each process counts the work that every request in it has got since it was last idle. A
-// request is done when that count has grown by its work. A process is brought up to date
-// only when something happens to it.
+// Each process counts the work that each of its requests has received since the process was
+// last idle. A request is done when that count has grown by the work of the request. A
+// process is brought up to date only when something happens to it.
 type ps struct {
 	rec     *recorder
 	slots   int
@@ -27,19 +27,19 @@ type ps struct {
 
 // sharing is one process.
 type sharing struct {
-	now    float64   // up to when it is worked out
-	got    float64   // work that each request has got since the process was idle
+	now    float64   // the time up to which it is computed
+	got    float64   // work that each request has received since the process was idle
 	jobs   heap[job] // the one that is done first on top
 	worked float64   // for how long slots were busy
-	oldest float64   // no job that is not late arrived before
+	oldest float64   // every job that is not late arrived at this time or later
 	tally  *tally    // nil: it counts nothing
 }
 
 type job struct {
-	due     float64 // done when sharing.got is this
+	due     float64 // the job is done when sharing.got reaches this
 	arrived float64
 	work    float64
-	late    bool   // answered for, by its timeout
+	late    bool   // it was answered by its timeout
 	beat    uint32 // the number of the heartbeat; 0: a request
 	began   int64  // as the process counts time
 	shard   *count.Shard
@@ -92,8 +92,8 @@ func (p *ps) finish(s *sharing, j job, t float64) {
 	}
 }
 
-// expire answers for the requests that have been in a process for too long. The
-// work on them goes on.
+// expire books an answer for each request that has been in a process for too long.
+// The work on it goes on.
 func (p *ps) expire(s *sharing, t float64) {
 	limit := t - p.rec.timeout
 	if len(s.jobs) == 0 || s.oldest > limit {

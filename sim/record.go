@@ -3,9 +3,9 @@ package sim
 import "math"
 
 // A bucket holds what happened in one second. Levels (busy slots, requests in
-// flight, processes that serve) are kept as differences: a change at time t adds
-// the rest of the second to the area and itself to the step, so that a request
-// that waits for an hour costs no more to book than one that does not.
+// flight, processes that serve) are kept as differences. A change at time t adds
+// the rest of the second to the area, and the change itself to the step. So a
+// request that waits for an hour costs no more to book than one that does not wait.
 type bucket struct {
 	arrivals, done, failed uint32
 	busyStep, flightStep   int32
@@ -38,13 +38,14 @@ type recorder struct {
 	closed  func(m int64, v *minute)
 }
 
-// minuteRing must be more than the longest timeout and a half, in minutes.
+// minuteRing must be more than one and a half times the longest timeout, in
+// minutes.
 const (
 	minuteRing = 8
 	maxTimeout = 5 * 60
 )
 
-// A minute holds how the requests fared that arrived in it.
+// A minute holds what happened to the requests that arrived in it.
 type minute struct {
 	requests, over, failed uint64
 	latency                histogram
@@ -196,8 +197,8 @@ func (r *recorder) finish(last int64) {
 	}
 }
 
-// A histogram of latencies has sixteen bins an octave from 61 microseconds to
-// 512 seconds, whose numbers are the leading bits of the float.
+// A histogram of latencies has sixteen bins an octave, from 61 microseconds to 512
+// seconds. The number of a bin is the leading bits of the float.
 type histogram [bins]uint32
 
 const (
@@ -214,8 +215,8 @@ func bin(latency float64) int {
 // binEdge returns the lower edge of bin i.
 func binEdge(i int) float64 { return math.Float64frombits(uint64(i+binBase) << binShift) }
 
-// quantile returns the q-th quantile, interpolated within its bin, and 0 where
-// there is none.
+// quantile returns the q-th quantile, interpolated within its bin, or 0 if nothing
+// was counted.
 func quantile[N uint32 | uint64](counts []N, q float64) float64 {
 	var total float64
 	for _, n := range counts {

@@ -14,13 +14,13 @@ type Report struct {
 
 	Requests uint64  `json:"requests"`
 	Over     uint64  `json:"over"`      // took longer than the objective, or failed
-	Failed   uint64  `json:"failed"`    // timed out, were refused, or met no process
-	BadShare float64 `json:"bad_share"` // Over of the Requests
+	Failed   uint64  `json:"failed"`    // timed out, were refused, or found no process
+	BadShare float64 `json:"bad_share"` // Over divided by Requests
 
 	Minutes    int `json:"minutes"`     // in which requests arrived
-	BadMinutes int `json:"bad_minutes"` // of these, with more requests over than the objective's share
+	BadMinutes int `json:"bad_minutes"` // those of the Minutes with more requests over than the objective's share
 
-	// Percentiles of the latency, within some three percent. A request that timed out
+	// Percentiles of the latency, to within about three percent. A request that timed out
 	// counts with the timeout. A request that was refused does not count.
 	P50 time.Duration `json:"p50_ns"`
 	P95 time.Duration `json:"p95_ns"`
@@ -36,7 +36,7 @@ type Report struct {
 	Ups         int        `json:"ups"`
 	MaxSize     int        `json:"max_size"`
 	Kills       int        `json:"kills"`              // processes that were killed
-	Leaders     int        `json:"leaders"`            // changes of the process that leads in a DeployedView, the first included
+	Leaders     int        `json:"leaders"`            // how often a process began to lead in a DeployedView, including the first
 	Utilization float64    `json:"target_utilization"` // at which a process just meets the objective
 	Elasticity  Elasticity `json:"elasticity"`
 
@@ -45,7 +45,7 @@ type Report struct {
 }
 
 // A Series is a simulation over time. It has at most two thousand points, however long the
-// load is. If there would be more, two points become one.
+// load is. If there would be more, each two points are merged.
 type Series struct {
 	Step   time.Duration `json:"step_ns"` // from one point to the next
 	Points []Point       `json:"points"`
@@ -107,7 +107,7 @@ func (s *summary) order(t float64, from, to int) {
 	}
 }
 
-// close adds a minute whose requests are all answered.
+// close adds a minute in which every request is answered.
 func (s *summary) close(m int64, v *minute) {
 	r := &s.r
 	r.Requests += v.requests
@@ -157,7 +157,7 @@ func merge(p, q Point, a, b float64) Point {
 	}
 }
 
-// report ends the sums.
+// report finishes the sums.
 func (s *summary) report() *Report {
 	r := s.r
 	if r.Requests > 0 {
@@ -165,7 +165,8 @@ func (s *summary) report() *Report {
 	}
 	r.P50, r.P95, r.P99 = bounded(s.latency[:], .5, s.timeout), bounded(s.latency[:], .95, s.timeout), bounded(s.latency[:], .99, s.timeout)
 	r.ProcessHours = s.ordered / 3600
-	// Each sample stands for a minute, the last one for what is left of it.
+	// Each sample stands for a minute. The last one stands for what is left of its
+	// minute.
 	if s.tracker.n > 0 {
 		r.DemandHours = s.tracker.demand / float64(s.tracker.n) * r.Duration.Hours()
 		r.CostRatio = r.ProcessHours / r.DemandHours
@@ -176,8 +177,8 @@ func (s *summary) report() *Report {
 	return &r
 }
 
-// bounded returns a quantile, which must not be above the timeout because the
-// bin that holds the timeout goes beyond it.
+// bounded returns a quantile that is not above the timeout. The bin that holds the
+// timeout goes beyond it.
 func bounded[N uint32 | uint64](counts []N, q float64, timeout time.Duration) time.Duration {
 	return min(seconds(quantile(counts, q)), timeout)
 }

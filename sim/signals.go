@@ -16,8 +16,8 @@ import (
 type ViewKind uint8
 
 const (
-	// AutoView is DeployedView if the Prober of the Config is a *traffic.Traffic or
-	// a *traffic.Shared, and else IdealView.
+	// AutoView is DeployedView if the Prober of the Config is a *traffic.Traffic or a
+	// *traffic.Shared, and IdealView otherwise.
 	AutoView ViewKind = iota
 
 	// IdealView has the true numbers of the whole service, up to the last second.
@@ -34,13 +34,13 @@ const (
 	DeployedView
 )
 
-// Signals is what the simulated Prober of an [Autoscaler] measures. The zero
-// value is a heartbeat, as autoscalebot's, or what the Prober of the Config
-// measures, if it is a *traffic.Traffic or a *traffic.Shared.
+// Signals is what the simulated Prober of an [Autoscaler] measures. If the Prober of the
+// Config is a *traffic.Traffic or a *traffic.Shared, the zero value measures the same as
+// that Prober. Otherwise it is a heartbeat like autoscalebot's.
 type Signals struct {
-	// Heartbeat sends one request to one process at each tick, as
-	// probe.HTTP does: it measures Latency, and the failures Timeout
-	// and ServerError. It is on if nothing else is.
+	// Heartbeat sends one request to one process at each tick, as probe.HTTP does. It
+	// measures Latency, and the failures Timeout and ServerError. It is on if nothing else
+	// is.
 	Heartbeat bool
 
 	// Timeout is how long the heartbeat waits. 0: the Timeout of the Config's Prober if
@@ -50,9 +50,9 @@ type Signals struct {
 	// Work is how long a process works on a heartbeat. 0: DefaultBeatWork.
 	Work time.Duration
 
-	// Traffic measures the requests from inside the service: Latency (if the
-	// heartbeat does not), QueueTime, ServiceTime, Throughput, Arrivals and Busy,
-	// and in the IdealView Utilization. A DeployedView has it on.
+	// Traffic measures the requests from inside the service: Latency (if the heartbeat does
+	// not), QueueTime, ServiceTime, Throughput, Arrivals and Busy, and in the IdealView
+	// Utilization. In a DeployedView it is always on.
 	Traffic bool
 
 	// View says how exact the numbers of Traffic are. 0: AutoView.
@@ -85,7 +85,7 @@ type Signals struct {
 	// Outages are the times in which nothing can be measured.
 	Outages []Outage
 
-	// Platform is how the orders are taken. Zero: at once and in full.
+	// Platform is how the platform takes orders. Zero: at once and in full.
 	Platform Platform
 }
 
@@ -96,7 +96,7 @@ const (
 	DefaultPercentile = traffic.DefaultPercentile
 )
 
-// of returns s with the settings of a Prober.
+// of returns s with its zero fields taken from a Prober.
 func (s Signals) of(p autoscale.Prober) Signals {
 	if p == nil {
 		return s

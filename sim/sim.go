@@ -14,13 +14,13 @@
 // # The model
 //
 // Requests arrive at random and independently (a Poisson process) at the rate of the
-// [Load]. Each goes to one process that serves: to a random one, as with Heroku's routers,
-// or to the one that is free first. Its work takes a random time. A process has some slots.
-// It works first in, first out, or on all its requests at once. A process that is ordered
-// serves after its boot time. When the size falls, the newest processes stop first, and
-// finish the requests that they have. A request that takes longer than the timeout fails,
-// and the process works on it to the end. A request that finds no process, or a full
-// backlog, fails at once.
+// [Load]. Each request goes to one process that serves: to a random one, as with Heroku's
+// routers, or to the one that is free first. The work on a request takes a random time. A
+// process has a number of slots. It works on its requests first in, first out, or on all of
+// them at once. A process that is ordered serves after its boot time. When the size falls,
+// the newest processes stop first, and finish the requests that they have. A request that
+// takes longer than the timeout fails, and the process works on it to the end. A request
+// that finds no process, or a full backlog, fails at once.
 //
 // A [Controller] is called at its interval. Its [View] has the true numbers of the whole
 // service, up to the last whole second. An [Autoscaler] sees these in an [IdealView]. In a
@@ -30,7 +30,7 @@
 //
 // # Its limits
 //
-// The model is simpler than the world, and mostly kinder:
+// The model is simpler than reality, and mostly kinder:
 //
 //   - Requests are independent and alike. Real ones come in bursts that a trace of minutes
 //     does not show, are light and heavy, and are repeated when they fail.
@@ -38,8 +38,8 @@
 //     alone.
 //   - In an IdealView metrics are exact, and known at the end of each second. In a
 //     DeployedView they are as noisy and as late as in production. But the process that
-//     leads reads the board in no time, and the saved state of the Autoscaler is never lost
-//     or late.
+//     leads takes no time to read the board, and the saved state of the Autoscaler is never
+//     lost or late.
 //   - A process that is killed finishes the requests that it has.
 //   - The platform accepts every order at once and never fails.
 //
@@ -58,8 +58,8 @@ import (
 // ErrOptions is wrapped by every error that says what is wrong with [Options].
 var ErrOptions = errors.New("sim: bad options")
 
-// A Controller decides the size. [Autoscaler] makes one of a Config, and any other rule can
-// be one. A Controller serves one Run, from one goroutine.
+// A Controller decides the size. [Autoscaler] makes one from a Config, and any other rule
+// can be one. A Controller is used by one Run, on one goroutine.
 type Controller interface {
 	// Interval is the time from the start of one tick to the start of the next.
 	Interval() time.Duration
@@ -84,10 +84,10 @@ type Discipline uint8
 
 const (
 	// FIFO works on as many requests as there are slots, in their order of arrival. The
-	// others wait, as in Puma, Gunicorn and Unicorn.
+	// others wait. Puma, Gunicorn and Unicorn work like this.
 	FIFO Discipline = iota
-	// ProcessorSharing works on all requests at once, as a server in Go does. They share
-	// the slots, which are its cores.
+	// ProcessorSharing works on all requests at once, as a server in Go does. The requests
+	// share the slots, which are the cores.
 	ProcessorSharing
 )
 
@@ -131,22 +131,25 @@ type Service struct {
 	Routing Routing
 
 	// QueueInFront says where requests wait for a slot. It matters in a DeployedView with
-	// FIFO. False: in the handler, as in a server in Go, which starts a handler for each
-	// request at once. A process then counts every arrival, and its service times include
-	// the wait. True: in front of the handler, as in Puma and Gunicorn. A process then
-	// counts a request when its work begins, with the wait as its queue time.
+	// FIFO.
+	//
+	// False: they wait in the handler, as in a server in Go, which starts a handler for
+	// each request at once. A process then counts every arrival, and its service times
+	// include the wait. True: they wait in front of the handler, as in Puma and Gunicorn. A
+	// process then counts a request when the work on it begins, with the wait as its queue
+	// time.
 	QueueInFront bool
 
-	// Backlog is how many requests may wait in a process. It refuses more, and they fail.
-	// 0: DefaultBacklog. Negative: any number.
+	// Backlog is how many requests may wait in a process. It refuses any more, and those
+	// fail. 0: DefaultBacklog. Negative: any number.
 	Backlog int
 
 	// Timeout is the time after which a request fails, at most five minutes. The process
 	// goes on working on it, as on Heroku (H12). 0: DefaultTimeout.
 	Timeout time.Duration
 
-	// Boot is the time from ordering a process to its serving. 0: DefaultBoot. Negative:
-	// none.
+	// Boot is the time from when a process is ordered until it serves. 0: DefaultBoot.
+	// Negative: none.
 	Boot time.Duration
 
 	// BootJitter is how much earlier or later a process may serve, at random, as a share
@@ -157,14 +160,14 @@ type Service struct {
 	// finishes its requests, and another process boots in its place. 0: none is killed.
 	MTBF time.Duration
 
-	// Dependency is a resource that all processes use. With FIFO only.
+	// Dependency is a resource that all processes use. It works with FIFO only.
 	Dependency Dependency
 }
 
 // An Objective says which requests are fast enough, and which minutes are good.
 type Objective struct {
 	Latency time.Duration `json:"latency_ns"` // a request that takes longer is over. 0: DefaultLatency
-	Share   float64       `json:"share"`      // of the requests that may be over or fail; a minute with more is bad. 0: DefaultShare
+	Share   float64       `json:"share"`      // the share of requests that may be over or fail; a minute with more is bad. 0: DefaultShare
 }
 
 // Options describe a simulation. Load and Controller are required.
@@ -227,7 +230,7 @@ func (o Options) withDefaults() Options {
 // maxSize is the most processes that can be simulated.
 const maxSize = 100_000
 
-// faults reports what is wrong with s and with o for it.
+// faults returns what is wrong with s, and with o for this service.
 func (s Service) faults(o Objective) (errs []error) {
 	s, o = s.withDefaults(), o.withDefaults()
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -304,8 +307,8 @@ func (o Options) Validate() error {
 }
 
 // Run replays o.Load against o.Controller, and returns a report. It fails if the options
-// are bad (the error wraps [ErrOptions]), if the Controller fails or orders an impossible
-// size, or if ctx ends.
+// are invalid (the error then wraps [ErrOptions]), if the Controller fails or orders an
+// impossible size, or if ctx ends.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err

@@ -3,17 +3,18 @@ package sim
 import "fmt"
 
 // Smooth returns the load without the noise of counting. Use it for a trace that is scaled
-// up: a bin of 40 requests is off by a sixth, and multiplied by 400 that sixth looks like
-// load. Each rate becomes the mean of the bins around it, as far to both sides as the given
-// number of requests reaches. Its relative error is then 1/√requests: 5 % for 400.
+// up. A bin of 40 requests is off by a sixth, and if it is multiplied by 400, that sixth
+// looks like load. Each rate becomes the mean of the bins around it. On both sides it takes
+// as many bins as it needs to reach the given number of requests. The relative error of a
+// rate is then 1/√requests: 5 % for 400.
 //
-// Bins with at least so many requests stay exactly as they are. Nothing is averaged across
-// them, so that a burst does not spread over the quiet around it. Between two such bins, or
-// an end of the load, the mean rate stays the same, and so does the mean of the whole load.
-// A stretch with fewer requests than the given number becomes its mean. Smooth fails if
-// requests is below 1.
+// Bins with at least that many requests stay exactly as they are. Nothing is averaged
+// across them, so that a burst does not spread over the quiet around it. Between two such
+// bins, or an end of the load, the mean rate stays the same, and so does the mean of the
+// whole load. A stretch with fewer requests than the given number becomes its mean. Smooth
+// fails if requests is below 1.
 //
-// Changes of load within fewer requests than that are smoothed away too.
+// Real changes of the load within fewer requests than that are smoothed away too.
 func (l Load) Smooth(requests float64) (Load, error) {
 	if !(requests >= 1) {
 		return Load{}, fmt.Errorf("sim: smooth a load over %v requests: it must be 1 or more", requests)
@@ -41,8 +42,9 @@ func (l Load) Smooth(requests float64) (Load, error) {
 	return NewLoad(l.start, l.step, rates)
 }
 
-// spread returns for each count the mean of the counts around it that together reach the
-// given number, or of all. The sum stays the same.
+// spread returns, for each count, the mean of the counts around it that together reach
+// the given number, or the mean of all counts if they do not reach it. The sum stays the
+// same.
 func spread(counts []float64, number float64) []float64 {
 	sums := make([]float64, len(counts)+1)
 	for i, n := range counts {

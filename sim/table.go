@@ -12,7 +12,7 @@ type row struct {
 	value      func(r *Report) string
 }
 
-// rows returns the lines of a comparison. The cost is one of them if there is a price.
+// rows returns the lines of a comparison. If there is a price, one line is the cost.
 func rows(reports []*Report) []row {
 	percent := func(f func(r *Report) float64) func(*Report) string {
 		return func(r *Report) string { return fmt.Sprintf("%.2f %%", f(r)) }
@@ -60,7 +60,7 @@ func rows(reports []*Report) []row {
 	)
 }
 
-// round leaves three digits of a time. A histogram is not more exact.
+// round rounds a time to three digits. A histogram is not more exact than that.
 func round(d time.Duration) time.Duration {
 	unit := time.Duration(1)
 	for d/unit >= 1000 {

@@ -7,20 +7,21 @@ import (
 	"github.com/autoscalebot/autoscale/internal/count"
 )
 
-// A tally is the counts of one process of its own requests. It uses the code of
+// A tally has what one process counted of its own requests. It uses the code of
 // traffic.Traffic. A process without a tally counts nothing.
 type tally struct {
 	counter *count.Counter
 	base    float64         // when the process began to count
 	sync    func(t float64) // brings the process to t; nil: plan says what happens
-	stopped bool            // it serves no more
+	stopped bool            // it no longer serves
 	inFront bool            // requests wait in front of the handler, and not in it
 
-	// What is known in advance. Requests begin in the order in which they came.
+	// The requests whose times are known in advance. They begin in the order in
+	// which they came.
 	begins queue[planned]
 	ends   heap[running]
 
-	posts []post // on the board, and on the way to it
+	posts []post // reports on the board, and on the way to it
 }
 
 // planned is a request whose work will begin and end.
@@ -58,8 +59,8 @@ func (c *tally) end(s *count.Shard, began int64, t float64) {
 	c.counter.End(s, began, now)
 }
 
-// plan takes a request that arrives now, with the times at which its work will begin and
-// end.
+// plan takes a request that arrives now, and the times at which the work on it will begin
+// and end.
 func (c *tally) plan(arrived, start, end float64) {
 	c.play(arrived)
 	if c.inFront {

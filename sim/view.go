@@ -8,9 +8,9 @@ import (
 // MaxWindow is how far back a [View] can look.
 const MaxWindow = pastSeconds * time.Second
 
-// A View has what a [Controller] can know at one moment: what metrics inside the service
-// show up to the end of the last whole second, and what the platform reports. It is valid
-// until Tick returns.
+// A View has what a [Controller] can know at one moment. That is what metrics inside the
+// service show up to the end of the last whole second, and what the platform reports. It
+// is valid until Tick returns.
 type View struct {
 	Started time.Time // when the tick began; before Now if a heartbeat was sent
 	Now     time.Time // the moment
@@ -48,7 +48,7 @@ type Window struct {
 	InFlight float64 // requests in work or waiting, mean
 	Ready    float64 // processes that serve, mean
 
-	ServiceTime time.Duration // mean of the completions; 0 without any
+	ServiceTime time.Duration // mean of the completions; 0 if there are none
 	QueueTime   time.Duration // mean of the completions; with ProcessorSharing the time that sharing added
 
 	// Utilization is the share of slots in use, of the processes that served, 0 to 1.
@@ -62,8 +62,8 @@ func (v *View) seconds(d time.Duration) (first, end int64) {
 	return max(0, end-n), end
 }
 
-// Recent returns what happened within the last d, rounded to seconds, of at
-// least one second and at most MaxWindow.
+// Recent returns what happened within the last d. It rounds d to seconds, and makes
+// it at least one second and at most MaxWindow.
 func (v *View) Recent(d time.Duration) Window {
 	r := v.e.rec
 	first, end := v.seconds(d)
@@ -99,9 +99,9 @@ func (v *View) Recent(d time.Duration) Window {
 }
 
 // Latency returns a percentile, 0 to 100, of the latencies of the answers within the
-// last d. It is off by some three percent of the latency. Latency returns false if there
-// was no answer. A request that timed out counts with the timeout, once that has passed.
-// A request that was refused does not count.
+// last d. It is off by about three percent. Latency returns false if there was no
+// answer. A request that timed out counts with the timeout, once that has passed. A
+// request that was refused does not count.
 func (v *View) Latency(d time.Duration, percentile float64) (time.Duration, bool) {
 	r := v.e.rec
 	first, end := v.seconds(d)
@@ -134,9 +134,9 @@ const (
 )
 
 // Processes returns the metrics of each process that serves, the oldest process first. They
-// are of the last d, in steps of five seconds, at least five seconds and at most a minute.
-// Processes that do not serve yet are not included; there are Desired − Ready of them. With
-// ProcessorSharing or a Dependency the metrics are exact to the moment too.
+// cover the last d, which is at least five seconds and at most a minute, in steps of five
+// seconds. Processes that do not serve yet are not included; there are Desired − Ready of
+// them. With ProcessorSharing or a Dependency, the metrics are exact to the moment too.
 func (v *View) Processes(d time.Duration) []Process {
 	e := v.e
 	steps := min(max(1, int(math.Round(d.Seconds()/snapEvery))), snapNumber)
