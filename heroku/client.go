@@ -72,7 +72,7 @@ func (o Options) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "heroku.Options(%s, %d calls an hour, attempts of %v)", bare(o.BaseURL, "the default API"), o.CallsPerHour, o.AttemptTimeout)
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (o Options) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(o)) }
 
 func bare(text, none string) string {
@@ -209,8 +209,8 @@ func (c *Client) WebURL(app string) func(ctx context.Context) (string, error) {
 	}
 }
 
-// CloseIdleConnections closes the connections that are kept open between calls. It
-// leaves alone those of an Options.Transport. The Client can be used afterwards.
+// CloseIdleConnections closes the connections that are kept open between calls. It does
+// not close those of an Options.Transport. The Client can be used afterwards.
 func (c *Client) CloseIdleConnections() {
 	c.calls.CloseIdleConnections()
 	if c.metrics != nil {
@@ -218,7 +218,7 @@ func (c *Client) CloseIdleConnections() {
 	}
 }
 
-// Format writes where the client's API is, whatever the verb, and nothing of the token.
+// Format writes the address of the client's API, for every verb, and never the token.
 func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "heroku.Client(%s)", cmp.Or(c.calls.Base(), "not valid"))
 }

@@ -25,8 +25,8 @@
 // hours. The API key of the dashboard expires when the password changes. From then on the
 // formation keeps its last size.
 //
-// The token is in no error, in no log, and in no formatted value of this package,
-// whatever the verb. It is sent only to [Options.BaseURL] and [Options.MetricsURL].
+// The token never appears in an error, in the log, or in a formatted value of this
+// package, for any verb. It is sent only to [Options.BaseURL] and [Options.MetricsURL].
 // Redirects are not followed, and plain HTTP is refused.
 //
 // # What it costs

@@ -38,7 +38,7 @@ func explain(e *Error, body []byte) {
 	}
 }
 
-// advise says what to do about a refusal. token says where the token comes from.
+// advise returns advice on a refusal. token says where the token comes from.
 func advise(e *Error, token string) string {
 	if limited(e) {
 		return "Eco and Basic dynos run one a process type, other sizes and whole apps have limits of their own: lower Max, change the size with `heroku ps:type`, or ask Heroku to raise the limit"

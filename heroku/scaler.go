@@ -54,7 +54,7 @@ type formation struct {
 }
 
 // Validate reports everything that is wrong with the names of the app and the process
-// type, and with what [NewClient] was given. It does no I/O.
+// type, and with the arguments of [NewClient]. It does no I/O.
 func (s *Scaler) Validate() error {
 	return s.fault
 }
@@ -156,7 +156,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 // CloseIdleConnections calls [Client.CloseIdleConnections].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
-// Format writes which process type of which app is scaled, whatever the verb.
+// Format writes which process type of which app is scaled, for every verb.
 func (s *Scaler) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "heroku.Scaler(%s)", s.subject())
 }
@@ -180,7 +180,7 @@ func (s *Scaler) read(ctx context.Context) (f formation, err error) {
 	return f, err
 }
 
-// check reports what an answer lacks.
+// check returns an error that names what is missing in an answer.
 func (s *Scaler) check(f *formation) error {
 	switch {
 	case f.Type == "":

@@ -1,9 +1,9 @@
-// Package platform has what the Scalers of the platforms in its folder share: the options
-// of a client, and the errors of its calls.
+// Package platform has what the Scalers of the platforms below it share: the options of a
+// client, and the errors of its calls.
 //
-// Each platform is a package of its own, which a service imports without the others. None
-// of them has dependencies beyond the standard library and golang.org/x/time/rate. Package
-// heroku is beside this folder. It has options of its own, and the same errors.
+// Each platform is a package of its own, so a service imports only the one that it needs.
+// None of them has dependencies beyond the standard library and golang.org/x/time/rate.
+// Package heroku is not below this one. It has options of its own, but the same errors.
 package platform
 
 import (
@@ -16,20 +16,21 @@ import (
 	"time"
 )
 
-// Options are the settings of a client. The zero value is ready to use. Where a platform
-// has defaults of its own, its NewClient says so.
+// Options are the settings of a client. The zero value is ready to use. If a platform has
+// defaults of its own, the documentation of its NewClient says so.
 type Options struct {
-	// BaseURL is where the platform's API is. It must be https, except on the loopback
-	// interface, in a network that is the platform's own, and where Transport is set.
-	// Defaults to the address that the platform's package names.
+	// BaseURL is the URL of the platform's API. It must be https, except on the loopback
+	// interface, in the platform's own network, and if Transport is set. Defaults to the
+	// address in the documentation of the platform's package.
 	BaseURL string
 
-	// TokenName says in errors where the credentials come from, as "FLY_API_TOKEN". It is
-	// not the token.
+	// TokenName is a name, such as "FLY_API_TOKEN", by which errors say where the
+	// credentials come from. It is not the token.
 	TokenName string
 
-	// CallsPerHour is how many calls the client makes at most, whatever is made from it. A
-	// thirtieth of it may be made at once. Defaults to the platform's.
+	// CallsPerHour is the most calls that the client makes, with everything that is made
+	// from it. A thirtieth of them may be made at once. Defaults to the DefaultCallsPerHour
+	// of the platform's package.
 	CallsPerHour int
 
 	// AttemptTimeout is how long one attempt at a call may take, within the time of the
@@ -37,12 +38,12 @@ type Options struct {
 	AttemptTimeout time.Duration
 
 	// Transport carries the requests, credentials included. Nil: one of the client's own,
-	// which uses the proxy that the environment names, as HTTPS_PROXY. Requests by plain HTTP
-	// go to no proxy.
+	// which uses the proxy that the environment names, for example in HTTPS_PROXY. Requests
+	// over plain HTTP do not use a proxy.
 	Transport http.RoundTripper
 
-	// Getenv looks up the environment variables that a client reads, which are those that
-	// the platform sets. It must be safe for concurrent use. Nil: os.Getenv.
+	// Getenv looks up the environment variables that a client reads. These are the ones
+	// that the platform sets. It must be safe for concurrent use. Nil: os.Getenv.
 	Getenv func(name string) string
 }
 
@@ -61,11 +62,11 @@ func (o Options) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "platform.Options(%s, %d calls an hour, attempts of %v)", base, o.CallsPerHour, o.AttemptTimeout)
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (o Options) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(o)) }
 
-// An Error is a call that failed: refused by the API, answered by something that is no
-// whole answer of the API, or not answered at all. It never holds a token.
+// An Error is a call that failed. Either the API refused it, or there was no complete
+// answer of the API, or there was no answer at all. An Error never contains a token.
 type Error struct {
 	Platform    string        // the package, as "fly"
 	Op, Subject string        // what was to be done, and to what
@@ -75,9 +76,9 @@ type Error struct {
 	RequestID   string        // for the platform's support; may be empty
 	RetryAfter  time.Duration // how long the API asked to wait. 0: it did not
 	Tries       int           // how often the call was made
-	Unsure      bool          // an earlier try had no whole answer, or one of 500 or more: it may have been carried out
+	Unsure      bool          // an earlier try had no complete answer, or a status of 500 or more, so it may have been carried out
 	Advice      string        // what to do
-	Err         error         // what else went wrong; may be nil
+	Err         error         // any other cause; may be nil
 }
 
 // Unwrap returns e.Err: a network fault or the end of the context, for instance.
@@ -119,17 +120,17 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// A CallBudgetError says that a call was not made, because its context leaves no time to
-// wait until the calls that are permitted have room for it.
+// A CallBudgetError means that a call was not made, because its context would end before
+// the budget of calls has room for it.
 type CallBudgetError struct {
 	Platform    string        // the package, as "fly"
 	Op, Subject string        // what was to be done, and to what
 	Until       time.Time     // when there will be room, as far as is known
 	Wait        time.Duration // how long that was away
-	Reason      string        // what there is no room in, and how to make room
+	Reason      string        // what budget has no room, and how to make room
 }
 
-// Error says what was not done, why, and when it could be.
+// Error says what was not done, why, and when it can be done.
 func (e *CallBudgetError) Error() string {
 	return fmt.Sprintf("%s: %s: %s: no call was made: %s; there is room in %v, at %s",
 		e.Platform, e.Op, e.Subject, e.Reason, e.Wait.Round(time.Millisecond), e.Until.UTC().Format(time.RFC3339))

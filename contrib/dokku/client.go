@@ -53,10 +53,10 @@ type Client struct {
 
 var validHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]{1,253}$`)
 
-// NewClient returns a client for a server, given as a host or as host:port. privateKey is an
-// SSH private key in PEM, without a passphrase. hostKey is the server's public key, in the
-// form "ssh-ed25519 AAAA…". If opts is nil, the default options are used. NewClient does no
-// I/O: what is wrong with its arguments is reported by [Scaler.Validate] and by every call.
+// NewClient returns a client for a server, given as a host or as host:port. privateKey is
+// an SSH private key in PEM, without a passphrase. hostKey is the server's public key, in
+// the form "ssh-ed25519 AAAA…". If opts is nil, the default options are used. NewClient
+// does no I/O. [Scaler.Validate] and every call report invalid arguments.
 func NewClient(host string, privateKey []byte, hostKey string, opts *Options) *Client {
 	var o Options
 	if opts != nil {
@@ -99,10 +99,10 @@ func algorithms(typ string) []string {
 	return []string{typ}
 }
 
-// Format writes where the server is, whatever the verb, and nothing of the key.
+// Format writes the address of the server, for every verb, and never the key.
 func (c *Client) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "dokku.Client(%s)", c.addr) }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
 // A conn is a connection for one call.

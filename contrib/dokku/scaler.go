@@ -60,7 +60,7 @@ func (c *Client) Scaler(app, typ string) *Scaler {
 }
 
 // Validate reports everything that is wrong with the names of the app and the process type,
-// and with what [NewClient] was given. It does no I/O.
+// and with the arguments of [NewClient]. It does no I/O.
 func (s *Scaler) Validate() error { return s.fault }
 
 // Redeploys returns true: Dokku replaces all processes of the type when their number
@@ -230,10 +230,10 @@ func (s *Scaler) started(ctx context.Context, op string, size int) (wait func() 
 // CloseIdleConnections does nothing: no connection is kept open between calls.
 func (s *Scaler) CloseIdleConnections() {}
 
-// Format writes what is scaled, whatever the verb.
+// Format writes what is scaled, for every verb.
 func (s *Scaler) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "dokku.Scaler(%s)", s.subject()) }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
 
 func (s *Scaler) subject() string { return s.typ + " of app " + s.app }

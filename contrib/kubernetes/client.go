@@ -232,8 +232,7 @@ func (c *Client) CloseIdleConnections() {
 	}
 }
 
-// Format writes where the API server is, whatever the verb, and nothing of the
-// credentials.
+// Format writes the address of the API server, for every verb, and never the credentials.
 func (c *Client) Format(f fmt.State, _ rune) {
 	if c == nil {
 		fmt.Fprint(f, "kubernetes.Client(none)")
@@ -248,7 +247,7 @@ func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "kubernetes.Client(%s, namespace %s)", outbound.Bare(c.conn.base), c.conn.namespace)
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
 // connection reads the configuration, if it was not read successfully before.

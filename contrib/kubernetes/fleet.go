@@ -395,7 +395,7 @@ func (f *Fleet) Status() FleetStatus {
 	return s.sorted()
 }
 
-// Format writes the name of the fleet and of the worker, whatever the verb.
+// Format writes the name of the fleet and of the worker, for every verb.
 func (f *Fleet) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "kubernetes.Fleet(%s, worker %s)", f.opts.Name, f.opts.Worker)
 }

@@ -56,12 +56,12 @@ type PodBoardOptions struct {
 	Timeout time.Duration
 }
 
-// Format writes everything but the Token, whatever the verb.
+// Format writes everything but the Token, for every verb.
 func (o PodBoardOptions) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "kubernetes.PodBoardOptions(namespace %s, port %d, path %s, timeout %v)", o.Namespace, o.Port, o.Path, o.Timeout)
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (o PodBoardOptions) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(o)) }
 
 // A PodBoard is a [traffic.MetricsBoard] without a database: each pod keeps its own report,
@@ -163,10 +163,10 @@ func (b *PodBoard) Publish(ctx context.Context, member string, report []byte) er
 // CloseIdleConnections closes the connections to pods that are kept open.
 func (b *PodBoard) CloseIdleConnections() { b.http.CloseIdleConnections() }
 
-// Format writes the name of the Service, whatever the verb.
+// Format writes the name of the Service, for every verb.
 func (b *PodBoard) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "kubernetes.PodBoard(%s)", b.service) }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (b *PodBoard) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(b)) }
 
 // Read asks the pods behind the Service for their reports. It returns those that answered

@@ -127,7 +127,7 @@ func (p *ProtectedElector) keep(err error) {
 	p.err = err
 }
 
-// Format writes what is wrapped, whatever the verb.
+// Format writes what is wrapped, for every verb.
 func (p *ProtectedElector) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "kubernetes.ProtectedElector(%v)", p.elector)
 }

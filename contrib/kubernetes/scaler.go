@@ -95,15 +95,15 @@ func (s *Scaler) Validate() error {
 
 var errNoClient = errors.New("the Client was not made: use kubernetes.InCluster, FromKubeconfig or FromConfig")
 
-// CloseIdleConnections does what that of the [Client] does.
+// CloseIdleConnections calls that of the [Client].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
-// Format writes what is scaled, whatever the verb.
+// Format writes what is scaled, for every verb.
 func (s *Scaler) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "kubernetes.Scaler(%s)", s.subject())
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
 
 func (s *Scaler) namespace() string { return cmp.Or(s.opts.Namespace, s.client.Namespace()) }

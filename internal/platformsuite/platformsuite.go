@@ -127,7 +127,7 @@ func Text(t *testing.T, what, text string, secrets ...string) {
 	}
 }
 
-// Hidden fails t if one of the values shows a secret, whatever the verb, or as JSON.
+// Hidden fails t if one of the values shows a secretfor any verb, or as JSON.
 func Hidden(t *testing.T, secrets []string, values ...any) {
 	t.Helper()
 	for _, v := range values {

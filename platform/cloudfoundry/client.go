@@ -14,11 +14,12 @@ import (
 	"github.com/autoscalebot/autoscale/platform"
 )
 
-// DefaultCallsPerHour is the default of platform.Options.CallsPerHour. Where the Cloud
-// Controller limits the calls of a user, its sample configuration permits 20,000 an hour.
+// DefaultCallsPerHour is the default of platform.Options.CallsPerHour. The Cloud
+// Controller can limit the calls of a user. Its sample configuration permits 20,000 an
+// hour.
 const DefaultCallsPerHour = 5000
 
-// exampleURL stands for an API in texts.
+// exampleURL is the example of an API in texts.
 const exampleURL = "https://api.sys.example.com"
 
 // A Client speaks to one Cloud Controller with one set of credentials. All its Scalers
@@ -27,13 +28,13 @@ const exampleURL = "https://api.sys.example.com"
 type Client struct {
 	calls      *calls.Client
 	autoscaler *calls.Client // nil: App Autoscaler is not asked
-	closeUAA   func()        // a func, because no verb of fmt sees what it holds
+	closeUAA   func()        // a func, because no verb of fmt shows what is in it
 }
 
-// NewClient returns a client of the API at Options.BaseURL, which defaults to the one that
-// runs this process, as [Self] says. If opts is nil, the default options are used. NewClient
-// does no I/O: what is wrong with its arguments is reported by [Scaler.Validate] and by
-// every call.
+// NewClient returns a client of the API at Options.BaseURL. That defaults to the API of
+// the Cloud Foundry that runs this process: see [Self]. If opts is nil, the default
+// options are used. NewClient does no I/O. [Scaler.Validate] and every call report invalid
+// arguments.
 func NewClient(credentials Credentials, opts *platform.Options) *Client {
 	credentials = credentials.trimmed()
 	var o platform.Options
@@ -75,8 +76,8 @@ func NewClient(credentials Credentials, opts *platform.Options) *Client {
 	return c
 }
 
-// CloseIdleConnections closes the connections that are kept open between calls. It leaves
-// alone those of an Options.Transport. The Client can be used afterwards.
+// CloseIdleConnections closes the connections that are kept open between calls. It does
+// not close those of an Options.Transport. The Client can be used afterwards.
 func (c *Client) CloseIdleConnections() {
 	c.calls.CloseIdleConnections()
 	c.closeUAA()
@@ -85,16 +86,16 @@ func (c *Client) CloseIdleConnections() {
 	}
 }
 
-// Format writes where the client's API is, whatever the verb, and nothing of the
+// Format writes the address of the client's API for every verb, and never the
 // credentials.
 func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "cloudfoundry.Client(%s)", cmp.Or(c.calls.Base(), "not valid"))
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
-// An Instance is where a process runs on Cloud Foundry.
+// An Instance says where on Cloud Foundry a process runs.
 type Instance struct {
 	API      string // the URL of the API, for platform.Options.BaseURL
 	App      string // the app's GUID
@@ -102,8 +103,8 @@ type Instance struct {
 	Instance string // the instance's GUID, for leader.Options.Holder
 }
 
-// Self returns where this process runs, as the environment variables VCAP_APPLICATION and
-// CF_INSTANCE_GUID say. Elsewhere its fields are empty.
+// Self returns where this process runs, from the environment variables VCAP_APPLICATION
+// and CF_INSTANCE_GUID. Anywhere else its fields are empty.
 func Self() Instance { return self(os.Getenv) }
 
 func self(getenv func(string) string) Instance {
@@ -112,12 +113,12 @@ func self(getenv func(string) string) Instance {
 		App     string `json:"application_id"`
 		Process string `json:"process_type"`
 	}
-	_ = json.Unmarshal([]byte(getenv("VCAP_APPLICATION")), &v) // what does not parse says nothing
+	_ = json.Unmarshal([]byte(getenv("VCAP_APPLICATION")), &v) // if it does not parse, the fields stay empty
 	return Instance{v.API, v.App, v.Process, getenv("CF_INSTANCE_GUID")}
 }
 
-// explain reads a refusal: of the Cloud Controller, which has a list of errors, of UAA, or
-// of App Autoscaler.
+// explain reads a refusal by the Cloud Controller, which has a list of errors, by UAA, or
+// by App Autoscaler.
 func explain(e *platform.Error, _ http.Header, body []byte) {
 	var refusal struct {
 		Errors []struct {
@@ -136,8 +137,8 @@ func explain(e *platform.Error, _ http.Header, body []byte) {
 	}
 }
 
-// inFlight reports whether a refusal is for a deployment, which the Cloud Controller says
-// in these words (app/actions/process_scale.rb).
+// inFlight reports whether a deployment is the reason for a refusal, by the text that the
+// Cloud Controller uses (app/actions/process_scale.rb).
 func inFlight(e *platform.Error) bool {
 	return e.Status == http.StatusUnprocessableEntity && strings.Contains(e.Message, "deployment is in flight")
 }
@@ -146,12 +147,12 @@ func inFlight(e *platform.Error) bool {
 // (app/models/runtime/process_model.rb).
 var quotaWords = regexp.MustCompile(`(?:quota|limit)_exceeded`)
 
-// limited reports whether a refusal is for a quota.
+// limited reports whether a quota is the reason for a refusal.
 func limited(e *platform.Error) bool {
 	return (e.Status == http.StatusUnprocessableEntity || e.Status == http.StatusBadRequest) && quotaWords.MatchString(e.Message)
 }
 
-// advise says what to do about a refusal.
+// advise returns advice on a refusal.
 func advise(e *platform.Error, credentials string) string {
 	const role = "give it the role Space Supporter in the app's space (`cf set-space-role`)"
 	switch {

@@ -18,43 +18,43 @@ import (
 
 // Credentials are exchanged at UAA for an access token. One of these grants is used:
 //
-//   - client credentials, if ClientID and ClientSecret are set alone;
+//   - client credentials, if only ClientID and ClientSecret are set;
 //   - password, if Username and Password are set;
 //   - refresh token, if RefreshToken is set.
 //
-// No value of it shows what it holds, whatever the verb.
+// No verb of fmt shows what is in a Credentials.
 type Credentials struct {
 	// ClientID is the client of UAA. Defaults to "cf" for the grants of a user.
 	ClientID string
 
-	// ClientSecret is the client's secret. That of "cf" is empty.
+	// ClientSecret is the client's secret. The client "cf" has an empty one.
 	ClientSecret string
 
-	// Username and Password are those of a user. A user with a second factor, or of
-	// another identity provider, cannot use them.
+	// Username and Password are those of a user. They do not work for a user who has a
+	// second factor, or who comes from another identity provider.
 	Username, Password string
 
 	// RefreshToken is a user's refresh token. If UAA sends a newer one, that is used from
-	// then on. It is kept in memory only, so a program that starts again needs the first
-	// one to be still good.
+	// then on. The newer one is kept only in memory, so the first one must still be valid
+	// when the program is started again.
 	RefreshToken string
 
-	// UAAURL is where UAA is, as "https://uaa.sys.example.com". Defaults to what the API
-	// names.
+	// UAAURL is the URL of UAA, such as "https://uaa.sys.example.com". Defaults to the
+	// one that the API names.
 	UAAURL string
 
-	// AutoscalerURL is where App Autoscaler's API is, as
-	// "https://autoscaler.sys.example.com". The access token is sent there. Empty: it is
-	// not asked, and App Autoscaler is taken to be off.
+	// AutoscalerURL is the URL of App Autoscaler's API, such as
+	// "https://autoscaler.sys.example.com". The access token is sent there. Empty: App
+	// Autoscaler is not asked, and is assumed to be off.
 	AutoscalerURL string
 }
 
-// Format writes which grant is used, whatever the verb.
+// Format writes only which grant is used, for every verb.
 func (c Credentials) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "cloudfoundry.Credentials(%s)", c.grant())
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c Credentials) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
 func (c Credentials) grant() string {
@@ -77,7 +77,7 @@ func (c Credentials) trimmed() Credentials {
 	return c
 }
 
-// faults returns everything that is wrong with c. name says where it comes from.
+// faults returns everything that is wrong with c. name says where c comes from.
 func (c Credentials) faults(name string, plain bool) (faults []error) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	switch c.grant() {
@@ -115,7 +115,7 @@ type granter struct {
 	opts    platform.Options
 	root    *calls.Client // of the API, without credentials
 
-	mu      sync.Mutex    // guards what follows, and is not held during a call
+	mu      sync.Mutex    // guards the fields below; not held during a call
 	uaa     *calls.Client // nil: not known yet
 	refresh string
 }
@@ -149,14 +149,14 @@ func (g *granter) grant(ctx context.Context) (string, time.Duration, error) {
 	defer g.mu.Unlock()
 	if err != nil {
 		if g.creds.UAAURL == "" {
-			g.uaa = nil // it may be elsewhere by now
+			g.uaa = nil // UAA may be elsewhere by now
 		}
 		return "", 0, err
 	}
 	if t := answer.RefreshToken; g.refresh != "" && t != "" && len(t) < 16<<10 && calls.FaultOfToken(t, "", "") == nil {
 		g.refresh = t
 	}
-	// Far more than a Duration holds is as good as eleven days.
+	// A number that does not fit in a Duration is treated as eleven days.
 	return answer.AccessToken, time.Duration(min(max(answer.ExpiresIn, 0), 1e6) * float64(time.Second)), nil
 }
 
@@ -212,7 +212,7 @@ func (g *granter) findUAA(ctx context.Context) (*calls.Client, error) {
 	return uaa, nil
 }
 
-// hidden returns what must be taken out of texts, beside the credentials.
+// hidden returns what must be taken out of texts, besides the credentials.
 func (g *granter) hidden() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -15,48 +15,52 @@
 //	}).Run(ctx)
 //
 // Cloud Foundry numbers the instances of a process from 0, and ends those with the highest
-// numbers first. So [leader.Index] needs no store, and instance 0 is the last to be ended.
-// It promises less than [leader.SQL]: during a rolling deployment two instances have the
-// number 0.
+// numbers first. So [leader.Index] works without a store, and instance 0 is the last to be
+// ended. It promises less than [leader.SQL]: during a rolling deployment, two instances
+// have the number 0.
 //
 // # Credentials
 //
-// The least role that may scale is Space Supporter, in the space of the app. A client of
-// UAA with client credentials suits a service best. [Credentials] has the other grants.
+// The lowest role that may scale is Space Supporter, in the space of the app. A service
+// should best use a client of UAA with client credentials. See [Credentials] for the other
+// grants.
 //
 //	uaac client add autoscale --authorized_grant_types client_credentials \
 //	  --authorities cloud_controller.read,cloud_controller.write --secret ...
 //	cf set-space-role autoscale my-org my-space SpaceSupporter --client
 //
-// The credentials are exchanged for an access token, which is kept in memory, is renewed in
-// time, and is renewed once more if the API refuses it. Neither is in an error, in a log,
-// or in a formatted value of this package. The credentials are sent to the UAA that the
-// API names, or to Credentials.UAAURL, and the access token to [platform.Options.BaseURL].
-// Redirects are not followed, and plain HTTP is refused.
+// The credentials are exchanged for an access token. It is kept in memory and renewed in
+// time, and once more if the API refuses it. Neither the credentials nor the token ever
+// appear in an error, in the log, or in a formatted value of this package. The credentials
+// are sent to Credentials.UAAURL, or to the UAA that the API names. The access token is
+// sent to [platform.Options.BaseURL]. Redirects are not followed, and plain HTTP is
+// refused.
 //
 // # What it costs
 //
 // A Scaler makes two calls a tick: for the size, and for the state of each instance. For
 // the process web there is a third, for deployments. That is 360 calls an hour at the
-// default interval of 30 seconds. An order is one call, and one more to read the size
-// before. It is not a deployment.
+// default interval of 30 seconds. An order is one call, and another before it to read the
+// size. It is not a deployment.
 //
 // # Deployments
 //
 // During a rolling or canary deployment, Cloud Foundry does not scale the process web.
-// Capacity.Deploying says so, and an order is an [autoscale.BusyError].
+// Capacity.Deploying is then true, and Scale returns an [autoscale.BusyError].
 //
 // # App Autoscaler
 //
 // If App Autoscaler has a policy for the app, two autoscalers would undo each other's work.
 // If Credentials.AutoscalerURL is set, Capacity names it as
-// [autoscale.Capacity.ExternalAutoscaler], and the size is left to it. Reading the policy
-// needs the role Space Developer. Take it off with "cf detach-autoscaling-policy APP".
+// [autoscale.Capacity.ExternalAutoscaler], and the Autoscaler leaves the size to it.
+// Reading the policy needs the role Space Developer. To remove the policy, run "cf
+// detach-autoscaling-policy APP".
 //
 // # Queue time
 //
-// Cloud Foundry's Gorouter sends X-Request-Start in milliseconds, which package traffic reads.
-// It leaves alone one that the request has already, from a proxy before it or from a client.
+// Cloud Foundry's Gorouter sends X-Request-Start in milliseconds, which package traffic
+// reads. If the request already has this header, from a proxy in front or from a client,
+// the Gorouter does not change it.
 //
 // [leader.Index]: https://pkg.go.dev/github.com/autoscalebot/autoscale/leader#Index
 // [leader.SQL]: https://pkg.go.dev/github.com/autoscalebot/autoscale/leader#SQL

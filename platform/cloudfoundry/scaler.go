@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	// rivalAge is after how long App Autoscaler is asked again.
+	// rivalAge is the time after which App Autoscaler is asked again.
 	rivalAge = 55 * time.Second
 
-	// rivalTrust is how long its last known state stands in for one that cannot be read.
+	// rivalTrust is for how long the last known state of App Autoscaler is used if it
+	// cannot be read.
 	rivalTrust = 10 * time.Minute
 )
 
@@ -40,7 +41,7 @@ var (
 )
 
 // Scaler returns the Scaler of a process of an app. app is the app's GUID, and process is
-// the process type, "web" for instance.
+// the process type, for example "web".
 func (c *Client) Scaler(app, process string) *Scaler {
 	s := &Scaler{client: c, app: c.calls.Name(app), typ: c.calls.Name(process), rival: &calls.Lookup[string]{Age: rivalAge, Trust: rivalTrust}}
 	faults := []error{c.calls.Fault()}
@@ -55,10 +56,10 @@ func (c *Client) Scaler(app, process string) *Scaler {
 }
 
 // Validate reports everything that is wrong with the app's GUID and the process type, and
-// with what [NewClient] was given. It does no I/O.
+// with the arguments of [NewClient]. It does no I/O.
 func (s *Scaler) Validate() error { return s.fault }
 
-// process is what is read of the Cloud Controller's answer.
+// process has the fields that are read from the Cloud Controller's answer.
 type process struct {
 	GUID      string    `json:"guid"`
 	Type      string    `json:"type"`
@@ -71,12 +72,12 @@ type process struct {
 //
 // Pending is how many of the ordered instances are not in the state RUNNING, or are not
 // routable. If that cannot be read, PendingKnown is false. If deployments cannot be read,
-// Deploying is false: an order then says whether one is under way. Changed is when the
-// process was last changed in any way.
+// Deploying is false. The answer to an order then shows whether a deployment is under way.
+// Changed is when the process was last changed in any way.
 //
 // If Credentials.AutoscalerURL is set, App Autoscaler is asked every minute. If it does not
-// answer, its last known state stands for ten minutes, and after that it is taken to be off.
-// If none was ever known, Capacity returns the error.
+// answer, its last known state is used for ten minutes. After that it is assumed to be off.
+// If its state was never known, Capacity returns the error.
 //
 // If the API asks to wait, the error is an [autoscale.BusyError].
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
@@ -95,11 +96,12 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	return c, nil
 }
 
-// Scale orders size instances. It reads the size, and orders if that is another one.
+// Scale orders size instances. It reads the size, and sends an order if that is another
+// one.
 //
-// A refusal during a deployment is an [autoscale.BusyError]. A refusal for a quota is an
-// [autoscale.LimitError], whose Limit is halfway between the size that runs and the one that
-// was refused: the Cloud Controller does not name its limit.
+// A refusal during a deployment is an [autoscale.BusyError]. A refusal because of a quota
+// is an [autoscale.LimitError]. The Cloud Controller does not name its limit, so Limit is
+// halfway between the size that runs and the size that was refused.
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := calls.Call{
 		Op: fmt.Sprintf("scale to %d", size), Subject: s.subject(), Method: http.MethodPost, Path: s.path() + "/actions/scale", Urgency: calls.Urgent,
@@ -131,21 +133,21 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	return nil
 }
 
-// CloseIdleConnections does what that of the [Client] does.
+// CloseIdleConnections calls that of the [Client].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
-// Format writes which process of which app is scaled, whatever the verb.
+// Format writes which process of which app is scaled, for every verb.
 func (s *Scaler) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "cloudfoundry.Scaler(%s)", s.subject())
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
 
 func (s *Scaler) subject() string { return s.typ + " of app " + s.app }
 
-// path is that of the process. It names the app, because a rolling deployment replaces the
-// process web by another one.
+// path returns the path of the process. It names the app, because a rolling deployment
+// replaces the process web by another one.
 func (s *Scaler) path() string {
 	return "/v3/apps/" + url.PathEscape(s.app) + "/processes/" + url.PathEscape(s.typ)
 }
@@ -166,7 +168,7 @@ func (s *Scaler) read(ctx context.Context, u calls.Urgency) (*process, error) {
 	return p, nil
 }
 
-// check reports what an answer lacks.
+// check returns an error that names what is missing in an answer.
 func (s *Scaler) check(p *process) error {
 	switch {
 	case p.GUID == "":
@@ -208,7 +210,7 @@ func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known b
 
 // deploying reports whether a deployment of the app is under way, as far as can be read.
 func (s *Scaler) deploying(ctx context.Context) bool {
-	if s.typ != "web" { // others can be scaled then
+	if s.typ != "web" { // other processes can be scaled during a deployment
 		return false
 	}
 	var list struct {
@@ -226,8 +228,9 @@ func (s *Scaler) deploying(ctx context.Context) bool {
 	return err == nil && len(list.Resources) > 0 && list.Resources[0].Status.Value == "ACTIVE"
 }
 
-// autoscaler returns the name of App Autoscaler if it has a policy for the app. A failed look
-// is an error only if none has ever succeeded: the address may be wrong.
+// autoscaler returns the name of App Autoscaler if that has a policy for the app. A failed
+// lookup is an error only if none has ever succeeded, because then the address may be
+// wrong.
 func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
 	if s.client.autoscaler == nil {
 		return "", nil
@@ -241,7 +244,7 @@ func (s *Scaler) autoscaler(ctx context.Context) (string, error) {
 
 func (s *Scaler) readPolicy(ctx context.Context) (string, error) {
 	known := s.rival.Ever()
-	if known { // it need not be read now, and leaves time for the rest
+	if known { // it need not be read now, so leave time for the rest
 		var cancel context.CancelFunc
 		ctx, cancel = calls.Aside(ctx)
 		defer cancel()
@@ -263,8 +266,8 @@ func (s *Scaler) readPolicy(ctx context.Context) (string, error) {
 	case err == nil:
 		return "App Autoscaler", nil
 	case errors.As(err, &e) && e.Status == http.StatusNotFound && e.Message != "":
-		// It is App Autoscaler that knows no policy. Without words, it is a router that knows
-		// no App Autoscaler.
+		// With a text, this is App Autoscaler, which has no policy. Without one, it is a
+		// router that does not know App Autoscaler.
 		return "", nil
 	}
 	return "", err

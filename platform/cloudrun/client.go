@@ -31,9 +31,9 @@ var likeToken = regexp.MustCompile(`ya29\.[A-Za-z0-9._-]+|eyJ[A-Za-z0-9_-]+\.[A-
 // connections and its budget of calls. It is safe for concurrent use.
 type Client struct{ calls *calls.Client }
 
-// NewClient returns a client that presents the tokens of a function. If token is nil,
-// MetadataToken is used. If opts is nil, the default options are used. NewClient does no
-// I/O: what is wrong with its arguments is reported by [Scaler.Validate] and by every call.
+// NewClient returns a client that authenticates with the tokens that a function returns.
+// If token is nil, MetadataToken is used. If opts is nil, the default options are used.
+// NewClient does no I/O. [Scaler.Validate] and every call report invalid arguments.
 func NewClient(token TokenFunc, opts *platform.Options) *Client {
 	if token == nil {
 		getenv := calls.Getenv(opts)
@@ -45,19 +45,19 @@ func NewClient(token TokenFunc, opts *platform.Options) *Client {
 		Authorize: b.Authorize, Renew: b.Renew, Hidden: b.Hidden, Like: likeToken,
 		Explain: explain,
 		Advise:  advise,
-		// A 409 is a resource that somebody else changed since it was read.
+		// A 409 means that somebody else changed the resource since it was read.
 		Passing: func(e *platform.Error) bool { return e.Status == http.StatusConflict },
 	}, opts)}
 }
 
-// Scaler returns the Scaler of a service, given by the id or the number of its project, by
-// its region and by its name. On Cloud Run the name of the own service is $K_SERVICE.
+// Scaler returns the Scaler of a service. project is the id or the number of its project.
+// On Cloud Run, the service in which this process runs is $K_SERVICE.
 func (c *Client) Scaler(project, region, service string) *Scaler {
 	return c.scaler(project, region, "services", service)
 }
 
-// WorkerPool returns the Scaler of a worker pool. On Cloud Run the name of the own worker
-// pool is $CLOUD_RUN_WORKER_POOL.
+// WorkerPool returns the Scaler of a worker pool. On Cloud Run, the worker pool in which
+// this process runs is $CLOUD_RUN_WORKER_POOL.
 func (c *Client) WorkerPool(project, region, pool string) *Scaler {
 	return c.scaler(project, region, "workerPools", pool)
 }
@@ -84,21 +84,21 @@ var (
 	validName    = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 )
 
-// Self returns the name of the service or of the worker pool in which this process runs, as
-// Cloud Run's environment variables K_SERVICE and CLOUD_RUN_WORKER_POOL say. Elsewhere it
+// Self returns the name of the service or the worker pool in which this process runs, from
+// Cloud Run's environment variables K_SERVICE and CLOUD_RUN_WORKER_POOL. Anywhere else it
 // is empty.
 func Self() string { return cmp.Or(os.Getenv("K_SERVICE"), os.Getenv("CLOUD_RUN_WORKER_POOL")) }
 
-// CloseIdleConnections closes the connections that are kept open between calls. It leaves
-// alone those of an Options.Transport. The Client can be used afterwards.
+// CloseIdleConnections closes the connections that are kept open between calls. It does not
+// close those of an Options.Transport. The Client can be used afterwards.
 func (c *Client) CloseIdleConnections() { c.calls.CloseIdleConnections() }
 
-// Format writes where the client's API is, whatever the verb, and nothing of the token.
+// Format writes the address of the client's API, for every verb, and never the token.
 func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "cloudrun.Client(%s)", cmp.Or(c.calls.Base(), "not valid"))
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
 // explain reads a refusal, which is a google.rpc.Status within "error".
@@ -111,7 +111,7 @@ func explain(e *platform.Error, _ http.Header, body []byte) {
 	}
 }
 
-// A status is why a request or an operation failed.
+// A status says why a request or an operation failed.
 type status struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`

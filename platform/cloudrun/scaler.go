@@ -32,10 +32,10 @@ type Scaler struct {
 var _ autoscale.Scaler = (*Scaler)(nil)
 
 // Validate reports everything that is wrong with the project, the region and the name, and
-// with what [NewClient] was given. It does no I/O.
+// with the arguments of [NewClient]. It does no I/O.
 func (s *Scaler) Validate() error { return s.fault }
 
-// resource is what is read of a service or a worker pool.
+// resource has the fields that are read from a service or a worker pool.
 type resource struct {
 	Name       string    `json:"name"`
 	ETag       string    `json:"etag"`
@@ -50,11 +50,12 @@ type resource struct {
 
 // Capacity reads the service or the worker pool, which is one call.
 //
-// The API does not say how many instances run, so that PendingKnown is false and
+// The API does not report how many instances run, so PendingKnown is false and
 // Config.BootTime counts. Changed is when the service was last changed in any way.
 //
-// ExternalAutoscaler is Cloud Run's automatic scaling, if that is the service's mode.
-// Desired is then the least that Cloud Run keeps, or 1: the API does not say the size.
+// ExternalAutoscaler is Cloud Run's automatic scaling, if that is the service's mode. The
+// API does not report the size in that mode. Desired is then the minimum that Cloud Run
+// keeps, or 1.
 //
 // If a quota is used up, the error is an [autoscale.BusyError].
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
@@ -71,8 +72,8 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	return autoscale.Capacity{Desired: *v.Scaling.Size, Changed: v.UpdateTime}, nil
 }
 
-// Scale orders size instances: it reads the service or the worker pool, and orders if that
-// is not its size. 0 instances disable a service: its requests are refused.
+// Scale orders size instances. It reads the service or the worker pool, and sends an order
+// if its size is another one. A size of 0 disables a service: its requests are refused.
 //
 // In automatic mode Scale returns an error, and orders nothing. If somebody else changes
 // the service between the two calls, or a quota is used up, the error is an
@@ -83,7 +84,8 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 
 // SwitchToManual sets the scaling mode of a service to manual, and orders size instances.
 // Cloud Run then keeps that size until another one is ordered. The service's minimum and
-// maximum of instances are unset. In manual mode SwitchToManual does what Scale does.
+// maximum numbers of instances are removed. In manual mode SwitchToManual does what Scale
+// does.
 func (s *Scaler) SwitchToManual(ctx context.Context, size int) error {
 	return s.order(ctx, size, true)
 }
@@ -113,7 +115,7 @@ func (s *Scaler) order(ctx context.Context, size int, switchMode bool) error {
 	return s.client.calls.Held(s.send(ctx, call))
 }
 
-// send sends an order, whose answer is an operation that may go on.
+// send sends an order. The answer is an operation, which may still go on.
 func (s *Scaler) send(ctx context.Context, call calls.Call) error {
 	var operation struct {
 		Name  string  `json:"name"`
@@ -139,13 +141,13 @@ func (s *Scaler) automatic(v *resource) bool {
 	return s.kind == "services" && v.Scaling.Mode != manual
 }
 
-// CloseIdleConnections does what that of the [Client] does.
+// CloseIdleConnections calls that of the [Client].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
-// Format writes what is scaled, whatever the verb.
+// Format writes what is scaled, for every verb.
 func (s *Scaler) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cloudrun.Scaler(%s)", s.subject()) }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
 
 func (s *Scaler) subject() string {
@@ -159,7 +161,7 @@ func (s *Scaler) noun() string {
 	return "worker pool"
 }
 
-// command returns the group of gcloud run.
+// command returns the command group of gcloud run.
 func (s *Scaler) command() string {
 	if s.kind == "services" {
 		return "services"
@@ -187,8 +189,8 @@ func (s *Scaler) read(ctx context.Context, u calls.Urgency) (*resource, error) {
 	return v, nil
 }
 
-// check reports what an answer lacks. The project in it may be the number of one that was
-// given by its id.
+// check returns an error that names what is missing in an answer. The project in the
+// answer may be a number where an id was given.
 func (s *Scaler) check(v *resource) error {
 	mode := v.Scaling.Mode
 	switch {

@@ -19,11 +19,11 @@ import (
 )
 
 // A TokenFunc returns an OAuth 2.0 access token with the scope
-// https://www.googleapis.com/auth/cloud-platform, and when it ends. The token is kept until
-// that time, and renewed shortly before, or kept for a minute if the time is zero. The function must
-// return when its context ends, and must be safe for concurrent use.
+// https://www.googleapis.com/auth/cloud-platform, and the time at which it ends. The token
+// is renewed shortly before that time. If the time is zero, the token is kept for a minute.
+// The function must return when its context ends, and must be safe for concurrent use.
 //
-// A host that has Google's libraries passes their token source:
+// If you use Google's libraries, pass their token source:
 //
 //	func(context.Context) (string, time.Time, error) {
 //		t, err := source.Token()
@@ -70,9 +70,9 @@ func metadataToken(ctx context.Context, getenv func(string) string) (token strin
 }
 
 // InstanceID asks the metadata server for the id of the instance in which this process
-// runs. It is fit for leader.Options.Holder, because the host name is the same for all
-// instances on Cloud Run. An id of more than 40 bytes, as Cloud Run's are, is shortened to
-// its first bytes and a hash of the whole, so that no two instances have the same.
+// runs. Use it as leader.Options.Holder, because on Cloud Run all instances have the same
+// host name. An id of more than 40 bytes, such as Cloud Run's, is shortened to its first
+// bytes and a hash of the whole, so that no two instances have the same.
 func InstanceID(ctx context.Context) (string, error) {
 	body, err := metadata(ctx, os.Getenv, instancePath)
 	if err != nil {
@@ -86,7 +86,7 @@ func InstanceID(ctx context.Context) (string, error) {
 
 var validID = regexp.MustCompile(`^[0-9A-Za-z]{4,400}$`)
 
-// metadataClient never sends to a proxy.
+// metadataClient never uses a proxy.
 var metadataClient = func() *http.Client {
 	t := outbound.NewTransport()
 	t.Proxy = nil
@@ -94,7 +94,7 @@ var metadataClient = func() *http.Client {
 	return outbound.Client(http.Client{Transport: t})
 }()
 
-// metadata asks the metadata server. No error repeats what it answered.
+// metadata asks the metadata server. No error repeats the answer.
 func metadata(ctx context.Context, getenv func(string) string, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+cmp.Or(getenv("GCE_METADATA_HOST"), metadataHost)+path, http.NoBody)
 	if err != nil {
@@ -124,7 +124,7 @@ func metadata(ctx context.Context, getenv func(string) string, path string) ([]b
 	return body, nil
 }
 
-// bearer presents the tokens of a function.
+// bearer authenticates with the tokens that a function returns.
 func bearer(get TokenFunc) *calls.Bearer {
 	return calls.NewBearer(func(ctx context.Context) (string, time.Duration, error) {
 		token, end, err := get(ctx)

@@ -20,7 +20,7 @@ import (
 )
 
 // DefaultCallsPerHour is the default of platform.Options.CallsPerHour. AWS permits an
-// account more, and does not say how many.
+// account more calls, but does not publish how many.
 const DefaultCallsPerHour = 3600
 
 // A Client speaks to the APIs of Amazon ECS and of Application Auto Scaling in one region.
@@ -34,19 +34,18 @@ type Client struct {
 
 var validRegion = regexp.MustCompile(`^[a-z]{2,8}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$`)
 
-// likeSecret is a secret access key, a session token, or a part of one: AWS repeats the
-// headers of a request whose signature is wrong.
+// likeSecret matches a secret access key, a session token, or a part of one. AWS repeats
+// the headers of a request whose signature is wrong.
 var likeSecret = regexp.MustCompile(`[A-Za-z0-9+=]{40,}|[A-Za-z0-9+/=]{80,}`)
 
-// NewClient returns a client for a region, as "eu-west-1". If region is empty, it is
+// NewClient returns a client for a region, such as "eu-west-1". If region is empty, it is
 // $AWS_REGION, or else $AWS_DEFAULT_REGION. If credentials is nil, DefaultCredentials are
 // used. If opts is nil, the default options are used.
 //
-// The default of BaseURL is the region's endpoint of each of the two APIs. If BaseURL is
-// set, both are there: it must tell them apart by the header X-Amz-Target.
+// By default, each of the two APIs is called at its endpoint in the region. If BaseURL is
+// set, both are called there. The server must tell them apart by the header X-Amz-Target.
 //
-// NewClient does no I/O: what is wrong with its arguments is reported by [Scaler.Validate]
-// and by every call.
+// NewClient does no I/O. [Scaler.Validate] and every call report invalid arguments.
 func NewClient(region string, credentials CredentialsFunc, opts *platform.Options) *Client {
 	getenv := calls.Getenv(opts)
 	region = cmp.Or(region, getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"))
@@ -105,23 +104,23 @@ func endpoint(service, region string) string {
 	return "https://" + service + "." + cmp.Or(region, "eu-west-1") + "." + suffix
 }
 
-// CloseIdleConnections closes the connections that are kept open between calls. It leaves
-// alone those of an Options.Transport. The Client can be used afterwards.
+// CloseIdleConnections closes the connections that are kept open between calls. It does
+// not close those of an Options.Transport. The Client can be used afterwards.
 func (c *Client) CloseIdleConnections() {
 	c.calls.CloseIdleConnections()
 	c.rivals.CloseIdleConnections()
 }
 
-// Format writes where the client's API is, whatever the verb, and nothing of credentials.
+// Format writes the address of the client's API, for every verb, and never credentials.
 func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "ecs.Client(%s)", cmp.Or(c.calls.Base(), "not valid"))
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
 // Self returns the name of the container in which this process runs, which is the end of
-// $ECS_CONTAINER_METADATA_URI_V4. Elsewhere it is empty. It is fit for
+// $ECS_CONTAINER_METADATA_URI_V4. Anywhere else it is empty. It suits
 // leader.Options.Holder.
 func Self() string {
 	uri := os.Getenv("ECS_CONTAINER_METADATA_URI_V4")
@@ -136,21 +135,21 @@ func call(op, subject, target string, body any, u calls.Urgency) calls.Call {
 	}
 }
 
-// refusedCredentials are refusals of what a request was signed with. Credentials that have
-// just been replaced are refused as well: AWS takes a moment to know new ones.
+// refusedCredentials are the codes of refusals because of the credentials that signed a
+// request. New credentials are refused too for a moment, until AWS knows them.
 var refusedCredentials = append([]string{
 	"ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId", "IncompleteSignature",
 }, refusedTimes...)
 
-// refusedTimes are refusals that a wrong clock leads to.
+// refusedTimes are the codes of refusals because of a wrong clock.
 var refusedTimes = []string{"InvalidSignatureException", "RequestTimeTooSkewed"}
 
-// explain reads a refusal, whose type is a name, or a name with a namespace or an URL.
+// explain reads a refusal. Its type is a name, perhaps with a namespace or a URL.
 func explain(e *platform.Error, h http.Header, body []byte) {
 	e.RequestID = outbound.Line(h.Get("X-Amzn-Requestid"), 100)
 	var refusal struct {
 		Type    string `json:"__type"`
-		Message string `json:"message"` // and Message: the names of JSON are matched without their case
+		Message string `json:"message"` // and Message, because the names in JSON are matched without regard to case
 	}
 	if json.Unmarshal(body, &refusal) != nil {
 		refusal.Type = ""
@@ -160,7 +159,8 @@ func explain(e *platform.Error, h http.Header, body []byte) {
 	e.Code, e.Message = code[strings.LastIndex(code, "#")+1:], refusal.Message
 }
 
-// passing reports whether a refusal ends by itself. A throttled call has the status 400.
+// passing reports whether the reason for a refusal ends by itself. A throttled call has
+// the status 400.
 func passing(e *platform.Error) bool {
 	return e.Status == http.StatusConflict || throttled(e)
 }

@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// skew is by how much the clock of this machine must differ from that of AWS to count as
-// wrong, as in the AWS SDKs. AWS refuses a signature whose time is wrong by five minutes.
+// skew is the difference from the clock of AWS at which the clock of this machine counts
+// as wrong, as in the AWS SDKs. AWS refuses a signature whose time is wrong by five
+// minutes.
 const skew = 4 * time.Minute
 
-// A clock is that of this machine, put right by what AWS says.
+// A clock is the clock of this machine, corrected by the time that AWS sends.
 type clock struct{ ahead atomic.Int64 } // AWS's
 
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }

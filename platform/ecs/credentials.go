@@ -29,15 +29,15 @@ type Credentials struct {
 // Format writes nothing of the credentials.
 func (Credentials) Format(f fmt.State, _ rune) { fmt.Fprint(f, "ecs.Credentials") }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c Credentials) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
 // A CredentialsFunc returns credentials. It must return when its context ends, and must be
-// safe for concurrent use. A [Client] keeps credentials that have Expires until that
-// time, and renews them when a tenth of their life is left, at most five minutes. For others
-// it calls the function for each request.
+// safe for concurrent use. A [Client] keeps credentials that have Expires until that time,
+// and renews them when a tenth of their life is left, at most five minutes. For credentials
+// without Expires, it calls the function for each request.
 //
-// A host that has the AWS SDK for Go passes the credentials of an aws.Config:
+// If you use the AWS SDK for Go, pass the credentials of an aws.Config:
 //
 //	func(ctx context.Context) (ecs.Credentials, error) {
 //		c, err := cfg.Credentials.Retrieve(ctx)
@@ -61,7 +61,8 @@ const (
 // ecsHost is where ECS serves the credentials of a task's role.
 const ecsHost = "http://169.254.170.2"
 
-// DefaultCredentials returns the first of these, as the environment says at each call:
+// DefaultCredentials returns a function that uses the first of these that is set in the
+// environment at the time of the call:
 //
 //   - AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN;
 //   - AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, which ECS sets for a task that has a role;
@@ -69,10 +70,10 @@ const ecsHost = "http://169.254.170.2"
 //     AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE or in AWS_CONTAINER_AUTHORIZATION_TOKEN, which
 //     EKS Pod Identity sets.
 //
-// If there is none, its error says so.
+// If none is set, the function returns an error.
 func DefaultCredentials() CredentialsFunc { return credentialsOf(os.Getenv) }
 
-// credentialsOf is DefaultCredentials of an environment.
+// credentialsOf is DefaultCredentials for a given environment.
 func credentialsOf(getenv func(string) string) CredentialsFunc {
 	return func(ctx context.Context) (Credentials, error) {
 		c := Credentials{AccessKeyID: getenv(envKeyID), SecretAccessKey: getenv(envSecret), SessionToken: getenv(envSession)}
@@ -93,8 +94,8 @@ func credentialsOf(getenv func(string) string) CredentialsFunc {
 	}
 }
 
-// fault returns what is wrong with credentials of the environment, such as the quotation marks
-// that Docker's --env-file keeps. The signature would only be called wrong.
+// fault returns what is wrong with credentials from the environment, such as the quotation
+// marks that Docker's --env-file keeps. AWS would only report a wrong signature.
 func (c Credentials) fault() error {
 	for _, v := range []struct{ name, value string }{{envKeyID, c.AccessKeyID}, {envSecret, c.SecretAccessKey}, {envSession, c.SessionToken}} {
 		if v.value == "" {
@@ -128,7 +129,7 @@ func tokenOf(getenv func(string) string) (string, error) {
 // maxCredentials bounds the bytes of an answer of the endpoint, and of a token's file.
 const maxCredentials = 64 << 10
 
-// container makes the requests of ContainerCredentials. They are never sent to a proxy.
+// container makes the requests of ContainerCredentials. It never uses a proxy.
 var container = func() *http.Client {
 	t := outbound.NewTransport()
 	t.Proxy = nil
@@ -136,9 +137,10 @@ var container = func() *http.Client {
 	return outbound.Client(http.Client{Transport: t})
 }()
 
-// ContainerCredentials asks the endpoint of a container at an URL. token returns what is
-// sent as Authorization; nil or an empty token: nothing is sent. Plain HTTP is permitted to
-// the loopback interface and to the addresses that ECS and EKS use.
+// ContainerCredentials asks the credentials endpoint of a container at a URL. token returns
+// the value of the header Authorization. If token is nil or returns an empty string, no
+// Authorization is sent. Plain HTTP is permitted to the loopback interface and to the
+// addresses that ECS and EKS use.
 func ContainerCredentials(endpoint string, token func() (string, error)) CredentialsFunc {
 	return func(ctx context.Context) (Credentials, error) {
 		u, err := url.Parse(endpoint)
@@ -182,7 +184,7 @@ func permitted(host string) bool {
 	return false
 }
 
-// ask sends a request to the endpoint of a container. No error repeats what it answered,
+// ask sends a request to the endpoint of a container. No error repeats the answer,
 // except for the code.
 func ask(req *http.Request) (Credentials, error) {
 	res, err := container.Do(req)

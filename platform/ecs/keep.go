@@ -9,14 +9,14 @@ import (
 	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
-// newKeeper returns what keeps credentials until they end, and renews them in time.
+// newKeeper returns a keeper of credentials, which renews them before they end.
 func newKeeper(fetch CredentialsFunc) *calls.Renewed[Credentials] {
 	return calls.NewRenewed(func(ctx context.Context) (Credentials, time.Duration, error) {
 		c, err := fetch(ctx)
 		if err == nil {
 			err = fault(c)
 		}
-		if err != nil || c.Expires.IsZero() { // which the host keeps itself
+		if err != nil || c.Expires.IsZero() { // the host keeps these itself
 			return c, 0, err
 		}
 		return c, time.Until(c.Expires), nil
@@ -33,14 +33,14 @@ func fault(c Credentials) error {
 	return nil
 }
 
-// renew is told the Authorization of a request whose credentials AWS refused. It drops
-// them, unless others were fetched meanwhile.
+// renew takes the Authorization of a request whose credentials AWS refused. It drops
+// these credentials, unless others were fetched in the meantime.
 func renew(keep *calls.Renewed[Credentials], refused string) (again bool) {
 	keep.Drop(func(c Credentials) bool { return strings.Contains(refused, "Credential="+c.AccessKeyID+"/") })
 	return true
 }
 
-// secrets returns what must not show.
+// secrets returns the texts that must not be shown.
 func secrets(keep *calls.Renewed[Credentials]) []string {
 	c, _ := keep.Last()
 	return []string{c.SecretAccessKey, c.SessionToken}

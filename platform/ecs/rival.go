@@ -13,17 +13,17 @@ import (
 const (
 	targetScalable = "AnyScaleFrontendService.DescribeScalableTargets"
 
-	// rivalAge is after how long the scalable target is read again: with ticks every 30
-	// seconds every twentieth time, whatever their jitter.
+	// rivalAge is the time after which the scalable target is read again. With a tick every
+	// 30 seconds, that is every twentieth tick, whatever the jitter.
 	rivalAge = 10*time.Minute - 15*time.Second
 
-	// rivalTrust is how long it counts as registered since it was last seen so.
+	// rivalTrust is for how long the target counts as registered after that was last seen.
 	rivalTrust = 30 * time.Minute
 
-	// rivalRetry is after how long a look that failed is tried again.
+	// rivalRetry is the time after which a failed lookup is tried again.
 	rivalRetry = time.Minute - 5*time.Second
 
-	// rivalPatience bounds a look: what else a tick has to do is more urgent.
+	// rivalPatience bounds a lookup, because the rest of a tick is more urgent.
 	rivalPatience = 5 * time.Second
 )
 
@@ -36,8 +36,8 @@ func newRival() *calls.Lookup[string] {
 	}}
 }
 
-// lookUpRival names Application Auto Scaling if the service is registered there. A failed look
-// is not an error.
+// lookUpRival names Application Auto Scaling if the service is registered there. A failed
+// lookup is not an error.
 func (s *Scaler) lookUpRival(ctx context.Context, v *service) string {
 	name, _ := s.rival.Get(ctx, func(ctx context.Context) (string, error) {
 		return s.readRival(ctx, "service/"+last(s.cluster)+"/"+v.Name)

@@ -23,8 +23,8 @@ const (
 	// decreased.
 	settling = patience.Hold
 
-	// heldAtMost is for how long deployments that follow each other do so. The autoscaler
-	// would count failures then.
+	// heldAtMost is for how long deployments that follow each other keep the size from
+	// being decreased. After that, the Autoscaler would count failures.
 	heldAtMost = settling - time.Minute
 )
 
@@ -36,7 +36,7 @@ type Scaler struct {
 
 	mu    sync.Mutex // not held during a call
 	rival *calls.Lookup[string]
-	since time.Time // when a deployment first kept the size from being decreased. Zero: none does
+	since time.Time // when a deployment first kept the size from being decreased. Zero: no deployment does
 }
 
 var _ autoscale.Scaler = (*Scaler)(nil)
@@ -61,7 +61,7 @@ func (c *Client) Scaler(cluster, service string) *Scaler {
 	return s
 }
 
-// named returns a name, or what is no valid name if a secret was given in its place.
+// named returns name, or an invalid name if a secret was given in its place.
 func (c *Client) named(name string) string {
 	if validARN.MatchString(name) || len(name) > 60 && !likeSecret.MatchString(name) {
 		return name
@@ -70,10 +70,10 @@ func (c *Client) named(name string) string {
 }
 
 // Validate reports everything that is wrong with the names of the cluster and the service,
-// and with what [NewClient] was given. It does no I/O.
+// and with the arguments of [NewClient]. It does no I/O.
 func (s *Scaler) Validate() error { return s.fault }
 
-// service is what is read of ECS's answer.
+// service has the fields that are read from ECS's answer.
 type service struct {
 	Name          string            `json:"serviceName"`
 	ARN           string            `json:"serviceArn"`
@@ -89,10 +89,10 @@ type service struct {
 	} `json:"deployments"`
 }
 
-// An epoch is a time in seconds since 1970, with a fraction, as JSON 1.1 has it.
+// An epoch is a time in seconds since 1970, with a fraction, as in JSON 1.1.
 type epoch struct{ time.Time }
 
-// UnmarshalJSON reads a number. What no year of AWS can be is an error.
+// UnmarshalJSON reads a number. It returns an error for a time that AWS cannot mean.
 func (t *epoch) UnmarshalJSON(text []byte) error {
 	var seconds *float64
 	if err := json.Unmarshal(text, &seconds); err != nil || seconds == nil {
@@ -122,13 +122,14 @@ func (v *service) rolling(now time.Time) bool {
 // Capacity describes the service, which is one call.
 //
 // Pending is how many of the desired tasks do not run. A task that runs may not have passed
-// the health check of its load balancer: if the service has a load balancer, PendingKnown is
-// false when no task is missing, and Config.BootTime counts.
+// the health check of its load balancer. So if the service has a load balancer and no task
+// is missing, PendingKnown is false, and Config.BootTime counts.
 //
-// ExternalAutoscaler is Application Auto Scaling, if the service is a scalable target there.
-// Capacity looks it up in the first call and then every ten minutes. A failed lookup, for
-// want of a permission for instance, is not an error: the last known state counts for half
-// an hour. After that, or if none was ever known, ExternalAutoscaler is empty.
+// ExternalAutoscaler is Application Auto Scaling, if the service is a scalable target
+// there. Capacity looks it up in the first call and then every ten minutes. A failed
+// lookup, for example because a permission is missing, is not an error. The last known
+// state then counts for half an hour. After that, or if the state was never known,
+// ExternalAutoscaler is empty.
 //
 // If AWS throttles the call, the error is an [autoscale.BusyError].
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
@@ -145,12 +146,13 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	return c, nil
 }
 
-// Scale orders size tasks: it describes the service, and orders if that is not its desired
-// count.
+// Scale orders size tasks. It describes the service, and sends an order if its desired
+// count is another one.
 //
-// A size below the desired count is not ordered in the first ten minutes of a deployment
-// that replaces tasks: the error is an [autoscale.BusyError]. Deployments that follow each
-// other hold it for nine minutes together. It is one too if AWS throttles the call.
+// In the first ten minutes of a deployment that replaces tasks, a size below the desired
+// count is not ordered, and the error is an [autoscale.BusyError]. Several deployments in a
+// row hold the size for nine minutes in total. The error is also a BusyError if AWS
+// throttles the call.
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := call(fmt.Sprintf("scale to %d", size), s.subject(), targetUpdate,
 		map[string]any{"cluster": s.cluster, "service": s.service, "desiredCount": size}, calls.Urgent)
@@ -206,13 +208,13 @@ func (s *Scaler) settled() {
 	s.since = time.Time{}
 }
 
-// CloseIdleConnections does what that of the [Client] does.
+// CloseIdleConnections calls that of the [Client].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
-// Format writes which service is scaled, whatever the verb.
+// Format writes which service is scaled, for every verb.
 func (s *Scaler) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "ecs.Scaler(%s)", s.subject()) }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
 
 func (s *Scaler) subject() string {
@@ -254,7 +256,7 @@ func (s *Scaler) read(ctx context.Context, u calls.Urgency) (*service, error) {
 	return &answer.Services[0], nil
 }
 
-// check reports what an answer lacks.
+// check returns an error that names what is missing in an answer.
 func (s *Scaler) check(v *service) error {
 	switch {
 	case v.Name != last(s.service):

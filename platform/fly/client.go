@@ -21,12 +21,12 @@ const (
 	// DefaultBaseURL is the default of platform.Options.BaseURL.
 	DefaultBaseURL = "https://api.machines.dev"
 
-	// InternalBaseURL is the API's address in the private network of an organization. It
-	// is the only one that may be plain HTTP, beside the loopback interface.
+	// InternalBaseURL is the API's address in the private network of an organization.
+	// Apart from the loopback interface, it is the only one that may use plain HTTP.
 	InternalBaseURL = "http://_api.internal:4280"
 
 	// DefaultCallsPerHour is the default of platform.Options.CallsPerHour. An order of n
-	// machines makes up to 2n calls, and Fly's limits are those of each machine.
+	// machines makes up to 2n calls, and Fly's limits apply to each machine separately.
 	DefaultCallsPerHour = 18_000
 )
 
@@ -37,15 +37,15 @@ const getToken = "make one for the app alone with `fly tokens create deploy --ap
 type Client struct {
 	calls   *calls.Client
 	creates *rate.Limiter // Fly permits an app one create a second, and three at once
-	machine string        // in which this process runs, or empty
+	machine string        // the machine in which this process runs, or empty
 }
 
 // envMachine is the environment variable that names the machine.
 const envMachine = "FLY_MACHINE_ID"
 
-// NewClient returns a client that presents a token, as `fly tokens create deploy` prints
-// it. If opts is nil, the default options are used. NewClient does no I/O: what is wrong
-// with its arguments is reported by [Scaler.Validate] and by every call.
+// NewClient returns a client that authenticates with a token, in the form in which `fly
+// tokens create deploy` prints it. If opts is nil, the default options are used. NewClient
+// does no I/O. [Scaler.Validate] and every call report invalid arguments.
 func NewClient(token string, opts *platform.Options) *Client {
 	secrets := append(strings.FieldsFunc(token, func(r rune) bool { return r <= ' ' || r == ',' }), strings.TrimSpace(token))
 	scheme, token := authorization(token)
@@ -73,8 +73,8 @@ func NewClient(token string, opts *platform.Options) *Client {
 	}, opts, calls.FaultOfToken(token, name, getToken)), rate.NewLimiter(1, 3), calls.Getenv(opts)(envMachine)}
 }
 
-// authorization returns how tokens are presented, as fly-go's tokens.FlapsHeader does: those
-// of deployments and organizations alone if there are any, without those of users.
+// authorization returns the header for tokens, like fly-go's tokens.FlapsHeader. If there
+// are tokens of deployments or organizations, it leaves out those of users.
 func authorization(token string) (scheme, tokens string) {
 	token = strings.TrimSpace(token)
 	for _, scheme := range []string{"FlyV1 ", "Bearer "} {
@@ -96,23 +96,23 @@ func authorization(token string) (scheme, tokens string) {
 	return "Bearer ", strings.Join(users, ",")
 }
 
-// Self returns the app, the process group and the machine in which this process runs, as
-// Fly's environment variables FLY_APP_NAME, FLY_PROCESS_GROUP and FLY_MACHINE_ID say.
-// Elsewhere they are empty. The machine is fit for leader.Options.Holder.
+// Self returns the app, the process group and the machine in which this process runs, from
+// Fly's environment variables FLY_APP_NAME, FLY_PROCESS_GROUP and FLY_MACHINE_ID. Anywhere
+// else they are empty. The machine suits leader.Options.Holder.
 func Self() (app, group, machine string) {
 	return os.Getenv("FLY_APP_NAME"), os.Getenv("FLY_PROCESS_GROUP"), os.Getenv(envMachine)
 }
 
-// CloseIdleConnections closes the connections that are kept open between calls. It leaves
-// alone those of an Options.Transport. The Client can be used afterwards.
+// CloseIdleConnections closes the connections that are kept open between calls. It does not
+// close those of an Options.Transport. The Client can be used afterwards.
 func (c *Client) CloseIdleConnections() { c.calls.CloseIdleConnections() }
 
-// Format writes where the client's API is, whatever the verb, and nothing of the token.
+// Format writes the address of the client's API, for every verb, and never the token.
 func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "fly.Client(%s)", cmp.Or(c.calls.Base(), "not valid"))
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
 const (
@@ -120,11 +120,11 @@ const (
 	taken  = "already_exists"        // the name of a machine
 )
 
-// machineLimit are the words of a refusal above an organization's limit of machines.
+// machineLimit matches a refusal above an organization's limit of machines.
 var machineLimit = regexp.MustCompile(`(?i)reached (?:its|the) machine limit`)
 
-// explain reads a refusal: its status has a name for some, and its error begins with one
-// for others, as in "already_exists: unique machine name violation, …".
+// explain reads a refusal. Some refusals have a name in "status". In others the text in
+// "error" begins with a name, as in "already_exists: unique machine name violation, …".
 func explain(e *platform.Error, _ http.Header, body []byte) {
 	var refusal struct {
 		Error   string `json:"error"`
@@ -142,7 +142,7 @@ func explain(e *platform.Error, _ http.Header, body []byte) {
 
 var validCode = regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
 
-// advise says what to do about a refusal.
+// advise returns advice on a refusal.
 func advise(e *platform.Error, token string) string {
 	switch {
 	case machineLimit.MatchString(e.Message):

@@ -11,8 +11,8 @@ import (
 	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
-// atOnce is how many machines are acted on at the same time. Fly counts the calls of each
-// machine by themselves.
+// atOnce is how many machines are acted on at the same time. Fly counts the calls for each
+// machine separately.
 const atOnce = 8
 
 // each calls f for each machine, some at a time, and returns the errors in the order of the
@@ -48,15 +48,15 @@ func (s *Scaler) act(ctx context.Context, m *machine, verb string) error {
 }
 
 const (
-	// uncordonTime bounds what is done for machines that would otherwise run without
-	// requests. It is done also if the caller has gone.
+	// uncordonTime bounds the time to uncordon machines that would otherwise run without
+	// requests. They are uncordoned even if the caller has gone.
 	uncordonTime = 5 * time.Second
 
-	// leastUncordonTime is the time for it if the caller has none left.
+	// leastUncordonTime is the time for that if the caller has none left.
 	leastUncordonTime = time.Second
 )
 
-// uncordonNow lets requests to machines again, also if ctx has ended.
+// uncordonNow lets machines get requests again, even if ctx has ended.
 func (s *Scaler) uncordonNow(ctx context.Context, list []*machine) (failures []error) {
 	if len(list) == 0 {
 		return nil
@@ -66,8 +66,8 @@ func (s *Scaler) uncordonNow(ctx context.Context, list []*machine) (failures []e
 	return s.uncordon(ctx, list)
 }
 
-// uncordon lets requests to machines again. Where that fails, the next order or look at the
-// size tries again.
+// uncordon lets machines get requests again. If that fails, the next order or the next
+// Capacity tries again.
 func (s *Scaler) uncordon(ctx context.Context, list []*machine) (failures []error) {
 	errs := each(list, func(m *machine) error { return s.act(ctx, m, "uncordon") })
 	s.mu.Lock()
@@ -83,8 +83,8 @@ func (s *Scaler) uncordon(ctx context.Context, list []*machine) (failures []erro
 	return failures
 }
 
-// owe notes machines that may be cordoned. Each is uncordoned once it runs, whoever starts
-// it, or whatever became of an order to stop it.
+// owe notes machines that may be cordoned. Each is uncordoned once it runs, whoever
+// started it, and whatever happened to an order to stop it.
 func (s *Scaler) owe(list []*machine) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,7 +111,7 @@ func (s *Scaler) uncordonLeft(ctx context.Context, f *fleet) (left int) {
 		case !owed[m.ID]:
 		case m.reachable():
 			list = append(list, m)
-		default: // it has no requests in any case
+		default: // it gets no requests in any case
 			left++
 		}
 	}

@@ -16,35 +16,36 @@ import (
 )
 
 const (
-	// mostLost is how many machines that were created within ten minutes may be lost before
-	// no more are created, and how many that failed may be there.
+	// mostLost is how many of the machines that were created within ten minutes may be lost
+	// before no more are created. It is also how many failed machines may exist.
 	mostLost = 3
 
 	// memory is for how long a created machine is remembered.
 	memory = 10 * time.Minute
 
-	// settled is after how long a machine that was created and serves is not lost.
+	// settled is how long a created machine must have served so that it does not count as
+	// lost.
 	settled = time.Minute
 
-	// roomAfter is after how long a region that has no room is asked again.
+	// roomAfter is the time after which a region that had no room is asked again.
 	roomAfter = 5 * time.Minute
 
 	// mostTaken is how many taken names are remembered.
 	mostTaken = 100
 )
 
-// A creation is a machine that was made by an order.
+// A creation is a machine that an order created.
 type creation struct {
 	machine *machine
 	at      time.Time
-	listed  bool // a list has had it
+	listed  bool // it has been in a list
 }
 
-// A room is what an order may create.
+// A room says how many machines an order may create.
 type room struct {
 	missing int // how many machines
-	pool    int // how many there could be without a creation
-	size    int // what was ordered
+	pool    int // how many there could be without creating any
+	size    int // the size that was ordered
 	regions map[string]int
 }
 
@@ -65,7 +66,7 @@ func (s *Scaler) create(ctx context.Context, f *fleet, r room) (made int, err er
 	if err != nil {
 		return 0, r.limited(0, 0, err)
 	}
-	for _, m := range f.all { // a region without a machine that is on is one, too
+	for _, m := range f.all { // a region in which no machine is on counts too
 		if m.reachable() {
 			r.regions[m.Region] += 0
 		}
@@ -93,7 +94,7 @@ func (s *Scaler) create(ctx context.Context, f *fleet, r room) (made int, err er
 			made++
 		case refused && told.Code == noRoom && len(r.regions) > 1:
 			delete(r.regions, region)
-			delete(f.names, name) // which is free
+			delete(f.names, name) // the name is free
 		case refused && machineLimit.MatchString(told.Message):
 			return made, r.limited(made, 0, err)
 		case refused && told.Code == noRoom:
@@ -112,16 +113,16 @@ func (s *Scaler) create(ctx context.Context, f *fleet, r room) (made int, err er
 }
 
 // turn waits until Fly permits another creation. It takes at most half of the time that is
-// left, because the creation needs some.
+// left, because the creation needs time too.
 func (s *Scaler) turn(ctx context.Context) error {
 	ctx, cancel := calls.Aside(ctx)
 	defer cancel()
 	return s.client.creates.Wait(ctx)
 }
 
-// limited says that no more machines can be created. Those that stop, or that are not to be
-// reached now, can be started later. believed is for how long that holds, and 0 means as long
-// as other limits.
+// limited returns the error of an order for which no more machines can be created. Machines
+// that are stopping, or cannot be reached now, can be started later. believed is for how
+// long the limit holds. 0 means as long as other limits.
 func (r *room) limited(made int, believed time.Duration, err error) error {
 	most := r.pool + made
 	if most >= r.size {
@@ -130,8 +131,9 @@ func (r *room) limited(made int, believed time.Duration, err error) error {
 	return &autoscale.LimitError{Size: r.size, Limit: most, RetryAfter: believed, Err: err}
 }
 
-// allowed returns how many machines an order may create. After some were lost, there is one
-// at a time whose fate is not known, and one more for each that has lived.
+// allowed returns how many machines an order may create. After some were lost, only one
+// machine may exist whose fate is not known yet. Each machine that has survived allows one
+// more.
 func (s *Scaler) allowed(f *fleet, missing int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,8 +145,8 @@ func (s *Scaler) allowed(f *fleet, missing int) int {
 
 func (s *Scaler) prefix() string { return "autoscale-" + s.group + "-" }
 
-// free returns a name that no machine has, and takes it. The same list leads to the same
-// name, so that an order whose answer was lost makes no second machine.
+// free returns a name that no machine has, and takes it. The same list gives the same name,
+// so an order whose answer was lost does not make a second machine.
 func (s *Scaler) free(names map[string]bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +158,7 @@ func (s *Scaler) free(names map[string]bool) string {
 	}
 }
 
-// skip notes a name that is taken, also if it is that of a machine that no list has.
+// skip notes a name that is taken, even by a machine that is not in any list.
 func (s *Scaler) skip(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,8 +176,8 @@ func (s *Scaler) remember(m *machine) {
 	s.created = append(s.created, &creation{machine: m, at: m.CreatedAt})
 }
 
-// recall adds the machines to a list that were created a short time ago, and that no list
-// has had yet: a list may be behind, and a second order must not create them again.
+// recall adds to a list the machines that were created recently and have not been in a
+// list yet. A list may be behind, and a second order must not create them again.
 func (s *Scaler) recall(list []*machine) []*machine {
 	now := time.Now()
 	listed := make(map[string]bool)
@@ -194,8 +196,8 @@ func (s *Scaler) recall(list []*machine) []*machine {
 	return list
 }
 
-// judge counts the created machines that are lost, those that have lived, and those of
-// which neither can be said yet.
+// judge counts the created machines that were lost, those that have survived, and
+// those for which neither is known yet.
 func (s *Scaler) judge(f *fleet) {
 	now := time.Now()
 	byID := make(map[string]*machine)

@@ -10,52 +10,54 @@
 //		Elector: leader.SQL(db, &leader.Options{Holder: machine}),
 //	}).Run(ctx)
 //
-// Fly does not number its machines, so that an elector needs a store: use [leader.SQL], or
-// an elector of contrib/redis.
+// Fly does not number its machines, so an elector needs a store. Use [leader.SQL], or an
+// elector of contrib/redis.
 //
 // # The size
 //
-// Fly has no number of machines to order. The size is how many machines of the group are
-// started, and an order makes it so: it starts stopped machines, creates clones when there
-// are not enough, and stops machines. It destroys none: a stopped machine costs its root
-// file system alone, and starts within seconds. The group never has more machines than the
-// greatest size that was ordered, or than it had before, beside those that could not be
-// started when they were needed: another one was created in the place of each. A machine
-// that exits, fails or is destroyed is no longer counted, so that the autoscaler orders it
-// again. One whose host does not answer, or whose state is not known to this package, counts
-// as it did before.
+// On Fly, one cannot order a number of machines. The size is how many machines of the group
+// are started. To reach a size, an order starts stopped machines, creates clones if there
+// are not enough, or stops machines. It never destroys a machine: a stopped one costs only
+// its root file system, and starts within seconds. The group never has more machines than
+// the greatest size that was ordered, or than it had before. There is one exception: for
+// each machine that could not be started when it was needed, another one was created.
 //
-// Standbys, scheduled machines and machines that destroy themselves are left alone.
+// A machine that exits, fails or is destroyed is no longer counted, so the autoscaler
+// orders another. A machine whose host does not answer, or whose state this package does
+// not know, counts as it did before.
+//
+// The package does not touch standbys, scheduled machines and machines that destroy
+// themselves.
 //
 // # Creating
 //
-// An order creates at most as many machines as are missing, and ends with the first refusal.
-// Names are autoscale-GROUP-1 and so on, the first that is free, so that an order whose
-// answer was lost creates no second machine. A machine that was created counts for two
-// minutes, even if no list of Fly's has it yet.
+// An order creates at most as many machines as are missing, and ends with the first
+// refusal. A new machine gets the first free name of autoscale-GROUP-1 and so on, so an
+// order whose answer was lost does not create a second machine. A created machine counts
+// for two minutes, even if it is not in Fly's list yet.
 //
-// After a created machine was lost, one is created at a time, until it has served for a
-// minute. If three machines that were created within ten minutes are gone, none is created
-// until they are forgotten. None is created while three that were created have failed and
-// are still there.
+// After a created machine was lost, the next ones are created one at a time, until one has
+// served for a minute. If three machines that were created within ten minutes are gone, no
+// more are created until those are forgotten. No machine is created while three created
+// ones have failed and still exist.
 //
 // # The time of an order
 //
-// Machines are started, cordoned and stopped eight at a time. A call that hangs takes at most
-// a third of the time that is left, so that the rest of the order is carried out.
+// Machines are started, cordoned and stopped eight at a time. A call that hangs takes at
+// most a third of the time that is left, so the rest of the order can still be carried out.
 //
 // # The token
 //
-// A deploy token is for one app. It is in no error, in no log, and in no formatted value of
-// this package. It is sent to [platform.Options.BaseURL] alone: redirects are not followed,
-// and plain HTTP is refused except at _api.internal and on the loopback interface. Requests
-// to _api.internal go to no proxy.
+// A deploy token is for one app. It never appears in an error, in the log, or in a
+// formatted value of this package. It is sent only to [platform.Options.BaseURL]: redirects
+// are not followed, and plain HTTP is refused except at _api.internal and on the loopback
+// interface. Requests to _api.internal do not use a proxy.
 //
 // # Fly Proxy's own
 //
 // Fly Proxy's autostop and autostart stop and start machines too. While a service of the
 // group has either, Capacity names it as [autoscale.Capacity.ExternalAutoscaler], and the
-// size is left to it. Switch both off in fly.toml, and deploy.
+// Autoscaler leaves the size to it. Switch both off in fly.toml, and deploy.
 //
 // [leader.SQL]: https://pkg.go.dev/github.com/autoscalebot/autoscale/leader#SQL
 package fly

@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// wedged is for how long a machine may be in a state that passes, as
-	// https://fly.io/docs/machines/machine-states says.
+	// wedged is for how long a machine may be in a transient state, according to
+	// https://fly.io/docs/machines/machine-states.
 	wedged = 5 * time.Minute
 
-	// fresh is for how long a created machine is on its way to be started.
+	// fresh is for how long a created machine counts as about to be started.
 	fresh = 2 * time.Minute
 
 	// rollout is for how long machines of two releases mean that a deployment is under way.
 	rollout = patience.Hold
 )
 
-// machine is what is read of a machine.
+// machine has the fields that are read from a machine.
 type machine struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
@@ -34,7 +34,7 @@ type machine struct {
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 	Config    *config   `json:"config"`
-	Part      *config   `json:"incomplete_config"` // where the host does not answer
+	Part      *config   `json:"incomplete_config"` // if the host does not answer
 	Checks    []check   `json:"checks"`
 	Events    []event   `json:"events"`
 	Image     imageRef  `json:"image_ref"`
@@ -56,7 +56,8 @@ type imageRef struct {
 	Digest     string `json:"digest"`
 }
 
-// config is a machine's configuration: what is read of it, and all of it.
+// config is a machine's configuration: the fields that are read, and the whole
+// text.
 type config struct {
 	Metadata map[string]string `json:"metadata"`
 	Mounts   []json.RawMessage `json:"mounts"`
@@ -70,7 +71,7 @@ type config struct {
 	raw map[string]json.RawMessage
 }
 
-// UnmarshalJSON keeps the fields that this package does not know too, for clones.
+// UnmarshalJSON also keeps the fields that this package does not know, for clones.
 func (c *config) UnmarshalJSON(text []byte) error {
 	type plain config
 	if err := json.Unmarshal(text, (*plain)(c)); err != nil {
@@ -102,21 +103,21 @@ func (m *machine) release() int {
 	return n
 }
 
-// A condition is what a machine is to an order.
+// A condition says what an order can do with a machine.
 type condition int
 
 const (
-	gone    condition = iota // is not there any more
-	failed                   // could not be launched, and is there
-	absent                   // is not to be reached, and may come back
+	gone    condition = iota // no longer exists
+	failed                   // could not be launched, but exists
+	absent                   // cannot be reached, and may come back
 	off                      // can be started
 	leaving                  // will be off soon
 	on                       // counts as ordered
 )
 
 // condition judges the state of a machine. A machine whose host does not answer keeps its
-// last state, so that the failure of a host does not order machines. A state that is not
-// known here is no reason to order another machine either.
+// last state, so that the failure of a host does not lead to new machines. An unknown
+// state is not a reason to order another machine either.
 func (m *machine) condition(now time.Time) condition {
 	switch m.State {
 	case "created":
@@ -152,13 +153,14 @@ func (m *machine) serves() bool {
 	return m.State == "started" && m.reachable() && !slices.ContainsFunc(m.Checks, func(c check) bool { return c.Status != "passing" })
 }
 
-// ours reports whether a machine is one of the many that are alike: no standby, no job.
+// ours reports whether a machine is an ordinary one of the group, and not a standby or a
+// job.
 func (m *machine) ours(group string) bool {
 	c := m.config()
 	return m.group() == group && len(c.Standbys) == 0 && c.Schedule == "" && !c.Destroy
 }
 
-// fault says what is missing in an answer.
+// fault returns an error that names what is missing in an answer.
 func (m *machine) fault() error {
 	switch {
 	case !validID.MatchString(m.ID):
@@ -173,7 +175,8 @@ func (m *machine) fault() error {
 	return nil
 }
 
-// rival names what of Fly Proxy starts or stops the machine, and says how to switch it off.
+// rival names the feature of Fly Proxy that starts or stops the machine, and says how to
+// switch it off.
 func (m *machine) rival() string {
 	for _, s := range m.config().Services {
 		switch {
@@ -186,8 +189,8 @@ func (m *machine) rival() string {
 	return ""
 }
 
-// clone returns a configuration like the machine's for another one, or an error if the
-// machine cannot be cloned.
+// clone returns the configuration for a clone of the machine, or an error if the machine
+// cannot be cloned.
 func (m *machine) clone() (map[string]json.RawMessage, error) {
 	if len(m.config().Mounts) > 0 {
 		return nil, errors.New("fly: machines with volumes are not cloned: create machines with `fly scale count`, which the autoscaler then starts and stops, or lower Max")

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// drain is how long Fly Proxy has to learn that machines were cordoned.
+	// drain is how long Fly Proxy gets to notice that machines were cordoned.
 	drain = 2 * time.Second
 
 	// refusing is for how long a machine must have refused to start before another one is
@@ -28,25 +28,27 @@ const (
 	// refusalMemory is for how long such a machine is not asked again.
 	refusalMemory = 10 * time.Minute
 
-	// mostRefusals is how often it must have refused.
+	// mostRefusals is how many times it must have refused.
 	mostRefusals = 3
 )
 
 // Scale starts or stops machines until size of them are started. It lists them first.
 //
 // To add machines, stopped and suspended ones are started first. Machines are created only
-// if all machines of the group together are fewer than size, each as a clone of one of the
-// newest release, in the region of the group that has the fewest. A machine that is not to
-// be reached and does not run, or that has refused to start for two minutes, does not count.
-// A machine with volumes is not cloned: the error is an [autoscale.LimitError] then, as it
-// is if the organization has reached its limit of machines, or if no region has room, which
-// is believed for five minutes. The first refusal to create a machine ends the order.
+// if all machines of the group together are fewer than size. A machine does not count if it
+// cannot be reached and does not run, or if it has refused to start for two minutes. Each
+// new machine is a clone of one of the newest release, in the region of the group that has
+// the fewest. The first refusal to create a machine ends the order.
 //
-// To remove machines, they are cordoned, and stopped two seconds later. None is destroyed.
-// The machine in which this process runs is stopped last.
+// The error is an [autoscale.LimitError] if the machine to clone has volumes, if the
+// organization has reached its limit of machines, or if no region has room. The lack of
+// room is believed for five minutes.
 //
-// An order that was carried out in part is an [autoscale.PartialError]. An answer that says
-// that another operation is under way is an [autoscale.BusyError].
+// To remove machines, Scale cordons them, and stops them two seconds later. It does not
+// destroy them. The machine in which this process runs is stopped last.
+//
+// If an order was carried out only in part, the error is an [autoscale.PartialError]. If
+// the API answers that another operation is under way, it is an [autoscale.BusyError].
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := calls.Call{Op: fmt.Sprintf("scale to %d", size), Subject: s.subject()}
 	if err := s.client.calls.CheckOrder(call, s.fault, size); err != nil {
@@ -70,7 +72,8 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	return &autoscale.PartialError{Size: size, Reached: reached, Err: err}
 }
 
-// held joins errors. They are one BusyError if each of them ends by itself.
+// held joins errors. The result is a BusyError if the reason for each of them ends by
+// itself.
 func (s *Scaler) held(list []error) error {
 	if len(list) == 0 {
 		return nil
@@ -90,13 +93,13 @@ func (s *Scaler) held(list []error) error {
 	return &autoscale.BusyError{RetryAfter: wait, Err: err, Unsure: calls.Unsure(err)}
 }
 
-// faults are errors of many machines.
+// faults are the errors of several machines.
 type faults []error
 
-// mostFaults is how many of them are told.
+// mostFaults is how many of them Error shows.
 const mostFaults = 3
 
-// Error tells the first errors, on one line.
+// Error returns the first errors, on one line.
 func (f faults) Error() string {
 	var texts []string
 	for _, err := range f[:min(len(f), mostFaults)] {
@@ -142,11 +145,11 @@ func (s *Scaler) grow(ctx context.Context, f *fleet, size int) (reached int, fai
 	}
 	failures = append(failures, s.uncordonNow(ctx, started)...)
 	reached = len(f.on) + len(started)
-	// A machine that refused to start, or that stops now, is in the pool all the same. A clone
-	// in its place would make the pool grow with every failure.
+	// A machine that refused to start, or that is stopping now, still belongs to the pool.
+	// If it were replaced by a clone, the pool would grow with every failure.
 	pool := reached + len(f.off) + refused + f.leaving
 	if missing := size - pool; missing > 0 && unsure == 0 && ctx.Err() == nil {
-		if len(stuck) > size { // each has had another one created in its place
+		if len(stuck) > size { // another one was already created in place of each
 			return reached, append(failures, fmt.Errorf("fly: %s: %d machines have refused to start for %v, the last one machine %s: see `fly logs` for why, and destroy them with `fly machine destroy`", s.subject(), len(stuck), refusing, stuck[0].ID))
 		}
 		made, err := s.create(ctx, f, room{missing: missing, pool: pool + len(stuck) + f.absent, size: size, regions: regions})
@@ -161,7 +164,7 @@ func (s *Scaler) grow(ctx context.Context, f *fleet, size int) (reached int, fai
 	return reached, failures
 }
 
-// take takes up to n machines that are off, each of the region that has the fewest.
+// take takes up to n machines that are off, each from the region that has the fewest.
 func take(f *fleet, regions map[string]int, n int) (taken []*machine) {
 	for range min(n, len(f.off)) {
 		best := 0
@@ -178,26 +181,27 @@ func take(f *fleet, regions map[string]int, n int) (taken []*machine) {
 	return taken
 }
 
-// vanished reports whether a machine was not there any more.
+// vanished reports whether an error means that a machine no longer exists.
 func vanished(err error) bool {
 	var e *platform.Error
 	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
-// answered reports whether an answer says that a call was not carried out.
+// answered reports whether an error is an answer that shows that a call was not carried
+// out.
 func answered(err error) bool {
 	var e *platform.Error
 	return errors.As(err, &e) && e.Status/100 == 4 && e.Status != http.StatusTooManyRequests && e.Status != http.StatusRequestTimeout
 }
 
-// A refusal is that of a machine to start, again and again.
+// A refusal records that a machine has refused to start, perhaps several times.
 type refusal struct {
 	since, last time.Time
 	times       int
 }
 
-// setAside takes the machines out of those that are off that have refused to start for too
-// long, as where a host has no room.
+// setAside removes, from the machines that are off, those that have refused to start for
+// too long, for example because a host has no room.
 func (s *Scaler) setAside(f *fleet) (stuck []*machine) {
 	now := time.Now()
 	s.mu.Lock()
@@ -231,15 +235,15 @@ func (s *Scaler) noteRefusal(m *machine) {
 	s.refused[m.ID] = r
 }
 
-// shrink cordons and stops machines: those that do not serve first, then those of the region
-// that has the most, and our own last. It returns how many are on.
+// shrink cordons and stops machines. It takes those that do not serve first, then those of
+// the region that has the most, and our own last. It returns how many are still on.
 func (s *Scaler) shrink(ctx context.Context, f *fleet, size int) (reached int, failures []error) {
 	leave := s.leaving(f, len(f.on)-size)
 	if len(leave) == 0 {
 		return len(f.on), nil
 	}
 	s.owe(leave)
-	// A machine that is still asked stops less cleanly, and stops.
+	// If a machine still gets requests, it stops less cleanly, but it stops.
 	early, cancel := context.WithTimeout(ctx, calls.Patience(ctx)/4)
 	each(leave, func(m *machine) error { return s.act(early, m, "cordon") })
 	cancel()

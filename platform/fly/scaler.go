@@ -24,11 +24,11 @@ type Scaler struct {
 	fault      error
 
 	mu       sync.Mutex         // not held during a call
-	created  []*creation        // of the last ten minutes
+	created  []*creation        // the machines created in the last ten minutes
 	careful  bool               // whether the last machines that were created were lost
 	taken    map[string]bool    // names that no new machine can have
-	cordoned map[string]bool    // machines that may be cordoned, and are to be uncordoned once they run
-	refused  map[string]refusal // to start, by the machine
+	cordoned map[string]bool    // machines that may be cordoned, and must be uncordoned once they run
+	refused  map[string]refusal // refusals to start, by machine
 }
 
 var _ autoscale.Scaler = (*Scaler)(nil)
@@ -40,7 +40,7 @@ var (
 )
 
 // Scaler returns the Scaler of a process group of an app. An app without groups in its
-// fly.toml has one that is called "app".
+// fly.toml has one called "app".
 func (c *Client) Scaler(app, group string) *Scaler {
 	s := &Scaler{client: c, app: c.calls.Name(app), group: c.calls.Name(group), self: c.machine}
 	faults := []error{c.calls.Fault()}
@@ -54,20 +54,20 @@ func (c *Client) Scaler(app, group string) *Scaler {
 	return s
 }
 
-// Validate reports everything that is wrong with the names, and with what [NewClient] was
-// given. It does no I/O.
+// Validate reports everything that is wrong with the names and with the arguments of
+// [NewClient]. It does no I/O.
 func (s *Scaler) Validate() error { return s.fault }
 
 // Capacity lists the machines of the app, which is one call.
 //
-// Desired is how many machines of the group are started or about to be. A machine whose
-// host does not answer counts in its last state. Pending are those that are not started
-// yet, whose checks do not pass, or whose host does not answer. PendingKnown is false if
-// started machines have no checks and none is pending. Changed is when somebody last
-// started, stopped or updated one of them.
+// Desired is how many machines of the group are started or about to be. If the host of a
+// machine does not answer, its last state counts. Pending is how many of them are not
+// started yet, do not pass their checks, or have a host that does not answer.
+// PendingKnown is false if started machines have no checks and none is pending. Changed
+// is when somebody last started, stopped or updated one of them.
 //
-// Deploying is true while a machine is updated or replaced, and for ten minutes after a
-// machine of a newer release came beside older ones.
+// Deploying is true while a machine is updated or replaced. It is also true for ten
+// minutes after a machine of a newer release has joined older ones.
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	f, err := s.read(ctx, calls.Ordinary)
 	if err != nil {
@@ -91,30 +91,30 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 			c.PendingKnown = false
 		}
 	}
-	if left := s.uncordonLeft(ctx, f); left > 0 { // they run, and get no requests
+	if left := s.uncordonLeft(ctx, f); left > 0 { // they run, but get no requests
 		c.Pending = min(c.Pending+left, c.Desired)
 	}
 	c.PendingKnown = c.PendingKnown || c.Pending > 0
 	return c, nil
 }
 
-// CloseIdleConnections does what that of the [Client] does.
+// CloseIdleConnections calls that of the [Client].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
-// Format writes which process group is scaled, whatever the verb.
+// Format writes which process group is scaled, for every verb.
 func (s *Scaler) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "fly.Scaler(%s)", s.subject()) }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
 
 func (s *Scaler) subject() string { return s.app + "/" + s.group }
 
 func (s *Scaler) path() string { return "/v1/apps/" + s.app + "/machines" }
 
-// A fleet is the machines of a process group.
+// A fleet has the machines of a process group.
 type fleet struct {
 	all, on, off            []*machine
-	leaving, absent, failed int             // of failed, those that we created
+	leaving, absent, failed int             // failed counts only those that we created
 	names                   map[string]bool // of all machines of the app
 	deploying               bool
 	lost, alive, young      int // of the machines that were created within ten minutes
@@ -149,7 +149,7 @@ func (s *Scaler) read(ctx context.Context, u calls.Urgency) (*fleet, error) {
 	return f, nil
 }
 
-// sort sorts the machines by what they are to an order.
+// sort sorts the machines by their condition.
 func (s *Scaler) sort(list []*machine, now time.Time) *fleet {
 	f := &fleet{names: make(map[string]bool)}
 	oldest, newest := 0, 0
@@ -190,8 +190,8 @@ func (s *Scaler) sort(list []*machine, now time.Time) *fleet {
 	return f
 }
 
-// template returns the machine to clone: of the newest release, and of those one without
-// volumes if there is one.
+// template returns the machine to clone. It is of the newest release, and without
+// volumes if there is such a machine.
 func (f *fleet) template() *machine {
 	var best *machine
 	better := func(m *machine) bool {

@@ -27,33 +27,32 @@ const (
 	DefaultBaseURL = "http://127.0.0.1:4646"
 
 	// DefaultCallsPerHour is the default of platform.Options.CallsPerHour. Nomad limits the
-	// connections of an address, and not its calls.
+	// connections from an address, but not the calls.
 	DefaultCallsPerHour = 3600
 )
 
-// exampleURL stands for an address in texts.
+// exampleURL is the example of an address in texts.
 const exampleURL = "https://nomad.example.com:4646"
 
 // A Client speaks to the HTTP API of Nomad with one token. All its Scalers share its
 // connections and its budget of calls. It is safe for concurrent use.
 type Client struct {
 	calls   *calls.Client
-	address string // as texts show it
-	close   func() // the connections of a socket; a func, because no verb of fmt sees what it holds
+	address string // in the form that texts show
+	close   func() // closes the connections to a socket; a func, because no verb of fmt shows what is in it
 	hide    func(string) string
 }
 
-// NewClient returns a client that presents a token, whose surrounding white space is
-// dropped. The token is an ACL token, or the workload identity of a task. It is empty where
-// Nomad's ACLs are off. If opts is nil, the default options are used.
+// NewClient returns a client that authenticates with a token, without the white space
+// around it. The token is an ACL token, or the workload identity of a task. If Nomad's ACLs
+// are off, it is empty. If opts is nil, the default options are used.
 //
-// The default of BaseURL is $NOMAD_ADDR, or else in a task the socket of Nomad's Task API,
-// which is api.sock in $NOMAD_SECRETS_DIR, or else DefaultBaseURL. An address such as
-// unix:///secrets/api.sock is that of a Unix socket. If opts has a Transport, that must
-// reach the socket.
+// BaseURL defaults to $NOMAD_ADDR. If that is empty, it defaults in a task to the socket of
+// Nomad's Task API, which is api.sock in $NOMAD_SECRETS_DIR, and anywhere else to
+// DefaultBaseURL. An address such as unix:///secrets/api.sock is a Unix socket. If opts has
+// a Transport, that must reach the socket.
 //
-// NewClient does no I/O: what is wrong with its arguments is reported by [Scaler.Validate]
-// and by every call.
+// NewClient does no I/O. [Scaler.Validate] and every call report invalid arguments.
 func NewClient(token string, opts *platform.Options) *Client {
 	token = strings.TrimSpace(token)
 	var o platform.Options
@@ -73,7 +72,7 @@ func NewClient(token string, opts *platform.Options) *Client {
 		socket, err := socketOf(o.BaseURL)
 		faults = append(faults, err)
 		c.address = "unix://" + c.hide(socket)
-		o.BaseURL = "http://localhost" // for the header Host alone; no proxy is asked for it
+		o.BaseURL = "http://localhost" // used only for the header Host; no proxy is used for it
 		if o.Transport == nil {
 			t := socketTransport(socket)
 			o.Transport, c.close = t, t.CloseIdleConnections
@@ -99,10 +98,10 @@ func NewClient(token string, opts *platform.Options) *Client {
 }
 
 // taskAPI returns the address of the Task API's socket, if this process runs in a task.
-// Newer versions of Nomad tell it by NOMAD_UNIX_ADDR too.
+// Newer versions of Nomad also set NOMAD_UNIX_ADDR.
 func taskAPI(env func(string) string) string {
 	dir := env("NOMAD_SECRETS_DIR")
-	if !strings.HasPrefix(dir, "/") { // on Windows its form is another one
+	if !strings.HasPrefix(dir, "/") { // on Windows it has another form
 		return ""
 	}
 	return (&url.URL{Scheme: "unix", Path: path.Join(dir, "api.sock")}).String()
@@ -126,14 +125,14 @@ func socketTransport(socket string) *http.Transport {
 	return t
 }
 
-// CloseIdleConnections closes the connections that are kept open between calls. It leaves
-// alone those of an Options.Transport. The Client can be used afterwards.
+// CloseIdleConnections closes the connections that are kept open between calls. It does
+// not close those of an Options.Transport. The Client can be used afterwards.
 func (c *Client) CloseIdleConnections() {
 	c.calls.CloseIdleConnections()
 	c.close()
 }
 
-// Format writes where the client's API is, whatever the verb, and nothing of the token.
+// Format writes the address of the client's API, for every verb, and never the token.
 func (c *Client) Format(f fmt.State, _ rune) {
 	base := c.calls.Base()
 	if base != "" {
@@ -142,24 +141,25 @@ func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "nomad.Client(%s)", cmp.Or(base, "not valid"))
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
 // A Group names a task group of a job.
 type Group struct {
 	Job  string // the job's id
-	Name string // of the task group
+	Name string // the name of the task group
 
-	// Namespace is that of the job. Empty: Nomad's namespace "default".
+	// Namespace is the namespace of the job. Empty: Nomad's namespace "default".
 	Namespace string
 
-	// Region is that of the job. Empty: the region of the agent that is asked.
+	// Region is the region of the job. Empty: the region of the agent that gets the
+	// request.
 	Region string
 }
 
-// Self returns the task group in which this process runs, and the id of its allocation, as
-// the environment variables NOMAD_JOB_ID, NOMAD_GROUP_NAME, NOMAD_NAMESPACE, NOMAD_REGION
-// and NOMAD_ALLOC_ID say. Elsewhere they are empty. The allocation is fit for
+// Self returns the task group in which this process runs, and the id of its allocation. It
+// reads the environment variables NOMAD_JOB_ID, NOMAD_GROUP_NAME, NOMAD_NAMESPACE,
+// NOMAD_REGION and NOMAD_ALLOC_ID. Anywhere else they are empty. The allocation suits
 // leader.Options.Holder.
 func Self() (g Group, alloc string) {
 	return Group{
@@ -168,20 +168,20 @@ func Self() (g Group, alloc string) {
 	}, os.Getenv("NOMAD_ALLOC_ID")
 }
 
-// explain reads a refusal, which is a plain text.
+// explain reads a refusal, which is plain text.
 func explain(e *platform.Error, h http.Header, body []byte) {
 	if calls.MediaType(h) == "text/plain" {
 		e.Message = string(body)
 	}
 }
 
-// deploying reports whether a refusal is for an active deployment, which Nomad says in
-// these words.
+// deploying reports whether an active deployment is the reason for a refusal, by the text
+// that Nomad uses.
 func deploying(e *platform.Error) bool {
 	return e.Status == http.StatusBadRequest && strings.Contains(e.Message, "blocked due to active deployment")
 }
 
-// advise says what to do about a refusal, or about no answer.
+// advise returns advice on a refusal, or about no answer.
 func advise(e *platform.Error, token string) string {
 	switch {
 	case errors.Is(e.Err, fs.ErrNotExist):

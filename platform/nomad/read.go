@@ -17,11 +17,12 @@ import (
 )
 
 const (
-	// rivalTrust is for how long an order by Nomad Autoscaler says that it is at work.
+	// rivalTrust is for how long after an order by Nomad Autoscaler it counts as at
+	// work.
 	rivalTrust = 30 * time.Minute
 )
 
-// A scaleStatus is what Nomad says of the sizes of a job's groups.
+// A scaleStatus is what Nomad reports about the sizes of a job's groups.
 type scaleStatus struct {
 	JobID          string
 	JobCreateIndex uint64
@@ -40,7 +41,7 @@ type groupStatus struct {
 	}
 }
 
-// A job is what is read of a job, whose description changes more seldom than its status.
+// A job has the fields that are read from a job. They change less often than its status.
 type job struct {
 	ID               string
 	Type             string
@@ -58,7 +59,7 @@ type job struct {
 	}
 }
 
-// A reading is what Capacity and Scale need of Nomad's answers.
+// A reading is what Capacity and Scale need from Nomad's answers.
 type reading struct {
 	*groupStatus
 	created uint64 // the job's CreateIndex
@@ -66,7 +67,7 @@ type reading struct {
 	job     *job
 }
 
-// read reads the size of the group. It reads the job too if that has changed.
+// read reads the size of the group. If the job has changed, it reads the job too.
 func (s *Scaler) read(ctx context.Context, u calls.Urgency) (*reading, error) {
 	call := s.call("read the size", "/scale", u)
 	if s.fault != nil {
@@ -100,7 +101,7 @@ func (s *Scaler) read(ctx context.Context, u calls.Urgency) (*reading, error) {
 	return r, nil
 }
 
-// check reports what an answer lacks.
+// check returns an error that names what is missing in an answer.
 func (s *Scaler) check(v *scaleStatus) error {
 	switch {
 	case v.JobID == "" || v.TaskGroups == nil:
@@ -127,7 +128,7 @@ func (s *Scaler) check(v *scaleStatus) error {
 	return nil
 }
 
-// checkJob reports why a job has no size to set.
+// checkJob returns an error if the size of a job cannot be set.
 func (s *Scaler) checkJob(j *job) error {
 	present := func(block json.RawMessage) bool { return len(block) > 0 && string(block) != "null" }
 	switch {
@@ -177,7 +178,7 @@ func (r *reading) rival(group string, now time.Time) string {
 func (s *Scaler) deploying(ctx context.Context, r *reading) bool {
 	call := s.call("read the deployment", "/deployment", calls.Urgent)
 	call.Once = true
-	var d struct { // null: there never was one
+	var d struct { // null: there has never been one
 		JobCreateIndex uint64
 		Status         string
 	}

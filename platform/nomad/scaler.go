@@ -28,7 +28,7 @@ type Scaler struct {
 	fault  error
 
 	mu       sync.Mutex // not held during a call
-	job      *job       // as it was read last. Nil: not yet
+	job      *job       // the job when it was last read. Nil: not yet
 	shortage shortage
 }
 
@@ -56,7 +56,7 @@ func (c *Client) Scaler(g Group) *Scaler {
 		}
 	}
 	s := &Scaler{client: c, group: g, fault: errors.Join(faults...)}
-	if s.fault != nil { // the names may hold a token, and no call is made
+	if s.fault != nil { // the names may contain a token, and no call is made
 		s.group = Group{Job: c.calls.Name(g.Job), Name: c.calls.Name(g.Name)}
 	}
 	return s
@@ -75,27 +75,27 @@ func validJob(id string) bool {
 	})
 }
 
-// Validate reports everything that is wrong with the names of the Group, and with what
-// [NewClient] was given. It does no I/O.
+// Validate reports everything that is wrong with the names of the Group, and with the
+// arguments of [NewClient]. It does no I/O.
 func (s *Scaler) Validate() error { return s.fault }
 
 // Capacity reads the status of the group's scale and the latest deployment of the job,
 // which is two calls. If the job was changed since the last call, it reads the job too.
 //
-// Pending is how many of the ordered allocations do not run, or are unhealthy. Nomad has no
-// health of an allocation that no deployment has looked at, and looks at all of them again
-// after an order: PendingKnown is false while all run and not all are known to be healthy,
-// and Config.BootTime counts. Canaries are not counted.
+// Pending is how many of the ordered allocations do not run, or are unhealthy. Nomad does
+// not know the health of an allocation until a deployment has looked at it, and after an
+// order it looks at all of them again. PendingKnown is false while all allocations run but
+// not all are known to be healthy. Config.BootTime then counts. Canaries are not counted.
 //
 // Deploying is true while a deployment of the job is active, whatever its group. It is
-// false if that cannot be read: an order then says so. Maintenance is true while the job is
-// stopped. Changed is when the job was last registered or scaled.
+// false if that cannot be read. The answer to an order then shows it. Maintenance is true
+// while the job is stopped. Changed is when the job was last registered or scaled.
 //
 // ExternalAutoscaler is Nomad Autoscaler, if the group's scaling block has a policy and is
 // enabled, or if Nomad Autoscaler gave an order for the group in the last half hour.
 //
 // While allocations are missing for a minute or more, the job's evaluations are read too,
-// once a minute, to learn the limit that [Scaler.Scale] returns.
+// once a minute, to find the limit that [Scaler.Scale] returns.
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	r, err := s.read(ctx, calls.Ordinary)
 	if err != nil {
@@ -114,23 +114,24 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	return c, nil
 }
 
-// Scale orders size allocations: it reads the size, and orders if that is another one.
+// Scale orders size allocations. It reads the size, and sends an order if that is another
+// one.
 //
-// During a deployment of the job Nomad takes no order: the error is an
-// [autoscale.BusyError]. Each order begins a deployment itself, which replaces no allocation
-// and ends when all are healthy.
+// During a deployment of the job, Nomad takes no order, and the error is an
+// [autoscale.BusyError]. Each order begins a deployment itself. That does not replace any
+// allocation, and ends when all are healthy.
 //
 // The error is an [autoscale.LimitError]
 //
 //   - above the max of the group's scaling block;
-//   - above what the job's other groups leave of job_max_count of the servers. The limit is
-//     to be believed for five minutes;
+//   - above what the job's other groups leave of job_max_count of the servers. This limit
+//     is believed for five minutes;
 //   - for five minutes after Capacity saw that allocations cannot be placed, because of a
-//     quota, or because no node had room for ten minutes. Nothing is sent then. The limit is
-//     how many are placed, and is to be believed for the rest of the five minutes. The Scaler
-//     forgets it as soon as another one is placed. Until the ten minutes
-//     are over, larger sizes are ordered: whatever adds nodes does so for the allocations
-//     that are missing.
+//     quota, or because no node had room for ten minutes. No order is sent then. The limit
+//     is how many allocations are placed. It is believed for the rest of the five minutes.
+//     The Scaler forgets it as soon as another allocation is placed. Until the ten minutes
+//     are over, larger sizes are ordered, because missing allocations are the reason for
+//     which an autoscaler of the nodes adds some.
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := s.call(fmt.Sprintf("scale to %d", size), "/scale", calls.Urgent)
 	call.Method = http.MethodPut
@@ -158,31 +159,31 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	return nil
 }
 
-// tooMany matches Nomad's refusal of a size above a limit: the size, and the limit. Those of
-// job_max_count are of all groups of the job together.
+// tooMany matches Nomad's refusal of a size above a limit, with the size and the limit. For
+// job_max_count, both are those of all groups of the job together.
 var tooMany = regexp.MustCompile(`group count was greater than scaling policy maximum: (\d+) > (\d+)$|` +
 	`total count was greater than configured job_max_count: (\d+) > (\d+)$`)
 
-// refused returns what Scale does for an order that Nomad refused, or did not answer.
+// refused returns the result of Scale for an order that Nomad refused, or did not answer.
 func (s *Scaler) refused(ctx context.Context, err error, size int) error {
 	var e *platform.Error
 	if !errors.As(err, &e) {
 		return s.client.calls.Held(err)
 	}
 	if m := tooMany.FindStringSubmatch(e.Message); m != nil {
-		// What no int can hold becomes the greatest one.
+		// A number that does not fit in an int becomes the greatest int.
 		ordered, _ := strconv.Atoi(cmp.Or(m[1], m[3]))
 		most, _ := strconv.Atoi(cmp.Or(m[2], m[4]))
 		if limit := size - (ordered - most); ordered > most && limit >= 0 {
 			refused := &autoscale.LimitError{Size: size, Limit: limit, Err: err}
-			if ordered != size { // the other groups leave so much, and may shrink
+			if ordered != size { // the other groups leave this much, and may shrink
 				refused.RetryAfter = shortageTrust
 			}
 			return refused
 		}
 	}
 	if deploying(e) && e.Unsure {
-		// The deployment may be that of a try whose answer was lost.
+		// The deployment may come from an earlier try, whose answer was lost.
 		if r, err := s.read(ctx, calls.Urgent); err == nil && *r.Desired == size {
 			return nil
 		}
@@ -190,13 +191,13 @@ func (s *Scaler) refused(ctx context.Context, err error, size int) error {
 	return s.client.calls.Held(err)
 }
 
-// CloseIdleConnections does what that of the [Client] does.
+// CloseIdleConnections calls that of the [Client].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
-// Format writes which group is scaled, whatever the verb.
+// Format writes which group is scaled, for every verb.
 func (s *Scaler) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "nomad.Scaler(%s)", s.subject()) }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
 
 func (s *Scaler) subject() string {

@@ -14,25 +14,25 @@ import (
 )
 
 const (
-	// quotaPatience is for how long no allocation has been placed before a quota counts as a
-	// limit. It may be full for a moment, of allocations that are being stopped.
+	// quotaPatience is how long no allocation must have been placed for a quota to count as
+	// a limit. For a moment, a quota may be full of allocations that are being stopped.
 	quotaPatience = time.Minute
 
-	// nodePatience is the same for nodes without room. What adds nodes takes some minutes, and
-	// adds them only if allocations are missing.
+	// nodePatience is the same for nodes without room. An autoscaler of the nodes takes
+	// some minutes to add one, and does so only if allocations are missing.
 	nodePatience = 10 * time.Minute
 
-	// evaluationsAge is after how long the evaluations are read again.
+	// evaluationsAge is the time after which the evaluations are read again.
 	evaluationsAge = time.Minute
 
-	// shortageTrust is for how long a limit counts after it was last seen.
+	// shortageTrust is how long a limit counts after it was last seen.
 	shortageTrust = 5 * time.Minute
 )
 
 // A shortage is what is known about allocations that are not placed.
 type shortage struct {
-	placed int       // when since began
-	since  time.Time // since when no allocation was placed, while some were missing. Zero: none is
+	placed int       // how many were placed when since began
+	since  time.Time // since when no allocation has been placed while some were missing. Zero: none is missing
 	asked  time.Time // when the evaluations were last read
 
 	limit int
@@ -40,7 +40,7 @@ type shortage struct {
 	why   string
 }
 
-// look sees whether allocations are placed, and if not, why.
+// look finds out whether allocations are placed, and if not, why.
 func (s *Scaler) look(ctx context.Context, r *reading) {
 	now := time.Now()
 	desired, placed := *r.Desired, *r.Placed
@@ -85,7 +85,7 @@ func (s *Scaler) short(size, desired int, now time.Time) error {
 	return &autoscale.LimitError{Size: size, Limit: st.limit, RetryAfter: st.until.Sub(now), Err: fmt.Errorf("nomad: %s: %s", s.subject(), st.why)}
 }
 
-// An evaluation is an attempt of Nomad's to place allocations.
+// An evaluation is an attempt by Nomad to place allocations.
 type evaluation struct {
 	Status            string
 	QuotaLimitReached string
@@ -97,8 +97,8 @@ type evaluation struct {
 	}
 }
 
-// blocked returns the evaluation that waits for room for allocations of the group. Nil:
-// there is none, or it cannot be read.
+// blocked returns the evaluation that waits for room for allocations of the group. It
+// returns nil if there is none, or if it cannot be read.
 func (s *Scaler) blocked(ctx context.Context) *evaluation {
 	call := s.call("read the evaluations", "/evaluations", calls.Urgent)
 	call.Once = true

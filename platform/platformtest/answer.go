@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Answer returns a transport that answers every request with a status and a body, for
-// tests of what a client makes of an answer.
+// Answer returns a transport that answers every request with a status and a body. It
+// is for tests of how a client reads an answer.
 func Answer(status int, body string) http.RoundTripper { return constant{status, body} }
 
 type constant struct {

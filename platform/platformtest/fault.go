@@ -14,7 +14,7 @@ import (
 
 // A Fault is something that goes wrong with chosen requests.
 //
-// What it does is a matter of which fields are set:
+// Its fields say what goes wrong:
 //
 //	Fault{Status: 503}                                  a bare status, with no body
 //	Fault{Status: 503, Body: "<html>Oops</html>"}       an error page
@@ -26,23 +26,23 @@ import (
 //	Fault{Delay: time.Second}                           a slow answer
 //	Fault{Method: "PATCH", Apply: true, Reset: true}    a change that nobody hears of
 //
-// A fault strikes before credentials, versions and limits are looked at. A request is carried
-// out only where the fault needs its answer (it has neither a Status, nor Hang,
-// nor Reset) or says Apply.
+// A fault strikes before credentials, versions and limits are checked. The request is
+// carried out only if Apply is set, or if the fault needs the true answer because it has
+// neither Status nor Hang nor Reset.
 type Fault struct {
-	// Method and Path say which requests are struck. An empty Method or Path stands for
-	// all. Path is a pattern of path.Match for the URL's path, as "/apps/*/formation/web",
-	// where a star stands for one element.
+	// Method and Path say which requests are struck. An empty Method or Path matches all
+	// requests. Path is a pattern of path.Match for the URL's path, such as
+	// "/apps/*/formation/web", in which a star stands for one element.
 	Method, Path string
 
-	// Skip is how many of these requests are spared at first.
+	// Skip is how many of these requests are not struck at first.
 	Skip int
 
 	// Times is how many requests are struck after that. 0 means one; a negative
 	// number means all, until ClearFaults.
 	Times int
 
-	// Apply carries the request out, at once, before its answer is spoilt.
+	// Apply carries the request out at once, before its answer is spoilt.
 	Apply bool
 
 	// Delay is how long the server waits before it does anything else. It ends early,
@@ -53,11 +53,11 @@ type Fault struct {
 	// the true one.
 	Status int
 
-	// Body is the body that goes with Status. Its Content-Type is that of HTML if it
-	// begins with a "<", and else that of JSON, unless Header has one.
+	// Body is the body that goes with Status. Unless Header has a Content-Type, it is that
+	// of HTML if Body begins with a "<", and that of JSON otherwise.
 	Body string
 
-	// Header is added to the answer, whether true or not.
+	// Header is added to the answer, also if that is the true one.
 	Header http.Header
 
 	// Truncate announces the whole length of the body and sends half of it.
@@ -77,8 +77,9 @@ type Faults struct {
 	list []*Fault
 }
 
-// Inject adds faults behind those that are there already. A request is struck by the first
-// fault that matches it, has skipped its number and has struck less than its number.
+// Inject adds faults after those that exist already. A request is struck by the first fault
+// that matches it, has already skipped Skip requests, and has not yet struck Times
+// requests.
 //
 // It panics if a fault's Path is not a pattern, or if its Status is one that cannot be sent.
 func (s *Faults) Inject(faults ...Fault) {
@@ -132,7 +133,7 @@ func (f *Fault) matches(r *http.Request) bool {
 	if f.Method != "" && !strings.EqualFold(f.Method, r.Method) {
 		return false
 	}
-	ok, _ := path.Match(f.Path, r.URL.Path) // Inject refused what is no pattern
+	ok, _ := path.Match(f.Path, r.URL.Path) // Inject has refused a Path that is not a pattern
 	return ok || f.Path == ""
 }
 

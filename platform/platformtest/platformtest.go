@@ -1,5 +1,5 @@
-// Package platformtest is what the fakes of the platforms' APIs share, such as rendertest:
-// a server that remembers its requests, and whose answers can be made to fail.
+// Package platformtest has what the fakes of the platforms' APIs share, such as
+// rendertest: a server that remembers its requests and can be made to fail.
 package platformtest
 
 import (
@@ -27,7 +27,7 @@ type Request struct {
 	Time   time.Time
 	Method string
 	Path   string // with the query
-	Body   string // empty where it may hold credentials
+	Body   string // empty if it may contain credentials
 	Status int    // of the answer. 0: none was sent
 }
 
@@ -51,8 +51,9 @@ type Server struct {
 }
 
 // NewServer returns a Server that listens on a port of the loopback interface, and hands
-// its requests to h. secret says of which paths the bodies hold credentials; nil: of none.
-// The caller should call Close when finished. NewServer panics if it cannot listen.
+// its requests to h. secret reports whether the bodies of requests to a path contain
+// credentials. If secret is nil, none do. The caller should call Close when finished.
+// NewServer panics if it cannot listen.
 func NewServer(h http.Handler, secret func(path string) bool) *Server {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -71,10 +72,10 @@ func NewServer(h http.Handler, secret func(path string) bool) *Server {
 	return s
 }
 
-// Close ends all requests, hanging ones too, and shuts the Server down.
+// Close ends all requests, including those that hang, and shuts the Server down.
 func (s *Server) Close() {
 	s.close.Do(func() { close(s.done) })
-	s.http.Close() // its error is the listener's, which nobody needs any more
+	s.http.Close() // its error comes from the listener, which nobody needs any more
 	s.served.Wait()
 }
 
@@ -108,13 +109,13 @@ func (s *Server) Count(method, pattern string) int {
 	return n
 }
 
-// Transport returns a transport that carries requests to the Server through memory alone,
-// so that a client in a testing/synctest bubble can use it.
+// Transport returns a transport that carries requests to the Server through memory, so
+// that a client in a testing/synctest bubble can use it.
 func (s *Server) Transport() http.RoundTripper { return memory{s} }
 
-// exchange answers a request. A nil answer: the connection ends without one. done ends a
-// hang and a delay; nil in memory, because a channel of the Server is not of the client's
-// bubble.
+// exchange answers a request. If the answer is nil, the connection ends without one. done
+// ends a hang or a delay. It is nil in memory, because a channel of the Server does not
+// belong to the client's bubble.
 func (s *Server) exchange(r *http.Request, done <-chan struct{}) (a *fake.Answer, truncate bool) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err != nil {

@@ -27,7 +27,7 @@ const (
 
 const sizePath = "/size"
 
-// A size is what the control reads and writes.
+// A size is the JSON that the control reads and writes.
 type size struct {
 	Size    *int      `json:"size"`
 	Pending int       `json:"pending,omitempty"`
@@ -114,9 +114,9 @@ type Client struct {
 	by    string
 }
 
-// NewClient returns a client of the Pool whose control is at opts.BaseURL. If opts is nil, the
-// default options are used, which have no BaseURL: use [FromEnv] in a process of a Pool.
-// The default of CallsPerHour is 100,000. NewClient does no I/O.
+// NewClient returns a client of the Pool whose control is at opts.BaseURL. If opts is nil,
+// the default options are used. They have no BaseURL, so use [FromEnv] in a process of a
+// Pool. The default of CallsPerHour is 100,000. NewClient does no I/O.
 func NewClient(token string, opts *platform.Options) *Client {
 	var o platform.Options
 	if opts != nil {
@@ -162,7 +162,7 @@ func FromEnv(opts *platform.Options) *Client {
 // CloseIdleConnections closes the connections that are kept open between calls.
 func (c *Client) CloseIdleConnections() { c.calls.CloseIdleConnections() }
 
-// Format writes where the Pool is, and nothing of the token.
+// Format writes the address of the Pool, and never the token.
 func (c *Client) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "pool.Client(%s)", c.calls.Base()) }
 
 // Scaler returns the Scaler of the Pool's processes.
@@ -177,10 +177,10 @@ var _ autoscale.Scaler = (*Scaler)(nil)
 // Validate reports what is wrong with the client.
 func (s *Scaler) Validate() error { return s.client.calls.Fault() }
 
-// CloseIdleConnections does what that of the [Client] does.
+// CloseIdleConnections calls that of the [Client].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
-// Format writes where the Pool is.
+// Format writes the address of the Pool.
 func (s *Scaler) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "pool.Scaler(%s)", s.client.calls.Base())
 }
@@ -205,9 +205,9 @@ func (s *Scaler) read(ctx context.Context) (out size, err error) {
 	return out, nil
 }
 
-// Scale orders size processes. Above Options.Max of the Pool the error is an
-// [autoscale.LimitError]. The process that orders is the last to be stopped, except for the
-// first one.
+// Scale orders size processes. For a size above Options.Max of the Pool, the error is an
+// [autoscale.LimitError]. Of all processes but the first, the one that orders is stopped
+// last.
 func (s *Scaler) Scale(ctx context.Context, n int) error {
 	call := calls.Call{
 		Op: fmt.Sprintf("scale to %d", n), Subject: "the pool", Method: http.MethodPost, Path: sizePath,

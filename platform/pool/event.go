@@ -9,16 +9,16 @@ import (
 	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
-// EventKind is what happened to a process.
+// EventKind says what happened to a process.
 type EventKind string
 
 // The kinds of event.
 const (
 	Boots     EventKind = "boots"           // it was started
 	Serves    EventKind = "serves"          // it gets requests from now on
-	Stops     EventKind = "is stopped"      // it gets no more requests, and is about to end
-	Ends      EventKind = "has ended"       // as it was asked to
-	Crashes   EventKind = "ended by itself" // or could not be started. Another one follows after a pause
+	Stops     EventKind = "is stopped"      // it gets no more requests and is about to end
+	Ends      EventKind = "has ended"       // it ended, as it was asked to
+	Crashes   EventKind = "ended by itself" // or it could not be started. Another one follows after a pause
 	Overstays EventKind = "is killed"       // it did not boot, or did not end, in time
 )
 
@@ -29,8 +29,8 @@ type Event struct {
 	PID     int           // 0: it could not be started
 	Addr    string        // where it listens
 	Uptime  time.Duration // since it was started
-	Pause   time.Duration // of Crashes: until the next one is started
-	Err     error         // of Crashes
+	Pause   time.Duration // for Crashes: the time until the next one is started
+	Err     error         // for Crashes
 }
 
 // String says what happened.
@@ -46,7 +46,7 @@ func (e Event) String() string {
 	return fmt.Sprintf("%s %s after %v", e.Process, e.Kind, e.Uptime.Round(time.Millisecond))
 }
 
-// tell logs and reports an event.
+// tell logs an event and passes it to Observe.
 func (p *Pool) tell(e Event) {
 	level := slog.LevelInfo
 	switch e.Kind {
@@ -55,7 +55,7 @@ func (p *Pool) tell(e Event) {
 	case Overstays:
 		level = slog.LevelWarn
 	}
-	// A panic of the host's code must not end the host.
+	// A panic in the host's code must not end the host.
 	_ = guard.Do(func() error {
 		p.opts.Logger.LogAttrs(context.Background(), level, "pool: "+e.String(), slog.String("process", e.Process), slog.Int("pid", e.PID))
 		return nil
@@ -69,7 +69,7 @@ func (s *process) event(kind EventKind) Event {
 	return Event{Kind: kind, Process: s.name(), PID: s.cmd.Process.Pid, Addr: s.addr, Uptime: time.Since(s.started)}
 }
 
-// State is where a process stands.
+// State is the state of a process.
 type State int
 
 // The states of a process.
@@ -87,17 +87,17 @@ func (s State) String() string {
 	return [...]string{"booting", "serving", "stopping"}[s]
 }
 
-// A Process is what can be seen of one.
+// A Process describes a process of the Pool.
 type Process struct {
 	Name     string
 	Number   int // from 1
 	PID      int
 	State    State
-	Requests int // that were passed on to it and are not answered
+	Requests int // requests that were passed on to it and are not answered yet
 	Started  time.Time
 }
 
-// Processes returns those that have not ended, by their number.
+// Processes returns the processes that have not ended, ordered by number.
 func (p *Pool) Processes() []Process {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -19,8 +19,9 @@ import (
 const maxWaiting = 1000
 
 // idle is how long a connection to a process is kept between requests. It is shorter than
-// what servers keep, which is 2 s for Gunicorn and 5 s for Node and Uvicorn: a request with a
-// body is lost if the process closes the connection at that moment.
+// the time for which servers keep one, which is 2 s for Gunicorn and 5 s for Node and
+// Uvicorn. If the process closes the connection just as a request with a body is sent, that
+// request is lost.
 const idle = time.Second
 
 // A front passes requests on to the processes that serve.
@@ -65,8 +66,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// choose returns a process that serves, other than refused if there is one, and counts the
-// request as its. It waits while there is none, and returns nil if that takes too long.
+// choose returns a process that serves, if possible other than refused, and counts the
+// request for it. It waits while no process serves, and returns nil if that takes too
+// long.
 func (f *front) choose(ctx context.Context, refused *process) *process {
 	wait := time.NewTimer(max(f.pool.opts.Wait, 0))
 	defer wait.Stop()
@@ -136,13 +138,13 @@ func (s *process) done() {
 	}
 }
 
-// An attempt is a request that is passed on, of which nothing was answered yet if it was
-// refused.
+// An attempt is one try to pass on a request. If the process refused it, no part of an
+// answer has been sent yet.
 type attempt struct {
 	http.ResponseWriter
 	arrived time.Time
 	again   bool // another process may be tried
-	refused bool // this one refused the connection
+	refused bool // the process refused the connection
 }
 
 // Unwrap lets the proxy flush and switch protocols.
@@ -150,7 +152,7 @@ func (a *attempt) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 type attemptKey struct{}
 
-// proxy returns what passes requests on to one process.
+// proxy returns the handler that passes requests on to one process.
 func (f *front) proxy(s *process) http.Handler {
 	target := &url.URL{Scheme: "http", Host: s.addr}
 	return &httputil.ReverseProxy{

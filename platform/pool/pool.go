@@ -33,9 +33,9 @@ const (
 
 	// lookEvery is how often a booting process is asked whether it serves.
 	lookEvery = 50 * time.Millisecond
-	// firstPause is the pause after a process that ended by itself. It doubles up to
-	// longestPause, and starts again once none has ended for twice that, or one that ran for
-	// longer.
+	// firstPause is the pause after a process has ended by itself. It doubles each time, up
+	// to longestPause. It starts again at firstPause if no process has ended for twice
+	// longestPause, or if the one that ended had run for more than longestPause.
 	firstPause   = time.Second
 	longestPause = time.Minute
 )
@@ -44,7 +44,7 @@ const (
 type Balance int
 
 const (
-	Random     Balance = iota // any that serves
+	Random     Balance = iota // any process that serves
 	LeastConns                // the one with the fewest requests
 )
 
@@ -53,11 +53,11 @@ type Options struct {
 	// Command is the program of a process and its arguments. Required.
 	Command []string
 
-	// Dir is its working directory. Empty: that of this process.
+	// Dir is the working directory of a process. Empty: that of the Pool's own process.
 	Dir string
 
-	// Env are environment variables, as NAME=value, that it gets beside those of this
-	// process.
+	// Env are environment variables, in the form NAME=value, that a process gets in
+	// addition to those of the Pool's own process.
 	Env []string
 
 	// Name is the process type, with which the names of processes begin. Defaults to
@@ -70,16 +70,16 @@ type Options struct {
 	// Max is the most processes that can be ordered. Defaults to DefaultMax.
 	Max int
 
-	// Health is the path that answers with a status of 2xx once a process serves, as
-	// "/healthz". Empty: a process serves when it accepts a connection.
+	// Health is the path, such as "/healthz", that answers with a status of 2xx once a
+	// process serves. Empty: a process serves when it accepts a connection.
 	Health string
 
-	// BootTime is how long a process may take until it serves. Defaults to
+	// BootTime is the most time that a process may take until it serves. Defaults to
 	// DefaultBootTime.
 	BootTime time.Duration
 
-	// Drain is how long the requests of a process may take before it is stopped.
-	// Defaults to DefaultDrain. Negative: no time.
+	// Drain is how long the Pool waits for the requests of a process before it stops the
+	// process. Defaults to DefaultDrain. Negative: no time.
 	Drain time.Duration
 
 	// Stop is how long a process may take to end after SIGTERM. Defaults to DefaultStop.
@@ -89,21 +89,21 @@ type Options struct {
 	// Balance says which process gets a request. Defaults to Random.
 	Balance Balance
 
-	// Proxied says that another proxy is in front of the Pool, whose Forwarded and
-	// X-Forwarded headers and X-Request-Start are passed on. If it is false, these headers
-	// and X-Real-Ip are removed, and those that the Pool sets are its own.
+	// Proxied means that another proxy is in front of the Pool. Its Forwarded and
+	// X-Forwarded headers and X-Request-Start are passed on. If Proxied is false, these
+	// headers and X-Real-Ip are removed, and the Pool sets its own.
 	Proxied bool
 
 	// Wait is how long a request waits while no process serves. Defaults to DefaultWait.
 	// Negative: not at all.
 	Wait time.Duration
 
-	// Output returns where a process writes its standard output and its standard error.
-	// Nil: to those of this process.
+	// Output returns the writers for the standard output and the standard error of a
+	// process. Nil: those of the Pool's own process.
 	Output func(process string) (stdout, stderr io.Writer)
 
-	// Observe, if set, gets each event, by several goroutines at once. Like Output and the
-	// Logger, it must return soon, and call nothing of the Pool.
+	// Observe, if set, gets each event, possibly from several goroutines at once. Like
+	// Output and the Logger, it must return soon and must not call the Pool.
 	Observe func(Event)
 
 	// Logger gets each event too. Nil: slog.Default().
@@ -125,13 +125,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Format writes the name and Max, whatever the verb: the command and the environment may
-// be secret.
+// Format writes the name and Max, for every verb: the command and the environment may be
+// secret.
 func (o Options) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "pool.Options(%s, at most %d)", cmp.Or(o.Name, DefaultName), cmp.Or(o.Max, DefaultMax))
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (o Options) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%q", fmt.Sprint(o)), nil }
 
 func (o Options) validate() error {
@@ -169,20 +169,20 @@ func validName(s string) bool {
 	return s != "" && len(s) <= 40 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == ""
 }
 
-// A Pool runs the processes of a service, passes requests on to them, and is the
-// [autoscale.Scaler] of them. Make one with [New]. Its methods are safe for concurrent use.
+// A Pool runs the processes of a service, passes requests on to them, and is their
+// [autoscale.Scaler]. Make one with [New]. Its methods are safe for concurrent use.
 type Pool struct {
 	opts  Options
 	fault error
 	token string
 	front front
 
-	wake chan struct{} // something changed that may need doing
+	wake chan struct{} // wakes Run, because something has changed
 
 	mu        sync.Mutex
 	running   bool
 	wanted    int
-	keep      string // the process that ordered wanted
+	keep      string // the process that sent the order for wanted
 	changed   time.Time
 	processes []*process // those that have not ended, by number
 	crashes   int        // in a row
@@ -193,8 +193,8 @@ type Pool struct {
 
 var _ autoscale.Scaler = (*Pool)(nil)
 
-// New returns a Pool. It starts nothing: what is wrong with the options is reported by
-// [Pool.Validate], by Run and by each call.
+// New returns a Pool. It starts nothing. [Pool.Validate], Run and every call report
+// invalid options.
 func New(o Options) *Pool {
 	o = o.withDefaults()
 	p := &Pool{opts: o, token: rand.Text(), wake: make(chan struct{}, 1), wanted: max(o.Initial, 0)}
@@ -236,7 +236,8 @@ func (p *Pool) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	return autoscale.Capacity{Desired: p.wanted, Pending: max(p.wanted-up, 0), PendingKnown: true, Changed: p.changed}, nil
 }
 
-// Scale orders size processes. Above Options.Max the error is an [autoscale.LimitError].
+// Scale orders size processes. For a size above Options.Max, the error is an
+// [autoscale.LimitError].
 func (p *Pool) Scale(ctx context.Context, size int) error { return p.scale(ctx, size, "") }
 
 func (p *Pool) scale(ctx context.Context, size int, by string) error {
@@ -270,8 +271,8 @@ func (p *Pool) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.front.Serve
 var ErrRunning = errors.New("pool: another Run of this Pool is under way")
 
 // Run starts processes, and keeps as many of them running as were ordered, until ctx ends.
-// It then stops all of them, which takes Options.Drain and Options.Stop at most, and
-// returns nil. The error says what is wrong with the options, or that the control could
+// It then stops all of them and returns nil. That takes at most Options.Drain plus
+// Options.Stop. Run returns an error if the options are invalid, or if the control could
 // not be opened.
 func (p *Pool) Run(ctx context.Context) error {
 	if p.fault != nil {
@@ -295,7 +296,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 	defer closeControl()
 
-	// On Linux a child is told of the death of the thread that started it.
+	// On Linux a child gets a signal when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	retry := time.NewTimer(0)
@@ -345,17 +346,18 @@ func (p *Pool) shrink() int {
 	return len(staying)
 }
 
-// grow starts the processes that are missing. It returns after how long it must be called
-// again, or 0.
+// grow starts the processes that are missing. It returns the time after which it must be
+// called again, or 0.
 func (p *Pool) grow() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	taken := make(map[int]bool)
 	for _, each := range p.processes {
-		taken[each.number] = true // also while it stops: its name must not be used twice
+		taken[each.number] = true // even while it stops, because its name must not be used twice
 	}
-	// A process with the first number runs whenever any does: leader.Index elects it. If
-	// another one runs in its place, because the number was taken, it relieves that one.
+	// Whenever any process runs, one has the first number, because leader.Index elects it.
+	// If another process runs in its place because the number was taken, the new one
+	// relieves that process.
 	for n, staying := first, p.shrink(); staying < p.wanted || n == first && p.wanted > 0; n++ {
 		if taken[n] {
 			continue
@@ -379,8 +381,8 @@ func (p *Pool) grow() time.Duration {
 // crashed notes that a process could not be started, or ended by itself.
 func (p *Pool) crashed(e Event) {
 	now := time.Now()
-	// What served for long, or ended long after the last one, ends for another reason than a
-	// program that cannot run.
+	// A process that ran for a long time, or that ended long after the last one, has not
+	// ended because the program cannot run.
 	if e.Uptime > longestPause || now.Sub(p.lastCrash) > 2*longestPause {
 		p.crashes = 0
 	}

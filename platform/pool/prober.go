@@ -7,21 +7,21 @@ import (
 	"github.com/autoscalebot/autoscale/traffic"
 )
 
-// Prober returns a Prober of all processes of a [Pool], from the requests that t counts in
-// front of it: t.Handler(p) must be what serves. Its rule is target tracking with the
-// Concurrency of t, which is that of one process.
+// Prober returns a Prober for all processes of a [Pool]. It uses the requests that t
+// counts in front of the Pool, so the server must serve t.Handler(p). Its rule is target
+// tracking with the Concurrency of t, which is that of one process.
 func Prober(t *traffic.Traffic) autoscale.Prober { return &whole{t} }
 
 type whole struct{ t *traffic.Traffic }
 
-// Probe measures like t, for the whole service.
+// Probe measures what t does, for the whole service.
 func (w *whole) Probe(ctx context.Context) (autoscale.Sample, error) {
 	s, err := w.t.Probe(ctx)
 	s.Processes, s.Breakdown, s.Peak = 0, nil, 0
 	return s, err
 }
 
-// Rule returns that of t.
+// Rule returns the rule of t.
 func (w *whole) Rule() autoscale.Decider {
 	return w.t.Rule()
 }

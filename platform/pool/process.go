@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// A process is one of the service.
+// A process is one process of the service.
 type process struct {
 	pool     *Pool
 	number   int
@@ -53,7 +53,8 @@ func (p *Pool) start(number int) (*process, error) {
 	if p.opts.Output != nil {
 		cmd.Stdout, cmd.Stderr = p.opts.Output(s.name())
 	}
-	// Nothing is written to it. It ends when this process does, however that ends.
+	// Nothing is written to the pipe. It is closed when this process ends, for whatever
+	// reason.
 	if _, err := cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func (p *Pool) start(number int) (*process, error) {
 	booted, stopLooking := context.WithTimeout(context.Background(), p.opts.BootTime)
 	go func() {
 		err := cmd.Wait()
-		s.signal(syscall.SIGKILL) // what it started and left
+		s.signal(syscall.SIGKILL) // kills processes that it started and left behind
 		stopLooking()
 		p.gone(s, err)
 		close(s.exited)
@@ -77,8 +78,8 @@ func (p *Pool) start(number int) (*process, error) {
 	return s, nil
 }
 
-// freePort returns a port that was free a moment ago. A process that finds it taken ends,
-// and is started again with another one.
+// freePort returns a port that was free a moment ago. If a process finds the port taken,
+// it ends, and is started again with another port.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -29,9 +29,9 @@ const getKey = "make one in the Render Dashboard, under Account Settings, API Ke
 // and its budget of calls. It is safe for concurrent use.
 type Client struct{ calls *calls.Client }
 
-// NewClient returns a client that presents an API key, whose surrounding white space is
-// dropped. If opts is nil, the default options are used. NewClient does no I/O: what is
-// wrong with its arguments is reported by [Scaler.Validate] and by every call.
+// NewClient returns a client that authenticates with an API key, without the white space
+// around it. If opts is nil, the default options are used. NewClient does no I/O.
+// [Scaler.Validate] and every call report invalid arguments.
 func NewClient(apiKey string, opts *platform.Options) *Client {
 	apiKey = strings.TrimSpace(apiKey)
 	like := regexp.MustCompile(`rnd_[A-Za-z0-9]+`)
@@ -52,26 +52,26 @@ func NewClient(apiKey string, opts *platform.Options) *Client {
 	}, opts, calls.FaultOfToken(apiKey, name, getKey))}
 }
 
-// Self returns the ids of the service and of the instance in which this process runs, as
-// Render's environment variables RENDER_SERVICE_ID and RENDER_INSTANCE_ID say. Elsewhere
-// they are empty. The instance is fit for leader.Options.Holder.
+// Self returns the ids of the service and of the instance in which this process runs,
+// from Render's environment variables RENDER_SERVICE_ID and RENDER_INSTANCE_ID. Anywhere
+// else they are empty. The instance suits leader.Options.Holder.
 func Self() (service, instance string) {
 	return os.Getenv("RENDER_SERVICE_ID"), os.Getenv("RENDER_INSTANCE_ID")
 }
 
-// CloseIdleConnections closes the connections that are kept open between calls. It leaves
-// alone those of an Options.Transport. The Client can be used afterwards.
+// CloseIdleConnections closes the connections that are kept open between calls. It does
+// not close those of an Options.Transport. The Client can be used afterwards.
 func (c *Client) CloseIdleConnections() { c.calls.CloseIdleConnections() }
 
-// Format writes where the client's API is, whatever the verb, and nothing of the API key.
+// Format writes the address of the client's API, for every verb, and never the API key.
 func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "render.Client(%s)", cmp.Or(c.calls.Base(), "not valid"))
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
-// explain reads a refusal of the API, which has an id and, for some, a code.
+// explain reads a refusal of the API. It has an id, and sometimes a code.
 func explain(e *platform.Error, _ http.Header, body []byte) {
 	var refusal struct {
 		Code    string `json:"code"`
@@ -83,7 +83,7 @@ func explain(e *platform.Error, _ http.Header, body []byte) {
 	}
 }
 
-// advise says what to do about a status.
+// advise returns advice on a status.
 func advise(e *platform.Error, key string) string {
 	switch e.Status {
 	case http.StatusUnauthorized:

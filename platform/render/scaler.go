@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// MaxInstances is how many instances Render runs of a service at most.
+	// MaxInstances is the most instances of a service that Render runs.
 	MaxInstances = 100
 
-	// startTime is for how long after an increase the instances are counted.
+	// startTime is how long the instances are counted after an increase.
 	startTime = 5 * time.Minute
 )
 
@@ -38,7 +38,8 @@ var _ autoscale.Scaler = (*Scaler)(nil)
 
 var validService = regexp.MustCompile(`^srv-[a-z0-9]{1,60}$`)
 
-// Scaler returns the Scaler of a service. service is its id, as "srv-cph1rs3idesc73a2b2mg".
+// Scaler returns the Scaler of a service. service is its id, such as
+// "srv-cph1rs3idesc73a2b2mg".
 func (c *Client) Scaler(service string) *Scaler {
 	s := &Scaler{client: c, service: c.calls.Name(service), last: -1}
 	var fault error
@@ -49,11 +50,11 @@ func (c *Client) Scaler(service string) *Scaler {
 	return s
 }
 
-// Validate reports everything that is wrong with the service's id, and with what
-// [NewClient] was given. It does no I/O.
+// Validate reports everything that is wrong with the service's id, and with the arguments
+// of [NewClient]. It does no I/O.
 func (s *Scaler) Validate() error { return s.fault }
 
-// service is what is read of Render's answer.
+// service has the fields that are read from Render's answer.
 type service struct {
 	ID        string    `json:"id"`
 	Type      string    `json:"type"`
@@ -92,10 +93,10 @@ func (v *service) limit() (most int, why error) {
 // Maintenance is true in Render's maintenance mode, and while the service is suspended.
 // Changed is when the service was last changed in any way.
 //
-// For five minutes after the first Capacity, and after one that saw the size grow, the
-// instances are counted for one more call. Pending is how many of the ordered ones are
-// missing from Render's list. Render's list does not say whether an instance serves, so
-// PendingKnown is false when none is missing, and Config.BootTime counts.
+// For five minutes after the first Capacity, and after one that saw the size grow, Capacity
+// makes one more call to count the instances. Pending is how many of the ordered ones are
+// missing from Render's list. The list does not show whether an instance serves. So if none
+// is missing, PendingKnown is false, and Config.BootTime counts.
 //
 // While Render's own autoscaling is on, Desired is the number of instances in Render's list.
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
@@ -120,11 +121,12 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	return c, nil
 }
 
-// Scale orders size instances: it reads the service, and orders if that is not its size.
+// Scale orders size instances. It reads the service, and sends an order if its size is
+// another one.
 //
-// A size above what Render permits is an [autoscale.LimitError]. While Render's own
-// autoscaling is on, Scale returns an error: Render would ignore the order. If Render asks
-// to wait, the error is an [autoscale.BusyError].
+// For a size above what Render permits, the error is an [autoscale.LimitError]. While
+// Render's own autoscaling is on, Scale returns an error, because Render would ignore the
+// order. If Render asks to wait, the error is an [autoscale.BusyError].
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := calls.Call{Op: fmt.Sprintf("scale to %d", size), Subject: s.subject(), Method: http.MethodPost, Path: s.path() + "/scale", Urgency: calls.Urgent}
 	switch err := s.client.calls.CheckOrder(call, s.fault, size); {
@@ -149,13 +151,13 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	return s.client.calls.Held(s.client.calls.Do(ctx, call, nil))
 }
 
-// CloseIdleConnections does what that of the [Client] does.
+// CloseIdleConnections calls that of the [Client].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
-// Format writes which service is scaled, whatever the verb.
+// Format writes which service is scaled, for every verb.
 func (s *Scaler) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "render.Scaler(%s)", s.subject()) }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
 
 func (s *Scaler) subject() string { return "service " + s.service }
@@ -213,7 +215,7 @@ func (s *Scaler) count(ctx context.Context, u calls.Urgency, once bool) (int, er
 	return len(list), nil
 }
 
-// saw notes a size, and reports whether instances may be on their way.
+// saw notes a size, and reports whether instances may still be starting.
 func (s *Scaler) saw(size int, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,7 +227,7 @@ func (s *Scaler) saw(size int, now time.Time) bool {
 }
 
 // pending returns how many of the desired instances are missing from the list. It takes at
-// most half of the time that is left, because Capacity can do without.
+// most half of the time that is left, because Capacity can do without it.
 func (s *Scaler) pending(ctx context.Context, desired int) (missing int, known bool) {
 	ctx, cancel := calls.Aside(ctx)
 	defer cancel()

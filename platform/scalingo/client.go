@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// DefaultBaseURL is the default of platform.Options.BaseURL: the API of the region
-	// osc-fr1. That of another region has its name in the place of osc-fr1.
+	// DefaultBaseURL is the default of platform.Options.BaseURL, the API of the region
+	// osc-fr1. For another region, put its name in place of osc-fr1.
 	DefaultBaseURL = "https://api.osc-fr1.scalingo.com"
 
 	// DefaultCallsPerHour is the default of platform.Options.CallsPerHour.
@@ -37,9 +37,9 @@ const (
 // concurrent use.
 type Client struct{ calls, auth *calls.Client }
 
-// NewClient returns a client that presents an API token, whose surrounding white space is
-// dropped. If opts is nil, the default options are used. NewClient does no I/O: what is
-// wrong with its arguments is reported by [Scaler.Validate] and by every call.
+// NewClient returns a client that authenticates with an API token, without the white
+// space around it. If opts is nil, the default options are used. NewClient does no I/O.
+// [Scaler.Validate] and every call report invalid arguments.
 func NewClient(apiToken string, opts *platform.Options) *Client {
 	apiToken = strings.TrimSpace(apiToken)
 	var o platform.Options
@@ -73,8 +73,8 @@ func NewClient(apiToken string, opts *platform.Options) *Client {
 	return &Client{calls.New(d, &o, calls.FaultOfToken(apiToken, name, getToken)), auth}
 }
 
-// authOf returns where an API token is exchanged. Whatever stands in for Scalingo's API
-// stands in for that too, and the token goes nowhere else.
+// authOf returns the URL at which an API token is exchanged. A server that replaces
+// Scalingo's API must do this too, so that the token goes nowhere else.
 func authOf(base string) string {
 	u, err := url.Parse(base)
 	if base == "" || err == nil && u.Scheme == "https" && strings.HasSuffix(u.Hostname(), ".scalingo.com") && u.Port() == "" {
@@ -83,28 +83,27 @@ func authOf(base string) string {
 	return base
 }
 
-// Self returns the app and the container in which this process runs, as "shop" and "web-1",
-// from Scalingo's environment variables APP and CONTAINER. Elsewhere they are empty. The
-// container is fit for leader.Options.Holder.
+// Self returns the app and the container in which this process runs, such as "shop" and
+// "web-1", from Scalingo's environment variables APP and CONTAINER. Anywhere else they are
+// empty. The container suits leader.Options.Holder.
 func Self() (app, container string) { return os.Getenv("APP"), os.Getenv("CONTAINER") }
 
-// CloseIdleConnections closes the connections that are kept open between calls. It leaves
-// alone those of an Options.Transport. The Client can be used afterwards.
+// CloseIdleConnections closes the connections that are kept open between calls. It does not
+// close those of an Options.Transport. The Client can be used afterwards.
 func (c *Client) CloseIdleConnections() {
 	c.calls.CloseIdleConnections()
 	c.auth.CloseIdleConnections()
 }
 
-// Format writes where the client's API is, whatever the verb, and nothing of the token.
+// Format writes the address of the client's API, for every verb, and never the token.
 func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "scalingo.Client(%s)", cmp.Or(c.calls.Base(), "not valid"))
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
-// explain reads a refusal. Those of the status 422 have a list of words for each
-// attribute.
+// explain reads a refusal. One with status 422 has a list of texts for each attribute.
 func explain(e *platform.Error, _ http.Header, body []byte) {
 	var refusal struct {
 		Code   string              `json:"code"`
@@ -123,12 +122,12 @@ func explain(e *platform.Error, _ http.Header, body []byte) {
 	}
 }
 
-// passingWords say that another operation is under way. No published text of the API has
-// the words.
+// passingWords match a refusal because another operation is under way. The words are a
+// guess: no published text of the API has them.
 var passingWords = regexp.MustCompile(`(?i)in progress|already (?:running|scaling|being)|is (?:being )?(?:deploy|scal|restart)(?:ed|ing)|currently (?:deploy|scal|restart)ing|another operation|operation is running|pending operation`)
 
-// passing reports whether a refusal ends by itself: Scalingo carries out one operation on
-// an app at a time.
+// passing reports whether the reason for a refusal ends by itself: Scalingo carries out
+// one operation on an app at a time.
 func passing(e *platform.Error) bool {
 	switch e.Status {
 	case http.StatusConflict:
@@ -139,16 +138,16 @@ func passing(e *platform.Error) bool {
 	return false
 }
 
-// limitWords say that more containers are not permitted.
+// limitWords match a refusal because more containers are not permitted.
 var limitWords = regexp.MustCompile(`(?i)limit|maximum|quota|too many|at most|can't be greater|less than or equal`)
 
-// limited reports whether a refusal is about a limit.
+// limited reports whether a limit is the reason for a refusal.
 func limited(e *platform.Error) bool {
 	return (e.Status == http.StatusBadRequest || e.Status == http.StatusForbidden || e.Status == http.StatusUnprocessableEntity) &&
 		!passing(e) && limitWords.MatchString(e.Message)
 }
 
-// advise says what to do about a refusal.
+// advise returns advice on a refusal.
 func advise(e *platform.Error, token string) string {
 	switch e.Status {
 	case http.StatusUnauthorized:
@@ -177,7 +176,7 @@ var (
 )
 
 // Scaler returns the Scaler of one process type of an app. app is the app's name or id,
-// and typ is the process type as the Procfile names it, "web" for instance.
+// and typ is the process type in the Procfile, for example "web".
 func (c *Client) Scaler(app, typ string) *Scaler {
 	s := &Scaler{client: c, app: c.calls.Name(app), typ: c.calls.Name(typ), rival: &calls.Lookup[string]{Age: rivalAge, Trust: rivalTrust}}
 	faults := []error{c.calls.Fault()}

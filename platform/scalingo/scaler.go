@@ -15,12 +15,11 @@ import (
 )
 
 const (
-	// rivalAge is after how long Scalingo's own autoscalers are read again: with ticks
-	// every 30 seconds every other time.
+	// rivalAge is the time after which Scalingo's own autoscalers are read again. With
+	// a tick every 30 seconds, that is every other tick.
 	rivalAge = 55 * time.Second
 
-	// rivalTrust is how long the last known state of them stands in for one that cannot
-	// be read.
+	// rivalTrust is for how long their last known state is used if it cannot be read.
 	rivalTrust = 10 * time.Minute
 )
 
@@ -36,10 +35,10 @@ type Scaler struct {
 var _ autoscale.Scaler = (*Scaler)(nil)
 
 // Validate reports everything that is wrong with the names of the app and the process
-// type, and with what [NewClient] was given. It does no I/O.
+// type, and with the arguments of [NewClient]. It does no I/O.
 func (s *Scaler) Validate() error { return s.fault }
 
-// formation is what is read of the container types.
+// formation has the fields that are read from the container types.
 type formation struct {
 	Containers []struct {
 		Name   string `json:"name"`
@@ -71,9 +70,9 @@ func (f *formation) amount(typ string) (int, error) {
 // Pending is how many of the ordered containers are not in the state "running". If none is,
 // or if the containers cannot be read, PendingKnown is false.
 //
-// ExternalAutoscaler is at most a minute old, for another call every minute. A failed lookup
-// is not an error: the last known state stands for ten minutes. After that, or if none was
-// ever known, ExternalAutoscaler is empty.
+// ExternalAutoscaler is at most a minute old, which takes another call every minute. A
+// failed lookup is not an error. The last known state is then used for ten minutes. After
+// that, or if the state was never known, ExternalAutoscaler is empty.
 //
 // If Scalingo is busy or asks to wait, the error is an [autoscale.BusyError].
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
@@ -86,13 +85,13 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	return c, nil
 }
 
-// Scale orders size containers. Their kind stays the same. It reads the amount, and orders
-// if that is another one.
+// Scale orders size containers. Their kind stays the same. It reads the amount, and sends
+// an order if that is another one.
 //
-// Scalingo carries out one operation on an app at a time. A refusal for another one, as a
-// deployment, is an [autoscale.BusyError]. A refusal for a limit is an
-// [autoscale.LimitError]. Its Limit is halfway between the amount that runs and the one that
-// was refused.
+// Scalingo carries out one operation on an app at a time. A refusal because of another
+// operation, such as a deployment, is an [autoscale.BusyError]. A refusal because of a
+// limit is an [autoscale.LimitError]. Its Limit is halfway between the amount that runs and
+// the one that was refused.
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	type container struct {
 		Name   string `json:"name"`
@@ -126,13 +125,13 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 	return nil
 }
 
-// CloseIdleConnections does what that of the [Client] does.
+// CloseIdleConnections calls that of the [Client].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
-// Format writes which process type of which app is scaled, whatever the verb.
+// Format writes which process type of which app is scaled, for every verb.
 func (s *Scaler) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "scalingo.Scaler(%s)", s.subject()) }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
 
 func (s *Scaler) subject() string { return s.typ + " of app " + s.app }
@@ -157,7 +156,8 @@ func (s *Scaler) read(ctx context.Context, u calls.Urgency) (int, error) {
 }
 
 // pending returns how many of the desired containers do not run yet, and whether that could
-// be read. It takes at most half of the time that is left, because Capacity can do without.
+// be read. It takes at most half of the time that is left, because Capacity can do without
+// it.
 func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known bool) {
 	if desired == 0 {
 		return 0, true
@@ -180,21 +180,21 @@ func (s *Scaler) pending(ctx context.Context, desired int) (pending int, known b
 			running++
 		}
 	}
-	if running == 0 { // perhaps the word has changed
+	if running == 0 { // perhaps the name of the state has changed
 		return 0, false
 	}
 	return max(0, desired-running), true
 }
 
-// autoscaler returns the name of Scalingo's own autoscaler of the process type if one is on.
-// A failed look is not an error.
+// autoscaler returns the name of Scalingo's own autoscaler if one is on for the process
+// type. A failed lookup is not an error.
 func (s *Scaler) autoscaler(ctx context.Context) string {
 	name, _ := s.rival.Get(ctx, s.readAutoscaler)
 	return name
 }
 
-// readAutoscaler asks once. What Capacity can do without takes at most half of the time that
-// is left.
+// readAutoscaler asks once. It takes at most half of the time that is left, because
+// Capacity can do without it.
 func (s *Scaler) readAutoscaler(ctx context.Context) (string, error) {
 	ctx, cancel := calls.Aside(ctx)
 	defer cancel()

@@ -29,8 +29,8 @@ const (
 // share its connections and its budget of calls. It is safe for concurrent use.
 type Client struct {
 	calls *calls.Client
-	host  string          // for people
-	own   *http.Transport // nil where the host supplied one
+	host  string          // the address that people see
+	own   *http.Transport // nil if the host supplied one
 	sent  *secrets
 }
 
@@ -40,17 +40,17 @@ type Client struct {
 //	tcp://manager.example.com:2376
 //	https://manager.example.com:2376
 //
-// as $DOCKER_HOST is, which is the default. If that is empty too, it is [DefaultHost]. If
-// opts is nil, the default options are used.
+// The default is $DOCKER_HOST, which has the same forms, or [DefaultHost] if that is empty.
+// If opts is nil, the default options are used.
 //
-// certPath is a folder with ca.pem, cert.pem and key.pem, as `docker --tlsverify` needs them.
-// Defaults to $DOCKER_CERT_PATH. The files are read for each connection, so that they may be
-// replaced. tcp is TLS if there is such a folder. Without one, it is plain, which is refused
-// except on the loopback interface: whoever can read it commands the swarm. https
-// without a folder trusts the certificates that the system trusts, and presents none.
+// certPath is a folder with ca.pem, cert.pem and key.pem, in the form that `docker
+// --tlsverify` needs. It defaults to $DOCKER_CERT_PATH. The files are read for each
+// connection, so they may be replaced. With such a folder, tcp uses TLS. Without one, tcp
+// is not encrypted, which is refused except on the loopback interface, because anybody who
+// can read the traffic can command the swarm. https without a folder trusts the
+// certificates that the system trusts, and sends no client certificate.
 //
-// NewClient does no I/O: what is wrong with its arguments is reported by [Scaler.Validate]
-// and by every call.
+// NewClient does no I/O. [Scaler.Validate] and every call report invalid arguments.
 func NewClient(certPath string, opts *platform.Options) *Client {
 	var o platform.Options
 	if opts != nil {
@@ -76,23 +76,23 @@ func NewClient(certPath string, opts *platform.Options) *Client {
 	return c
 }
 
-// Self returns the service and the task in which this process runs, as the environment
-// variables SWARM_SERVICE and TASK_ID say. Swarm sets neither: give the service
+// Self returns the service and the task in which this process runs, from the environment
+// variables SWARM_SERVICE and TASK_ID. Swarm does not set them by itself. Give the service
 //
 //	--env SWARM_SERVICE={{.Service.Name}} --env TASK_ID={{.Task.ID}}
 //
-// The task is fit for leader.Options.Holder.
+// The task suits leader.Options.Holder.
 func Self() (service, task string) { return os.Getenv("SWARM_SERVICE"), os.Getenv("TASK_ID") }
 
-// CloseIdleConnections closes the connections that are kept open between calls. It leaves
-// alone those of an Options.Transport. The Client can be used afterwards.
+// CloseIdleConnections closes the connections that are kept open between calls. It does
+// not close those of an Options.Transport. The Client can be used afterwards.
 func (c *Client) CloseIdleConnections() {
 	if c.own != nil {
 		c.own.CloseIdleConnections()
 	}
 }
 
-// Format writes where the client's API is, whatever the verb.
+// Format writes the address of the client's API, for every verb.
 func (c *Client) Format(f fmt.State, _ rune) {
 	name := c.host
 	if c.calls.Fault() != nil {
@@ -101,14 +101,14 @@ func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "swarm.Client(%s)", name)
 }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (c *Client) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
 
-// outOfSequence stands for a refusal of an order that names an older version of a service.
-// The Docker daemon answers it with the status 500.
+// outOfSequence is the text of a refusal of an order that names an older version of a
+// service. The Docker daemon answers it with the status 500.
 const outOfSequence = "update out of sequence"
 
-// explain reads a refusal, which quotes an error of gRPC if the swarm's manager refused.
+// explain reads a refusal. If the swarm's manager refused, it quotes a gRPC error.
 func explain(e *platform.Error, _ http.Header, body []byte) {
 	var refusal struct {
 		Message string `json:"message"`
@@ -127,7 +127,7 @@ func explain(e *platform.Error, _ http.Header, body []byte) {
 	}
 }
 
-// What the Docker daemon says where it cannot speak for a swarm, with the status 503.
+// What a Docker daemon that cannot answer for a swarm says, with status 503.
 const (
 	noSwarm     = `Use "docker swarm init"`
 	worker      = "Worker nodes can't be used"
@@ -141,7 +141,7 @@ func says(e *platform.Error, words ...string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(e.Message, w) })
 }
 
-// passing reports whether a refusal ends by itself.
+// passing reports whether the reason for a refusal ends by itself.
 func passing(e *platform.Error) bool {
 	return e.Status == http.StatusConflict || e.Code == outOfSequence || says(e, preparing)
 }
@@ -151,7 +151,7 @@ func lasting(e *platform.Error) bool {
 	return says(e, noSwarm, worker, locked, certificate) || errors.Is(e.Err, fs.ErrNotExist) || errors.Is(e.Err, fs.ErrPermission)
 }
 
-// advise says what to do about a refusal, or about no answer.
+// advise returns advice on a refusal, or about no answer.
 func advise(e *platform.Error) string {
 	switch {
 	case says(e, noSwarm):

@@ -8,56 +8,59 @@
 //		Scaler: client.Scaler("shop_web"),
 //	}).Run(ctx)
 //
-// It speaks to the Docker Engine API of a manager. Whoever can speak to it commands every
-// node of the swarm, so this program is better a service of its own, with one task on a
-// manager, than a part of the service that it scales: see docs/platforms/swarm.md.
+// It speaks to the Docker Engine API of a manager. Anybody who has access to that commands
+// every node of the swarm. So this program should be a service of its own, with one task on
+// a manager, and not a part of the service that it scales: see docs/platforms/swarm.md.
 //
-// Where it does run in the service, each task must run on a manager, and an elector needs a
-// store, or the number of the task. Swarm gives the number to a service that asks for it:
+// If it does run in the service, each task must run on a manager, and an elector needs a
+// store or the number of the task. To get the number, give the service
 //
 //	--env TASK_SLOT={{.Task.Slot}} --env TASK_ID={{.Task.ID}} --env SWARM_SERVICE={{.Service.Name}}
 //
-// leader.Index("TASK_SLOT", 1) then has the first task act. To remove tasks, Swarm takes those
-// of the node that has the most, and of these the one with the highest slot, so that the
-// first goes last. It takes a task that does not run before one that does: if the first is
-// just being restarted, it is removed, and nobody acts until somebody adds a task. [leader.SQL] has no such gap.
+// With leader.Index("TASK_SLOT", 1), the first task then acts. To remove tasks, Swarm
+// chooses the node that has the most, and there the task with the highest slot, so the
+// first task goes last. But it removes a task that does not run before one that does. If
+// the first task is just being restarted, it is removed, and no task acts until somebody
+// adds one. [leader.SQL] has no such gap.
 //
 // # An order
 //
 // An order sends the whole spec of the service back, with another number of replicas, for
-// the version that was read. Swarm starts or stops tasks then, and replaces none. What a
-// later version of Docker has in a spec is sent back unchanged.
+// the version that was read. Swarm then starts or stops tasks, and does not replace any.
+// Fields that a later version of Docker adds to a spec are sent back unchanged.
 //
 // The environment of the service is in the spec. It is kept until the first call after an
-// order, and is in no error, in no log, and in no formatted value of this package.
+// order, and never appears in an error, in the log, or in a formatted value of this
+// package.
 //
-// Swarm keeps one spec from before the last change, to which `docker service rollback`
-// returns, and so does an update that fails. An order changes the spec too, as `docker service scale` does.
-// So none is given while an update or a rollback is under way or paused: the error is an
-// [autoscale.BusyError]. After an order, `docker service rollback` undoes the order alone:
-// deploy the earlier image instead.
+// Swarm keeps one spec, the one from before the last change. `docker service rollback`
+// returns to it, and so does an update that fails. An order changes the spec too, as
+// `docker service scale` does. So no order is sent while an update or a rollback is under
+// way or paused, and the error is an [autoscale.BusyError]. After an order, `docker service
+// rollback` undoes only the order. Deploy the earlier image instead.
 //
 // # What it costs
 //
 // A Scaler reads the service and its tasks once a tick, which is 240 calls an hour at the
-// default interval of 30 seconds. An order reads both once more and is one call.
+// default interval of 30 seconds. An order is one call, and two more to read both once
+// more.
 //
 // # Other autoscalers
 //
-// Swarm has no autoscaler of its own. Labels for some that others made are seen, see
-// [Scaler.Capacity], and the size is left to them. `docker stack deploy` sets the number of
-// replicas that the stack file has, or 1 if it has none.
+// Swarm has no autoscaler of its own. Capacity recognizes the labels of some that others
+// made, and the Autoscaler leaves the size to those: see [Scaler.Capacity]. `docker stack
+// deploy` sets the number of replicas that the stack file has, or 1 if it has none.
 //
 // # Bounds
 //
-// Swarm takes any size. Tasks for which no node has room are pending, and a greater size is
-// then an [autoscale.LimitError].
+// Swarm takes any size. Tasks for which no node has room stay pending. For a greater size,
+// Scale then returns an [autoscale.LimitError].
 //
 // # Queue time
 //
 // The routing mesh forwards connections and sends no header. Traefik sends none that says
-// when a request arrived, and cannot be told to. nginx and Caddy can, and package traffic
-// reads it:
+// when a request arrived, and cannot be configured to. nginx and Caddy can, and package
+// traffic reads the header:
 //
 //	proxy_set_header X-Request-Start "t=${msec}";
 //	header_up X-Request-Start "t={time.now.unix_ms}"

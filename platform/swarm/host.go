@@ -18,19 +18,19 @@ import (
 	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
-// connectTime bounds a connection that is being made.
+// connectTime bounds the time to make a connection.
 const connectTime = 10 * time.Second
 
-// An address is where a Docker daemon is.
+// An address is the address of a Docker daemon.
 type address struct {
-	name   string // for people
+	name   string // the name that people see
 	socket string // the path of a unix socket; may be empty
-	base   string // of the URLs of requests
+	base   string // the base of the URLs of requests
 	certs  string // the folder of the certificates; may be empty
 }
 
-// parseHost reads an address in the form of DOCKER_HOST, which from names. carried says that the host's own
-// transport carries the requests.
+// parseHost reads an address in the form of DOCKER_HOST. from says where the address comes
+// from. carried means that the host's own transport carries the requests.
 func parseHost(from, host, certs string, carried bool) (address, error) {
 	const example = "give one such as unix:///var/run/docker.sock or tcp://manager.example.com:2376"
 	at := address{name: "not valid", base: "http://docker"}
@@ -70,7 +70,8 @@ func parseHost(from, host, certs string, carried bool) (address, error) {
 	return at, nil
 }
 
-// transport returns what carries requests to the address. Proxies of the environment are not used.
+// transport returns the transport that carries requests to the address. Proxies of the
+// environment are not used.
 func (at address) transport() *http.Transport {
 	t := outbound.NewTransport()
 	t.Proxy, t.ForceAttemptHTTP2 = nil, false
@@ -92,7 +93,7 @@ func (at address) transport() *http.Transport {
 	return t
 }
 
-// readCertificates reads what `docker --tlsverify` reads.
+// readCertificates reads the files that `docker --tlsverify` reads.
 func readCertificates(dir string) (*tls.Config, error) {
 	ca, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
 	if err != nil {

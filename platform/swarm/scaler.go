@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	// rounds is how often an order is sent if others change the service meanwhile.
+	// rounds is how many times an order is sent if others change the service in the
+	// meantime.
 	rounds = 4
 
-	// between is how long a round waits for those others.
+	// between is how long a round waits for the others.
 	between = 100 * time.Millisecond
 )
 
@@ -33,15 +34,15 @@ type Scaler struct {
 	fault   error
 
 	mu    sync.Mutex
-	stack string // of the service, when it was last read
+	stack string // the stack of the service when it was last read
 }
 
 var _ autoscale.Scaler = (*Scaler)(nil)
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$`)
 
-// Scaler returns the Scaler of a service, which is given by its name or its ID. In a stack
-// the name is that of the stack and that of the service, as shop_web.
+// Scaler returns the Scaler of a service, given its name or its ID. In a stack, the name
+// has the names of the stack and the service, such as shop_web.
 func (c *Client) Scaler(service string) *Scaler {
 	s := &Scaler{client: c, service: service, placing: placing}
 	faults := []error{c.calls.Fault()}
@@ -53,21 +54,22 @@ func (c *Client) Scaler(service string) *Scaler {
 	return s
 }
 
-// Validate reports everything that is wrong with the name, and with what [NewClient] was
-// given. It does no I/O.
+// Validate reports everything that is wrong with the name, and with the arguments of
+// [NewClient]. It does no I/O.
 func (s *Scaler) Validate() error { return s.fault }
 
 // Capacity reads the service and its tasks, which is two calls.
 //
 // Pending is how many of the ordered tasks do not run. A task with a health check runs when
-// it is healthy. If the service has none of its own, PendingKnown is false when no task is
-// missing, and Config.BootTime counts: Swarm says that a task runs when its process was
-// started. If the tasks cannot be read, PendingKnown is false.
+// it is healthy. For a task without one, Swarm reports that it runs as soon as its process
+// was started. So if the service has no health check of its own and no task is missing,
+// PendingKnown is false, and Config.BootTime counts. If the tasks cannot be read,
+// PendingKnown is false too.
 //
 // Deploying is true while Swarm replaces tasks, in an update or a rollback. Changed is when
 // the service was last changed in any way.
 //
-// ExternalAutoscaler is an autoscaler that the labels of the service are for:
+// ExternalAutoscaler is the autoscaler to which the labels of the service belong:
 // docker-swarm-autoscaler, swarm-hpa, swarm-autoscaler, Orbiter, Sablier or Docker Flow.
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	v, err := s.read(ctx, calls.Ordinary)
@@ -87,8 +89,8 @@ func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	return c, nil
 }
 
-// Notes returns what somebody who runs the service should know, as far as the last Capacity
-// saw it: that `docker stack deploy` sets the size too.
+// Notes returns notes for the people who run the service. If the last Capacity saw that the
+// service belongs to a stack, the note is that `docker stack deploy` sets the size too.
 func (s *Scaler) Notes() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,20 +100,21 @@ func (s *Scaler) Notes() []string {
 	return []string{fmt.Sprintf("the service is of the stack %s: each `docker stack deploy` sets the stack file's replicas, or 1 if it has none", s.stack)}
 }
 
-// Scale orders size tasks: it reads the service, and sends its spec back with another number
-// if size is not its number already. Tasks that run go on running.
+// Scale orders size tasks. It reads the service. If the number of tasks is another one, it
+// sends the spec back with the new number. Tasks that run go on running.
 //
-// The order names the version of the service that was read. If something was changed since,
-// the service is read again, and the order is sent again, up to four times. If somebody
-// else has changed the number of tasks, the order is not sent again, and the error is an
-// [autoscale.BusyError]: the next tick decides again.
+// The order names the version of the service that was read. If something has changed since,
+// the service is read again and the order is sent again, up to four times. If somebody else
+// has changed the number of tasks, the order is not sent again, and the error is an
+// [autoscale.BusyError]. The next tick then decides again.
 //
-// The error is a BusyError too while an update or a rollback is under way, or is paused. An
+// The error is also a BusyError while an update or a rollback is under way or paused. An
 // order would restart it, and would replace the spec to which Swarm or a person rolls back.
 //
-// Swarm accepts a size for which there is no room. If tasks of earlier orders have had no node
-// for a minute, a greater size is an [autoscale.LimitError], and is not sent. The limit is
-// how many tasks have a node, and is to be believed for five minutes.
+// Swarm accepts a size for which there is no room. If tasks of earlier orders have had no
+// node for a minute, Scale does not send an order for a greater size, and returns an
+// [autoscale.LimitError]. The limit is how many tasks have a node. It is believed for five
+// minutes.
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	call := calls.Call{Op: fmt.Sprintf("scale to %d", size), Subject: s.subject(), Method: http.MethodPost, Path: s.path() + "/update", Urgency: calls.Urgent, Once: true}
 	if err := s.client.calls.CheckOrder(call, s.fault, size); err != nil {
@@ -177,8 +180,8 @@ func deployed(stack string) string {
 	return ", as `docker stack deploy` does"
 }
 
-// read reads the service. The daemon's newest version of the API is used, which is the one
-// that no path names: an older one would drop parts of the spec.
+// read reads the service. It uses the daemon's newest version of the API, which is the one
+// without a version in the path. An older version would drop parts of the spec.
 func (s *Scaler) read(ctx context.Context, u calls.Urgency) (*service, error) {
 	call := calls.Call{Op: "read the size", Subject: s.subject(), Path: s.path(), Urgency: u}
 	if s.fault != nil {
@@ -197,13 +200,13 @@ func (s *Scaler) read(ctx context.Context, u calls.Urgency) (*service, error) {
 	return v, nil
 }
 
-// CloseIdleConnections does what that of the [Client] does.
+// CloseIdleConnections calls that of the [Client].
 func (s *Scaler) CloseIdleConnections() { s.client.CloseIdleConnections() }
 
-// Format writes which service is scaled, whatever the verb.
+// Format writes which service is scaled, for every verb.
 func (s *Scaler) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "swarm.Scaler(%s)", s.subject()) }
 
-// MarshalJSON writes what Format does.
+// MarshalJSON writes the same text as Format, as a JSON string.
 func (s *Scaler) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(s)) }
 
 func (s *Scaler) subject() string { return "service " + s.service }

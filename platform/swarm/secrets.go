@@ -13,7 +13,7 @@ type secrets struct {
 	of map[*service][]string
 }
 
-// hide keeps what a service gives to its containers out of every text, until show is called.
+// hide keeps the secrets of a service out of every text, until show is called.
 func (s *secrets) hide(v *service) (show func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,7 +28,7 @@ func (s *secrets) hide(v *service) (show func()) {
 	}
 }
 
-// all returns the longest first, because one may be part of another.
+// all returns the secrets, the longest first, because one may be part of another.
 func (s *secrets) all() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,14 +11,15 @@ import (
 	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
-// A service is what is read of a service. It lives as long as a call of a Scaler.
+// A service has the fields that are read from a service. It is kept only for one
+// call of a Scaler.
 type service struct {
 	ID      string `json:"ID"`
 	Version struct {
 		Index uint64 `json:"Index"`
 	} `json:"Version"`
 	UpdatedAt time.Time       `json:"UpdatedAt"`
-	Spec      json.RawMessage `json:"Spec"` // is sent back. The environment in it holds secrets
+	Spec      json.RawMessage `json:"Spec"` // it is sent back. The environment in it contains secrets
 	Update    *struct {
 		State string `json:"State"`
 	} `json:"UpdateStatus"`
@@ -26,7 +27,7 @@ type service struct {
 	spec spec
 }
 
-// A spec is what is read of Spec.
+// A spec has the fields that are read from Spec.
 type spec struct {
 	Name   string            `json:"Name"`
 	Labels map[string]string `json:"Labels"`
@@ -55,8 +56,8 @@ type pace struct {
 	Monitor time.Duration `json:"Monitor"`
 }
 
-// check reports what an answer lacks, and why a service has no size that can be set. name
-// is the one that was asked for.
+// check returns an error if something is missing in an answer, or if the size of the
+// service cannot be set. name is the name in the request.
 func (v *service) check(name string, shown func(string) string) error {
 	if err := json.Unmarshal(v.Spec, &v.spec); err != nil || v.ID == "" || v.spec.Name == "" {
 		return errors.New("the answer has no ID, or no Spec of a service: something other than Docker's API answered, such as a proxy")
@@ -84,9 +85,9 @@ func present(part json.RawMessage) bool { return len(part) > 0 && string(part) !
 
 func (v *service) replicas() int { return *v.spec.Mode.Replicated.Replicas }
 
-// sized returns the Spec with another number of tasks. All else has the bytes that were
-// read, what this package does not know included: Swarm replaces tasks whose template
-// differs.
+// sized returns the Spec with another number of tasks. Everything else keeps the bytes
+// that were read, including fields that this package does not know, because Swarm
+// replaces tasks if their template differs.
 func (v *service) sized(size int) ([]byte, error) {
 	set := func(in json.RawMessage, key string, f func(json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
 		var fields map[string]json.RawMessage
@@ -94,7 +95,7 @@ func (v *service) sized(size int) ([]byte, error) {
 			return nil, err
 		}
 		if fields[key] == nil {
-			return nil, fmt.Errorf("the Spec has no %s", key) // the keys that were read before differ in case
+			return nil, fmt.Errorf("the Spec has no %s", key) // the keys that were read before had another case
 		}
 		out, err := f(fields[key])
 		if err != nil {
@@ -112,8 +113,8 @@ func (v *service) sized(size int) ([]byte, error) {
 	})
 }
 
-// secrets returns what a refusal must not quote: the values of the environment, and the
-// arguments.
+// secrets returns the texts that a refusal must not quote: the values of the
+// environment, and the arguments.
 func (v *service) secrets() []string {
 	var s struct {
 		Template struct {
@@ -133,8 +134,8 @@ func (v *service) secrets() []string {
 	return all
 }
 
-// checked reports whether Swarm asks the tasks whether they are healthy, as far as the
-// service says: the image may have a health check too.
+// checked reports whether the service has a health check. The image may have one too,
+// which cannot be seen here.
 func (v *service) checked() bool {
 	h := v.spec.Template.Container.Health
 	return h != nil && len(h.Test) > 0 && h.Test[0] != "NONE"
@@ -165,9 +166,9 @@ const (
 	pauseWait = time.Minute // somebody has to act
 )
 
-// busy says why no order must be given now, and how long that lasts at least. An order
-// would replace the spec that a rollback returns to, and would restart an update, even a
-// paused one.
+// busy returns why no order must be sent now, and how long that will last at least. An
+// order would replace the spec that a rollback returns to, and would restart an update,
+// even a paused one.
 func (v *service) busy() (why string, wait time.Duration) {
 	of := func(p pace) time.Duration {
 		if p.Monitor <= 0 {
@@ -189,7 +190,7 @@ func (v *service) busy() (why string, wait time.Duration) {
 	return "", 0
 }
 
-// rivals are the labels of autoscalers of Swarm's services.
+// rivals are the labels of autoscalers for Swarm services.
 var rivals = []struct{ label, value, name string }{
 	{"swarm.autoscaler", "true", "docker-swarm-autoscaler"},
 	{"swarm.autoscaler.enabled", "true", "swarm-hpa"},
@@ -200,7 +201,7 @@ var rivals = []struct{ label, value, name string }{
 	{"com.df.scaleMax", "", "Docker Flow"},
 }
 
-// rival names another autoscaler that the labels of the service are for.
+// rival names another autoscaler to which the labels of the service belong.
 func (v *service) rival() string {
 	for _, r := range rivals {
 		if value, ok := v.spec.Labels[r.label]; ok && (r.value == "" || strings.EqualFold(value, r.value)) {
@@ -210,5 +211,5 @@ func (v *service) rival() string {
 	return ""
 }
 
-// stack names the stack that the service was deployed with. Empty: none.
+// stack names the stack with which the service was deployed. Empty: none.
 func (v *service) stack() string { return v.spec.Labels["com.docker.stack.namespace"] }

@@ -12,14 +12,14 @@ import (
 	"github.com/autoscalebot/autoscale/internal/calls"
 )
 
-// placing is for how long a task has no node before that counts as a limit. A task that is
-// being stopped frees its node only when it has ended.
+// placing is how long a task must have been without a node for that to count as a limit. A
+// task that is being stopped frees its node only when it has ended.
 const placing = time.Minute
 
-// believed is for how long a lack of room is to be believed. Somebody may add a node.
+// believed is how long a lack of room is believed. Somebody may add a node.
 const believed = 5 * time.Minute
 
-// A task is what is read of a task, and nothing of its environment.
+// A task has the fields that are read from a task. Its environment is not read.
 type task struct {
 	Slot      int       `json:"Slot"`
 	NodeID    string    `json:"NodeID"`
@@ -30,8 +30,8 @@ type task struct {
 	} `json:"Status"`
 }
 
-// tasks lists the tasks that are to run. It takes at most half of the time that is left,
-// because its callers can do without.
+// tasks lists the tasks that are meant to run. It takes at most half of the time that is
+// left, because its callers can do without it.
 func (s *Scaler) tasks(ctx context.Context, v *service) ([]task, error) {
 	ctx, cancel := calls.Aside(ctx)
 	defer cancel()
@@ -66,7 +66,7 @@ func running(list []task) int {
 func (s *Scaler) short(ctx context.Context, v *service, size int) error {
 	list, err := s.tasks(ctx, v)
 	if err != nil {
-		return nil //nolint:nilerr // Swarm accepts the order all the same
+		return nil //nolint:nilerr // Swarm accepts the order anyway
 	}
 	without, why := 0, ""
 	for _, t := range list {
@@ -74,7 +74,7 @@ func (s *Scaler) short(ctx context.Context, v *service, size int) error {
 			continue
 		}
 		without++
-		if strings.HasPrefix(t.Status.Err, "no suitable node") { // which not each of them says
+		if strings.HasPrefix(t.Status.Err, "no suitable node") { // not every such task has this text
 			why = t.Status.Err
 		}
 	}

@@ -1,5 +1,5 @@
 // Package cftest is a fake of the parts of Cloud Foundry that scale an app, in the manner
-// of net/http/httptest: of the Cloud Controller's API, of UAA and of App Autoscaler, all at
+// of net/http/httptest. It fakes the Cloud Controller's API, UAA and App Autoscaler, all at
 // one URL.
 //
 //	s := cftest.NewServer()
@@ -20,8 +20,8 @@
 //	GET  /v3/deployments
 //	GET  /v1/apps/{guid}/policy, of App Autoscaler
 //
-// The objects and the refusals are those of the Cloud Controller's source and of its
-// documentation. Inject, of the embedded Server, makes chosen requests fail.
+// The objects and the refusals follow the Cloud Controller's source and its documentation.
+// Inject, of the embedded Server, makes chosen requests fail.
 package cftest
 
 import (
@@ -38,7 +38,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
-// The credentials that a Server accepts. None is a secret.
+// The credentials that a Server accepts. None of them is secret.
 const (
 	ClientID     = "autoscale"
 	ClientSecret = "cftest0not0a0secret"
@@ -57,18 +57,18 @@ type Server struct {
 	*platformtest.Server
 	mu      sync.Mutex
 	apps    map[string]*state
-	tokens  int    // how many access tokens were given out
-	token   string // the last of them
-	refresh string // the refresh token that is good
+	tokens  int    // how many access tokens were issued
+	token   string // the last one issued
+	refresh string // the refresh token that is valid
 }
 
 // An App is an app on Cloud Foundry.
 type App struct {
 	Processes map[string]int // how many instances each process has
-	Boot      time.Duration  // how long an added instance is starting
+	Boot      time.Duration  // how long an added instance takes to start
 	Crashed   int            // how many of the instances of each process crashed
-	Unready   int            // how many run, and are not routable
-	OldDiego  bool           // routable is null, as where Diego does not support it
+	Unready   int            // how many run, but are not routable
+	OldDiego  bool           // routable is null, as it is if Diego does not support it
 	Deploying bool           // a rolling deployment is under way
 	Hidden    bool           // stats and deployments may not be read
 	Quota     int            // how many instances the space's quota permits. 0: any number
@@ -116,7 +116,7 @@ func (s *Server) AddApp(a App) (guid string) {
 	return guid
 }
 
-// Change changes an app by other means than the API. It panics if there is no such app.
+// Change changes an app by means other than the API. It panics if there is no such app.
 func (s *Server) Change(guid string, f func(a *App)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,21 +128,21 @@ func (s *Server) Change(guid string, f func(a *App)) {
 	st.resize(time.Now())
 }
 
-// Instances returns how many instances were ordered of a process.
+// Instances returns how many instances of a process were ordered.
 func (s *Server) Instances(guid, process string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.apps[guid].Processes[process]
 }
 
-// Revoke makes the access token that was given out last invalid.
+// Revoke makes the last access token that was issued invalid.
 func (s *Server) Revoke() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.token = ""
 }
 
-// Tokens returns the access token and the refresh token that are good now.
+// Tokens returns the access token and the refresh token that are valid now.
 func (s *Server) Tokens() (access, refresh string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,8 +166,8 @@ func (s *Server) root(w http.ResponseWriter, _ *http.Request) {
 	}})
 }
 
-// oauth grants an access token for ten minutes. A refresh token is good once, and another
-// comes with the access token.
+// oauth grants an access token for ten minutes. A refresh token can be used once. The
+// answer has a new one.
 func (s *Server) oauth(w http.ResponseWriter, r *http.Request) {
 	deny := func(status int, code, text string) {
 		send(w, status, map[string]string{"error": code, "error_description": text})
@@ -238,8 +238,8 @@ func (s *Server) with(h func(http.ResponseWriter, *http.Request, *state, string)
 	}
 }
 
-// processGUID returns the GUID of a process. That of web is the app's, as long as no rolling
-// deployment has replaced it.
+// processGUID returns the GUID of a process. The GUID of web is that of the app, until a
+// rolling deployment has replaced the process.
 func (st *state) processGUID(typ string) string {
 	if typ == "web" {
 		return st.guid
@@ -248,7 +248,7 @@ func (st *state) processGUID(typ string) string {
 	return fmt.Sprintf("1%07d", at) + st.guid[8:]
 }
 
-// find returns the process of a GUID.
+// find returns the process with a GUID.
 func (s *Server) find(guid string) (*state, string) {
 	for _, st := range s.apps {
 		for typ := range st.Processes {

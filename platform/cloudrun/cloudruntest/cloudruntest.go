@@ -7,13 +7,13 @@
 //	client := cloudrun.NewClient(cloudruntest.TokenFunc, &platform.Options{BaseURL: s.URL})
 //	scaler := client.Scaler(cloudruntest.Project, cloudruntest.Region, "web")
 //
-// It serves these, of the project Project and the region Region:
+// It serves these, for the project Project and the region Region:
 //
 //	GET   /v2/projects/{project}/locations/{region}/{services or workerPools}/{name}
 //	PATCH the same
 //
-// The words of refusals are guesses. Inject, of the embedded Server, makes chosen requests
-// fail.
+// The texts of the refusals are guesses. Inject, of the embedded Server, makes chosen
+// requests fail.
 package cloudruntest
 
 import (
@@ -29,7 +29,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
-// What a Server knows and accepts.
+// The project, the region and the token that a Server accepts.
 const (
 	Project = "cloudruntest"
 	Region  = "europe-west1"
@@ -57,7 +57,7 @@ type Resource struct {
 	Min        int  // minInstanceCount of a service in automatic mode
 	Deleted    bool // is being deleted
 
-	// Racing is how often somebody else changes the resource just before an order.
+	// Racing is how many times somebody else changes the resource just before an order.
 	Racing int
 
 	generation int
@@ -80,8 +80,8 @@ func (s *Server) Add(v Resource) {
 	s.resources[v.Name] = &v
 }
 
-// Change changes a resource by other means than the API. It panics if there is none of that
-// name.
+// Change changes a resource by means other than the API. It panics if there is no resource
+// of that name.
 func (s *Server) Change(name string, f func(*Resource)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +174,8 @@ func (v *Resource) patch(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// wire returns a resource as the API does: without what is 0, except for what was set.
+// wire returns a resource in the form of the API, which leaves out a field that is 0
+// unless it was set.
 func (v *Resource) wire() map[string]any {
 	scaling := map[string]any{}
 	switch {

@@ -7,9 +7,9 @@
 //	client := ecs.NewClient(ecstest.Region, ecstest.Credentials, &platform.Options{BaseURL: s.URL})
 //
 // It serves DescribeServices, UpdateService with a desired count, and
-// DescribeScalableTargets, and checks the signature of each request. The types of refusals
-// are those of AWS; their words are guesses. Inject, of the embedded Server, makes chosen
-// requests fail. All requests are a POST to "/".
+// DescribeScalableTargets, and checks the signature of each request. The types of the
+// refusals are those of AWS. Their texts are guesses. Inject, of the embedded Server,
+// makes chosen requests fail. All requests are a POST to "/".
 package ecstest
 
 import (
@@ -29,7 +29,8 @@ import (
 	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
-// What a Server accepts. They have the form of credentials and are none.
+// The credentials and the region that a Server accepts. The credentials only look
+// like real ones.
 const (
 	Region          = "eu-west-1"
 	AccessKeyID     = "AKIAECSTEST0NOT0REAL"
@@ -65,7 +66,7 @@ type Service struct {
 	Rollout       time.Duration // how long ago a deployment began that still replaces tasks. 0: there is none
 	Target        bool          // is a scalable target
 
-	// What is suspended of the target's scaling.
+	// The kinds of the target's scaling that are suspended.
 	SuspendedIn, SuspendedOut, SuspendedScheduled bool
 }
 
@@ -84,7 +85,7 @@ func (s *Server) AddService(v Service) {
 	s.services[v.Cluster+"/"+v.Name] = &v
 }
 
-// Change changes a service by other means than the API. It panics if there is no such
+// Change changes a service by means other than the API. It panics if there is no such
 // service.
 func (s *Server) Change(cluster, name string, f func(*Service)) {
 	s.mu.Lock()
@@ -98,7 +99,7 @@ func (s *Server) Desired(cluster, name string) (n int) {
 	return n
 }
 
-// SetClock has the Server's clock differ from that of this machine.
+// SetClock makes the Server's clock differ from that of this machine.
 func (s *Server) SetClock(ahead time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +116,7 @@ func (s *Server) Rotate() ecs.Credentials {
 	return ecs.Credentials{AccessKeyID: s.accepts, SecretAccessKey: SecretAccessKey, SessionToken: SessionToken}
 }
 
-// Calls returns how many requests named an operation, as "UpdateService".
+// Calls returns how many requests named an operation, such as "UpdateService".
 func (s *Server) Calls(operation string) int {
 	n := 0
 	for _, r := range s.Requests() {
@@ -126,7 +127,7 @@ func (s *Server) Calls(operation string) int {
 	return n
 }
 
-// operationOf tells the operation of a request by its body.
+// operationOf returns the operation of a request, by its body.
 func operationOf(body string) string {
 	switch {
 	case strings.Contains(body, `"desiredCount"`):
@@ -174,7 +175,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 
 var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})$`)
 
-// maxSkew is by how much the time of a request may be wrong.
+// maxSkew is how far the time of a request may be off.
 const maxSkew = 5 * time.Minute
 
 // check returns the type of a refusal, or "".
@@ -209,7 +210,8 @@ func check(r *http.Request, body []byte, service, accepts string, now time.Time)
 	return ""
 }
 
-// decode reads the body of a request, and refuses what the API does not know.
+// decode reads the body of a request, and refuses fields that the API does not
+// know.
 func decode(w http.ResponseWriter, body []byte, into any) bool {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
@@ -310,7 +312,7 @@ func (s *Server) targets(w http.ResponseWriter, body []byte) {
 
 func arn(what string) string { return "arn:aws:ecs:" + Region + ":" + account + ":" + what }
 
-// wire returns a service as the API does.
+// wire returns a service in the form of the API.
 func (v *Service) wire() map[string]any {
 	now := time.Now()
 	deployment := func(status, rollout string, age time.Duration) map[string]any {

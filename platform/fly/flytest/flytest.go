@@ -7,7 +7,7 @@
 //	client := fly.NewClient(flytest.Token, &platform.Options{BaseURL: s.URL})
 //	scaler := client.Scaler(flytest.App, "web")
 //
-// It serves these, of one app:
+// It serves these, for one app:
 //
 //	GET  /v1/apps/{app}/machines
 //	POST /v1/apps/{app}/machines
@@ -29,7 +29,7 @@ import (
 )
 
 const (
-	// Token is the token that a Server accepts. It has the form of one and is none.
+	// Token is the token that a Server accepts. It only looks like a real one.
 	Token = "FlyV1 fm2_flytest0not0a0secret"
 
 	// App is the name of a Server's app.
@@ -51,9 +51,9 @@ type Machine struct {
 	Group    string         // fly_process_group
 	State    string         // Defaults to "started"
 	Region   string         // Defaults to "ams"
-	Host     string         // Defaults to "ok". Other hosts hide the config
+	Host     string         // Defaults to "ok". With any other value the config is hidden
 	Release  int            // fly_release_version. Defaults to 1
-	Config   map[string]any // beside the metadata and the image
+	Config   map[string]any // besides the metadata and the image
 	Checks   []string       // the status of each check
 	Updated  time.Time      // Defaults to an hour ago
 	Cordoned bool
@@ -107,7 +107,7 @@ func (s *Server) add(m Machine) *Machine {
 	return &m
 }
 
-// SetLimit makes the Server refuse to create machines above so many. 0: any number.
+// SetLimit makes the Server refuse to create more than most machines. 0: any number.
 func (s *Server) SetLimit(most int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,8 +126,8 @@ func (s *Server) Machines() []Machine {
 	return out
 }
 
-// Change changes each machine by other means than the API. A machine for which f returns
-// false is gone.
+// Change changes each machine by means other than the API. If f returns false, the
+// machine is removed.
 func (s *Server) Change(f func(*Machine) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

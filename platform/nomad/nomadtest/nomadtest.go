@@ -15,10 +15,11 @@
 //	GET /v1/job/{id}/evaluations
 //	GET /v1/job/{id}/allocations
 //
-// The objects, the refusals and their words are those of Nomad's source. As in Nomad, an
-// order begins a deployment, and no order is taken until it has ended; the allocations with
-// the highest indexes are stopped first; those that find no room are missing, and an
-// evaluation says so. Inject, of the embedded Server, makes chosen requests fail.
+// The objects, the refusals and their texts follow Nomad's source. As in Nomad, an order
+// begins a deployment, and no order is taken until that has ended. The allocations with the
+// highest indexes are stopped first. Allocations for which there is no room are missing,
+// and an evaluation reports that. Inject, of the embedded Server, makes chosen requests
+// fail.
 package nomadtest
 
 import (
@@ -40,13 +41,14 @@ import (
 const Token = "0f0e0d0c-0000-4000-8000-6e6f6d616421"
 
 const (
-	// trackedEvents is how many scaling events Nomad keeps of a group.
+	// trackedEvents is how many scaling events Nomad keeps for a group.
 	trackedEvents = 20
 
-	// progressDeadline is after how long a deployment fails whose allocations are missing.
+	// progressDeadline is the time after which a deployment fails if allocations are
+	// missing.
 	progressDeadline = 10 * time.Minute
 
-	// plainText is the type of a refusal.
+	// plainText is the Content-Type of a refusal.
 	plainText = "text/plain; charset=utf-8"
 )
 
@@ -68,11 +70,11 @@ type Job struct {
 	Stopped   bool
 	Periodic  bool
 
-	// MinHealthyTime is how long the allocations run until they are healthy, which ends a
+	// MinHealthyTime is how long the allocations must run to be healthy, which ends a
 	// deployment. 0: a deployment ends as soon as they run.
 	MinHealthyTime time.Duration
 
-	// Deploying is an active deployment that does not end.
+	// Deploying means that there is an active deployment that does not end.
 	Deploying bool
 }
 
@@ -80,8 +82,8 @@ type Job struct {
 type Group struct {
 	Count     int
 	Start     time.Duration // how long an allocation takes until it runs
-	Room      int           // how many allocations find room. 0: any number. Negative: none, because no node is eligible
-	Quota     string        // the quota that leaves no more room. Empty: the nodes do
+	Room      int           // how many allocations there is room for. 0: any number. Negative: none, because no node is eligible
+	Quota     string        // the quota that leaves no more room. Empty: the nodes leave none
 	Unhealthy int           // how many of those that run are unhealthy
 	Scaling   *Scaling      // the scaling block
 }
@@ -100,7 +102,7 @@ type state struct {
 	groups               map[string]*group
 	deployed             uint64    // the CreateIndex of the latest deployment. 0: there is none
 	until                time.Time // when it ends
-	fails                bool      // and whether it fails then
+	fails                bool      // whether it then fails
 }
 
 type group struct {
@@ -128,15 +130,16 @@ func (s *Server) AddJob(j Job) {
 	st := &state{Job: j, create: s.index, groups: make(map[string]*group)}
 	s.jobs[j.Namespace+" "+j.ID] = st
 	st.change(s.index, func(*Job) {})
-	for name, g := range st.groups { // they have run for long
+	for name, g := range st.groups { // they have been running for a long time
 		for i := range g.allocs {
 			g.allocs[i] = st.submitted.Add(-st.Groups[name].Start - j.MinHealthyTime)
 		}
 	}
 }
 
-// Change registers a job with other contents, as `nomad job run` does, without a deployment. f
-// may change all but its id and its namespace. Change panics if there is no such job.
+// Change registers a job with other contents, as `nomad job run` does, without a
+// deployment. f may change everything but the id and the namespace. Change panics if there
+// is no such job.
 func (s *Server) Change(namespace, id string, f func(*Job)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,7 +194,7 @@ func (s *Server) find(namespace, id string) *state {
 	return st
 }
 
-// change applies f, and has each group run its count.
+// change applies f, and makes each group run its count.
 func (st *state) change(index uint64, f func(*Job)) {
 	groups := make(map[string]Group, len(st.Groups))
 	for name, g := range st.Groups {
@@ -229,7 +232,7 @@ func (g *group) order(index uint64, from, to int, message string, meta map[strin
 	g.orders = g.orders[:min(len(g.orders), trackedEvents)]
 }
 
-// active reports whether a deployment is.
+// active reports whether a deployment is active.
 func (st *state) active(now time.Time) bool {
 	return st.Deploying || st.deployed != 0 && now.Before(st.until)
 }
@@ -249,7 +252,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "Permission denied")
 		return
 	}
-	// Nomad takes the end of the decoded path for the operation, and all before it for the id.
+	// For Nomad, the end of the decoded path is the operation, and everything before it is
+	// the id.
 	path := strings.TrimPrefix(r.URL.Path, "/v1/job/")
 	id, operation := path, ""
 	for _, o := range []string{"/scale", "/deployment", "/evaluations", "/allocations"} {
@@ -298,7 +302,7 @@ func (s *Server) scale(w http.ResponseWriter, r *http.Request, id string, st *st
 		PolicyOverride bool
 		JobModifyIndex uint64
 
-		Namespace, Region, SecretID string // of every write
+		Namespace, Region, SecretID string // these come with every write
 	}
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields() // Nomad does not, but we send nothing else

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// uuid is the id of what a write made.
+// uuid returns the id of an object that a write made.
 func uuid(index uint64) string { return fmt.Sprintf("%08x-0000-4000-8000-000000000000", index) }
 
-// wire returns a job as Nomad does, without what nobody here reads.
+// wire returns a job in the form of Nomad, without the fields that nobody here
+// reads.
 func (st *state) wire() map[string]any {
 	groups := []any{}
 	for _, name := range slices.Sorted(maps.Keys(st.Groups)) {
@@ -70,7 +71,7 @@ func (st *state) status(now time.Time) map[string]any {
 			}
 		}
 		unhealthy := min(of.Unhealthy, running)
-		var orders any // null where there are none
+		var orders any // null if there are none
 		if g.orders != nil {
 			orders = g.orders
 		}
@@ -149,7 +150,7 @@ func (st *state) evaluations() []any {
 	return list
 }
 
-// allocations returns those that have not ended.
+// allocations returns the allocations that have not ended.
 func (st *state) allocations(now time.Time) []any {
 	list := []any{}
 	for _, name := range slices.Sorted(maps.Keys(st.Groups)) {

@@ -12,8 +12,8 @@
 //	GET  /services/{id}/instances
 //	POST /services/{id}/scale
 //
-// The objects have the properties of Render's published schema. The words of refusals are
-// guesses. Inject, of the embedded Server, makes chosen requests fail.
+// The objects have the properties in Render's published schema. The texts of the refusals
+// are guesses. Inject, of the embedded Server, makes chosen requests fail.
 package rendertest
 
 import (
@@ -27,7 +27,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
-// Key is the API key that a Server accepts. It has the form of one and is none.
+// Key is the API key that a Server accepts. It only looks like a real one.
 const Key = "rnd_rendertest0not0a0secret"
 
 // A Server is a fake of Render's API. It is safe for concurrent use.
@@ -48,14 +48,14 @@ type Service struct {
 	Autoscaling    bool          // Render's own autoscaling is on
 	Maintenance    bool          // is in maintenance mode
 	Suspended      bool          // is suspended
-	Start          time.Duration // how long an added instance is missing from the list
-	RefuseAboveOne bool          // refuse an order above 1 with a 400, as for a reason of Render's own
+	Start          time.Duration // for how long an added instance is missing from the list
+	RefuseAboveOne bool          // refuse an order above 1 with a 400, as Render may for a reason of its own
 }
 
 type state struct {
 	Service
 	updated time.Time
-	started []time.Time // when each instance is in the list
+	started []time.Time // when each instance appears in the list
 }
 
 // NewServer returns a Server that listens on the loopback interface. The caller should
@@ -91,8 +91,8 @@ func (s *Server) AddService(v Service) (id string) {
 	return v.ID
 }
 
-// Change changes a service by other means than the API. f may change all but its id.
-// Change panics if there is no such service.
+// Change changes a service by means other than the API. f may change everything but
+// the id. Change panics if there is no such service.
 func (s *Server) Change(id string, f func(v *Service)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +105,7 @@ func (s *Server) Change(id string, f func(v *Service)) {
 	st.updated = time.Now()
 }
 
-// Instances returns how many instances were ordered of a service.
+// Instances returns how many instances of a service were ordered.
 func (s *Server) Instances(id string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,7 +15,7 @@
 //	POST /v1/apps/{app}/scale
 //	GET  /v1/apps/{app}/operations/{id}, where a scale points to
 //
-// The objects have the fields of Scalingo's own Go client. The words of refusals are
+// The objects have the fields of Scalingo's own Go client. The texts of the refusals are
 // guesses. Inject, of the embedded Server, makes chosen requests fail.
 package scalingotest
 
@@ -32,7 +32,7 @@ import (
 	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
-// Token is the API token that a Server accepts. It has the form of one and is none.
+// Token is the API token that a Server accepts. It only looks like a real one.
 const Token = "tk-us-scalingotest0not0a0secret"
 
 // A Server is a fake of Scalingo's API. It is safe for concurrent use.
@@ -40,8 +40,8 @@ type Server struct {
 	*platformtest.Server
 	mu     sync.Mutex
 	apps   map[string]*state
-	tokens int    // how many bearer tokens were given out
-	bearer string // the last of them
+	tokens int    // how many bearer tokens were issued
+	bearer string // the last one issued
 }
 
 // An App is an app on Scalingo.
@@ -50,9 +50,9 @@ type App struct {
 	Containers map[string]int // how many containers each process type has
 	Autoscaled []string       // the process types whose autoscaler is on
 	Disabled   []string       // the process types whose autoscaler is disabled
-	Limit      int            // how many containers a process type has at most. Defaults to 10
-	Busy       bool           // an operation is in progress, as a deployment
-	Boot       time.Duration  // how long an added container is starting
+	Limit      int            // the most containers that a process type may have. Defaults to 10
+	Busy       bool           // an operation is in progress, such as a deployment
+	Boot       time.Duration  // how long an added container takes to start
 }
 
 type state struct {
@@ -93,7 +93,7 @@ func (s *Server) AddApp(a App) {
 	s.apps[a.Name] = st
 }
 
-// Change changes an app by other means than the API. It panics if there is no such app.
+// Change changes an app by means other than the API. It panics if there is no such app.
 func (s *Server) Change(app string, f func(a *App)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,21 +107,21 @@ func (s *Server) Change(app string, f func(a *App)) {
 	}
 }
 
-// Amount returns how many containers were ordered of a process type.
+// Amount returns how many containers of a process type were ordered.
 func (s *Server) Amount(app, typ string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.apps[app].Containers[typ]
 }
 
-// Revoke makes the bearer token that was given out last invalid.
+// Revoke makes the last bearer token that was issued invalid.
 func (s *Server) Revoke() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bearer = ""
 }
 
-// Bearer returns the bearer token that was given out last, and is not revoked.
+// Bearer returns the last bearer token that was issued, if it is not revoked.
 func (s *Server) Bearer() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

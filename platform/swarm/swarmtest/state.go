@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// A state is a service.
+// A state is the state of a service.
 type state struct {
 	id               string
 	version          uint64
 	created, updated time.Time
 	spec, previous   map[string]any
 	ongoing          *progress
-	tasks            []*task // by their slots
+	tasks            []*task // ordered by slot
 	ending           []*task
 }
 
@@ -32,7 +32,7 @@ type task struct {
 	created time.Time
 	placed  time.Time // zero: it has no node
 	runs    bool
-	ends    time.Time // zero: it is to run
+	ends    time.Time // zero: it is meant to run
 }
 
 // decode keeps numbers as they are written.
@@ -45,7 +45,7 @@ func decode(text []byte) (fields map[string]any) {
 	return fields
 }
 
-// at returns what is at a path of a spec.
+// at returns the value at a path of a spec.
 func at(v any, path ...string) any {
 	for _, key := range path {
 		fields, _ := v.(map[string]any)
@@ -80,7 +80,7 @@ func (s *Server) add(name string, spec map[string]any) *state {
 	return st
 }
 
-// reconcile does what the swarm has done until now.
+// reconcile brings a service up to what the swarm has done by now.
 func (s *Server) reconcile(st *state) {
 	now := time.Now()
 	if u := st.ongoing; u != nil && u.state == "updating" && u.lasts >= 0 && now.Sub(u.started) >= u.lasts {

@@ -14,10 +14,10 @@
 //	DELETE /services/{id}
 //	GET    /tasks
 //
-// It does as a Docker daemon does: it keeps what it does not know in a spec, it replaces
-// tasks if their template changes and at no other time, and it removes those of the highest
-// slots. The same tests are run against it and against a real daemon. Inject, of the embedded Server, makes
-// chosen requests fail.
+// It behaves like a Docker daemon: it keeps the fields of a spec that it does not know, it
+// replaces tasks only if their template changes, and it removes the tasks with the highest
+// slots. The same tests are run against it and against a real daemon. Inject, of the
+// embedded Server, makes chosen requests fail.
 package swarmtest
 
 import (
@@ -61,18 +61,18 @@ type Service struct {
 	MaxPerNode int               // the most tasks that have a node. 0: all
 }
 
-// A Node is what a Docker daemon is in a swarm.
+// A Node is the role of a Docker daemon in a swarm.
 type Node int
 
 // The kinds of a node.
 const (
 	Manager  Node = iota
-	Worker        // a node of a swarm that cannot read it
-	NoSwarm       // a daemon that is in no swarm
-	Starting      // a manager that does not reach the others yet
+	Worker        // a node that cannot read the state of its swarm
+	NoSwarm       // a daemon that is not in a swarm
+	Starting      // a manager that cannot reach the others yet
 )
 
-// refusals are the words of the daemon.
+// refusals are the texts of the daemon.
 var refusals = map[Node]string{
 	Worker:   "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.",
 	NoSwarm:  `This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.`,
@@ -122,8 +122,8 @@ func (s *Server) SetStop(d time.Duration) {
 	s.stop = d
 }
 
-// FailUpdates makes each later update of a template pause at its first task, or succeed
-// again.
+// FailUpdates makes each later update of a template pause at its first task. If fail is
+// false, updates succeed again.
 func (s *Server) FailUpdates(fail bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,7 +179,7 @@ func (s *Server) SetLabels(name string, labels map[string]string) {
 	s.touch(s.services[name])
 }
 
-// Replicas returns how many tasks were ordered of a service. It panics if there is no such
+// Replicas returns how many tasks of a service were ordered. It panics if there is no such
 // service.
 func (s *Server) Replicas(name string) int {
 	s.mu.Lock()

@@ -1,4 +1,4 @@
-// Command task is what the tests run in a container.
+// Command task is the program that the tests run in a container.
 package main
 
 import (
