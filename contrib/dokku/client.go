@@ -25,7 +25,7 @@ const (
 )
 
 const (
-	maxOutput = 64 << 10 // of a command
+	maxOutput = 64 << 10 // of the output of a command
 
 	// longestCall bounds a command if the context has no deadline.
 	longestCall = 30 * time.Second
@@ -33,17 +33,17 @@ const (
 
 // Options are the settings of a [Client]. The zero value is ready to use.
 type Options struct {
-	// User is the name that the client logs in with. Defaults to DefaultUser.
+	// User is the name with which the client logs in. Defaults to DefaultUser.
 	User string
 
-	// OrderTime is how long an order may go on after Scale has returned, an hour at most. Its
-	// connection is then closed. The autoscaler waits that long without an alarm: see
-	// autoscale.OrderTimer. Defaults to DefaultOrderTime.
+	// OrderTime is how long an order may go on after Scale has returned, at most an hour.
+	// After that its connection is closed. The Autoscaler waits this long without an alarm:
+	// see autoscale.OrderTimer. Defaults to DefaultOrderTime.
 	OrderTime time.Duration
 }
 
-// A Client gives commands to one Dokku server, over one connection for each call. It is
-// safe for concurrent use.
+// A Client runs commands on one Dokku server, over one connection for each call. It is safe
+// for concurrent use.
 type Client struct {
 	addr      string
 	config    *ssh.ClientConfig
@@ -91,7 +91,7 @@ func NewClient(host string, privateKey []byte, hostKey string, opts *Options) *C
 	return c
 }
 
-// algorithms returns how a server may sign with a key.
+// algorithms returns the algorithms with which a server may sign for a type of key.
 func algorithms(typ string) []string {
 	if typ == ssh.KeyAlgoRSA {
 		return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
@@ -131,7 +131,7 @@ func (c *Client) dial(ctx context.Context) (*conn, func(), error) {
 	return &conn{client, raw}, func() { stop(); client.Close() }, nil
 }
 
-// short cuts what the other side may have written.
+// short cuts the text of an error, which the other side may have written.
 func short(err error) error {
 	if text := err.Error(); outbound.Text(text) != text {
 		return errors.New(outbound.Text(text))
@@ -139,7 +139,7 @@ func short(err error) error {
 	return err
 }
 
-// An output keeps the first bytes of what a command writes, and reads the rest.
+// An output keeps the first bytes that a command writes, and discards the rest.
 type output struct{ bytes.Buffer }
 
 func (o *output) Write(p []byte) (int, error) {
@@ -149,7 +149,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// start starts a command. wait returns what it wrote, and how it ended.
+// start starts a command. wait returns its output, and how it ended.
 func (c *conn) start(command string) (wait func() (stdout, stderr string, err error), err error) {
 	session, err := c.client.NewSession()
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package dokku reads and sets how many processes of a type an app on Dokku runs, as the
-// Scaler of an autoscaler. It gives the commands of Dokku over SSH.
+// Scaler of an autoscaler. It runs Dokku's commands over SSH.
 //
 //	client := dokku.NewClient("dokku.example.com", privateKey, "ssh-ed25519 AAAA…", nil)
 //
@@ -10,17 +10,18 @@
 //
 // # Each order is a deployment
 //
-// Dokku replaces all processes of the type when its number changes, with its zero-downtime
-// checks, which takes minutes. The default cooldowns are therefore ten minutes each way, and
-// Scale returns before the deployment has ended. Run the autoscaler in another app, or in
-// another process type of the same app: a deployment must not replace the process that
-// ordered it. One process of it is enough, so use leader.Static(true) or no Elector.
+// When the number of processes of a type changes, Dokku replaces all of them, with its
+// zero-downtime checks. That takes minutes. So the default cooldowns are ten minutes each
+// way, and Scale returns before the deployment has ended. Run the autoscaler in another
+// app, or in another process type of the same app, because a deployment must not replace
+// the process that ordered it. One process is enough for that, so use leader.Static(true)
+// or no Elector.
 //
 // # The key
 //
-// Make a key that is only for automation, and add it with "dokku ssh-keys:add". Dokku
-// gives each key access to all apps. The plugin dokku-acl narrows that. The server's key
-// is pinned: give the line that "ssh-keyscan -t ed25519 dokku.example.com" prints,
+// Create a key only for automation, and add it with "dokku ssh-keys:add". Dokku gives
+// each key access to all apps. The plugin dokku-acl can restrict that. The server's key
+// is pinned: pass the line that "ssh-keyscan -t ed25519 dokku.example.com" prints,
 // without the host.
 //
 // # app.json

@@ -11,13 +11,13 @@ import (
 	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
-// An Error is a command that failed. It never holds a key.
+// An Error is a command that failed. It never contains a key.
 type Error struct {
 	Op, Subject string // what was to be done, and to what
-	Exit        int    // how the command ended. 0: it did not end, or what it wrote makes no sense
+	Exit        int    // the exit status of the command. 0: it did not end, or its output makes no sense
 	Message     string // Dokku's own words, on one line of at most 200 bytes; may be empty
 	Advice      string // what to do; may be empty
-	Err         error  // what else went wrong; may be nil
+	Err         error  // any other cause; may be nil
 }
 
 // Unwrap returns e.Err.
@@ -58,12 +58,13 @@ func failed(op, subject, stdout, stderr string, err error) error {
 	}
 	e.Advice = advise(e)
 	if strings.Contains(e.Message, "deploy lock") {
-		return &autoscale.BusyError{Err: e, Unsure: true} // the number was recorded before
+		return &autoscale.BusyError{Err: e, Unsure: true} // Dokku recorded the number before
 	}
 	return e
 }
 
-// message returns the last line that Dokku marked with "!", or else the last line.
+// message returns the last line that Dokku marked with "!", or the last line if
+// there is none.
 func message(text string) string {
 	last := ""
 	lines := strings.Split(text, "\n")

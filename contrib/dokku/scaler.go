@@ -28,7 +28,7 @@ type Scaler struct {
 
 	mu      sync.Mutex // not held during a command
 	running bool       // whether an order of this Scaler is being carried out
-	failure error      // of an order that failed after Scale had returned
+	failure error      // the error of an order that failed after Scale had returned
 }
 
 var (
@@ -37,7 +37,7 @@ var (
 	_ autoscale.OrderTimer = (*Scaler)(nil)
 )
 
-// What Dokku permits as names has no character that a shell knows.
+// The names that Dokku permits have no character that is special to a shell.
 var (
 	validApp  = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,100}$`)
 	validType = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
@@ -63,22 +63,22 @@ func (c *Client) Scaler(app, typ string) *Scaler {
 // and with the arguments of [NewClient]. It does no I/O.
 func (s *Scaler) Validate() error { return s.fault }
 
-// Redeploys returns true: Dokku replaces all processes of the type when their number
-// changes.
+// Redeploys returns true, because Dokku replaces all processes of the type when their
+// number changes.
 func (s *Scaler) Redeploys() bool { return true }
 
 // OrderTime returns Options.OrderTime.
 func (s *Scaler) OrderTime() time.Duration { return s.client.orderTime }
 
-// Capacity asks for the number of processes that was ordered, and whether the app has a
-// deploy lock, with one connection.
+// Capacity asks how many processes were ordered, and whether the app has a deploy lock,
+// over one connection.
 //
 // Deploying reports a deploy lock, or an order of this Scaler that is being carried out.
-// Dokku does not say how many processes of a type serve, so that PendingKnown is false and
+// Dokku does not report how many processes of a type serve, so PendingKnown is false and
 // Config.BootTime counts.
 //
-// If an order failed after Scale had returned, Capacity returns that error once. Dokku then
-// still says the number that was ordered.
+// If an order failed after Scale had returned, Capacity returns that error once. Dokku
+// still reports the number that was ordered.
 func (s *Scaler) Capacity(ctx context.Context) (autoscale.Capacity, error) {
 	if err := s.left(); err != nil {
 		return autoscale.Capacity{}, err
@@ -114,12 +114,13 @@ func (s *Scaler) left() error {
 	return err
 }
 
-// Scale asks for the number of processes, and orders size of them if that is another one.
+// Scale asks for the number of processes, and orders size processes if that is another
+// number.
 //
 // It waits up to ten seconds, or for half of the time that the context leaves, for Dokku to
-// refuse. After that the order was accepted and Scale returns nil, and the deployment goes
-// on for Options.OrderTime at most. Until it has ended, and while there is a deploy lock, an
-// order is an [autoscale.BusyError].
+// refuse. After that the order counts as accepted, Scale returns nil, and the deployment
+// goes on for at most Options.OrderTime. Until it has ended, and while there is a deploy
+// lock, Scale returns an [autoscale.BusyError].
 func (s *Scaler) Scale(ctx context.Context, size int) error {
 	op := fmt.Sprintf("scale to %d", size)
 	switch {
@@ -172,10 +173,10 @@ func (s *Scaler) end(failure error) {
 	s.running, s.failure = false, failure
 }
 
-// order asks for the size, and starts an order of another one. It returns how that ends. No
-// channel and no error: there is nothing to do.
+// order asks for the size, and starts an order if it is another one. The channel receives
+// how the order ends. If there is nothing to do, there is no channel and no error.
 func (s *Scaler) order(ctx context.Context, op string, size int) (<-chan error, error) {
-	// The deployment goes on after the tick, but all before it ends with the tick.
+	// The deployment goes on after the tick, but everything before it ends with the tick.
 	long, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
 	wait, closed, err := s.started(long, op, size)
@@ -204,8 +205,8 @@ func (s *Scaler) order(ctx context.Context, op string, size int) (<-chan error, 
 }
 
 // started connects, and starts an order unless size is the size already. Dokku records the
-// number before it looks at the deploy lock, and does not take it back. So the lock is
-// looked at before.
+// number before it checks the deploy lock, and does not take it back. So the lock is
+// checked before the order.
 func (s *Scaler) started(ctx context.Context, op string, size int) (wait func() (string, string, error), closed func(), err error) {
 	c, closed, err := s.client.dial(ctx)
 	if err != nil {
@@ -227,7 +228,7 @@ func (s *Scaler) started(ctx context.Context, op string, size int) (wait func() 
 	return wait, closed, nil
 }
 
-// CloseIdleConnections does nothing: no connection is kept open between calls.
+// CloseIdleConnections does nothing, because no connection is kept open between calls.
 func (s *Scaler) CloseIdleConnections() {}
 
 // Format writes what is scaled, for every verb.
@@ -292,14 +293,15 @@ func (s *Scaler) locked(c *conn, op string) (bool, error) {
 	stdout, stderr, err := wait()
 	e := (*Error)(nil)
 	if err != nil && errors.As(failed(op, s.subject(), stdout, stderr, err), &e) && e.Exit == 0 {
-		return false, e // it did not end
+		return false, e // the command did not end
 	}
 	return err == nil, nil
 }
 
 var line = regexp.MustCompile(`^([A-Za-z0-9_-]+):\s+([0-9]{1,7})$`)
 
-// parse reads what ps:scale writes: a line "web: 2" for each process type.
+// parse reads the output of ps:scale: a line such as "web: 2" for each process
+// type.
 func parse(text, typ string) (int, error) {
 	size := -1
 	for l := range strings.Lines(text) {

@@ -1,6 +1,6 @@
 // Package keda answers KEDA's external scaler protocol, so that KEDA runs the size that an
-// [autoscale.Autoscaler] publishes. Use it if KEDA is to set the size. If the Autoscaler
-// may order the size itself, use contrib/kubernetes instead.
+// [autoscale.Autoscaler] publishes. Use it if KEDA should set the size. If the Autoscaler
+// should order the size itself, use contrib/kubernetes instead.
 //
 //	s := grpc.NewServer()
 //	keda.New(a, nil).Register(s)
@@ -12,8 +12,8 @@
 // # Which process answers
 //
 // If the Elector of the Autoscaler is also an [autoscale.Store], every pod gives the same
-// answer, whichever leads: a pod that does not lead answers with what the leader saved.
-// Without a Store, the pods that do not lead answer codes.Unavailable.
+// answer, whichever of them leads. A pod that does not lead answers with what the leader
+// saved. Without a Store, the pods that do not lead answer with codes.Unavailable.
 //
 // # What it answers
 //
@@ -23,8 +23,8 @@
 // its default, because an HPA multiplies a Value by the present size. KEDA does not pass
 // the metricType to a scaler, so it cannot be checked here.
 //
-// The metadata of the trigger may name the process type, with the key "name". If there
-// are several Autoscalers, it must. These are the codes of errors:
+// The metadata of the trigger can name the process type, with the key "name". If there are
+// several Autoscalers, it must. These are the codes of errors:
 //
 //	Unavailable         the size is not known, or the last tick is too old; see [Options]
 //	NotFound            no Autoscaler has that name
@@ -33,13 +33,13 @@
 //	FailedPrecondition  what Validate reports
 //	Internal            the Source panicked
 //
-// A size that is not known is an error, and never 0. KEDA and the HPA then hold the size,
-// unless the ScaledObject has a fallback.
+// If the size is not known, the answer is an error, and never 0. KEDA and the HPA then
+// hold the size, unless the ScaledObject has a fallback.
 //
 // # Security
 //
-// Anyone who reaches the port can read the size and the names of the process types, and
-// can change nothing. To let only KEDA ask, give the grpc.Server [credentials.NewTLS]
+// Anyone who can reach the port can read the size and the names of the process types, but
+// cannot change anything. To answer only KEDA, give the grpc.Server [credentials.NewTLS]
 // with a certificate and [tls.RequireAndVerifyClientCert]. README.md has both sides.
 //
 // [credentials.NewTLS]: https://pkg.go.dev/google.golang.org/grpc/credentials#NewTLS

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// MetricName is the name of the metric that a [Server] has. KEDA shows it as
+// MetricName is the name of the only metric of a [Server]. KEDA shows it as
 // "s0-autoscale-published-size", with the index of the trigger.
 const MetricName = "autoscale-published-size"
 
@@ -30,15 +30,16 @@ type Source interface {
 
 // Options are the options of [New].
 type Options struct {
-	// StaleAfter is how long a size counts after the last tick. After that it is not
-	// known. Zero: five minutes, as on the page of package status. Not negative.
+	// StaleAfter is how long a size counts after the last tick. After that the size is not
+	// known. Zero: five minutes, as on the page of package status. It must not be negative.
 	StaleAfter time.Duration
 
 	// Streams is how many StreamIsActive calls may be open at once. KEDA opens one for each
-	// trigger of type external-push. Zero: 100. Not negative.
+	// trigger of type external-push. Zero: 100. It must not be negative.
 	Streams int
 
-	// Logger gets a fault of the Options, and panics of the Source. Nil: slog.Default().
+	// Logger logs what is wrong with the Options, and panics in the Source. Nil:
+	// slog.Default().
 	Logger *slog.Logger
 }
 
@@ -56,9 +57,9 @@ type Server struct {
 }
 
 // New returns a Server that answers with the size that the Autoscalers of source want to
-// run. It does no I/O and never fails. If source is nil or opts is bad, Validate reports it,
-// the log says so, and every answer is codes.FailedPrecondition. If opts is nil, the default
-// options are used. Later changes of *opts have no effect.
+// run. It does no I/O and never fails. If source is nil or opts is invalid, Validate and
+// the log report it, and every answer is codes.FailedPrecondition. If opts is nil, the
+// default options are used. Later changes of *opts have no effect.
 func New(source Source, opts *Options) *Server {
 	s := &Server{source: source, closed: make(chan struct{})}
 	if opts != nil {
@@ -97,14 +98,14 @@ func (s *Server) check() error {
 func (s *Server) Validate() error { return s.fault }
 
 // Register adds the service externalscaler.ExternalScaler to a [*grpc.Server]. Call it
-// before Serve. A grpc.Server takes the service once: a second call for the same
-// grpc.Server ends the program, as grpc does for every service.
+// before Serve. Call it only once for a grpc.Server. As for every service, a second call
+// ends the program.
 func (s *Server) Register(r grpc.ServiceRegistrar) {
 	externalscaler.Register(r, &service{s})
 }
 
-// Close ends the open streams, for which [grpc.Server.GracefulStop] would wait for ever.
-// Call it first. Later streams end at once. It returns nil.
+// Close ends the open streams. Call it before [grpc.Server.GracefulStop], which would
+// otherwise wait for them for ever. Later streams end at once. Close returns nil.
 func (s *Server) Close() error {
 	s.close.Do(func() { close(s.closed) })
 	return nil
@@ -150,8 +151,9 @@ func (s *Server) find(metadata map[string]string) (found autoscale.Status, err e
 // nameKey is the key in the metadata of a trigger that names the process type.
 const nameKey = "name"
 
-// stranger returns a key that KEDA itself does not read, or "". A key that was meant to be
-// the name, such as "process", must not lead to the only Autoscaler, which may be another.
+// stranger returns a key that KEDA itself does not read, or "". If a key was meant to be
+// the name, such as "process", the answer must not be that of the only Autoscaler, because
+// that may be another one.
 func stranger(metadata map[string]string) string {
 	for key := range metadata {
 		switch key {
@@ -163,7 +165,7 @@ func stranger(metadata map[string]string) string {
 	return ""
 }
 
-// names lists the process types. The list is cut.
+// names lists the process types. A long list is cut.
 func names(all []autoscale.Status) string {
 	const most = 20
 	var out []string
@@ -179,7 +181,7 @@ func names(all []autoscale.Status) string {
 	return strings.Join(out, ", ")
 }
 
-// size returns the size that KEDA is to run.
+// size returns the size that KEDA should run.
 func (s *Server) size(ref *externalscaler.ScaledObjectRef) (int, error) {
 	found, err := s.find(ref.GetScalerMetadata())
 	if err != nil {
@@ -192,5 +194,5 @@ func (s *Server) size(ref *externalscaler.ScaledObjectRef) (int, error) {
 	return size, nil
 }
 
-// oneLine returns the text of err for a message of grpc, on one line.
+// oneLine returns the text of err on one line, for a gRPC message.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

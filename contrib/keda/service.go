@@ -10,12 +10,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// service is a Server as grpc sees it. Its methods are not those of a Server, because their
-// messages are internal.
+// service has the methods of a Server that grpc calls. They are not methods of Server
+// itself, because their messages are internal.
 type service struct{ *Server }
 
-// IsActive reports whether any process is to run. KEDA sets the size to 0 if none is for
-// the cooldownPeriod of the ScaledObject, and its minReplicaCount is 0.
+// IsActive reports whether any process should run. If none should for the cooldownPeriod
+// of the ScaledObject, and its minReplicaCount is 0, KEDA sets the size to 0.
 func (s *service) IsActive(_ context.Context, ref *externalscaler.ScaledObjectRef) (*externalscaler.IsActiveResponse, error) {
 	size, err := s.size(ref)
 	if err != nil {
@@ -24,10 +24,10 @@ func (s *service) IsActive(_ context.Context, ref *externalscaler.ScaledObjectRe
 	return &externalscaler.IsActiveResponse{Result: size > 0}, nil
 }
 
-// GetMetricSpec names the metric. KEDA makes an HPA of it, which divides the sum of the
-// metric's values by the target: with 1 it runs the published size.
+// GetMetricSpec names the metric. KEDA makes an HPA for it, which divides the sum of the
+// metric's values by the target. With the target 1, it runs the published size.
 func (s *service) GetMetricSpec(_ context.Context, ref *externalscaler.ScaledObjectRef) (*externalscaler.GetMetricSpecResponse, error) {
-	// The metric has the same name whatever is known, but a bad trigger is told at once.
+	// The metric always has the same name, but an invalid trigger is reported at once.
 	if _, err := s.find(ref.GetScalerMetadata()); err != nil {
 		return nil, err
 	}
@@ -36,8 +36,8 @@ func (s *service) GetMetricSpec(_ context.Context, ref *externalscaler.ScaledObj
 	}}}, nil
 }
 
-// GetMetrics returns the size that is to run. KEDA reads the float if it is above 0, and
-// else the int.
+// GetMetrics returns the size to run. KEDA reads the float if that is above 0, and the int
+// otherwise.
 func (s *service) GetMetrics(_ context.Context, in *externalscaler.GetMetricsRequest) (*externalscaler.GetMetricsResponse, error) {
 	if in.GetMetricName() != MetricName {
 		return nil, status.Errorf(codes.InvalidArgument, "keda: there is no metric %.80q: ask for %q", in.GetMetricName(), MetricName)
@@ -51,12 +51,12 @@ func (s *service) GetMetrics(_ context.Context, in *externalscaler.GetMetricsReq
 	}}}, nil
 }
 
-// lookEvery is how often a stream looks whether a process is to run.
+// lookEvery is how often a stream checks whether a process should run.
 const lookEvery = time.Second
 
-// StreamIsActive sends whether any process is to run, at once and when that changes. While
-// the size is not known it sends nothing, and KEDA goes by what it asks with GetMetrics. It
-// ends with the context of the stream, with Close, or if the trigger is bad.
+// StreamIsActive sends whether any process should run, at once and when that changes. While
+// the size is not known, it sends nothing, and KEDA relies on GetMetrics. StreamIsActive
+// ends with the context of the stream, on Close, or if the trigger is invalid.
 func (s *service) StreamIsActive(ref *externalscaler.ScaledObjectRef, stream grpc.ServerStreamingServer[externalscaler.IsActiveResponse]) error {
 	select {
 	case s.streams <- struct{}{}:

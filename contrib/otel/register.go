@@ -18,33 +18,34 @@ const Scope = "github.com/autoscalebot/autoscale/contrib/otel"
 // process type.
 const AttributeName = attribute.Key("autoscale.name")
 
-// A Source is what is shown: an [*autoscale.Autoscaler], or a stand-in for one in a test.
-// Status is called once a collection, and must be safe for concurrent use.
+// A Source is an [*autoscale.Autoscaler], or a fake of one in a test. Status is called once
+// in each collection, and must be safe for concurrent use.
 type Source interface {
 	Status() autoscale.Status
 }
 
-// A Group is what has the Autoscalers that are shown: an [*autoscale.Group]. Members is called
-// once a collection, and must be safe for concurrent use.
+// A Group is an [*autoscale.Group], or a fake of one in a test. Members is called once in
+// each collection, and must be safe for concurrent use.
 type Group interface {
 	Members() []*autoscale.Autoscaler
 }
 
-// Register creates the instruments and registers what observes them, for one Autoscaler, as
-// Register(provider, a), or for those of a Group whose members stay, as Register(provider, group.Members()...). The
-// sources must have different Names. If two have the same, or if one panics, each
-// collection reports that as an error, and the other sources are observed.
+// Register creates the instruments and registers a callback that observes the sources. For
+// one Autoscaler, call Register(provider, a). For a Group whose members do not change, call
+// Register(provider, group.Members()...). The sources must have different Names. If two
+// have the same Name, or if one panics, each collection reports that as an error and
+// observes the other sources.
 //
-// Call Unregister of the registration to stop. An error means that the provider refused
-// an instrument. Nothing is registered then.
+// To stop, call Unregister on the registration. An error means that the provider refused an
+// instrument, and that nothing is registered.
 //
-// Call it once a process, with all sources. It is safe for concurrent use.
+// Call Register once in a process, with all sources. It is safe for concurrent use.
 func Register[S Source](provider metric.MeterProvider, sources ...S) (metric.Registration, error) {
 	return register(provider, gauge.Of(sources...))
 }
 
-// RegisterGroup is [Register] of those that are members of g at a collection. A member
-// that was removed is observed no more.
+// RegisterGroup is like [Register], for the Autoscalers that are members of g at the time
+// of a collection. A member that was removed is no longer observed.
 func RegisterGroup(provider metric.MeterProvider, g Group) (metric.Registration, error) {
 	return register(provider, gauge.OfGroup(g))
 }
@@ -77,11 +78,11 @@ func register(provider metric.MeterProvider, sources gauge.Sources) (metric.Regi
 	return r, nil
 }
 
-// instrument is one of whole numbers or of others.
+// instrument is an instrument for integers or for floats.
 type instrument struct {
 	whole metric.Int64Observable
 	real  metric.Float64Observable
-	label attribute.Key // of its second attribute. Empty: none
+	label attribute.Key // the key of its second attribute. Empty: none
 }
 
 func newInstrument(meter metric.Meter, m *gauge.Metric) (in instrument, err error) {

@@ -11,14 +11,14 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A Source is what is shown: an [*autoscale.Autoscaler], or a stand-in for one in a test.
-// Status is called once a scrape, and must be safe for concurrent use.
+// A Source is an [*autoscale.Autoscaler], or a fake of one in a test. Status is called once
+// in each scrape, and must be safe for concurrent use.
 type Source interface {
 	Status() autoscale.Status
 }
 
-// A Group is what has the Autoscalers that are shown: an [*autoscale.Group]. Members is called
-// once a scrape, and must be safe for concurrent use.
+// A Group is an [*autoscale.Group], or a fake of one in a test. Members is called once in
+// each scrape, and must be safe for concurrent use.
 type Group interface {
 	Members() []*autoscale.Autoscaler
 }
@@ -29,20 +29,21 @@ type collector struct {
 	descs   []*prometheus.Desc // one for each of gauge.Metrics
 }
 
-// NewCollector returns a Collector of one Autoscaler, as NewCollector(a), or of those of a
-// Group whose members stay, as NewCollector(group.Members()...). The sources must have different Names. If two
-// have the same, or if one panics, the scrape reports that as an error, and the other
-// sources are exported. What promhttp does then is up to its HandlerOpts.ErrorHandling.
+// NewCollector returns a Collector for the sources. For one Autoscaler, call
+// NewCollector(a). For a Group whose members do not change, call
+// NewCollector(group.Members()...). The sources must have different Names. If two have the
+// same Name, or if one panics, the scrape reports that as an error and exports the other
+// sources. HandlerOpts.ErrorHandling decides what promhttp does with the error.
 //
-// Give each process type of a process to one Collector. The Collector is safe for
+// In a process, give each process type to only one Collector. The Collector is safe for
 // concurrent use.
 func NewCollector[S Source](sources ...S) prometheus.Collector {
 	return newCollector(gauge.Of(sources...))
 }
 
-// NewGroupCollector returns a Collector of those that are members of g at a scrape. A
-// member that was removed is exported no more. A member has about 40 series. It is
-// otherwise as [NewCollector].
+// NewGroupCollector is like [NewCollector], for the Autoscalers that are members of g at
+// the time of a scrape. A member that was removed is no longer exported. A member has about
+// 40 series.
 func NewGroupCollector(g Group) prometheus.Collector {
 	return newCollector(gauge.OfGroup(g))
 }
@@ -69,8 +70,8 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect reads every source.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	// A panic that got out of here would end the process: the registry collects on goroutines
-	// of its own.
+	// The registry collects on goroutines of its own, so a panic that escaped from here
+	// would end the process.
 	c.sources.Each(func(name string, s *autoscale.Status) { c.collect(ch, name, s) }, func(err error) {
 		ch <- prometheus.NewInvalidMetric(c.descs[0], fmt.Errorf("autoscaleprom: %w", err))
 	})
@@ -79,7 +80,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 func (c *collector) collect(ch chan<- prometheus.Metric, name string, s *autoscale.Status) {
 	only := &dto.LabelPair{Name: proto.String(gauge.NameLabel), Value: &name}
 	shared := []*dto.LabelPair{only}
-	values := make([]value, 0, 2*len(c.descs)) // in one piece
+	values := make([]value, 0, 2*len(c.descs)) // in one allocation
 	gauge.Read(s, func(i int, label string, v float64) {
 		m := &gauge.Metrics[i]
 		labels := shared
@@ -96,8 +97,8 @@ func (c *collector) collect(ch chan<- prometheus.Metric, name string, s *autosca
 	}
 }
 
-// value is a prometheus.Metric. It does what one of NewConstMetric does, for a third of
-// the cost: the metrics of a source share their label.
+// value is a prometheus.Metric. It does what NewConstMetric's does for a third of the
+// cost, because the metrics of a source share their label.
 type value struct {
 	desc    *prometheus.Desc
 	labels  []*dto.LabelPair // sorted by name, and never appended to in place

@@ -1,20 +1,21 @@
 // Package autoscaleprom shows an [autoscale.Autoscaler] to Prometheus. It is a collector
-// that reads Status when it is scraped. Nothing is done in a tick, and nothing between
-// two scrapes.
+// that reads Status when it is scraped. It does nothing in a tick or between two
+// scrapes.
 //
 //	registry := prometheus.NewRegistry()
 //	registry.MustRegister(autoscaleprom.NewCollector(a))
 //	http.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 //
-// The package has another name than its folder, so that it can be imported beside
-// client_golang, whose package is named prometheus. It registers nothing by itself: you
+// The name of the package is not that of its folder, so that you can import it together
+// with the package prometheus of client_golang. It registers nothing by itself: you
 // choose the Registerer, and may add labels with prometheus.WrapRegistererWith.
 //
 // # Which process is scraped
 //
-// Scrape every process. Each exports what it knows of itself: whether it leads, and
+// Scrape every process. Each exports what it knows about itself: whether it leads, and
 // counters of what it did since it started. Only the leader exports what only the leader
-// knows, such as the size and the load. So these are right, whichever process leads:
+// knows, such as the size and the load. So these queries are correct, whichever process
+// leads:
 //
 //	max by (name) (autoscale_process_desired)
 //	max by (name) (autoscale_leader)
@@ -25,9 +26,10 @@
 // process types of the same name, add a label that distinguishes them, such as job.
 // Without an Elector every process acts, and every process exports everything.
 //
-// A scrape through a router that picks a random process, as on Heroku, sees one process
-// at a time, and the counters of many processes as one. Add a label for the process
-// there, such as the dyno, and scrape or push from each process.
+// If a scrape goes through a router that picks a random process, as on Heroku, it sees
+// one process at a time, and mixes the counters of all processes in one series. In that
+// case add a label for the process, such as the dyno, and scrape or push from each
+// process.
 //
 // # What is here
 //
@@ -36,7 +38,7 @@
 // failures of the service, and the codes of reasons. A code that is not made of up to 40
 // lower-case letters and underscores is exported as "other".
 //
-// A value that is not known is absent. It is never 0.
+// A value that is not known is absent: it is never exported as 0.
 //
 // This module requires client_golang, which links 10 modules. The root module does not
 // require it.

@@ -18,7 +18,7 @@ import (
 
 // Backlog is an [autoscale.Prober] for job queues in Redis. It measures how many jobs wait
 // in all of Keys together, for the rule [github.com/autoscalebot/autoscale/rule.Backlog].
-// These are the keys of some queues by default:
+// By default, these are the keys of some queues:
 //
 //	Celery   Keys: redis.CeleryKeys("celery")
 //	         Busy: "unacked"
@@ -30,43 +30,44 @@ import (
 //
 // The type of a key decides how its jobs are counted:
 //
-//   - A list and a set have one job in each element. BullMQ's markers, such as 0:0, do not
-//     count. They are searched for in keys that end in :wait, :paused or :active and have
+//   - In a list or a set, each element is a job. BullMQ's markers, such as 0:0, do not
+//     count. Backlog looks for them in keys that end in :wait, :paused or :active and have
 //     at most 128 elements.
-//   - A sorted set has a job in each member that is due. A member is due if its score is
-//     not a time in the future by the server's clock. The score's size shows whether it
-//     is in seconds since 1970, as Sidekiq and asynq write it, in milliseconds, or in
-//     1/4096 of a millisecond, as BullMQ writes it. A priority below that counts as due. In
-//     a key that ends in :prioritized, as BullMQ's does, all members wait.
-//   - A stream has the entries that its consumer groups have not read yet, which needs
-//     Redis 7, or all of its entries if it has no group.
-//   - A hash counts in Busy only.
+//   - In a sorted set, each member that is due is a job. A member is due unless its score
+//     is a time in the future, by the server's clock. The size of the score shows whether
+//     it is in seconds since 1970, as Sidekiq and asynq write it, in milliseconds, or in
+//     1/4096 of a millisecond, as BullMQ writes it. A score that is too small for a time,
+//     such as a priority, counts as due. In a key that ends in :prioritized, as in BullMQ,
+//     all members wait.
+//   - In a stream, each entry that its consumer groups have not read yet is a job. That
+//     needs Redis 7. If the stream has no group, all of its entries are jobs.
+//   - A hash counts only in Busy.
 //
 // Redis deletes a queue with its last job, so a key that does not exist has no jobs. A
-// misspelled key looks the same: check that it counts before you let Backlog remove
-// processes. Backlog cannot measure queues that keep jobs in other ways, such as one key
-// for each job. Jobs of BullMQ that wait for their children do not count.
+// misspelled key looks the same, so check that the keys count jobs before you let Backlog
+// remove processes. Backlog cannot measure queues that keep jobs in other ways, such as one
+// key for each job. Jobs of BullMQ that wait for their children do not count.
 //
-// Probe returns an error if the server does not answer before ctx ends, or cannot count
-// one of the keys. A probe is one round trip, to each of the servers in Redis Cluster. The
-// client is not closed. A user with these rights to the keys is enough:
+// Probe returns an error if the server does not answer before ctx ends, or cannot count one
+// of the keys. A probe is one round trip, to each of the servers in Redis Cluster. Backlog
+// does not close the client. The user needs only these rights to the keys:
 //
 //	+eval +type +time +llen +lrange +scard +zcard +zcount +hlen +xlen +xinfo
 //
 // Backlog is safe for concurrent use.
 type Backlog struct {
 	Client goredis.UniversalClient // required
-	Keys   []string                // of the jobs that wait, each once; required
+	Keys   []string                // the keys of the jobs that wait, each once; required
 
 	// Busy are the keys of the jobs that workers have taken and not finished, which is
-	// measured as SignalBusy. Every member of a sorted set counts here, and of a stream
-	// the entries that were read and not acknowledged. Empty: not measured. Without it
-	// rule.Backlog with Finish never removes a process.
+	// measured as SignalBusy. Here every member of a sorted set counts. In a stream, the
+	// entries that were read but not acknowledged count. Empty: not measured. rule.Backlog
+	// with Finish then never removes a process.
 	//
-	// Celery's "unacked" is for all the queues of a database together. A worker of Celery
-	// takes more tasks than it works on, worker_prefetch_multiplier times as many, and it
-	// takes tasks with an ETA long before it. Without task_acks_late it acknowledges a task
-	// as it begins, so that the tasks under way do not count. Sidekiq has no such key.
+	// Celery's "unacked" is for all queues of a database together. A worker of Celery takes
+	// more tasks than it works on: worker_prefetch_multiplier times as many. It takes tasks
+	// with an ETA long before that time. Without task_acks_late it acknowledges a task when
+	// it begins, so the tasks under way do not count. Sidekiq has no such key.
 	Busy []string
 }
 
@@ -148,7 +149,7 @@ func (b Backlog) key(i int) string {
 	return b.Busy[i-len(b.Keys)]
 }
 
-// explain says what to do about the error of the i-th command.
+// explain adds to the error of the i-th command what to do about it.
 func (b Backlog) explain(err error, i int) error {
 	key, field := b.key(i), "Keys"
 	if i >= len(b.Keys) {
@@ -156,7 +157,7 @@ func (b Backlog) explain(err error, i int) error {
 	}
 	clean := outbound.Redact(err)
 	var reply goredis.Error
-	if !errors.As(err, &reply) { // not the server's
+	if !errors.As(err, &reply) { // the error does not come from the server
 		return clean
 	}
 	said := func(words string) bool { return strings.Contains(reply.Error(), words) }
@@ -171,9 +172,9 @@ func (b Backlog) explain(err error, i int) error {
 	return clean
 }
 
-// Celery uses Redis by kombu. A task of priority 0, which is the highest, waits in the list
-// that has the queue's name. A task of a lower priority waits in a list whose key ends in
-// the step of the priority.
+// Celery uses Redis through kombu. A task of priority 0, which is the highest, waits in the
+// list that has the queue's name. A task of a lower priority waits in a list whose key ends
+// in the step of the priority.
 // https://github.com/celery/kombu/blob/v5.2.4/kombu/transport/redis.py
 const celerySeparator = "\x06\x16"
 
@@ -181,9 +182,9 @@ var celerySteps = []int{0, 3, 6, 9}
 
 // CeleryKeys returns the keys of the lists in which the tasks of one of Celery's queues
 // wait, for [Backlog.Keys]. The queue is "celery" by default. There is a list for each of
-// the priority_steps among Celery's broker_transport_options. Give steps only if they are
-// not the default of 0, 3, 6, 9. A global_keyprefix stands before the queue's name, as in
-// CeleryKeys("prefix"+"celery"), and before "unacked".
+// the priority_steps in Celery's broker_transport_options. Pass steps only if they are not
+// the default of 0, 3, 6, 9. If there is a global_keyprefix, put it before the queue's
+// name, as in CeleryKeys("prefix"+"celery"), and before "unacked".
 func CeleryKeys(queue string, steps ...int) []string {
 	if len(steps) == 0 {
 		steps = celerySteps

@@ -1,9 +1,10 @@
-// Package redis keeps the lease of package leader in Redis 5 or later, or Valkey. It lets
-// one of the many processes that run the same autoscaler act.
+// Package redis keeps the lease of package leader in Redis 5 or later, or in Valkey. So
+// only one of the processes that run the same autoscaler acts.
 //
 //	Elector: redis.New(client, nil), // the go-redis client that the service has anyway
 //
-// If the service has a PostgreSQL database too, prefer [leader.SQL], which promises more.
+// If the service also has a PostgreSQL database, prefer [leader.SQL], which promises
+// more.
 //
 // [Backlog] measures job queues in Redis, such as those of Celery, Sidekiq, asynq and
 // BullMQ. [MetricsBoard] is where the processes of a service publish their reports.
@@ -12,14 +13,15 @@
 //
 // Each name has one key, "autoscale:lease:" and the name, which holds a hash. The default
 // name is that of package leader. Because a lease is one key, it also works in Redis
-// Cluster. Each operation is one Lua script, which is atomic, and one round trip. The
-// first one after a restart of the server, which forgets its scripts, is two.
+// Cluster. Each operation is one Lua script, which is atomic, and one round trip. After a
+// restart, the server has forgotten its scripts, and the first operation takes two round
+// trips.
 //
-// The hash never expires. A field of it says when the lease does, which a script sets and
-// compares by the server's clock. An expiry of the key would take the term and the
-// leader's state with it. The volatile-* policies for a full memory spare keys without an
-// expiry, so they are safe for a lease, and so is noeviction. The allkeys-* policies are
-// not.
+// The hash never expires. One of its fields says when the lease expires. A script sets and
+// compares that by the server's clock. If the key expired, the term and the leader's state
+// would be lost too. Of the eviction policies for a full memory, noeviction is safe for a
+// lease, and so are the volatile-* policies, which spare keys without an expiry. The
+// allkeys-* policies are not safe.
 //
 // The number of a term is the server's clock when the term began, in microseconds since
 // 1970. It is at least one more than the greatest term that the key or the process knows.
@@ -31,38 +33,39 @@
 //
 //   - It replicates later. A replica that is promoted may not know the lease, or its last
 //     renewals. Processes that still reach the old primary can go on renewing there. Two
-//     then lead, one on each server, for as long as each reaches its own. The server's
-//     settings min-replicas-to-write and min-replicas-max-lag end this: a primary that
-//     its replicas have left then takes no renewals.
+//     processes then lead, one on each server, for as long as each reaches its own server.
+//     The server's settings min-replicas-to-write and min-replicas-max-lag end this: a
+//     primary that has lost its replicas then takes no renewals.
 //   - It writes to disk later, by default after up to a second (appendfsync everysec), or
 //     never. After a restart the server may have forgotten the lease. A process that
-//     remembers it waits for a TTL. One that has just started leads at once, while the old
-//     leader still trusts itself, for at most the TTL. The state and the
-//     command are forgotten with the lease: a pause is over, and a notice may be sent
+//     remembers the lease waits for a TTL. A process that has just started leads at once,
+//     although the old leader may still trust itself, for at most the TTL. The state and
+//     the command are lost with the lease: a pause is over, and a notice may be sent
 //     again.
 //
-// Numbering terms by the clock keeps them apart. A server that has forgotten everything
-// goes on above all earlier terms, and two servers do not give out the same term, except
-// within the same microsecond. There are two limits. If the forgetful server's clock is
-// behind the other's, its terms are lower, unless the processes remember greater ones. And
-// a greater term does not stop the other leader, because neither Redis nor Heroku compares
-// the two.
+// Terms are numbered by the clock to keep them apart. A server that has forgotten
+// everything goes on above all earlier terms, and two servers do not issue the same term,
+// except within the same microsecond. There are two limits. If the clock of the server
+// that has forgotten is behind the other's, its terms are lower, unless the processes
+// remember greater ones. And a greater term does not stop the other leader, because
+// neither Redis nor Heroku compares the two.
 //
 // Other rules bound the harm. A leader that cannot renew stops trusting itself before its
 // lease expires, by its own clock. Once the old primary is gone or is a replica, one
-// process leads. Sizes are ordered as absolute numbers, read from the platform in the same
-// tick and within the bounds. Two leaders thus order what either would have ordered alone,
-// and never the sum. The next tick corrects the rest. Cooldowns also count from the
-// platform's own record of the last change.
+// process leads. A size is ordered as an absolute number, within the bounds, and the
+// present size is read from the platform in the same tick. So two leaders order what
+// either would have ordered alone, and never the sum. The next tick corrects the rest.
+// Cooldowns also count from the platform's own record of the last change.
 //
 // # The client
 //
-// Use a [redis.Client], also with Sentinel, or a [redis.ClusterClient]. A [redis.Ring] is
-// refused, because it moves a name to another server if one is down. The client is not
-// closed. A call ends when its context does. Set the client's option
-// ContextTimeoutEnabled: without it a connection is given up only after the ReadTimeout.
+// Use a [redis.Client], with or without Sentinel, or a [redis.ClusterClient]. A
+// [redis.Ring] is refused, because it moves a name to another server if one is down. The
+// package does not close the client. A call ends when its context does. Set the client's
+// option ContextTimeoutEnabled. Without it, a connection is given up only after the
+// ReadTimeout.
 //
-// A user with these rights is enough:
+// The user needs only these rights:
 //
 //	ACL SETUSER autoscale on >… ~autoscale:lease:* +eval +evalsha +time +exists +hget +hmget +hset
 //

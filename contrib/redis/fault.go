@@ -11,12 +11,12 @@ import (
 	"github.com/autoscalebot/autoscale/leader"
 )
 
-// use is what a key is for.
+// use describes what a key is used for.
 type use struct {
-	thing    string   // that is in the key
-	remedy   string   // if the key holds something else
-	commands []string // that it needs
-	without  string   // the effect while it fails
+	thing    string   // what is in the key
+	remedy   string   // what to do if the key holds something else
+	commands []string // the commands that it needs
+	without  string   // what does not work while it fails
 }
 
 var leaseUse = use{
@@ -25,17 +25,17 @@ var leaseUse = use{
 	without:  "nobody can lead",
 }
 
-// explain says what to do about an error, and marks the permanent ones.
+// explain adds to an error what to do about it, and marks permanent errors.
 func (u use) explain(err error, key string) error {
 	if err == nil {
 		return nil
 	}
 	clean := outbound.Redact(err)
 	var reply goredis.Error
-	if !errors.As(err, &reply) { // not the server's
+	if !errors.As(err, &reply) { // the error does not come from the server
 		return clean
 	}
-	// Before Redis 7, Lua words the error of a command in a script.
+	// Before Redis 7, the error of a command in a script has the wording of Lua.
 	said := func(words ...string) bool {
 		for _, w := range words {
 			if strings.Contains(reply.Error(), w) {

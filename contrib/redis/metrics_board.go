@@ -24,21 +24,20 @@ const ReportPrefix = "autoscale:report:"
 const reportKept = 10 * time.Minute
 
 // MetricsBoard returns a board for [traffic.Shared], on which the processes of a service
-// publish what they measured. It is one key, ReportPrefix and the name, whose hash has a
-// field for each process.
+// publish what they measured. It is one key, ReportPrefix plus the name, with a hash that
+// has a field for each process.
 //
-// It uses the options Name and App. If opts is nil, the default options are used.
-// Without a Name the board is called after App, and without an App
-// [autoscale.DefaultName]. Boards of different names do not see each other's reports.
-// If two process types of an application publish reports, each needs a Name of its own.
+// It uses the options Name and App. If opts is nil, the default options are used. Without
+// a Name the board is called after App, and without an App [autoscale.DefaultName]. Boards
+// of different names do not see each other's reports. If two process types of an
+// application publish reports, each needs its own Name.
 //
-// Each call is one Lua script, and one round trip, or two after a restart of the
-// server. Ages are by the server's clock. If the server forgets the reports, they are back
-// as soon as the processes publish again. The first report of a process deletes the
-// reports of others that are ten minutes old. The key expires when nothing was published
-// for twenty minutes.
+// Each call is one Lua script, and one round trip, or two after a restart of the server.
+// Ages are by the server's clock. If the server loses the reports, they are back as soon
+// as the processes publish again. The first report of a process deletes reports of others
+// that are ten minutes old. The key expires if nothing is published for twenty minutes.
 //
-// A user with these rights is enough:
+// The user needs only these rights:
 //
 //	~autoscale:report:* +eval +evalsha +time +hset +hdel +hgetall +pexpire
 func MetricsBoard(client goredis.UniversalClient, opts *leader.Options) traffic.MetricsBoard {
@@ -105,7 +104,7 @@ func (b *board) run(ctx context.Context, what string, s *goredis.Script, args ..
 	return values, nil
 }
 
-// boardUse is what the errors of a board say.
+// boardUse has the texts for the errors of a board.
 var boardUse = use{
 	thing: "a metrics board", remedy: "use another name",
 	commands: []string{"eval", "evalsha", "time", "hset", "hdel", "hgetall", "pexpire"},
@@ -144,8 +143,8 @@ end
 return {}
 `
 
-// A report from the future, which a clock that was set back leaves behind, is
-// not fresh.
+// A report from the future is not fresh. A clock that was set back leaves such
+// reports behind.
 const reportsScript = boardHead + `
 local fresh, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local list = {}

@@ -22,15 +22,15 @@ const DefaultPrefix = "autoscale:lease:"
 // are used. Options.Dialect has no effect.
 //
 // The Elector retries for ever if the server cannot be reached, is loading, is a read-only
-// replica or refuses the password. Permanent faults end Run: a user without the rights, a
-// server without scripts, and a key that holds something else.
+// replica or refuses the password. These permanent faults end Run: a user without the
+// rights, a server without scripts, and a key that holds something else.
 func New(client goredis.UniversalClient, opts *leader.Options) *leader.Elector {
 	return leader.New(Lease(client, ""), opts)
 }
 
-// Lease returns what [New] gives to [leader.New], with another prefix of the keys. It is
-// for a server that several teams share, each with keys of its own. If prefix is empty, it
-// is DefaultPrefix. The Lease is safe for concurrent use.
+// Lease returns the [leader.Lease] that [New] passes to [leader.New], with another prefix
+// of the keys. Use it if several teams share a server, each with its own keys. If prefix
+// is empty, it is DefaultPrefix. The Lease is safe for concurrent use.
 func Lease(client goredis.UniversalClient, prefix string) leader.Lease {
 	return &lease{
 		client:  client,
@@ -108,7 +108,7 @@ func (l *lease) run(ctx context.Context, s *goredis.Script, name string, args ..
 	return values, l.use.explain(err, l.prefix+name)
 }
 
-// until returns what f does, or an error when ctx ends.
+// until returns the result of f, or an error when ctx ends.
 func until[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	var zero T
 	if err := ctx.Err(); err != nil {
@@ -124,7 +124,7 @@ func until[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	go func() {
 		a := answer{err: errors.New("the client's goroutine was ended")}
 		defer func() {
-			if p := recover(); p != nil { // a hook of the host's, say
+			if p := recover(); p != nil { // for example in a hook of the host's
 				a = answer{err: fmt.Errorf("the client panicked: %v", p)}
 			}
 			answered <- a
@@ -139,7 +139,7 @@ func until[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
-// row reads a script's answer: the row, or nothing.
+// row reads the answer of a script, which is a row or nothing.
 func (l *lease) row(values []any, err error) (leader.Row, bool, error) {
 	if err != nil || len(values) == 0 {
 		return leader.Row{}, false, err
@@ -162,7 +162,7 @@ func (l *lease) row(values []any, err error) (leader.Row, bool, error) {
 	if f.err != nil {
 		return leader.Row{}, false, leader.Permanent(fmt.Errorf("the key of the lease holds something else: delete it, or use another Name or prefix: %w", f.err))
 	}
-	if row.Version == 0 { // nothing was saved
+	if row.Version == 0 { // nothing was saved yet
 		row.Age = 0
 	}
 	return row, true, nil

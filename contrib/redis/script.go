@@ -2,9 +2,9 @@ package redis
 
 import goredis "github.com/redis/go-redis/v9"
 
-// The scripts. Each gets one key, and answers with an empty list if it did nothing. All
+// Each of the scripts gets one key, and answers with an empty list if it did nothing. All
 // times are in microseconds. A number in Lua has 53 bits, so versions and terms stay below
-// that.
+// 2^53.
 
 // newScript adds the common beginning of the scripts: the server's time, and the row,
 // which is empty if there is none.

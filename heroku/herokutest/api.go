@@ -11,8 +11,8 @@ import (
 	"github.com/autoscalebot/autoscale/internal/fake"
 )
 
-// routes says what is served. Each handler runs with s.mu held, writes to an answer in memory,
-// and never sees a request that is not authorized.
+// routes registers the handlers. Each handler runs with s.mu held, writes to an answer in
+// memory, and never sees a request that is not authorized.
 func (s *Server) routes() {
 	s.mux.HandleFunc("GET /account", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, s.account)
@@ -94,7 +94,7 @@ func (s *Server) carryOut(w http.ResponseWriter, r *http.Request) {
 			Message: "The scope of your authorization does not allow this request.",
 		})
 	case path.Clean(r.URL.Path) != r.URL.Path:
-		writeError(w, noEndpoint()) // which the mux would redirect
+		writeError(w, noEndpoint()) // the mux would redirect it
 	default:
 		s.mux.ServeHTTP(w, r)
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// An AppConfig says what app [Server.AddApp] adds.
+// An AppConfig describes the app that [Server.AddApp] adds.
 type AppConfig struct {
 	// Name is the app's name. Required: 3 to 30 lower-case letters, digits and dashes.
 	Name string
@@ -15,42 +15,42 @@ type AppConfig struct {
 	// ID is the app's id, a UUID. Defaults to a random one.
 	ID string
 
-	// WebURL is where the app says that it is served. Defaults to
-	// https://NAME-xxxxxxxxxxxx.herokuapp.com/, as Heroku's apps have it: the x are
-	// unforeseeable.
+	// WebURL is the web_url of the app. Defaults to
+	// https://NAME-xxxxxxxxxxxx.herokuapp.com/, in which the x are random, as for an app
+	// on Heroku.
 	WebURL string
 
-	// Formation holds the app's process types. None means that the app was
-	// never deployed: it has nothing that could be scaled.
+	// Formation has the app's process types. Without any, the app was never deployed, and
+	// there is nothing to scale.
 	Formation []Process
 
 	// Boot is how long a new dyno is starting before it is up. 0: it is up at once.
-	// Negative: it is starting until [App.SetDynoState] says otherwise.
+	// Negative: it is starting until [App.SetDynoState] changes that.
 	Boot time.Duration
 
-	// Limit is how many dynos of all its process types together the app may have. Above
-	// it, the API answers 422 with the id cannot_run_above_limit and with the limit.
-	// Defaults to Heroku's 100.
+	// Limit is how many dynos the app may have, of all process types together. Above it,
+	// the API answers 422 with the id cannot_run_above_limit and the limit. Defaults to
+	// Heroku's 100.
 	//
-	// Whatever the limit, a process type may have no more than 1 dyno of the sizes Eco
-	// and Basic (422 with the id invalid_params), and no more than 10 of the Performance,
-	// Private and Shield sizes (422 with the id cannot_run_above_limit).
+	// Whatever the limit, a process type may have at most 1 dyno of the sizes Eco and
+	// Basic (422 with the id invalid_params), and at most 10 of the Performance, Private
+	// and Shield sizes (422 with the id cannot_run_above_limit).
 	Limit int
 
-	// HideLimit makes a refusal above a limit name no number: 422 with the id
-	// cannot_update_above_limit.
+	// HideLimit makes a refusal above a limit leave out the number. It is then a 422 with
+	// the id cannot_update_above_limit.
 	HideLimit bool
 
-	// Maintenance is whether the app is in maintenance mode.
+	// Maintenance reports whether the app is in maintenance mode.
 	Maintenance bool
 }
 
 // A Process is a process type of an app's formation.
 type Process struct {
-	Type     string // as "web"; required
+	Type     string // such as "web"; required
 	Quantity int    // how many dynos; 0: none
-	Size     string // as "Standard-1X", which is the default
-	Command  string // as "bin/web"; defaults to "bin/" and the type
+	Size     string // such as "Standard-1X", which is the default
+	Command  string // such as "bin/web"; defaults to "bin/" and the type
 }
 
 // A DynoState is what a dyno is doing.
@@ -68,7 +68,7 @@ const (
 // A Dyno is a running process of an app.
 type Dyno struct {
 	ID      string
-	Name    string // as "web.1"
+	Name    string // such as "web.1"
 	Type    string // as "web"
 	Size    string
 	State   DynoState
@@ -80,12 +80,12 @@ type Dyno struct {
 // action type is "scale".
 type Monitor struct {
 	ID                   string   `json:"id"`
-	Name                 string   `json:"name"` // as "LATENCY_SCALE"
+	Name                 string   `json:"name"` // such as "LATENCY_SCALE"
 	ActionType           string   `json:"action_type"`
 	IsActive             bool     `json:"is_active"`
 	MinQuantity          int      `json:"min_quantity"`
 	MaxQuantity          int      `json:"max_quantity"`
-	Op                   string   `json:"op"`     // as "GREATER_OR_EQUAL"
+	Op                   string   `json:"op"`     // such as "GREATER_OR_EQUAL"
 	Period               int      `json:"period"` // minutes
 	Value                float64  `json:"value"`  // the 95th percentile of response times to keep, milliseconds
 	NotificationChannels []string `json:"notification_channels"`
@@ -110,7 +110,7 @@ type App struct {
 type process struct {
 	id, typ, size, command string
 	created, updated       time.Time
-	dynos                  []*dyno // dynos[i] is the one with the number i+1
+	dynos                  []*dyno // dynos[i] has the number i+1
 	monitors               []Monitor
 }
 
@@ -126,8 +126,8 @@ var (
 	validType = regexp.MustCompile(`^[-\w]{1,128}$`)
 )
 
-// AddApp adds an app. It panics if the configuration is not valid, or if the
-// Server has an app of that name or id already.
+// AddApp adds an app. It panics if the configuration is invalid, or if the Server
+// already has an app of that name or id.
 func (s *Server) AddApp(cfg AppConfig) *App {
 	now := time.Now()
 	a := &App{
@@ -202,7 +202,7 @@ func (a *App) process(identity string) *process {
 	return nil
 }
 
-// must is process for our own callers, who know what they added.
+// must is like process, for callers in tests, who know what they added.
 func (a *App) must(typ string) *process {
 	p := a.process(typ)
 	if p == nil {
@@ -242,7 +242,7 @@ func (a *App) Name() string { return a.name }
 // ID returns the app's id.
 func (a *App) ID() string { return a.id }
 
-// WebURL returns the URL at which the app says that it is served.
+// WebURL returns the web_url of the app.
 func (a *App) WebURL() string { return a.webURL }
 
 // Quantity returns how many dynos a process type has. It panics if the app has no such type.
@@ -252,8 +252,9 @@ func (a *App) Quantity(typ string) int {
 	return len(a.must(typ).dynos)
 }
 
-// Scale sets how many dynos a process type has, past all limits, as if somebody
-// did it by other means. It panics if the app has no such type or if n is negative.
+// Scale sets how many dynos a process type has, without regard to limits, as if somebody
+// did it by other means than this API. It panics if the app has no such type, or if n is
+// negative.
 func (a *App) Scale(typ string, n int) {
 	if n < 0 {
 		panic(fmt.Sprintf("herokutest: app %s: Scale(%q, %d): negative", a.name, typ, n))
@@ -266,12 +267,13 @@ func (a *App) Scale(typ string, n int) {
 	a.s.tell()
 }
 
-// set makes p have n dynos, of a size if one is given. It needs s.mu; call tell afterwards.
+// set makes p have n dynos, of another size if one is given. It needs s.mu. Call tell
+// afterwards.
 func (a *App) set(p *process, n int, size string, now time.Time) {
 	from := len(p.dynos)
 	if size != "" && size != p.size {
 		p.size, p.updated = size, now
-		p.resize(0, now) // no dyno changes its size: all are replaced
+		p.resize(0, now) // a dyno cannot change its size, so all are replaced
 	}
 	p.resize(n, now)
 	if n != from {
@@ -293,7 +295,8 @@ func (a *App) setMaintenance(on bool, now time.Time) {
 	}
 }
 
-// SetLimit sets the limit that [AppConfig.Limit] describes. What runs goes on running.
+// SetLimit sets the limit that [AppConfig.Limit] describes. Dynos that run go on
+// running.
 func (a *App) SetLimit(n int) {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
@@ -323,9 +326,10 @@ func (a *App) Dynos() []Dyno {
 	return out
 }
 
-// SetDynoState says what a dyno, named as "web.1" or by its id, is doing, until the next
-// call or until the dyno ends. The empty state: what follows from the time since it was
-// created. SetDynoState reports whether there is such a dyno.
+// SetDynoState sets the state of a dyno, given its name, such as "web.1", or its id. The
+// state lasts until the next call or until the dyno ends. With the empty state, the
+// state follows from the time since the dyno was created. SetDynoState reports whether
+// there is such a dyno.
 func (a *App) SetDynoState(dyno string, state DynoState) bool {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// AddToken makes the Server accept a token, with the scopes that Heroku's
-// authorizations can have: global, identity, read, write, read-protected and write-protected.
-// None means global. Only global and the two scopes of writing allow a change. A token
-// that is there already gets the new scopes.
+// AddToken makes the Server accept a token, with the scopes that Heroku's authorizations
+// can have: global, identity, read, write, read-protected and write-protected. Without
+// scopes it is global. Only global and the two write scopes allow a change. A token that
+// exists already gets the new scopes.
 func (s *Server) AddToken(token string, scopes ...string) {
 	if len(scopes) == 0 {
 		scopes = []string{"global"}
@@ -22,7 +22,7 @@ func (s *Server) AddToken(token string, scopes ...string) {
 	s.tokens[token] = slices.Clone(scopes)
 }
 
-// RevokeToken makes the Server refuse a token, be it [Token], with 401.
+// RevokeToken makes the Server refuse a token with 401. That can be [Token] too.
 func (s *Server) RevokeToken(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,8 +33,8 @@ func (s *Server) RevokeToken(token string) {
 // by perMinute a minute. The allowance is full again. A Server's own limit is
 // Heroku's: 4,500, and 75 a minute.
 //
-// A capacity of 0 refuses every request with 429, except that for the rate limit
-// itself, which is free; perMinute 0 never refills.
+// A capacity of 0 refuses every request with 429, except the request for the rate limit
+// itself, which is free. A perMinute of 0 never refills.
 func (s *Server) SetRateLimit(capacity int, perMinute float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +130,8 @@ func negotiate(r *http.Request) *wireError {
 			Message: "The requested version of the API is not available. Set `Accept: application/vnd.heroku+json; version=3` and try again.",
 		}
 	}
-	// This one error has its words in "error", as the API's has: it comes from before version 3.
+	// Only this error has its text in "error", as in the real API: it comes from before
+	// version 3.
 	return &wireError{
 		status: http.StatusBadRequest, ID: "missing_version",
 		Error: "Please specify a version along with Heroku's API MIME type. For example, `Accept: application/vnd.heroku+json; version=3`.\n",

@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-// An update is what a PATCH wants of a process type. What is absent stays as it is.
+// An update is what a PATCH changes in a process type. Fields that are absent stay
+// unchanged.
 type update struct {
 	Type     string          `json:"type"`
 	Quantity json.RawMessage `json:"quantity"`
 	Size     *string         `json:"size"`
 }
 
-// A plan is an update that was found to be allowed.
+// A plan is the result of updates that are allowed.
 type plan struct {
 	p        *process
 	quantity int
@@ -76,7 +77,7 @@ func (s *Server) patchFormation(w http.ResponseWriter, r *http.Request, a *App) 
 	s.listFormation(w, r, a)
 }
 
-// update makes all of the changes, or none and returns an error.
+// update makes all of the changes, or returns an error and makes none.
 func (s *Server) update(r *http.Request, a *App, updates []update) *wireError {
 	plans := make(map[*process]plan)
 	var order []plan
@@ -85,7 +86,7 @@ func (s *Server) update(r *http.Request, a *App, updates []update) *wireError {
 		if p == nil {
 			return noProcess(u.Type)
 		}
-		next, ok := plans[p] // what an earlier update of the same type led to
+		next, ok := plans[p] // the result of an earlier update of the same type
 		if !ok {
 			next = plan{p, len(p.dynos), p.size}
 		}
@@ -114,7 +115,7 @@ func (s *Server) update(r *http.Request, a *App, updates []update) *wireError {
 
 var validQuantity = regexp.MustCompile(`^[+-]?[0-9]{1,9}$`)
 
-// apply changes the plan as the update says.
+// apply applies the update to the plan.
 func (u *update) apply(next *plan) *wireError {
 	if u.Size != nil {
 		size, ok := findSize(*u.Size)
@@ -147,8 +148,8 @@ func (u *update) apply(next *plan) *wireError {
 	return nil
 }
 
-// checkLimits returns an error if the app may not run what is planned. Whoever is over
-// a limit already may scale down.
+// checkLimits returns an error if the app may not run what is planned. An app that is
+// already over a limit may scale down.
 func (a *App) checkLimits(plans map[*process]plan) *wireError {
 	total, running := 0, 0
 	grown := plan{}
@@ -203,7 +204,7 @@ func noProcess(typ string) *wireError {
 func decode(r *http.Request, v any) *wireError {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		panic(err) // it is in memory
+		panic(err) // it is read from memory
 	}
 	body = bytes.TrimSpace(body)
 	if len(body) == 0 {

@@ -9,9 +9,9 @@
 //		Formation: []herokutest.Process{{Type: "web", Quantity: 1}},
 //	})
 //
-// A client then sends its requests to s.URL instead of https://api.heroku.com, with
-// [Token] as its credential, and the test asks app what became of them. Heroku's own
-// command line works as well:
+// A client then sends its requests to s.URL instead of https://api.heroku.com, with [Token]
+// as its credential, and the test uses app to see the results. Heroku's own command line
+// works as well:
 //
 //	HEROKU_HOST=$URL HEROKU_API_KEY=$TOKEN heroku ps:scale web=3 --app quiet-river
 //
@@ -31,19 +31,19 @@
 //	GET   /apps/{app}/formation/{type}/monitors    native autoscaling, of api.metrics.heroku.com
 //	GET   /dyno-sizes
 //
-// An id may stand wherever a name may, and the reverse. The objects are those of the API's
-// published schema, with every property and none besides. Everything else answers 404. The
-// headers Range and If-Match are ignored: each list is sent whole.
+// An id can be used wherever a name can, and the reverse. The objects have exactly the
+// properties in the API's published schema. Any other request gets 404. The headers Range
+// and If-Match are ignored: each list is sent whole.
 //
 // A quantity may be a number or, as Heroku's command line sends it, a string: "3" is
 // absolute, "+1" and "-1" are relative. For how many dynos there may be, see
 // [AppConfig.Limit].
 //
-// Where the API's behaviour is not documented, the fake does what published
-// traces of the API and Heroku's command line show. Guesses are: that Request-Id carries the
-// client's ids after the server's own, that an update of several process types answers with the
-// whole formation, the wording of errors that nobody published, and the refusal of
-// a relative quantity that leads below zero.
+// Where the API's behaviour is not documented, the fake does what published traces of the
+// API and Heroku's command line show. Four things are guesses: Request-Id has the client's
+// ids after the server's own, an update of several process types answers with the whole
+// formation, the wording of errors that nobody published, and the refusal of a relative
+// quantity that leads below zero.
 //
 // # Faults
 //
@@ -52,9 +52,9 @@
 //
 // # Time
 //
-// Whatever depends on time, such as a dyno's state, is worked out from time.Now when
-// somebody asks, so that in a testing/synctest bubble the fake runs on the bubble's time. There,
-// use [NewPipeServer], because a bubble's clock stands still while a goroutine waits
+// Everything that depends on time, such as a dyno's state, is computed from time.Now when a
+// request asks for it. So in a testing/synctest bubble the fake runs on the bubble's time.
+// Use [NewPipeServer] there, because a bubble's clock stands still while a goroutine waits
 // for a real network.
 package herokutest
 
@@ -73,21 +73,21 @@ import (
 	"github.com/autoscalebot/autoscale/platform/platformtest"
 )
 
-// Token is a credential that every new [Server] accepts, for everything. It has the
-// form of a Heroku API key and is none.
+// Token is a credential that every new [Server] accepts, for everything. It only looks like
+// a Heroku API key.
 const Token = "HRKU-AAherokutest0not0a0secret0herokutest0not0a0secret0herokutest"
 
-// maxBody bounds what is read of a request.
+// maxBody bounds how much of a request is read.
 const maxBody = 1 << 20
 
 // A Server is a fake Platform API. All its methods, and those of its apps, are
 // safe for concurrent use.
 //
-// A Server is an http.Handler, so that a program can put it on a listener or behind a
-// handler of its own.
+// A Server is an http.Handler, so a program can put it on its own listener or behind its
+// own handler.
 type Server struct {
-	// URL is the base of every request, as "http://127.0.0.1:4711", without a slash at
-	// its end. It is empty where New made the Server.
+	// URL is the base of every request, as "http://127.0.0.1:4711", without a slash at its
+	// end. It is empty if New made the Server.
 	URL string
 
 	mux    *http.ServeMux
@@ -97,23 +97,23 @@ type Server struct {
 	done   chan struct{}  // closed by Close; ends hangs and delays
 	faults platformtest.Faults
 
-	mu           sync.Mutex // guards what follows, and all apps
+	mu           sync.Mutex // guards the fields below, and all apps
 	closed       bool
 	inflight     sync.WaitGroup // Add needs mu and !closed
-	apps         []*App         // in the order of their addition
+	apps         []*App         // in the order in which they were added
 	tokens       map[string][]string
 	bucket       bucket
 	requests     tail[*Request]
 	writes       tail[Write]
 	senderHeader string
 	onScale      func(app, typ string, from, to int)
-	scaled       []scaling // not passed to onScale yet
-	telling      bool      // somebody is telling onScale
+	scaled       []scaling // changes that were not passed to onScale yet
+	telling      bool      // a goroutine is passing changes to onScale
 	account      wireAccount
 }
 
-// New returns a Server that listens nowhere: an http.Handler. The caller should call
-// Close when finished, to end the requests that a fault keeps hanging.
+// New returns a Server that does not listen, to use as an http.Handler. The caller
+// should call Close when finished, to end the requests that a fault keeps hanging.
 func New() *Server {
 	now := time.Now()
 	s := &Server{
@@ -141,9 +141,9 @@ func NewServer() *Server {
 	return New().serve(l, new(net.Dialer).DialContext)
 }
 
-// NewPipeServer returns a Server that is reached through memory alone, and
-// only by its own [Server.Client]. Made inside a testing/synctest bubble, it runs
-// on the bubble's time. The caller should call Close when finished, to shut it down.
+// NewPipeServer returns a Server that is reached through memory, and only by its own
+// [Server.Client]. If it is made inside a testing/synctest bubble, it runs on the bubble's
+// time. The caller should call Close when finished, to shut it down.
 func NewPipeServer() *Server {
 	l := pipe.Listen("herokutest.invalid")
 	return New().serve(l, l.Dial)
@@ -154,19 +154,20 @@ func (s *Server) serve(l net.Listener, dial func(ctx context.Context, network, a
 	s.http = &http.Server{Handler: s}
 	s.client = &http.Client{Transport: &http.Transport{DialContext: dial}}
 	s.served.Go(func() {
-		// Serve ends when Close closes the listener; nothing else is to be done about its error.
+		// Serve ends when Close closes the listener, so there is nothing to do about its
+		// error.
 		_ = s.http.Serve(l)
 	})
 	return s
 }
 
-// Client returns an HTTP client that reaches the Server. It presents no credentials.
-// Its idle connections are closed by Close. It is nil where New made the Server.
+// Client returns an HTTP client that reaches the Server. It sends no credentials. Close
+// closes its idle connections. It is nil if New made the Server.
 func (s *Server) Client() *http.Client { return s.client }
 
-// Close ends all requests in progress, hanging ones too, shuts the Server down, and
-// returns when its handlers have returned. A second Close does nothing. It must not
-// be called from the function given to OnScale.
+// Close ends all requests in progress, including those that hang, shuts the Server down,
+// and returns when its handlers have returned. A second Close does nothing. It must not be
+// called from the function given to OnScale.
 func (s *Server) Close() {
 	s.mu.Lock()
 	if s.closed {
@@ -178,7 +179,7 @@ func (s *Server) Close() {
 
 	close(s.done)
 	if s.http != nil {
-		s.http.Close() // its error is the listener's, which nobody needs any more
+		s.http.Close() // its error comes from the listener, which nobody needs any more
 		s.client.CloseIdleConnections()
 	}
 	s.served.Wait()
@@ -192,8 +193,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.inflight.Done()
 
-	// The body is read whole at first: only then does net/http notice that the client left,
-	// which is what ends a hang.
+	// The body is read whole first, because only then does net/http notice that the client
+	// left, which ends a hang.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -232,7 +233,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Send(w, fault.Truncate)
 }
 
-// enter counts a request in, unless the Server is closed.
+// enter counts a request as in progress, unless the Server is closed.
 func (s *Server) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,9 +245,9 @@ func (s *Server) enter() bool {
 }
 
 // OnScale calls f after every change of a quantity, whether by the API or by
-// [App.Scale]: the app's name, the process type, and the quantities before and after.
-// One call is made at a time, in the order of the changes, by the goroutine
-// that made one of them and, as a rule, before its request is answered. f may call
+// [App.Scale]. f gets the app's name, the process type, and the quantities before and
+// after. There is one call at a time, in the order of the changes. A goroutine that
+// made one of the changes calls f, usually before its request is answered. f may call
 // the Server's methods, except Close. If f is nil, nothing is called.
 func (s *Server) OnScale(f func(app, typ string, from, to int)) {
 	s.mu.Lock()
@@ -259,8 +260,9 @@ type scaling struct {
 	from, to int
 }
 
-// tell passes on the changes that onScale has not had yet. If another goroutine, or a
-// caller further up the stack, is telling, then these are left to it.
+// tell passes the changes that onScale has not had yet on to it. If another
+// goroutine, or a caller further up the stack, is already doing this, tell leaves the
+// changes to it.
 func (s *Server) tell() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,21 +12,21 @@ const (
 	maxRecordedBody = 16 << 10 // how much of each body
 )
 
-// A Request is what a Server remembers of a request.
+// A Request is what a Server remembers about a request.
 type Request struct {
 	Time      time.Time   // when it arrived
-	Method    string      // as "PATCH"
+	Method    string      // such as "PATCH"
 	Path      string      // with the query, if it had one
 	Body      string      // as it was sent; its first 16 KiB
-	Header    http.Header // those of Accept, Content-Type, If-None-Match, Range, Request-Id and User-Agent that it had
+	Header    http.Header // only Accept, Content-Type, If-None-Match, Range, Request-Id and User-Agent
 	UserAgent string      // its User-Agent
 	Sender    string      // the value of the header that SetSenderHeader names
 	RequestID string      // the server's own id for it
 	Status    int         // of the answer; 0: none was sent, or none was sent yet
 }
 
-// A Write is a change of a formation that the API accepted, including one that
-// set what was set already.
+// A Write is a change of a formation that the API accepted, even if it set what was
+// set already.
 type Write struct {
 	Time      time.Time
 	App       string // the app's name
@@ -37,8 +37,8 @@ type Write struct {
 	RequestID string // that of the Request; several writes can share one
 }
 
-// Requests returns what arrived, oldest first, whether or not it was answered. The
-// last 10,000 are kept. No credential is.
+// Requests returns the requests that arrived, oldest first, whether or not they were
+// answered. The last 10,000 are kept, without credentials.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,8 +52,8 @@ func (s *Server) Requests() []Request {
 }
 
 // Writes returns the changes of formations that the API accepted, oldest first. The
-// last 10,000 are kept. A refused request is no write, and neither is one that a
-// fault kept from being carried out; [App.Scale] is none either.
+// last 10,000 are kept. A request that was refused, or that a fault kept from being
+// carried out, is not a write. [App.Scale] is not a write either.
 func (s *Server) Writes() []Write {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,8 +61,8 @@ func (s *Server) Writes() []Write {
 }
 
 // SetSenderHeader names a request header whose value is remembered as the Sender of
-// requests and writes, so that a test can tell several clients apart. The empty name,
-// which is the default: none.
+// requests and writes, so that a test can tell several clients apart. With the empty
+// name, which is the default, no value is remembered.
 func (s *Server) SetSenderHeader(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,8 +80,8 @@ func (s *Server) record(r *http.Request, body []byte) *Request {
 		UserAgent: r.UserAgent(),
 		RequestID: newUUID(),
 	}
-	// Only these are kept, so that no credential can be: not in Authorization, not in
-	// a cookie, not in a header that we have not heard of.
+	// Only these headers are kept, so that no credential can be kept: not in
+	// Authorization, not in a cookie, and not in an unknown header.
 	for _, name := range []string{"Accept", "Content-Type", "If-None-Match", "Range", "Request-Id", "User-Agent"} {
 		if v := r.Header.Values(name); len(v) > 0 {
 			rec.Header[name] = slices.Clone(v)

@@ -13,7 +13,7 @@ type dynoSize struct {
 	Name             string    `json:"name"`
 	PrivateSpaceOnly bool      `json:"private_space_only"`
 
-	perType int // how many a process type may have; 0: no limit of its own
+	perType int // how many a process type may have; 0: there is no special limit
 }
 
 type wireCost struct {
@@ -21,7 +21,7 @@ type wireCost struct {
 	Unit  string `json:"unit"`
 }
 
-// dynoSizes returns the sizes that exist. Their ids are our own; sizes of private spaces
+// dynoSizes returns the sizes that exist. Their ids are our own. Sizes of private spaces
 // have no list price.
 func dynoSizes() []dynoSize {
 	month := func(dollars int) *wireCost { return &wireCost{Cents: 100 * dollars, Unit: "month"} }
@@ -42,7 +42,7 @@ func dynoSizes() []dynoSize {
 	}
 }
 
-// findSize returns the size of a name, in whatever case it is written.
+// findSize returns the size with a name, in upper or lower case.
 func findSize(name string) (dynoSize, bool) {
 	for _, s := range dynoSizes() {
 		if strings.EqualFold(s.Name, name) {

@@ -138,7 +138,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		panic(fmt.Sprintf("herokutest: encoding %T: %v", v, err)) // our own types can be encoded
+		panic(fmt.Sprintf("herokutest: encoding %T: %v", v, err)) // our own types can always be encoded
 	}
 }
 
@@ -152,8 +152,8 @@ func etag(body []byte) string {
 
 var requestID = regexp.MustCompile(`^[\w-]{20,128}$`)
 
-// responseID returns what a response's Request-Id says: the server's own
-// id, and then those that the client sent.
+// responseID returns the Request-Id of a response: the server's own id, and then
+// those that the client sent.
 func responseID(own string, h http.Header) string {
 	ids := []string{own}
 	for id := range strings.SplitSeq(h.Get("Request-Id"), ",") {

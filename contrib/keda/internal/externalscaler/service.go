@@ -1,5 +1,5 @@
-// Package externalscaler is KEDA's external scaler protocol: its messages, generated, and its
-// service.
+// Package externalscaler is KEDA's external scaler protocol: the generated messages, and
+// the service.
 package externalscaler
 
 import (
