@@ -12,9 +12,9 @@ import (
 
 const (
 	// archiveEvery is how often a leader saves the history. A process that is killed loses
-	// as much of it.
+	// up to this much of it.
 	archiveEvery = time.Minute
-	// lastArchive bounds the save when Run ends.
+	// lastArchive bounds the time of the save when Run ends.
 	lastArchive = 2 * time.Second
 )
 
@@ -48,8 +48,9 @@ func (a *Autoscaler) History(ctx context.Context) (*history.Log, error) {
 	return past, nil
 }
 
-// addLast adds the last tick of s, unless past has it. Its time is by this process's clock,
-// and those of past are by the leader's: only a tick that is clearly later is another one.
+// addLast adds the last tick of s, unless past has it. The time of that tick is by this
+// process's clock, and the times in past are by the leader's. So only a tick that is
+// clearly later counts as another one.
 func addLast(past *history.Log, s Status) {
 	points := past.Points()
 	if s.Leading || s.Ticked.IsZero() || len(points) > 0 && s.Ticked.Sub(points[len(points)-1].Time) < s.Interval/2 {
@@ -77,7 +78,7 @@ func (a *Autoscaler) readHistory(ctx context.Context) (data []byte, err error) {
 }
 
 // archiveHistory saves the history, if the last try was at least every ago. The first time
-// in a term it reads what earlier leaders left.
+// in a term, it reads the history that earlier leaders left.
 func (a *Autoscaler) archiveHistory(ctx context.Context, now time.Time, term int64, every time.Duration) {
 	h := &a.archived
 	if since := now.Sub(h.saved); a.archive == nil || a.health.unsaved > 0 || h.term == term && since >= 0 && since < every {

@@ -114,7 +114,7 @@ type Autoscaler struct {
 	mail     mailbox
 	chosen   bool // Config.Decider was nil
 
-	busy      sync.Mutex // held while a Run or a Tick is under way, which owns what follows
+	busy      sync.Mutex // held while a Run or a Tick is under way, which owns the fields below
 	checked   bool       // fault is known
 	fault     error
 	outbox    outbox
@@ -179,8 +179,8 @@ func (a *Autoscaler) Validate() error {
 	return a.nameErr
 }
 
-// A call is the call to a part of the host's that a tick waits for. The loop writes it,
-// and any goroutine may read it.
+// A call is the call to one of the host's parts for which a tick waits. The loop writes
+// it, and any goroutine may read it.
 type call struct {
 	began atomic.Int64           // when the tick began, in Unix nanoseconds. 0: none is under way
 	part  atomic.Pointer[string] // nil: none is called

@@ -5,7 +5,7 @@ import (
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// ruleFor returns the rule that a prober names, or autoscalebot's.
+// ruleFor returns the rule that a prober names, or autoscalebot's rule if it names none.
 func ruleFor(p Prober) Decider {
 	var rule Decider
 	// Validate reports a Prober that panics.

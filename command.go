@@ -13,7 +13,7 @@ type command struct {
 	Kind  commandKind `json:"kind"`
 	Size  int         `json:"size,omitempty"` // of an override
 	Until time.Time   `json:"until,omitzero"` // when a pause or an override ends. Zero: Resume ends it
-	Given time.Time   `json:"given"`          // identifies the command, and says which of two is later
+	Given time.Time   `json:"given"`          // identifies the command, and shows which of two is later
 	By    string      `json:"by,omitempty"`   // who gave it, or the process that took it
 }
 
@@ -44,7 +44,7 @@ func commandAt(at time.Time, given command, record Record) command {
 	return c
 }
 
-// resumed says who gave a Resume, and when. It is empty for other commands.
+// resumed returns who gave a Resume, and when. It is empty for other commands.
 func (c command) resumed() string {
 	if c.Kind != resumeCommand {
 		return ""
@@ -59,7 +59,7 @@ func (c command) by() string {
 	return " (by " + c.By + ")"
 }
 
-// String says what the command asks for.
+// String returns what the command asks for.
 func (c command) String() string {
 	by := c.by()
 	switch {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// quietPeriod is how long most conditions must not be seen before they end: one good
-// response between many bad ones does not end a condition.
+// quietPeriod is how long most conditions must not have been seen before they end. So
+// one good response between many bad ones does not end a condition.
 const quietPeriod = 5 * time.Minute
 
 // condition is something that lasts. It is notified when it begins, now and then while
@@ -23,8 +23,8 @@ type condition struct {
 // conditions are the conditions that hold, in the order in which they began.
 type conditions []condition
 
-// find returns the condition, which it adds if it does not hold yet. There are as many
-// as kinds and parts of a Config, so the list does not grow beyond that.
+// find returns the condition, and adds it if it does not hold yet. There is at most
+// one for each kind and part of a Config, so the list stays short.
 func (cs *conditions) find(kind EventKind, part string) *condition {
 	for i := range *cs {
 		if c := &(*cs)[i]; c.kind == kind && c.part == part {
@@ -51,8 +51,8 @@ func (cs *conditions) holds(e Event, part string, repeat time.Duration) Event {
 	return e
 }
 
-// over ends one condition of the kinds that were looked for at now, and not seen. A
-// condition that comes and goes with the load ends only after quietPeriod.
+// over ends one condition among the kinds that were looked for at now and not seen.
+// A condition that comes and goes with the load ends only after quietPeriod.
 func (cs *conditions) over(looked EventKind, now time.Time) (Event, bool) {
 	for i := range *cs {
 		c := &(*cs)[i]

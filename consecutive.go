@@ -15,12 +15,12 @@ import (
 type FailurePolicy uint8
 
 const (
-	// CountAsHigh counts a failure as a response that took too long, which is
-	// autoscalebot's rule.
+	// CountAsHigh counts a failure as a response that took too long, as autoscalebot
+	// did.
 	CountAsHigh FailurePolicy = iota
-	// Ignore skips a failure, so that a streak neither grows nor ends. Use it if
-	// the errors come from a dependency that is down, because more processes do
-	// not help then.
+	// Ignore skips a failure, so that a streak neither grows nor ends. Use it if the
+	// errors come from a dependency that is down, because then more processes do not
+	// help.
 	Ignore
 )
 
@@ -32,17 +32,17 @@ const (
 	DefaultDownAfter = 5
 )
 
-// Consecutive is autoscalebot's rule: after UpAfter samples in a row whose
-// latency is above High it adds Increment processes, and after DownAfter in a row
-// below Low it removes as many. Only samples taken since the size last changed
-// count. The zero value is that rule with autoscalebot's defaults.
+// Consecutive is autoscalebot's rule. After UpAfter samples in a row with a latency
+// above High, it adds Increment processes. After DownAfter samples in a row below
+// Low, it removes Increment processes. Only samples taken since the size last changed
+// count. The zero value is the rule with autoscalebot's defaults.
 //
 // A [Timeout] is always too high. Consecutive needs [SignalLatency]. It skips a
-// sample that has neither that nor a failure.
+// sample that has neither a latency nor a failure.
 //
 // Source: autoscalebot 2.1 (2012).
 type Consecutive struct {
-	Low, High time.Duration // a latency equal to either is right. 0: DefaultLow, DefaultHigh; negative: never too low, never too high
+	Low, High time.Duration // a latency equal to either is within the limits. 0: DefaultLow, DefaultHigh; negative: never too low, never too high
 	UpAfter   int           // samples in a row. 0: DefaultUpAfter; negative: never add
 	DownAfter int           // samples in a row. 0: DefaultDownAfter; negative: never remove
 	Increment int           // processes added or removed at once. 0: 1
@@ -73,8 +73,8 @@ func (c Consecutive) Validate() error {
 	return errors.Join(errs...)
 }
 
-// skippedShare is how many samples Consecutive asks for, for each that it needs:
-// the samples that it skips take up room too.
+// skippedShare is how many samples Consecutive asks for, for each one that it
+// needs. The samples that it skips take up room too.
 const skippedShare = 8
 
 // Samples returns how many of the newest samples the rule asks for.
@@ -134,8 +134,8 @@ const (
 	tooLow
 )
 
-// classify compares a sample with the limits. A timeout is too high whatever its
-// latency is. A negative limit does not exist: without a high one a failure says
+// classify compares a sample with the limits. A timeout is too high, whatever its
+// latency. A negative limit stands for no limit. Without a high limit, a failure means
 // nothing.
 func classify(s *Sample, low, high time.Duration, failures FailurePolicy) level {
 	switch {
@@ -151,7 +151,8 @@ func classify(s *Sample, low, high time.Duration, failures FailurePolicy) level 
 	return justRight
 }
 
-// A streak is the detail of the reasons of [Consecutive]: samples in a row that agree.
+// A streak is the detail of the reasons of [Consecutive]. It describes samples in a
+// row that agree.
 type streak struct {
 	level     level
 	latency   time.Duration // of the newest sample
@@ -162,7 +163,7 @@ type streak struct {
 }
 
 func (s streak) String() string {
-	latency := names.Duration(max(s.latency, 0)) // a failed Sample may have any latency
+	latency := names.Duration(max(s.latency, 0)) // a Sample with a failure may have any latency
 	switch {
 	case s.level == justRight:
 		return fmt.Sprintf("latency %s is within %s to %s", latency, limitText(s.low), limitText(s.high))

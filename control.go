@@ -65,17 +65,17 @@ func checkEnd(until time.Time) error {
 	return fmt.Errorf("it would end at %s, which is past: give a later time", until.Format(time.RFC3339))
 }
 
-// WithActor returns a context for Pause, PauseUntil, Override and Resume that says who
-// asks for it, as the name of a person or of a program. Status, events and notices show the name, up
-// to 80 bytes of it. Without it they show the value of $DYNO.
+// WithActor returns a context for Pause, PauseUntil, Override and Resume that says who asks
+// for it, such as the name of a person or of a program. Status, events and notices show the
+// name, up to 80 bytes of it. Without it they show the value of $DYNO.
 func WithActor(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, actorKey{}, name)
 }
 
 type actorKey struct{}
 
-// maxActor bounds the name of who gave a command, in bytes. A name is text from outside:
-// MaxCommand must hold it, however JSON writes it.
+// maxActor bounds the name of the person or program that gave a command, in bytes. The name
+// comes from outside, and must fit in MaxCommand, however JSON writes it.
 const maxActor = 80
 
 func actor(ctx context.Context) string {
@@ -124,7 +124,7 @@ func (a *Autoscaler) command(ctx context.Context, op string, c command) error {
 	return nil
 }
 
-// showResumed is how long Status says who gave a Resume.
+// showResumed is how long Status shows who gave a Resume.
 const showResumed = 24 * time.Hour
 
 // Status returns a snapshot. It is cheap enough for a page that is reloaded, does no
@@ -136,7 +136,7 @@ func (a *Autoscaler) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.machine.status(now, record)
-	if answered && errors.Is(s.Last.Err, ErrStoreSilent) { // it has answered since the last tick
+	if answered && errors.Is(s.Last.Err, ErrStoreSilent) { // the Store has answered since the last tick
 		s.Ticked, s.Last = time.Time{}, Explanation{}
 	}
 	s.Running, s.Interval, s.Slots = running, a.cfg.Interval, a.slots

@@ -6,7 +6,7 @@ import (
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// A Decider says how many processes the service needs. Package rule has several.
+// A Decider decides how many processes the service needs. Package rule has several.
 //
 // Decide is pure: the same Observation gives the same Decision. It reads no clock, and
 // keeps nothing, not even the slice of samples. So a test and a simulation see the same
@@ -16,14 +16,13 @@ import (
 // [Composite]. Without the first two it sees the samples of the last quarter of an
 // hour.
 //
-// Those methods are found through a wrapper too, so that logging or measuring a
-// Decider does not lose them. A struct that embeds the Decider, as
-// struct{ autoscale.Decider }, needs nothing for that. Any other wrapper needs a
-// method
+// Those methods are also found through a wrapper, so that a wrapper which logs or
+// measures a Decider does not lose them. A struct that embeds the Decider, such as
+// struct{ autoscale.Decider }, needs nothing for that. Any other wrapper needs a method
 //
 //	Unwrap() autoscale.Decider
 //
-// A wrapper's own methods come before those of what it wraps.
+// A wrapper's own methods take precedence over those of the Decider that it wraps.
 type Decider interface {
 	Decide(o Observation) Decision
 }
@@ -39,13 +38,14 @@ type Sampler interface {
 	Samples() int
 }
 
-// A Namer is a [Decider] with a name. Any other is named after its type.
+// A Namer is a [Decider] with a name. Any other Decider is named after its type.
 type Namer interface {
 	Name() string
 }
 
-// A Composite is a [Decider] that consists of several. Each asks every one of them,
-// and yields its name and its decision, which [Explanation] and [Status] then show.
+// A Composite is a [Decider] that consists of several. Its method Each asks every one
+// of them, and yields its name and its decision, which [Explanation] and [Status] then
+// show.
 type Composite interface {
 	Each(o Observation, yield func(name string, d Decision))
 }
@@ -69,7 +69,7 @@ type Observation struct {
 // A Decision is the recommendation of a [Decider]. The zero Decision holds the size.
 type Decision struct {
 	Act    bool   // false: hold, whatever Size says
-	Size   int    // how many processes are needed, not within any bound
+	Size   int    // how many processes are needed, not limited by any bound
 	Reason Reason // why, even if it holds
 }
 

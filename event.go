@@ -16,7 +16,7 @@ import (
 // change nothing else. An Autoscaler gives a notifier one event at a time. A notifier
 // that several Autoscalers share must be safe for concurrent use.
 //
-// A Notifier may also be a [Subscriber]. That is found through a wrapper too: one that
+// A Notifier may also be a [Subscriber]. Its method is also found through a wrapper that
 // embeds the Notifier, or that has a method
 //
 //	Unwrap() autoscale.Notifier
@@ -51,7 +51,7 @@ const (
 	// ProbeFailed: a probe measured nothing. Each time.
 	ProbeFailed
 	// ProbeFailing is a condition: three or more probes in a row measured nothing. The
-	// size is held until one does.
+	// size is held until a probe measures something.
 	ProbeFailing
 	// Decided: the decider was asked. Each tick with a measurement.
 	Decided
@@ -64,13 +64,13 @@ const (
 	ScaleFailing
 	// Changed: somebody else changed the size. Each time.
 	Changed
-	// LimitReached: the platform permits fewer processes than were ordered. Each time
-	// that a limit is learned.
+	// LimitReached: the platform permits fewer processes than were ordered. Each time a
+	// limit becomes known.
 	LimitReached
 	// NeedsAboveMax is a condition: the size is at Max, and more processes are needed.
 	NeedsAboveMax
-	// NeedsBelowMin is a condition: the size is at Min, which is above 1, and
-	// fewer processes would do.
+	// NeedsBelowMin is a condition: the size is at Min, which is above 1, and fewer
+	// processes would be enough.
 	NeedsBelowMin
 	// DiffExceeded is a condition: within [Diff.Period] the size moved by more
 	// than [Diff.Threshold].
@@ -89,10 +89,10 @@ const (
 	// Panicked is a condition: a part that the host supplied panics. The panic
 	// was recovered and the size held.
 	Panicked
-	// StoreFailing is a condition: the Store has not answered for two minutes,
-	// or the state could not be saved three times in a row. While a Store that is also
-	// the Elector does not answer, nobody leads, and notifiers get nothing. The log,
-	// Observe and Status of every process show it.
+	// StoreFailing is a condition: the Store has not answered for two minutes, or the state
+	// could not be saved three times in a row. While a Store that is also the Elector does
+	// not answer, no process leads, and notifiers get nothing. But the log, Observe and
+	// Status of every process show this condition.
 	StoreFailing
 	// Ineffective is a condition: more processes are recommended, but the last increases
 	// did not help. See [limit.DiminishingReturns].
@@ -102,9 +102,9 @@ const (
 	// WarmingUp: the Prober has just started, and has not measured anything yet. Once,
 	// when that is first seen. See [ErrWarmingUp].
 	WarmingUp
-	// Stalled: a part does not return although its context has ended, and holds the loop.
-	// Once for each tick that it holds. Observe does not get it, because that runs on the
-	// loop. See also [Status.Stalled].
+	// Stalled: a part does not return although its context has ended, and holds up the
+	// loop. Once for each tick that it holds up. Observe does not get this event, because
+	// it runs on the loop. See also [Status.Stalled].
 	Stalled
 	// NotFollowed is a condition: with [Config.RecommendOnly], the size has not moved to
 	// the one that is published for ten minutes. From is the size, and To the published one.
@@ -144,7 +144,7 @@ func (k EventKind) String() string {
 	return names.OfSet(kindNames[:], uint32(k))
 }
 
-// noKinds differs from "none": none is the zero set, which Config replaces by
+// noKinds is not "none": that is the zero set, which Config replaces by
 // DefaultKinds.
 const noKinds = "no_kinds"
 
@@ -162,7 +162,7 @@ func (k *EventKind) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Phase is where a condition stands.
+// Phase is the phase of a condition.
 type Phase uint8
 
 // The phases of a condition. Events that are not conditions have the phase Occurred.
@@ -192,8 +192,8 @@ func (p *Phase) UnmarshalText(text []byte) error {
 // An Event is something that happened in a tick.
 type Event struct {
 	Kind  EventKind // exactly one
-	Phase Phase     // of a condition
-	Time  time.Time // the tick's
+	Phase Phase     // the phase of a condition
+	Time  time.Time // the time of the tick
 	Name  string    // Config.Name, the process type
 
 	From, To int // the size before and after. Equal: nothing changed. For LimitReached, what was ordered and what is permitted
@@ -201,23 +201,23 @@ type Event struct {
 
 	Sample   Sample     // what was measured, for Probed and Decided and conditions of load
 	Decision Decision   // the Decider's recommendation, if there is one
-	Limit    limit.Kind // the limit that decided what became of it
+	Limit    limit.Kind // the limit that decided how much of it was carried out
 	Until    time.Time  // until when that limit holds. Zero: not known
 	Since    time.Time  // when a condition began
 	Count    int        // how many failures in a row, or, for NotifyFailed, since the last tick
 
-	Err    error  // of a failure. It never holds a secret
-	Detail string // further words
+	Err    error  // the error of a failure. It never contains a secret
+	Detail string // further explanation
 	DryRun bool   // nothing was ordered, but would have been
 }
 
-// Level is how much an event matters: Error for a broken part of the host, Warn for
-// what somebody should look at, Info for changes, and Debug for what happens in every
-// tick, such as failures that continue.
+// Level is how much an event matters: Error if a part of the host is broken, Warn if
+// somebody should look at it, Info for changes, and Debug for events of every tick,
+// such as failures that continue.
 func (e Event) Level() slog.Level {
 	switch {
 	case e.Phase == Ongoing, e.Kind&(Probed|Decided) != 0,
-		e.Kind&(ProbeFailed|ScaleFailed) != 0 && e.Count >= failingAfter: // the condition says it
+		e.Kind&(ProbeFailed|ScaleFailed) != 0 && e.Count >= failingAfter: // the condition reports it
 		return slog.LevelDebug
 	case e.Phase == Ended, e.Kind&(Scaled|Changed|NeedsBelowMin|LeaderChanged|Paused|WarmingUp) != 0:
 		return slog.LevelInfo
@@ -254,7 +254,7 @@ func (e Event) String() string {
 	return b.String()
 }
 
-// phrase names a condition, for the sentence that says it has ended.
+// phrase names a condition, for the sentence that reports its end.
 func (k EventKind) phrase() string {
 	switch k {
 	case ProbeFailing:
@@ -285,7 +285,8 @@ func (k EventKind) phrase() string {
 	return k.String()
 }
 
-// held says what a Paused is of. The Detail says of a command who gave it.
+// held writes the reason of a Paused event. If that is a command, the Detail says
+// who gave it.
 func (e Event) held(b *strings.Builder) {
 	switch {
 	case e.Limit == limit.ByMaintenance:
@@ -376,8 +377,8 @@ func (e Event) sentence(b *strings.Builder) {
 	}
 }
 
-// failingAfter is how many failures in a row make a condition: one lost packet is not
-// worth waking somebody.
+// failingAfter is how many failures in a row make a condition. It is not worth waking
+// somebody for one lost packet.
 const failingAfter = 3
 
 func abs(n int) int {

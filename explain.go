@@ -11,19 +11,20 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// An Explanation is what one tick found, recommended and did, and why. [Status.String] is
-// it in one sentence. Logged at debug it is a group of attributes.
+// An Explanation is what one tick found, recommended and did, and why. [Status.String]
+// returns it as one sentence. In the log, at debug, it is a group of attributes.
 type Explanation struct {
 	Sample Sample        // what was measured. No Signals and no Failure: nothing
 	From   int           // the size before
 	Boot   time.Duration // how long a process takes to serve, learned or assumed. 0: not known
 
-	Rules          []Recommendation   // of each rule, if the Decider consists of several
-	Recommendation Decision           // of the Decider
-	Adjustments    []limit.Adjustment // each limit that changed it, in order
+	Rules          []Recommendation   // the recommendation of each rule, if the Decider consists of several
+	Recommendation Decision           // the recommendation of the Decider
+	Adjustments    []limit.Adjustment // each limit that changed the recommendation, in order
 
-	// Decision is what became of the recommendation. Act: it was ordered. With
-	// Config.RecommendOnly nothing is ordered, and Size is the one that is published.
+	// Decision is what the limits made of the recommendation. If Act is true, Size was
+	// ordered. With Config.RecommendOnly nothing is ordered, and Size is the published
+	// size.
 	Decision Decision
 
 	Limit limit.Kind // the limit that decided it
@@ -31,12 +32,13 @@ type Explanation struct {
 
 	Spent float64 // the share of [limit.Budget] that is spent. 0: nothing, or there is no budget
 
-	// Before these times no processes are added, and none removed, whatever is
-	// recommended, unless a person ends a pause, an override or yielding. Zero: the next
-	// tick may do it, or Limit holds the size until nobody knows when; see [limit.Kind.Holds].
+	// NextUp and NextDown are the earliest times at which processes can be added and
+	// removed, whatever is recommended. A person who ends a pause, an override or yielding
+	// makes that earlier. Zero: the next tick may change the size, or Limit holds the size
+	// and it is not known until when; see [limit.Kind.Holds].
 	NextUp, NextDown time.Time
 
-	Err error // what kept the tick from its work, or is wrong with the Config. Nil: nothing
+	Err error // what kept the tick from its work, or what is wrong with the Config. Nil: nothing
 }
 
 // A Recommendation is what one rule recommends.
@@ -52,7 +54,8 @@ func (e Explanation) clone(into Explanation) Explanation {
 	return e
 }
 
-// sentence says in words what the tick that began at ticked did. Zero: there was none yet.
+// sentence returns, as one sentence, what the tick that began at ticked did. If ticked is
+// zero, there has been no tick yet.
 func (e *Explanation) sentence(ticked time.Time) string {
 	switch {
 	case e.Err != nil:
@@ -114,7 +117,7 @@ func (r Recommendation) MarshalJSON() ([]byte, error) {
 // maxRules bounds the recommendations and the adjustments that are kept.
 const maxRules = 16
 
-// explain says in words how the limits changed a recommendation.
+// explain returns, in words, how the limits changed a recommendation.
 func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) string {
 	var b strings.Builder
 	switch {

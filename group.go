@@ -34,8 +34,8 @@ type Group struct {
 	fault    error
 }
 
-// A member is one Autoscaler of a Group. Its name and its Elector are taken from before
-// it is added until it has ended.
+// A member is one Autoscaler of a Group. Its name and its Elector are reserved from
+// before it is added until it has ended.
 type member struct {
 	name    string
 	elector Elector // nil: none, or one that cannot be compared
@@ -44,7 +44,7 @@ type member struct {
 	running bool               // its Run has not ended
 	stop    context.CancelFunc // asks its Run to end
 	ended   chan struct{}      // is closed when its Run has ended
-	err     error              // of its last Run
+	err     error              // the error of its last Run
 	removed bool
 }
 
@@ -71,14 +71,15 @@ func NewGroup(cfgs ...Config) *Group {
 
 func newMember(cfg Config) *member {
 	m := &member{name: cmp.Or(cfg.Name, DefaultName)}
-	// Only pointers that are equal are surely the same Elector.
+	// Only equal pointers are certainly the same Elector.
 	if v := reflect.ValueOf(cfg.Elector); v.Kind() == reflect.Pointer && !v.IsNil() {
 		m.elector = cfg.Elector
 	}
 	return m
 }
 
-// reserve takes the name and the Elector of m. The lock is held, or nobody else has g.
+// reserve reserves the name and the Elector of m. The lock is held, or no other
+// goroutine has g.
 func (g *Group) reserve(m *member) error {
 	if _, taken := g.names[m.name]; taken {
 		return fmt.Errorf("its Name is %.80q, which another member has: give each process type its own", m.name)
@@ -98,7 +99,7 @@ func (g *Group) reserve(m *member) error {
 	return nil
 }
 
-// release gives back what reserve took. The lock is held.
+// release undoes reserve. The lock is held.
 func (g *Group) release(m *member) {
 	if g.names[m.name] == m {
 		delete(g.names, m.name)
@@ -109,8 +110,8 @@ func (g *Group) release(m *member) {
 }
 
 // Add adds a member, and starts it if the Group runs. Otherwise Run starts it. If cfg is
-// bad, or if its Name or its Elector is that of another member, the error wraps
-// [ErrConfig], and nothing is added. A member that was removed counts until it has ended.
+// invalid, or if another member has its Name or its Elector, the error wraps [ErrConfig],
+// and nothing is added. A member that was removed counts until it has ended.
 func (g *Group) Add(cfg Config) (*Autoscaler, error) {
 	m := newMember(cfg)
 	g.mu.Lock()
@@ -137,12 +138,13 @@ func (g *Group) Add(cfg Config) (*Autoscaler, error) {
 
 // Remove takes the member of that name out of the Group and stops it. Remove waits until
 // the member has given its term up and its Run has ended, and returns the error of that
-// Run. Members and Status have it no more once it is stopping. Its last notifications get up
-// to eight seconds.
+// Run. As soon as the member is stopping, Members and Status no longer have it. Its last
+// notifications get up to eight seconds.
 //
 // If ctx ends first, Remove returns the cause at once, and the member ends as soon as it
-// can. So a ctx that has ended asks the member to stop, and does not wait. A part of the
-// member, such as its Observe, must not wait: the member waits for its parts.
+// can. So with a ctx that has ended already, Remove asks the member to stop and does not
+// wait. A part of the member, such as its Observe, must call Remove in that way, because
+// the member waits for its parts.
 //
 // If no member has the name, the error wraps [ErrNoMember].
 func (g *Group) Remove(ctx context.Context, name string) error {
@@ -186,9 +188,10 @@ func (g *Group) Validate() error {
 // of those that failed and were not removed, and is nil if there are none. A Group that
 // is empty waits for members.
 //
-// If the Group itself is bad, Run starts nothing, logs an error that wraps [ErrConfig],
-// and returns it when ctx ends. See [Autoscaler.Run] for why it waits. If another Run of
-// the Group is under way, Run returns an error that wraps [ErrRunning] at once.
+// If the Group itself is invalid, Run starts nothing, logs an error that wraps
+// [ErrConfig], and returns it when ctx ends. See [Autoscaler.Run] for why it waits. If
+// another Run of the Group is under way, Run returns an error that wraps [ErrRunning] at
+// once.
 func (g *Group) Run(ctx context.Context) error {
 	if !g.busy.TryLock() {
 		err := fmt.Errorf("autoscale: run a Group twice: %w", ErrRunning)
@@ -197,7 +200,7 @@ func (g *Group) Run(ctx context.Context) error {
 	}
 	defer g.busy.Unlock()
 	if g.fault != nil {
-		// go g.Run(ctx) drops the error.
+		// The error is logged because go g.Run(ctx) drops it.
 		g.log(ctx, slog.LevelError, g.fault.Error()+notScaled)
 		<-ctx.Done()
 		return g.fault
@@ -263,8 +266,8 @@ func (g *Group) Members() []*Autoscaler {
 	return out
 }
 
-// Lookup returns the member of that name. It returns false if there is none, or if that is
-// stopping.
+// Lookup returns the member of that name. It returns false if there is none, or if the
+// member is stopping.
 func (g *Group) Lookup(name string) (*Autoscaler, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 )
 
 // Highest returns a Decider that asks all deciders and takes the largest size. A
-// decider that holds counts with the present size. So each of them can add processes,
+// decider that holds counts with the present size. So any of them can add processes,
 // and all must agree to remove some. Without deciders it holds.
 func Highest(deciders ...Decider) Decider { return highest(append([]Decider(nil), deciders...)) }
 

@@ -141,7 +141,7 @@ func (s *Sample) UnmarshalJSON(data []byte) error {
 	return s.Failure.UnmarshalText([]byte(in.Failure))
 }
 
-// jsonNumber returns v, or 0 for what JSON cannot hold.
+// jsonNumber returns v, or 0 if JSON cannot represent it.
 func jsonNumber(v float64) float64 {
 	if v-v != 0 {
 		return 0

@@ -12,15 +12,15 @@ import (
 )
 
 // The machine is what an Autoscaler knows and decides. It does no I/O, reads no clock
-// and starts nothing: what it learns comes in as arguments, and what it wants done goes
-// out as results. A tick drives it in this order:
+// and starts nothing. Its methods get what was seen as arguments, and return what to do
+// as results. A tick calls them in this order:
 //
 //	begin    takes what was seen, and returns what to ask the Decider
 //	plan     takes the Decider's answer, and returns what to order
 //	snapshot is what the Store keeps, before the order and after the tick
 //	finish   takes what became of the order. It is always called
 //
-// One goroutine at a time drives it, under the lock of its Autoscaler, which is never
+// One goroutine at a time calls it, under the lock of its Autoscaler, which is never
 // held during I/O.
 type machine struct {
 	cfg  *Config       // with its defaults
@@ -31,20 +31,20 @@ type machine struct {
 	tick    tick
 	past    history.Log
 	reading reading
-	fresh   bool // past begins with each term, as the Store has what was before
+	fresh   bool // past starts again with each term, because the Store has what came before
 	buffer  [limit.MaxSymptoms]limit.Symptom
 }
 
 // resignAfter is how many ticks in a row may fail to read or set the size before a
-// leader lets another process try, which may reach the platform.
+// leader resigns. Another process may then reach the platform.
 const resignAfter = 3
 
-// warmUp is for how long a Prober may say that it is warming up. After that it counts
-// as one that fails.
+// warmUp is for how long a Prober may report that it is warming up. After that it
+// counts as failing.
 const warmUp = 2 * time.Minute
 
-// storeSilence is for how long a Store may say nothing before it counts as
-// failing. Electors look into it several times a minute.
+// storeSilence is for how long a Store may give no answer before it counts as
+// failing. Electors read it several times a minute.
 const storeSilence = 2 * time.Minute
 
 // input is what was seen at the start of a tick.
@@ -56,7 +56,7 @@ type input struct {
 	record Record  // of the Store
 	store  storeHealth
 	mail   mail
-	cut    error // why the tick ended early. The host stops
+	cut    error // why the tick ended early: the host stops
 
 	sample   Sample
 	probeErr error
@@ -73,24 +73,24 @@ type storeHealth struct {
 	err      error         // of the last one
 }
 
-// plan is what the machine wants done after it has decided.
+// plan is what to do after the machine has decided.
 type plan struct {
 	from, size int
 	order      bool // the size differs, and this is not a dry run
 }
 
-// result is what became of a plan.
+// result is the result of a plan.
 type result struct {
-	size     int         // that was ordered, or should have been
-	sent     bool        // an order was sent, for
-	tried    int         // this size at last
+	size     int         // the size that was ordered, or should have been
+	sent     bool        // an order was sent
+	tried    int         // the size in the last order that was sent
 	refused  *LimitError // the platform permits fewer
 	platform bool        // size is what the platform permits
 	err      error
 	stopped  error // why the order ended early: the host stops
 }
 
-// done is what a tick came to.
+// done is the result of a tick.
 type done struct {
 	Decision Decision
 	Err      error
@@ -100,7 +100,7 @@ type done struct {
 	resign   bool
 }
 
-// tick is what one tick knows, step by step.
+// tick is what one tick knows. It fills up step by step.
 type tick struct {
 	input
 	at       time.Time // when the measurement ended, at or after now
@@ -109,20 +109,20 @@ type tick struct {
 
 	command command
 	moved   bool      // the size differs from that of the last tick
-	ours    bool      // because an order took effect that had seemed to fail
+	ours    bool      // an order that had seemed to fail took effect
 	changed time.Time // as in kept
 	added   time.Time
 	removed time.Time
 	boot    time.Duration
 	ready   int // processes that serve
 
-	asked          bool // the Decider was
+	asked          bool // the Decider was asked
 	recommendation Decision
 	rules          []Recommendation
 	decideErr      error
 	outcome        limit.Outcome
 	result
-	acted bool          // ordered, or would have been in a dry run
+	acted bool          // a size was ordered, or would have been in a dry run
 	busy  bool          // the platform is busy with something else, and the size is held
 	part  *PartialError // the order was carried out in part
 	began bool          // with this tick
@@ -130,10 +130,10 @@ type tick struct {
 	limit bool          // LimitReached was reported
 }
 
-// begin takes what was seen. It returns the Observation for the Decider, if that is to
-// be asked.
+// begin takes what was seen. It returns the Observation for the Decider, and whether
+// to ask it.
 func (m *machine) begin(in input) (Observation, bool) {
-	clear(m.events) // its errors and texts need not live on
+	clear(m.events) // so that their errors and texts can be freed
 	m.events = m.events[:0]
 	rules := m.tick.rules[:0]
 	m.samples.offered = nil
@@ -149,7 +149,7 @@ func (m *machine) begin(in input) (Observation, bool) {
 		return Observation{}, false
 	}
 	m.compare()
-	// In maintenance the platform answers, and not the service.
+	// In maintenance, the platform answers requests instead of the service.
 	if t.probeErr != nil || t.capacity.Maintenance {
 		return Observation{}, false
 	}
@@ -163,15 +163,15 @@ func (m *machine) begin(in input) (Observation, bool) {
 	return o, true
 }
 
-// sampled looks at the time of the measurement, and at whether the Prober has just started.
+// sampled checks the time of the measurement, and whether the Prober has just started.
 func (t *tick) sampled(m *machine) {
 	if t.probeErr != nil {
 		t.warming = errors.Is(t.probeErr, ErrWarmingUp) && m.ProbeFailures == 0 &&
 			(m.warming.IsZero() || t.now.Sub(m.warming) < warmUp)
 		return
 	}
-	// A probe cannot have ended later than it was waited for. A year below 1 cannot be
-	// stored.
+	// A probe cannot have ended after the time for which the tick waited. A year below
+	// 1 cannot be stored.
 	if s := &t.sample; s.Time.IsZero() || s.Time.After(t.now.Add(m.cfg.Timeout)) || s.Time.Year() < 1 {
 		s.Time = t.now
 	}
@@ -185,8 +185,8 @@ func (m *machine) compare() {
 	switch size := t.capacity.Desired; {
 	case !m.Known:
 		// A new leader without saved state does not know what changed earlier, or in
-		// which direction. The platform's own record keeps cooldowns from being
-		// forgotten. Its clock may be ahead of ours.
+		// which direction. Thanks to the platform's own record, cooldowns are not
+		// forgotten. The platform's clock may be ahead of ours.
 		t.changed = earlier(t.capacity.Changed, t.at)
 		t.added, t.removed = t.changed, t.changed
 	case size != m.Capacity.Desired:
@@ -207,14 +207,14 @@ func (m *machine) compare() {
 	m.Serving.see(t.at, t.ready)
 }
 
-// assumedBoot is the boot time if nothing is known about it. Too long an assumption makes
-// the next rise late. Too short a one orders far too many: see ready.
+// assumedBoot is the boot time if nothing is known about it. If it is too long, the next
+// rise comes late. If it is too short, far too many processes are ordered: see ready.
 const assumedBoot = time.Minute
 
-// ready returns how many processes serve. A platform that does not say how many are
-// pending seems to have them all at once, and the share of the load that each process was
-// measured to have would be multiplied by too many. So the processes from before an
-// increase count for the boot time.
+// ready returns how many processes serve. If a platform does not report how many are
+// pending, all of them seem to serve at once, and the measured load of each process would
+// be multiplied by too many. So for the boot time after an increase, only the processes
+// from before it count.
 func (m *machine) ready() int {
 	t := &m.tick
 	ready := t.capacity.Ready()
@@ -242,7 +242,7 @@ func (t *tick) resized(from, to int) {
 	}
 }
 
-// plan takes the Decider's answer through the limits.
+// plan applies the limits to the Decider's answer.
 func (m *machine) plan(d Decision, rules []Recommendation, err error) plan {
 	t := &m.tick
 	if !m.leading || t.cut != nil || t.readErr != nil {
@@ -291,7 +291,8 @@ func (m *machine) setToZero() bool {
 	return !m.cfg.RecommendOnly && m.tick.capacity.Desired == 0 && m.tick.min > 0 && !m.cfg.Min.touches(0)
 }
 
-// symptoms returns what the newest samples say that more processes should improve.
+// symptoms returns the measurements in the newest samples that more processes should
+// improve.
 func (m *machine) symptoms() []limit.Symptom {
 	out := m.buffer[:0]
 	if m.cfg.Limits.DiminishingReturns.After <= 0 {
@@ -317,9 +318,9 @@ func (m *machine) symptoms() []limit.Symptom {
 	return out
 }
 
-// snapshot returns what the Store keeps. If a size is about to be ordered, it says so:
-// if this process dies before it can say that the order was given, the next leader still
-// knows whose order it was.
+// snapshot returns the state for the Store. If a size is about to be ordered, the state
+// says so. Then, if this process dies before it can record the result, the next leader
+// still knows whose order it was.
 func (m *machine) snapshot(now time.Time, order plan) ([]byte, error) {
 	s := m.state
 	if order.order {
@@ -328,7 +329,7 @@ func (m *machine) snapshot(now time.Time, order plan) ([]byte, error) {
 	return s.encode(now)
 }
 
-// receive takes what other goroutines reported since the last tick.
+// receive takes the reports of other goroutines since the last tick.
 func (m *machine) receive() {
 	t := &m.tick
 	e := Event{Time: t.now, Name: m.cfg.Name, From: m.Capacity.Desired, To: m.Capacity.Desired}
@@ -343,14 +344,15 @@ func (m *machine) receive() {
 	}
 }
 
-// watch looks at whether the Store answers.
+// watch checks whether the Store answers.
 func (m *machine) watch() {
 	t := &m.tick
 	if !t.store.used {
 		return
 	}
-	// A Store that does not say when it was read is not silent. One that has never answered
-	// is, except in a process that leads: that learns of it when it saves.
+	// A Store that does not report when it was read does not count as silent. A Store that
+	// has never answered does. In a process that leads it does not, because that process
+	// finds out when it saves.
 	silent := (!t.record.Read.IsZero() || !t.store.answered && !t.leads) && t.store.silence >= storeSilence
 	if t.store.unsaved < failingAfter && !silent {
 		if e, over := m.conditions.over(StoreFailing, t.now); over {
@@ -369,7 +371,7 @@ func (m *machine) watch() {
 }
 
 // follow records whether this process leads. A new leader restores its state from the
-// Store, or starts empty without one.
+// Store. Without a Store it starts empty.
 func (m *machine) follow() {
 	t := &m.tick
 	e := Event{Kind: LeaderChanged, Time: t.now, Name: m.cfg.Name, From: m.Capacity.Desired, To: m.Capacity.Desired}

@@ -10,8 +10,8 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// finish takes what became of the plan. It returns what the tick came to, and the events
-// of it, which are valid until the next tick begins.
+// finish takes the result of the plan. It returns the result of the tick and its events,
+// which are valid until the next tick begins.
 func (m *machine) finish(r result) (done, []Event) {
 	d := m.end(r)
 	d.leads, d.term = m.leading, m.term.Number
@@ -31,10 +31,10 @@ func (m *machine) end(r result) done {
 		m.outcome = Explanation{Limit: limit.ByNotLeader, From: m.Capacity.Desired, Decision: Decision{Size: m.Capacity.Desired}, Err: err}
 		return done{Err: err}
 	case t.cut != nil:
-		// The host stops. What failed because of that does not count.
+		// The host stops. Failures because of that do not count.
 		return done{Err: m.cutShort(t.cut)}
 	case t.readErr == nil && r.stopped != nil:
-		// The order may have been sent all the same, and the next leader must know it.
+		// The order may have been sent anyway, and the next leader must know about it.
 		if r.sent {
 			m.Orders.Give(t.at, r.tried, true)
 		}
@@ -93,14 +93,14 @@ func (m *machine) settle(r result) {
 	}
 }
 
-// repeats reports whether a dry run would order what it would have ordered in the tick
-// before, because the size stays outside the bounds. That is reported once.
+// repeats reports whether a dry run would order the same size as in the tick before,
+// because the size stays outside the bounds. That is reported only once.
 func (t *tick) repeats(m *machine) bool {
 	last := &m.outcome
 	return t.outcome.By == limit.ByBounds && last.Limit == limit.ByBounds && last.Decision.Act && last.Decision.Size == t.size
 }
 
-// reason says why the size was ordered.
+// reason returns why the size was ordered.
 func (t *tick) reason(from int) Reason {
 	switch t.outcome.By {
 	case limit.ByBounds:
@@ -111,7 +111,7 @@ func (t *tick) reason(from int) Reason {
 	return t.recommendation.Reason
 }
 
-// commit moves what the tick found into the state, all at once.
+// commit moves everything that the tick found into the state, all at once.
 func (m *machine) commit() done {
 	t := &m.tick
 	m.Ticked, m.Min, m.Max = t.now, t.min, t.max
@@ -150,14 +150,14 @@ func (m *machine) commit() done {
 	case m.cfg.RecommendOnly && t.readErr == nil:
 		out.Decision.Size = t.outcome.Size
 	case m.cfg.RecommendOnly && m.Known:
-		out.Decision.Size = m.outcome.Decision.Size // what was published before
+		out.Decision.Size = m.outcome.Decision.Size // the size that was published before
 	}
 	m.outcome = out.clone(m.outcome)
 	m.past.Add(m.point())
 	return done{Decision: out.Decision, Err: out.Err, acted: t.acted}
 }
 
-// joined is errors.Join, but leaves a single error alone.
+// joined is like errors.Join, but returns a single error unchanged.
 func joined(errs ...error) error {
 	var only error
 	for _, err := range errs {
@@ -240,15 +240,16 @@ func (m *machine) commitSize(e Event) {
 	m.panicked(e, "Decider", t.decideErr)
 }
 
-// commitOrder records what was ordered and what came of it.
+// commitOrder records what was ordered, and the result.
 func (m *machine) commitOrder(e Event, repeats bool) {
 	t := &m.tick
-	// What was refused for sure is no order. It leaves open what became of the one before.
+	// If the platform certainly refused it, there was no order. The result of the order
+	// before it then stays open.
 	if t.sent && !t.refusedForSure() {
 		m.ordering = t.recommendation
 		m.Orders.Give(t.at, t.tried, t.err != nil)
 		if part := (*PartialError)(nil); errors.As(t.err, &part) && between(e.From, part.Reached, t.tried) {
-			m.Orders.Partly(part.Reached) // also if that is none of it: any size from there on is ours
+			m.Orders.Partly(part.Reached) // even if nothing was reached: any size from there on is ours
 		}
 	}
 	if t.news {
@@ -313,17 +314,17 @@ func (m *machine) commitOrder(e Event, repeats bool) {
 	}
 }
 
-// commitConditions looks at which conditions hold, and which have ended.
+// commitConditions finds out which conditions hold, and which have ended.
 func (m *machine) commitConditions(e Event) {
 	t := &m.tick
 	looked := Panicked | ProbeFailing
 	if m.BusySince.IsZero() {
-		looked |= ScaleFailing // a platform that is busy does not show whether it works again
+		looked |= ScaleFailing // while the platform is busy, it is not known whether it works again
 	}
 	if t.readErr == nil {
 		looked |= NeedsAboveMax | NeedsBelowMin | Paused | Yielding | DiffExceeded | Ineffective | BudgetShort | NotFollowed
 		if t.limit {
-			looked &^= NeedsAboveMax // LimitReached has just said it
+			looked &^= NeedsAboveMax // LimitReached has just reported it
 		} else {
 			m.commitLoad(e)
 		}
@@ -354,7 +355,7 @@ func (m *machine) commitConditions(e Event) {
 	}
 }
 
-// commitLoad looks at the conditions that exclude each other.
+// commitLoad handles the conditions that exclude each other.
 func (m *machine) commitLoad(e Event) {
 	t := &m.tick
 	size, want := t.capacity.Desired, t.recommendation

@@ -9,9 +9,9 @@ import (
 
 // archived is what the loop knows about the history in the HistoryStore.
 type archived struct {
-	term   int64 // whose leaders' history this process has. 0: none
+	term   int64 // the term for which this process has the history of earlier leaders. 0: none
 	saved  time.Time
-	failed bool // the last try
+	failed bool // the last try failed
 }
 
 // point is what the history keeps of the tick.
@@ -37,7 +37,7 @@ func (m *machine) point() history.Point {
 	return p
 }
 
-// measured adds to p what a sample says.
+// measured adds to p what a sample measured.
 func measured(p *history.Point, s *Sample) {
 	if s.Failure != NoFailure {
 		p.Flags |= history.Failure

@@ -7,7 +7,7 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// deploying records since when a deployment is under way.
+// deploying records since when a deployment has been under way.
 func (m *machine) deploying() {
 	t := &m.tick
 	switch {
@@ -54,12 +54,12 @@ func busyError(err error) *BusyError {
 	return busy
 }
 
-// wait holds the size for a time if the platform is busy with something else. accepted says
-// that it took an order.
+// wait holds the size for a time if the platform is busy with something else. accepted
+// means that the platform took an order.
 func (m *machine) wait(err error, accepted bool) {
 	t, busy := &m.tick, busyError(err)
 	if busy == nil {
-		// A tick in which nothing was ordered says nothing about the platform.
+		// A tick in which nothing was ordered shows nothing about the platform.
 		if accepted || err == nil && t.at.Sub(m.BusySeen) >= m.hold || m.BusySeen.After(t.at) {
 			m.BusySince, m.BusySeen, m.BusyUntil = time.Time{}, time.Time{}, time.Time{}
 		}
@@ -67,7 +67,7 @@ func (m *machine) wait(err error, accepted bool) {
 	}
 	if m.BusySince.IsZero() || m.BusySince.After(t.at) {
 		m.BusySince, t.began = t.at, true
-		if t.readErr == nil && !m.Deploying.IsZero() { // one patience for the deployment and for the answer that it causes
+		if t.readErr == nil && !m.Deploying.IsZero() { // the deployment, and the answer that it causes, share one period
 			m.BusySince = m.Deploying
 		}
 	}
@@ -84,15 +84,15 @@ func (m *machine) wait(err error, accepted bool) {
 	t.outcome.By, t.outcome.Until = limit.ByBusy, until
 }
 
-// rests records that the platform asked to wait. The limits knew nothing of it yet.
+// rests records that the platform asked to wait, which the limits did not know yet.
 func (m *machine) rests(until time.Time) {
 	t := &m.tick
 	m.BusyUntil = until
 	t.outcome.NextUp, t.outcome.NextDown = later(t.outcome.NextUp, until), later(t.outcome.NextDown, until)
 }
 
-// rest waits after part of an order for as long as the platform asked to. A platform that took
-// part of an order has its patience again.
+// rest waits, after part of an order, for as long as the platform asked. For a platform
+// that took part of an order, the time for which it may be busy starts again.
 func (m *machine) rest(part *PartialError) {
 	m.BusySince, m.BusySeen, m.BusyUntil = time.Time{}, time.Time{}, time.Time{}
 	if busy := busyError(part.Err); busy != nil && busy.RetryAfter > 0 {
@@ -101,11 +101,11 @@ func (m *machine) rest(part *PartialError) {
 	}
 }
 
-// refusedForSure reports whether the platform refused the order for sure, so that nothing of it
-// takes effect later.
+// refusedForSure reports whether the platform certainly refused the order, so that no part
+// of it can take effect later.
 func (t *tick) refusedForSure() bool {
 	if t.err == nil {
-		return t.platform && t.result.size == t.capacity.Desired // it permits no more than already run
+		return t.platform && t.result.size == t.capacity.Desired // it permits no more than run already
 	}
 	if part := (*PartialError)(nil); errors.As(t.err, &part) {
 		return false
@@ -114,9 +114,9 @@ func (t *tick) refusedForSure() bool {
 	return busy != nil && !busy.Unsure || refusal(t.err, t.tried) != nil
 }
 
-// unfinished returns how much of a recommendation is the rest of an order that was carried out
-// in part. That has no cooldown. What is recommended beyond it has. For twice as long as a busy
-// platform is waited for, the rest comes first.
+// unfinished returns how much of a recommendation is the rest of an order that was carried
+// out in part. The rest has no cooldown. Anything recommended beyond it has one. The rest
+// comes first for twice as long as the Autoscaler waits for a busy platform.
 func (m *machine) unfinished() (rest int, ok bool) {
 	o, t := &m.Orders, &m.tick
 	if !o.Unsure || !o.Part || !t.recommendation.Act {

@@ -2,8 +2,8 @@ package autoscale
 
 import "time"
 
-// follows reports whether a size is what another autoscaler came to by the size that was
-// published: that one, or one on the way to it.
+// follows reports whether another autoscaler follows the published size with this size: it
+// is the published size, or one on the way to it.
 func (m *machine) follows(size int) bool {
 	if from, to := m.Capacity.Desired, m.outcome.Decision.Size; m.cfg.RecommendOnly && m.Known && from != to {
 		return min(from, to) <= size && size <= max(from, to)
@@ -11,11 +11,12 @@ func (m *machine) follows(size int) bool {
 	return false
 }
 
-// notFollowedAfter is for how long the size may differ from the one that is published: longer
-// than the five minutes for which a HorizontalPodAutoscaler holds a decrease back by default.
+// notFollowedAfter is for how long the size may differ from the published size. It is
+// longer than the five minutes for which a HorizontalPodAutoscaler holds back a decrease by
+// default.
 const notFollowedAfter = 10 * time.Minute
 
-// commitFollowed looks at whether another autoscaler carries the recommendation out.
+// commitFollowed checks whether another autoscaler carries the recommendation out.
 func (m *machine) commitFollowed(e Event) {
 	t := &m.tick
 	size, want := t.capacity.Desired, t.outcome.Size
@@ -32,8 +33,8 @@ func (m *machine) commitFollowed(e Event) {
 	}
 }
 
-// notFollowed says what is known of why the size does not follow. The autoscaler that rules
-// is empty if none is known.
+// notFollowed returns what is known about why the size does not follow. autoscaler names
+// the one that sets the size, and is empty if none is known.
 func notFollowed(autoscaler string, size, want int) string {
 	why := tolerated(size, want)
 	switch {

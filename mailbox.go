@@ -6,7 +6,7 @@ import (
 	"github.com/autoscalebot/autoscale/internal/guard"
 )
 
-// mailbox is where goroutines other than the loop report to it. Nothing else of an
+// mailbox is where other goroutines leave reports for the loop. Nothing else in an
 // Autoscaler is written outside the loop.
 type mailbox struct {
 	mu      sync.Mutex
@@ -62,7 +62,7 @@ func (b *mailbox) fault(part string, err error) {
 	}
 }
 
-// delivered reports what became of a notification.
+// delivered reports the result of a notification.
 func (b *mailbox) delivered(part string, err error) {
 	b.mu.Lock()
 	if err == nil {
@@ -75,7 +75,7 @@ func (b *mailbox) delivered(part string, err error) {
 	b.fault(part, err)
 }
 
-// dropped reports that n notifications found no room or no time.
+// dropped reports that there was no room or no time for n notifications.
 func (b *mailbox) dropped(n int) {
 	b.mu.Lock()
 	b.mail.dropped += n

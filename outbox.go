@@ -24,8 +24,8 @@ const (
 	maxUnsent = 64
 )
 
-// outbox logs events, and passes them to Observe and to the notifiers. It notifies of
-// an event only after the Store has recorded it.
+// outbox logs events, and passes them to Observe and to the notifiers. It sends notices
+// of an event only after the Store has recorded it.
 type outbox struct {
 	cfg        *Config
 	mail       *mailbox
@@ -38,7 +38,7 @@ type outbox struct {
 // recipient is a notifier, with the kinds of event that it gets.
 type recipient struct {
 	notifier Notifier
-	part     string // how it is named: Notifiers[0]
+	part     string // its name, such as Notifiers[0]
 	kinds    EventKind
 	busy     atomic.Bool // a call is under way, or never returned
 }
@@ -65,7 +65,7 @@ var errBusy = errors.New("it has not returned from an earlier event: it must ret
 // are called by send, and only if this process leads.
 func (o *outbox) put(ctx context.Context, events []Event, d done, recorded bool, send func(Event)) {
 	if !d.leads || d.term != o.term {
-		// The leader of this term notifies of what holds now.
+		// The leader of this term sends notices of what holds now.
 		clear(o.unsent)
 		o.unsent, o.term = o.unsent[:0], d.term
 	}
@@ -155,7 +155,7 @@ func (o *outbox) deliver(ctx context.Context, e Event, timeout time.Duration) {
 	}
 }
 
-// report counts and logs what became of a notification.
+// report counts and logs the result of a notification.
 func (o *outbox) report(ctx context.Context, r *recipient, e Event, err error) {
 	if err == nil {
 		o.mail.delivered(r.part, nil)
@@ -188,7 +188,8 @@ func (o *outbox) logEvent(ctx context.Context, e *Event) {
 	o.log(ctx, level, "autoscale: "+e.String(), attrs...)
 }
 
-// enabled asks the logger. One that panics here is asked to log, which counts the panic.
+// enabled asks the logger whether it wants a level. If the logger panics here, it is
+// asked to log, which counts the panic.
 func enabled(ctx context.Context, logger *slog.Logger, level slog.Level) (enabled bool) {
 	defer func() {
 		if recover() != nil {

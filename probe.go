@@ -13,9 +13,9 @@ import (
 
 // A Prober measures how loaded the service is.
 type Prober interface {
-	// Probe measures once. [Sample.Set] sets what was measured, and so does a literal
-	// as Sample{Signals: SignalLatency, Latency: d}. An error means that nothing was
-	// measured, and the size is held. A service that failed under its load is not an
+	// Probe measures once. Set what was measured with [Sample.Set], or with a literal
+	// such as Sample{Signals: SignalLatency, Latency: d}. An error means that nothing
+	// was measured, and the size is held. A service that failed under its load is not an
 	// error but a [Sample] with a [Failure]. Probe returns soon after ctx ends.
 	Probe(ctx context.Context) (Sample, error)
 }
@@ -42,7 +42,7 @@ const (
 	SignalValue                           // Sample.Value
 )
 
-// What is listed by signal is in the order of the constants: signalNames, signalFormats,
+// Lists by signal are in the order of the constants: signalNames, signalFormats,
 // [Sample.field] and sampleOut.fields.
 var signalNames = [...]string{
 	"latency", "queue_time", "service_time", "throughput", "arrivals", "busy", "utilization", "backlog", "value",
@@ -71,7 +71,7 @@ func (s *Signals) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Failure is how the service failed a probe under its load.
+// Failure is the way in which the service failed a probe under its load.
 type Failure uint8
 
 // The failures of a service.
@@ -147,7 +147,7 @@ type Sample struct {
 	Ready float64
 }
 
-// A Breakdown is what a [Sample] of some of the processes was measured from.
+// A Breakdown has the pieces from which a [Sample] of some of the processes was computed.
 type Breakdown struct {
 	Pieces []Piece // oldest first
 }
@@ -259,7 +259,7 @@ func (s *Sample) Set(signal Signals, v float64) error {
 	return nil
 }
 
-// AddDetail adds words to Detail, after a semicolon if there are some already.
+// AddDetail adds text to Detail, after a semicolon if there is some already.
 func (s *Sample) AddDetail(detail string) {
 	switch {
 	case detail == "":
@@ -270,5 +270,5 @@ func (s *Sample) AddDetail(detail string) {
 	}
 }
 
-// shares are the signals that a prober may measure in some of the processes only.
+// shares are the signals that a prober may measure in only some of the processes.
 const shares = SignalThroughput | SignalArrivals | SignalBusy

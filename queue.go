@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// flushTimeout is how long Run waits, when it ends, until the notifiers have got what is
-// queued. Platforms give a process 10 to 30 seconds to stop.
+// flushTimeout is how long Run waits at its end until the notifiers have got the queued
+// events. Platforms give a process 10 to 30 seconds to stop.
 const flushTimeout = 8 * time.Second
 
 // queue stands between the loop and the notifiers. While it is empty it has no goroutine

@@ -14,18 +14,18 @@ import (
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// ErrRunning is returned by [Autoscaler.Run] and [Autoscaler.Tick] if another Run or Tick of
-// the same Autoscaler is under way: they never overlap.
+// ErrRunning is returned by [Autoscaler.Run] and [Autoscaler.Tick] if another Run or Tick
+// of the same Autoscaler is under way. They never overlap.
 var ErrRunning = errors.New("autoscale: another Run or Tick of this Autoscaler is under way")
 
-// Run ticks at once and then every Interval, until ctx ends. It then returns nil, after
-// every goroutine that it started has ended, except that of a notifier which ignores its
-// context. Notifications that are queued get eight seconds.
+// Run ticks at once and then every Interval, until ctx ends. It then waits until every
+// goroutine that it started has ended, and returns nil. It does not wait for a notifier
+// that ignores its context. Queued notifications get eight seconds.
 //
-// A service must not end because its autoscaler cannot work. If the Config is bad (the
-// error wraps [ErrConfig]), or the Elector fails for good, Run logs the error once, scales
-// nothing, and waits until ctx ends. Only then it returns the error, so that an errgroup
-// does not end the service either. A program that does nothing but scale should call
+// A service must not end because its autoscaler cannot work. If the Config is invalid (the
+// error then wraps [ErrConfig]), or if the Elector fails for good, Run logs the error
+// once, scales nothing, and waits until ctx ends. Only then does it return the error, so
+// that an errgroup does not end the service either. A program that only scales should call
 // [Autoscaler.Validate] first. If another Run or Tick is under way, Run returns
 // [ErrRunning] at once.
 func (a *Autoscaler) Run(ctx context.Context) error {
@@ -42,7 +42,7 @@ func (a *Autoscaler) Run(ctx context.Context) error {
 	return err
 }
 
-// notScaled is what the log adds to a fault for which nothing is scaled.
+// notScaled is added in the log to a fault because of which nothing is scaled.
 const notScaled = "; the service goes on, and nothing scales it until it is restarted"
 
 func (a *Autoscaler) run(ctx context.Context) error {
@@ -55,7 +55,7 @@ func (a *Autoscaler) run(ctx context.Context) error {
 
 	loop, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	// The term is given up after the last tick, not while one may still act.
+	// The term is given up after the last tick, and not while a tick may still act.
 	campaign, resign := context.WithCancel(context.WithoutCancel(ctx))
 	defer resign()
 	var electing sync.WaitGroup
@@ -122,15 +122,15 @@ func (a *Autoscaler) loop(ctx context.Context, send func(Event)) {
 	}
 }
 
-// Tick does one step, as of now, and returns what was ordered: Act is true if the size
-// was set, or would have been in a dry run. The notifiers have been called when it
-// returns. Run calls Tick by itself. Call Tick instead of Run if the host has a scheduler
-// of its own, or in a simulation. now should not go back.
+// Tick does one step, as of now, and returns what was ordered. Act is true if the size
+// was set, or would have been in a dry run. When Tick returns, the notifiers have been
+// called. Run calls Tick by itself. Call Tick instead of Run if the host has its own
+// scheduler, or in a simulation. now should not go back.
 //
 // Tick does not run the Elector: its Run must be under way for this process to lead.
 //
-// The error says what kept the tick from doing its work. It is [ErrNotLeader] in a
-// process that does not lead, or [ErrStoreSilent].
+// The error says what kept the tick from doing its work. In a process that does not
+// lead, it is [ErrNotLeader] or [ErrStoreSilent].
 func (a *Autoscaler) Tick(ctx context.Context, now time.Time) (Decision, error) {
 	if !a.busy.TryLock() {
 		return Decision{}, ErrRunning
@@ -190,7 +190,8 @@ func (a *Autoscaler) check() error {
 	}
 	a.checked, a.fault = true, a.Validate()
 	if a.fault == nil {
-		// The host's own methods are asked once. A panic there is a fault of the Config.
+		// The host's own methods are called once. A panic in them is a fault of the
+		// Config.
 		var window time.Duration
 		var number int
 		var rule string
@@ -213,7 +214,7 @@ func (a *Autoscaler) check() error {
 		}
 	}
 	if a.fault != nil {
-		// Status shows it, because go a.Run(ctx) drops the error.
+		// Status shows the error, because go a.Run(ctx) drops it.
 		a.mu.Lock()
 		a.machine.outcome.Err = a.fault
 		a.mu.Unlock()
@@ -247,18 +248,18 @@ func (a *Autoscaler) logStart(ctx context.Context) {
 	}
 }
 
-// logTick logs in full what the tick came to, at debug.
+// logTick logs the result of the tick in full, at debug.
 func (a *Autoscaler) logTick(ctx context.Context) {
 	if !enabled(ctx, a.cfg.Logger, slog.LevelDebug) {
 		return
 	}
-	m := &a.machine // only the loop, which this is, writes it
+	m := &a.machine // no lock: only the loop writes it, and this is the loop
 	a.log(ctx, slog.LevelDebug, "autoscale: "+a.cfg.Name+": "+m.outcome.sentence(m.Ticked),
 		slog.String("name", a.cfg.Name), slog.Any("explanation", m.outcome))
 }
 
-// oneOfMany reports whether dyno is one of the process type named name: web.1, or on
-// Heroku's Fir web-12a34b56d-e78f9.
+// oneOfMany reports whether dyno belongs to the process type name. Its name is then like
+// web.1, or on Heroku's Fir like web-12a34b56d-e78f9.
 func oneOfMany(dyno, name string) bool {
 	rest, ok := strings.CutPrefix(dyno, name)
 	return ok && len(rest) > 1 && (rest[0] == '.' || rest[0] == '-' && !strings.Contains(rest, "."))
@@ -275,7 +276,7 @@ func closeIdle[I any](p I) {
 }
 
 // log writes to the host's logger. Its handler may panic like anything else that the host
-// supplied. There is then nowhere left to say so but a counter.
+// supplied. Only a counter can then show that.
 func (a *Autoscaler) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
 	err := guard.Do(func() error {
 		a.cfg.Logger.LogAttrs(ctx, level, message, attrs...)

@@ -9,13 +9,13 @@ const MaxSamples = 4096
 // sampleHistory keeps the samples for the Decider, oldest first.
 type sampleHistory struct {
 	samples []Sample
-	offered []Sample      // with the sample of a tick that is not over. Nil: none
+	offered []Sample      // includes the sample of a tick that is not over. Nil: none
 	window  time.Duration // samples as recent as this are kept,
 	number  int           // and this many of the newest, however old
 }
 
-// offer returns the samples with s at the end. take keeps s. If the clock was put back,
-// s may be older than the sample before it, and still comes last.
+// offer returns the samples with s at the end. A call of take then keeps s. If the
+// clock was put back, s may be older than the sample before it. It still comes last.
 func (h *sampleHistory) offer(s Sample) []Sample {
 	drop := 0
 	for drop < len(h.samples) && h.stale(drop, s.Time) {

@@ -137,15 +137,15 @@ func (e *BusyError) Error() string {
 // Unwrap returns the platform's own error.
 func (e *BusyError) Unwrap() error { return e.Err }
 
-// A PartialError is a [Scaler]'s answer that the platform carried out part of an order, as
-// where it starts processes one by one. The [Autoscaler] takes Reached for the size that it
-// ordered, and orders the rest in the next tick, without a cooldown. What is recommended
-// beyond the rest by then has its cooldown. If Reached is not between the size before and
-// Size, the error counts like any other.
+// A PartialError is a [Scaler]'s answer that the platform carried out part of an order, for
+// example because it starts processes one by one. The [Autoscaler] takes Reached for the
+// size that it ordered, and orders the rest in the next tick, without a cooldown. What is
+// recommended beyond the rest by then has its cooldown. If Reached is not between the size
+// before and Size, the error counts like any other.
 type PartialError struct {
 	Size    int   // what was ordered
 	Reached int   // what the platform runs, or is sure to run
-	Err     error // what kept it from the rest. It may be nil
+	Err     error // why it did not carry out the rest. It may be nil
 }
 
 // Error says what was ordered and what was reached.
@@ -157,7 +157,7 @@ func (e *PartialError) Error() string {
 	return s
 }
 
-// Unwrap returns what kept the platform from the rest.
+// Unwrap returns why the platform did not carry out the rest.
 func (e *PartialError) Unwrap() error { return e.Err }
 
 // A Redeployer is a [Scaler] that may belong to a platform on which every order is a
@@ -189,8 +189,8 @@ type OrderTimer interface {
 	OrderTime() time.Duration
 }
 
-// holdPatience returns for how long a [BusyError], and a deployment, hold the size. One
-// answer must not silence the autoscaler.
+// holdPatience returns for how long a [BusyError] or a deployment holds the size. It is
+// bounded, so that one answer of a Scaler cannot silence the autoscaler.
 func holdPatience(s Scaler) (hold time.Duration) {
 	hold = patience.Hold
 	_ = guard.Do(func() error {

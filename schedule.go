@@ -63,7 +63,7 @@ func Daily(loc *time.Location, sizes map[string]int) Schedule {
 	s := Weekly(loc, days)
 	s.daily = true
 	if s.err != nil {
-		// All seven days have the same faults. Report them once, without the day.
+		// All seven days have the same faults. They are reported once, without the day.
 		_, s.err = parseDay(sizes)
 		if len(sizes) == 0 {
 			s.err = errors.New("the schedule has no entry: give at least one, such as \"0:00\": 2")

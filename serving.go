@@ -58,11 +58,11 @@ func (v *serving) lowered(at time.Time, size int) {
 	}
 }
 
-// covered integrates, over a piece of time, the share that the given processes were of all
+// covered integrates, over a piece of time, the share of the given processes among all
 // that served. It also returns for how long the number that served is not known even
-// roughly. While it is known roughly, the mean of the two shares counts. Otherwise the
-// smaller number of processes counts, so that an estimate may be too low for a tick, and
-// is never too high.
+// roughly. While that number is known roughly, the mean of the two shares counts.
+// Otherwise the smaller number of processes counts. So an estimate may be too low for a
+// tick, but is never too high.
 func (v serving) covered(from, to time.Time, processes int) (seconds float64, unsure time.Duration) {
 	share := func(ready int) float64 { return float64(processes) / float64(max(ready, processes)) }
 	add := func(from, to time.Time, share float64) {

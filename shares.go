@@ -11,10 +11,10 @@ import (
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// A Share is what one of the processes measured, as a [Sharer] knows it.
+// A Share is what one of the processes measured, from a [Sharer].
 type Share struct {
 	Process  string        // its name, for people
-	Age      time.Duration // of the report
+	Age      time.Duration // the age of the report
 	Arrivals float64       // work begun per second
 	Busy     float64       // work in progress, mean
 	Latency  time.Duration // 0: not known
@@ -31,7 +31,7 @@ type Sharer interface {
 const maxShares = 1000
 
 // Shares returns what each process measured last, by name, if the Prober is a [Sharer]. Any
-// process may ask. It takes at most [Config.Timeout]. Without a Sharer it returns nil.
+// process may call it. It takes at most [Config.Timeout]. Without a Sharer it returns nil.
 func (a *Autoscaler) Shares(ctx context.Context) (shares []Share, err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
 	defer cancel()

@@ -9,7 +9,7 @@ import (
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
-// The parts that a call may wait for, as a message names them.
+// The parts for which a call may wait, as messages name them.
 var (
 	callProbe    = "Prober.Probe"
 	callCapacity = "Scaler.Capacity"
@@ -19,8 +19,8 @@ var (
 	callObserve  = "Observe"
 )
 
-// longestTick is how long a tick can last if every part returns when its context ends: it
-// makes at most six calls, each with Config.Timeout.
+// longestTick is how long a tick can last if every part returns when its context ends. A
+// tick makes at most six calls, each with Config.Timeout.
 func (a *Autoscaler) longestTick() time.Duration { return 6 * a.cfg.Timeout }
 
 // stalled returns for how long the tick under way has lasted and what it waits for, if
@@ -30,8 +30,9 @@ func (a *Autoscaler) stalled(now time.Time) (lasted time.Duration, part string, 
 	return lasted, part, lasted > a.longestTick()
 }
 
-// watchdog logs and sends a [Stalled] event once for each tick that a part holds up by
-// ignoring its context, until ctx ends. Nothing can stop such a call from outside.
+// watchdog runs until ctx ends. For each tick that a part holds up by ignoring its
+// context, it logs and sends one [Stalled] event. Such a call cannot be stopped from
+// outside.
 func (a *Autoscaler) watchdog(ctx context.Context, send func(Event)) {
 	ticker := time.NewTicker(a.cfg.Interval)
 	defer ticker.Stop()

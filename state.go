@@ -16,7 +16,7 @@ type state struct {
 	conditions conditions
 	recent     ring
 
-	// What follows belongs to this process. It is not saved.
+	// The fields below belong to this process. They are not saved.
 
 	leading  bool
 	term     Term
@@ -24,8 +24,8 @@ type state struct {
 	warming  time.Time // since when the Prober of this process has been warming up. Zero: it is not
 }
 
-// kept is the part of the state that JSON keeps without a form of its own. Every time
-// in it is of this process's clock, unless its tag says otherwise.
+// kept is the part of the state that is saved as JSON in the same form. Every time in
+// it is by this process's clock, unless its tag says otherwise.
 type kept struct {
 	Ticked   time.Time `json:"ticked"`
 	Known    bool      `json:"known"` // the size was read at least once
@@ -47,15 +47,15 @@ type kept struct {
 	ProbeFailures int     `json:"probe_failures,omitempty"`
 	ScaleFailures int     `json:"scale_failures,omitempty"`
 
-	BusySince time.Time `json:"busy_since,omitzero"` // since when the platform answers with a BusyError
-	BusySeen  time.Time `json:"busy_seen,omitzero"`  // when it last did
+	BusySince time.Time `json:"busy_since,omitzero"` // since when the platform has answered with a BusyError
+	BusySeen  time.Time `json:"busy_seen,omitzero"`  // when it last answered with one
 	BusyUntil time.Time `json:"busy_until,omitzero"` // until when it asked to wait
-	Deploying time.Time `json:"deploying,omitzero"`  // since when a deployment is under way
+	Deploying time.Time `json:"deploying,omitzero"`  // since when a deployment has been under way
 
-	Unfollowed time.Time `json:"unfollowed,omitzero"` // since when the size is not the one that is published
+	Unfollowed time.Time `json:"unfollowed,omitzero"` // since when the size has not been the published size
 }
 
-// forget drops what was true in an earlier term.
+// forget drops what was true only in an earlier term.
 func (s *state) forget() {
 	*s = state{
 		kept:     kept{Ticked: s.Ticked, Obeyed: s.Obeyed, Min: s.Min, Max: s.Max, Capacity: Capacity{Desired: s.Capacity.Desired}},

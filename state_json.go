@@ -12,8 +12,8 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// memory is what a leader saves beside its lease, so that the next leader continues
-// from there. It is never longer than MaxState, and mostly a few KiB.
+// memory is what a leader saves together with its lease, so that the next leader
+// continues from there. It is never longer than MaxState, and usually a few KiB.
 type memory struct {
 	Version int       `json:"version"`
 	Saved   time.Time `json:"saved"` // by the clock of the process that saved it
@@ -26,11 +26,11 @@ type memory struct {
 	Conditions []storedCondition `json:"conditions,omitempty"`
 }
 
-// memoryVersion grows when an older release could not read what this one saves. A
-// release reads the version before its own as well.
+// memoryVersion is raised when an older release could not read what this one saves. A
+// release also reads the version before its own.
 const memoryVersion = 1
 
-// The bounds of what is saved, beside those of the lists that are bounded by themselves.
+// The bounds of what is saved, besides the lists that have their own bounds.
 const (
 	savedSamples = 120
 	savedText    = 200 // bytes of an error, a reason or a detail
@@ -53,8 +53,8 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 	for _, c := range s.conditions[:min(len(s.conditions), maxEvents)] {
 		m.Conditions = append(m.Conditions, storedCondition{cut(c.part), c.since, c.seen, c.notified, c.event.stored()})
 	}
-	// A time is saved as now less its age by the monotonic clock. One from before a
-	// step of the wall clock would otherwise be wrong by that step.
+	// A time is saved as now minus its age by the monotonic clock. Otherwise a time from
+	// before a step of the wall clock would be wrong by that step.
 	shift(reflect.ValueOf(&m).Elem(), func(t time.Time) time.Time { return now.Add(t.Sub(now)) })
 	for {
 		data, err := plain(m)
@@ -62,7 +62,7 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 			return data, err
 		}
 		// Texts of many rare characters can make a state long. The oldest samples and
-		// events go, and the rest is still saved.
+		// events are then left out, and the rest is still saved.
 		if len(m.Samples)+len(m.Events) == 0 {
 			return nil, fmt.Errorf("autoscale: the state has %d bytes without samples and events, and a Store keeps %d", len(data), MaxState)
 		}
@@ -71,8 +71,8 @@ func (s *state) encode(now time.Time) ([]byte, error) {
 	}
 }
 
-// plain returns v as JSON in which <, > and & are one byte each: no page embeds the state,
-// and the texts of others are full of them.
+// plain returns v as JSON in which <, > and & are one byte each. No page embeds the state,
+// and the texts of others are full of these characters.
 func plain(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -81,7 +81,7 @@ func plain(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// reading is what was last decoded of a leader's record, for Status.
+// reading is the leader's record that was last decoded, for Status.
 type reading struct {
 	data []byte
 	term int64
@@ -100,8 +100,8 @@ func decode(r Record, name string) (*state, error) {
 	if m.Version != memoryVersion {
 		return nil, fmt.Errorf("autoscale: the stored state of %s has version %d, and this release reads version %d", name, m.Version, memoryVersion)
 	}
-	// The clock of the process that saved it may be wrong. The Store's clock says how
-	// long ago that was, and from that each time follows in our own clock.
+	// The clock of the process that saved the state may be wrong. The Store's clock shows
+	// how long ago it was saved. From that, each time can be converted to our own clock.
 	saved, theirs := r.Read.Add(-r.Age), m.Saved
 	shift(reflect.ValueOf(&m).Elem(), func(t time.Time) time.Time { return saved.Add(t.Sub(theirs)) })
 
@@ -120,8 +120,8 @@ func decode(r Record, name string) (*state, error) {
 	return s, nil
 }
 
-// shift replaces every time in v. Lists are copied first, as v may share them. A field
-// with the tag clock is of another clock, and stays.
+// shift replaces every time in v. Lists are copied first, because v may share them. A
+// field with the tag clock is by another clock, and stays unchanged.
 func shift(v reflect.Value, to func(time.Time) time.Time) {
 	switch v.Kind() {
 	case reflect.Struct:
@@ -170,8 +170,8 @@ var timed = func() map[reflect.Type]bool {
 	return found
 }()
 
-// The types below are those without "stored" in their names, as JSON keeps them: an
-// error and a reason become their texts, and a sample is left out of an event.
+// The types below are the saved forms of the types without "stored" in their names.
+// An error and a reason become texts, and an event has no sample.
 
 type storedDecision struct {
 	Act  bool       `json:"act,omitempty"`
@@ -297,8 +297,8 @@ func textError(s string) error {
 	return errors.New(s)
 }
 
-// restore takes over what the leader before saved. It changes nothing if that cannot
-// be read.
+// restore takes over the state that the leader before saved. If that cannot be read,
+// it changes nothing.
 func (s *state) restore(r Record, name string) error {
 	if r.State == nil {
 		return nil

@@ -6,7 +6,7 @@ import (
 )
 
 // A Store keeps what the next leader must know: when the size last changed, which
-// conditions were notified, and so on. An [Elector] that is also a Store is used as one.
+// conditions were reported, and so on. An [Elector] that is also a Store is used as one.
 // Its methods are safe for concurrent use.
 type Store interface {
 	// Record returns what the Elector's Run last read, and false if it has read nothing
@@ -48,7 +48,7 @@ type Record struct {
 	Holder  string        // the process that leads, or led last
 	Term    int64         // the number of its term
 	State   []byte        // as last saved, in any term. Nil: never
-	Age     time.Duration // of State, by the store's clock, when it was read
+	Age     time.Duration // the age of State, by the store's clock, when it was read
 	Command []byte        // as last given. Nil: never
 	Read    time.Time     // when it was read, by this process's clock
 }

@@ -7,8 +7,9 @@ import (
 	"github.com/autoscalebot/autoscale/internal/part"
 )
 
-// validatePart reports whether a part is nil, or an interface that holds a nil pointer or
-// func. It also calls the Validate of the part, or of the part that it wraps.
+// validatePart returns an error if a required part is nil, or if any part is an
+// interface that holds a nil pointer or func. It also calls Validate of the part, or of
+// the part that it wraps.
 func validatePart[I any](field string, p I, required bool) (err error) {
 	if any(p) == nil {
 		if required {
@@ -37,9 +38,8 @@ func validatePart[I any](field string, p I, required bool) (err error) {
 	return nil
 }
 
-// A Validator is a part of a [Config] that says what is wrong with its settings.
-// Validate is called before the first tick, and may be called by several goroutines
-// at once.
+// A Validator is a part of a [Config] that can check its settings. Validate is called
+// before the first tick, and may be called by several goroutines at once.
 type Validator interface {
 	Validate() error
 }

@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// leastRest is for how long a leader that resigned at least leaves the lease to
-	// others.
+	// leastRest is the shortest time for which a leader that resigned leaves the lease
+	// to others.
 	leastRest = 30 * time.Second
 )
 
-// What follows calls the parts that the host supplied. Each call has a deadline, and a
-// panic becomes an error.
+// The functions below call the parts that the host supplied. Each call has a deadline,
+// and a panic becomes an error.
 
-// look asks for everything that a tick decides on.
+// look reads everything that a tick needs for its decision.
 func (a *Autoscaler) look(ctx context.Context, now time.Time) input {
 	in := input{now: now, given: a.mail.command(), store: a.health}
 	in.store.used = a.store != nil
@@ -42,8 +42,9 @@ func (a *Autoscaler) look(ctx context.Context, now time.Time) input {
 	return in
 }
 
-// record is what the Store holds. It is zero if there is no Store, or if that has seen
-// nothing yet, which answered says.
+// record returns what the Store holds. The Record is zero if there is no Store, or if
+// the Store has read nothing yet. answered reports whether the Store has read
+// something.
 func (a *Autoscaler) record() (record Record, answered bool) {
 	if a.store == nil {
 		return Record{}, false
@@ -71,8 +72,9 @@ func (a *Autoscaler) lead() (term Term, leads bool) {
 	return term, true
 }
 
-// measure probes and reads the size. Both share a deadline, unless the probe used it up:
-// a hung probe must not keep the size from coming back into bounds.
+// measure probes and reads the size. Both share a deadline. If the probe used that up,
+// reading the size gets its own, because a probe that hangs must not keep the size from
+// coming back within the bounds.
 func (a *Autoscaler) measure(ctx context.Context, in *input) {
 	limited, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
 	defer cancel()
@@ -109,7 +111,7 @@ func (a *Autoscaler) read(ctx context.Context) (c Capacity, err error) {
 	return c, guard.Check(err)
 }
 
-// decide asks the Decider, and each rule that it consists of.
+// decide asks the Decider, and each rule of which it consists.
 func (a *Autoscaler) decide(o Observation) (d Decision, rules []Recommendation, err error) {
 	a.calling.part.Store(&callDecide)
 	defer guard.Catch(&err)
@@ -125,7 +127,8 @@ func (a *Autoscaler) decide(o Observation) (d Decision, rules []Recommendation, 
 	return d, a.rules, nil
 }
 
-// short returns d with its texts cut. Those that are made when they are read are cut then.
+// short returns d with its texts cut. Texts that are formatted when they are read are cut
+// then.
 func short(d Decision) Decision {
 	d.Reason.Code = ReasonCode(guard.Cut(string(d.Reason.Code), maxNote))
 	if text, ok := d.Reason.Detail.(ReasonText); ok && len(text) > maxDetail {
@@ -134,8 +137,8 @@ func short(d Decision) Decision {
 	return d
 }
 
-// save records the state under the term. A tick costs one round trip for it, and one
-// more before it orders a size.
+// save records the state under the term. That takes a tick one round trip, and one more
+// before it orders a size.
 func (a *Autoscaler) save(ctx context.Context, order plan) error {
 	a.mu.Lock()
 	data, err := a.machine.snapshot(time.Now(), order)
@@ -158,7 +161,7 @@ func (a *Autoscaler) save(ctx context.Context, order plan) error {
 	return nil
 }
 
-// deadline returns when a call must end that only a leader may make.
+// deadline returns the time by which a call that only a leader may make must end.
 func (a *Autoscaler) deadline(term Term) time.Time {
 	deadline := time.Now().Add(a.cfg.Timeout)
 	if !term.Until.IsZero() && term.Until.Before(deadline) {
@@ -167,10 +170,11 @@ func (a *Autoscaler) deadline(term Term) time.Time {
 	return deadline
 }
 
-// order sets the size, and tries again, with less, while the platform permits fewer.
+// order sets the size. While the platform permits fewer, it tries again with a
+// smaller size.
 //
-// The Store records it first. That is also the fence: a process whose term is over
-// finds out there, and gives no order.
+// The Store records the order first. That is also the fence: a process whose term
+// is over finds out there, and does not send the order.
 func (a *Autoscaler) order(ctx context.Context, term Term, p plan) (r result) {
 	r.size = p.size
 	defer func() {
@@ -203,12 +207,12 @@ func (a *Autoscaler) order(ctx context.Context, term Term, p plan) (r result) {
 	return r
 }
 
-// maxRefusals bounds how often a platform that does not name its limit is asked for
-// half as many more: enough for one of a hundred.
+// maxRefusals bounds how many times a platform that does not name its limit is asked
+// for half of the increase. It is enough for an increase of a hundred.
 const maxRefusals = 8
 
-// attempt orders size, if this process still leads, within the time for which it is
-// sure to lead.
+// attempt orders size if this process still leads. The call must end within the time
+// for which this process certainly leads.
 func (a *Autoscaler) attempt(ctx context.Context, term Term, size int, r *result) (err error) {
 	now, leads := a.lead()
 	if !leads || now.Number != term.Number {
@@ -222,8 +226,8 @@ func (a *Autoscaler) attempt(ctx context.Context, term Term, size int, r *result
 	return guard.Check(a.cfg.Scaler.Scale(ctx, size))
 }
 
-// refusal returns the platform's answer that it permits fewer, if err is one. A limit
-// that does not explain the refusal does not count.
+// refusal returns the platform's answer that it permits fewer, if err is such an
+// answer. A limit that does not explain the refusal does not count.
 func refusal(err error, size int) *LimitError {
 	var e *LimitError
 	if err == nil || !errors.As(err, &e) || e.Limit <= 0 || e.Limit >= size {
@@ -232,9 +236,9 @@ func refusal(err error, size int) *LimitError {
 	return e
 }
 
-// keep records a tick before any of it is notified: a process that dies may lose a
-// notification, but never leaves the next leader to repeat it. It reports whether the
-// notifiers may be called.
+// keep records a tick before any notification of it is sent. So if the process dies,
+// a notification may be lost, but the next leader never repeats one. keep reports
+// whether the notifiers may be called.
 func (a *Autoscaler) keep(ctx context.Context, d done) (recorded bool) {
 	if a.store == nil {
 		return true
@@ -257,14 +261,14 @@ func (a *Autoscaler) keep(ctx context.Context, d done) (recorded bool) {
 	a.health.err = err
 	a.log(ctx, slog.LevelWarn, err.Error()+"; notifications wait until it can be recorded")
 	if d.acted {
-		// Nobody else knows what was ordered, unless they read it from the platform.
-		// A process that can record it should lead.
+		// No other process knows what was ordered, unless it reads that from the
+		// platform. A process that can record it should lead.
 		a.resign(ctx)
 	}
 	return false
 }
 
-// resign gives the term up, if the Elector can.
+// resign gives the term up, if the Elector is a Resigner.
 func (a *Autoscaler) resign(ctx context.Context) {
 	if a.resigner == nil {
 		return

@@ -14,15 +14,15 @@ import (
 )
 
 // ChatOptions are options of [Slack], [SlackBot], [Discord] and [Teams]. The zero value
-// has the defaults. Formatted and encoded as JSON, they show no secret.
+// has the defaults. They show no secret if they are formatted or encoded as JSON.
 type ChatOptions struct {
 	// Page is the URL of the status page, beginning with https:// or http://. Each message
 	// links to it. Everybody in the channel can read it, so it must not hold a password.
 	// Empty: no link.
 	Page string `json:"-"`
 
-	// BaseURL is where the methods of Slack's Web API are. Only SlackBot uses it. Empty:
-	// https://slack.com/api.
+	// BaseURL is the URL under which the methods of Slack's Web API are. Only SlackBot
+	// uses it. Empty: https://slack.com/api.
 	BaseURL string `json:"-"`
 
 	// Client sends the requests, see WebhookOptions.Client. Nil: a client of the
@@ -33,12 +33,12 @@ type ChatOptions struct {
 	AllowHTTP bool
 }
 
-// Format writes the options without what may be secret.
+// Format writes the options without anything that may be secret.
 func (o ChatOptions) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "notify.ChatOptions(page: %t, BaseURL: %t, AllowHTTP: %t)", o.Page != "", o.BaseURL != "", o.AllowHTTP)
 }
 
-// checkPage never repeats the URL: somebody may have put a password into it.
+// checkPage never repeats the URL, because somebody may have put a password into it.
 func checkPage(page string) error {
 	return plain.CheckPage("ChatOptions.Page", "everybody in the channel", page)
 }
@@ -48,7 +48,7 @@ func pageLink(page string) string {
 	return strings.NewReplacer("<", "%3C", ">", "%3E", "|", "%7C", `"`, "%22", " ", "%20", "(", "%28", ")", "%29").Replace(page)
 }
 
-// oneOption returns the only one of options.
+// oneOption returns the only element of options.
 func oneOption(options []ChatOptions) (ChatOptions, error) {
 	switch len(options) {
 	case 0:
@@ -59,7 +59,7 @@ func oneOption(options []ChatOptions) (ChatOptions, error) {
 	return options[0], fmt.Errorf("there are %d ChatOptions: give at most one", len(options))
 }
 
-// chat returns a webhook whose bodies are what compose makes of an event.
+// chat returns a webhook. compose makes its bodies from events.
 func chat(name, target string, options []ChatOptions, compose func(e autoscale.Event, m words.Message, page string) any) *webhook {
 	o, err := oneOption(options)
 	w := newWebhook(target, WebhookOptions{Client: o.Client, AllowHTTP: o.AllowHTTP})

@@ -19,10 +19,10 @@ const maxLine = 2000
 //
 //	2026-11-23T09:30:00Z WARN  web: at the maximum of 3 processes, but more are needed: …
 //
-// A line is one call of Write, is never two lines, and holds no terminal
-// sequences, whatever an error in it says. An error of w is returned. A Write
-// that has begun cannot be cut short when the context ends; w should be a file
-// or a terminal, not a network.
+// Each line is written by one call of Write. It never becomes two lines and never
+// contains terminal sequences, whatever the text of an error in it. Notify returns
+// an error of w. When the context ends, a Write that has begun cannot be
+// interrupted. So w should be a file or a terminal, and not a network connection.
 func Console(w io.Writer) autoscale.Notifier {
 	return &console{w: w, turn: make(chan struct{}, 1)}
 }

@@ -18,7 +18,7 @@ const (
 
 // Discord returns a notifier that posts each event to a webhook of Discord, as an embed
 // with a bar in the colour of the event's level. url is a secret. At most one ChatOptions
-// may be given. No message mentions anybody, whatever its text says.
+// may be given. No message mentions anybody, whatever its text.
 //
 // For messages of another form, use [Webhook] with a template. See its example.
 func Discord(url string, options ...ChatOptions) autoscale.Notifier {
@@ -68,12 +68,12 @@ type discordFooter struct {
 	Text string `json:"text"`
 }
 
-// discordText escapes what Discord would take for Markdown, a mention, an emoji or a
-// link, and cuts the text, between characters, to limit.
+// discordText escapes text that Discord would take for Markdown, a mention, an emoji
+// or a link. It cuts the text to limit, between characters.
 func discordText(text string, limit int) string {
 	var b strings.Builder
 	size := 0
-	lead := true // only digits, or nothing, stood before
+	lead := true // there were only digits before, or nothing
 	for i, r := range text {
 		piece := string(r)
 		switch {

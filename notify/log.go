@@ -9,13 +9,13 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// Log returns a notifier that logs each event to l, at the event's level, with
-// its numbers as attributes under the names that they have in its JSON, where
-// they are not zero. Nil: [slog.Default], looked up for each event. An error of
-// the logger's handler is returned.
+// Log returns a notifier that logs each event to l, at the event's level. The
+// numbers of the event that are not zero are attributes, with the names that they
+// have in its JSON. If l is nil, Log uses [slog.Default], which it looks up for
+// each event. Notify returns an error of the logger's handler.
 //
-// [autoscale.Config.Logger] gets every event anyhow: Log is for another log than
-// that one, such as an audit log of the changes alone.
+// [autoscale.Config.Logger] gets every event anyway. Log is for another log, such
+// as an audit log that has only the changes.
 func Log(l *slog.Logger) autoscale.Notifier { return &logger{l} }
 
 type logger struct{ l *slog.Logger }
@@ -25,7 +25,7 @@ func (n *logger) Notify(ctx context.Context, e autoscale.Event) error {
 	if l == nil {
 		l = slog.Default()
 	}
-	// The handler is called by itself because a Logger drops its errors.
+	// The handler is called directly, because a Logger drops its errors.
 	h := l.Handler()
 	if !h.Enabled(ctx, e.Level()) {
 		return nil

@@ -1,7 +1,7 @@
-// Package notify has notifiers, to which an [autoscale.Autoscaler] sends its events: a
-// terminal ([Console]), a log ([Log]), any URL ([Webhook]), Slack ([Slack] and
-// [SlackBot]), [Discord], Microsoft Teams ([Teams]), and a test ([Recorder]). Mail is in
-// the package notify/email.
+// Package notify has notifiers, which pass on the events of an [autoscale.Autoscaler] to
+// a terminal ([Console]), a log ([Log]), any URL ([Webhook]), Slack ([Slack] and
+// [SlackBot]), [Discord], Microsoft Teams ([Teams]), and a test ([Recorder]). For mail,
+// see package notify/email.
 //
 //	cfg.Notifiers = []autoscale.Notifier{
 //		notify.Slack(os.Getenv("SLACK_URL")),
@@ -13,15 +13,15 @@
 //
 // # A notifier of your own
 //
-// A notifier of your own is a function, which [autoscale.NotifierFunc] turns into a
-// notifier. It gets ten seconds for an event, and must return when its context ends. It
-// must not put a secret into its error, because the error is logged. It is not called
-// again for an event that failed. If a retry can help, the function must retry.
+// [autoscale.NotifierFunc] turns a function into a notifier. The function gets ten
+// seconds for an event, and must return when its context ends. It must not put a secret
+// into its error, because the error is logged. It is not called again for an event that
+// failed, so if a retry can help, the function must retry itself.
 //
 // # Secrets
 //
-// The URL of a webhook is a password, and so is the token of a [SlackBot]. They appear in
-// no error and in no formatted value. These show only the host.
+// The URL of a webhook is as secret as a password, and so is the token of a [SlackBot].
+// They never appear in an error or in a formatted value, which show only the host.
 package notify
 
 import (
@@ -35,9 +35,9 @@ import (
 )
 
 // Only returns a notifier that passes only events of kinds to n, whatever
-// [autoscale.Config.NotifyOn] says. So kinds may also have a kind that NotifyOn lacks.
-// The Autoscaler reads its method Kinds. If anybody else calls its Notify, it ignores
-// events of other kinds.
+// [autoscale.Config.NotifyOn] says. So kinds may include a kind that is not in NotifyOn.
+// The Autoscaler calls the method Kinds of the notifier. If other code calls its Notify,
+// it ignores events of other kinds.
 //
 // kinds must name at least one kind; [autoscale.NoKinds] silences n.
 func Only(n autoscale.Notifier, kinds autoscale.EventKind) autoscale.Notifier {
@@ -79,7 +79,7 @@ func (o *only) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Format leaves it to the notifier what is shown of it.
+// Format lets the notifier format itself.
 func (o *only) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "notify.Only(%v, %v)", o.notifier, o.kinds)
 }

@@ -17,39 +17,41 @@ import (
 )
 
 const (
-	// maxTries is how often an event is sent to one webhook at most.
+	// maxTries is the most times that an event is sent to one webhook.
 	maxTries = 3
-	// firstPause is the shortest pause after the first try; it doubles with each.
+	// firstPause is the shortest pause after the first try. It doubles with each
+	// try.
 	firstPause = 500 * time.Millisecond
 	// maxAnswer bounds what is read of an answer.
 	maxAnswer = 4 << 10
-	// maxRetryAfter is the longest Retry-After. A longer one counts as this.
+	// maxRetryAfter is the longest Retry-After. A longer one is shortened to this.
 	maxRetryAfter = 24 * time.Hour
 )
 
-// newClient returns a client that follows no redirects: a redirected webhook
-// would hand the event, and with it the headers, to somebody else.
+// newClient returns a client that does not follow redirects. A webhook that was
+// redirected would hand the event and the headers to somebody else.
 func newClient(base *http.Client) *http.Client {
 	if base != nil {
 		return outbound.Client(*base)
 	}
-	// Events are rare: a connection kept open for the next one would be closed
-	// by the other side long before.
+	// Events are rare. The other side would close a connection long before the next
+	// event.
 	t := outbound.NewTransport()
 	t.DisableKeepAlives = true
 	return outbound.Client(http.Client{Transport: t})
 }
 
-// againError is a failed try after which another one can help.
+// againError is the error of a try after which another try can help.
 type againError struct {
 	error
-	after time.Duration // what the answer asked for; 0: nothing
+	after time.Duration // the wait that the answer asked for; 0: none
 }
 
 func (e *againError) Unwrap() error { return e.error }
 
-// deliver posts body until it is taken, is refused for good, or there is no time
-// for another try. accept judges an answer of success; nil takes each.
+// deliver posts body until it is accepted, is refused for good, or there is no time
+// for another try. accept checks an answer that reports success. If accept is nil,
+// every such answer is good.
 func (w *webhook) deliver(ctx context.Context, body []byte, key string, accept func(*http.Response) error) error {
 	for try := 1; ; try++ {
 		err := w.post(ctx, body, key, accept)
@@ -62,7 +64,7 @@ func (w *webhook) deliver(ctx context.Context, body []byte, key string, accept f
 		}
 		pause := firstPause << (try - 1)
 		pause = max(again.after, pause+rand.N(pause))
-		// Waiting for a moment that does not come would help nobody.
+		// If the context ends before the pause does, waiting would not help.
 		if end, ok := ctx.Deadline(); ok && time.Until(end) <= pause {
 			return fmt.Errorf("%w, and no time is left for another try in %v", err, pause.Round(time.Millisecond))
 		}
@@ -105,8 +107,8 @@ func (w *webhook) post(ctx context.Context, body []byte, key string, accept func
 	return w.judge(res)
 }
 
-// judge says what an answer means. Its body is read only where it can tell
-// something: one that never ends must not undo a success.
+// judge returns what an answer means. It reads the body only if that can add
+// something, because a body that never ends must not undo a success.
 func (w *webhook) judge(res *http.Response) error {
 	status := res.StatusCode
 	switch {
@@ -124,13 +126,14 @@ func (w *webhook) judge(res *http.Response) error {
 	return fmt.Errorf("status %d%s", status, w.word(res.Body))
 }
 
-// retryAfter reads a Retry-After, in seconds, which Discord gives with decimals, or
-// as a date. What is neither, or over, is 0.
+// retryAfter reads a Retry-After, which is a date or a number of seconds. Discord
+// sends seconds with decimals. If it is neither, or lies in the past, the result is
+// 0.
 func retryAfter(value string, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {
 		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	}
-	// ParseFloat also reads 1e9, 0x1p4 and NaN, which no server means.
+	// ParseFloat also reads 1e9, 0x1p4 and NaN, which a server never means.
 	if decimals := strings.Trim(value, "0123456789"); decimals == "." {
 		if seconds, err := strconv.ParseFloat(value, 64); err == nil {
 			return time.Duration(min(seconds, maxRetryAfter.Seconds()) * float64(time.Second))
@@ -142,9 +145,9 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return 0
 }
 
-// word returns an answer's body, in parentheses, if it is a single word as those
-// by which Slack says what is wrong (no_service, channel_is_archived). Nothing
-// else is repeated: an error page may quote the URL.
+// word returns an answer's body, in parentheses, if that is a single word. Slack
+// reports what is wrong with such a word (no_service, channel_is_archived). Nothing
+// else is repeated, because an error page may quote the URL.
 func (w *webhook) word(body io.Reader) string {
 	b, _ := io.ReadAll(io.LimitReader(body, maxAnswer))
 	text := strings.TrimSpace(string(b))
@@ -155,9 +158,8 @@ func (w *webhook) word(body io.Reader) string {
 	return " (" + text + ")"
 }
 
-// withoutSecrets unwraps the errors of net/http that quote the whole URL, and
-// drops one that quotes a part of it in words of its own, as transports of other
-// makers do.
+// withoutSecrets unwraps the errors of net/http that quote the whole URL. It drops
+// an error that quotes a part of the URL in its own words, as other transports do.
 func (w *webhook) withoutSecrets(err error) error {
 	for u := (*url.Error)(nil); errors.As(err, &u); {
 		err = u.Err
@@ -178,14 +180,14 @@ func (w *webhook) quotes(text string) bool {
 	return false
 }
 
-// How long a part of a URL, and a password, must be to be looked for in texts:
-// shorter ones, as "api", are found there by chance.
+// How long a part of a URL, and a password, must be for texts to be searched for
+// it. Shorter ones, such as "api", are found by chance.
 const (
 	shortestPart     = 8
 	shortestPassword = 4
 )
 
-// secretsOf returns what of a webhook's settings no error may quote.
+// secretsOf returns the parts of a webhook's settings that no error may quote.
 func secretsOf(u *url.URL, o WebhookOptions) []string {
 	var secrets []string
 	add := func(s string, shortest int) {
@@ -208,7 +210,7 @@ func secretsOf(u *url.URL, o WebhookOptions) []string {
 	add(o.Secret, shortestPassword)
 	for _, values := range o.Header {
 		for _, v := range values {
-			for part := range strings.FieldsSeq(v) { // Bearer and the token
+			for part := range strings.FieldsSeq(v) { // such as Bearer and the token
 				add(part, shortestPart)
 			}
 		}

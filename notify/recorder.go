@@ -12,15 +12,15 @@ import (
 // maxRecorded is how many events a Recorder keeps.
 const maxRecorded = 1000
 
-// A Recorder is a notifier for tests, which remembers the events that it got. Its zero
-// value is ready to be used. It keeps the last 1,000 events. It must not be
-// copied after it was first used.
+// A Recorder is a notifier for tests that remembers the events that it got. Its zero
+// value is ready to use. It keeps the last 1,000 events. It must not be copied after
+// first use.
 type Recorder struct {
 	mu     sync.Mutex
 	events []autoscale.Event
-	total  int           // events recorded, those no longer kept included
-	fail   []error       // of the next calls of Notify
-	more   chan struct{} // closed with the next event; nil: nobody waits
+	total  int           // events recorded, including those no longer kept
+	fail   []error       // the errors of the next calls of Notify
+	more   chan struct{} // closed at the next event; nil: nobody waits
 }
 
 // Notify records e, or returns the error that was given to FailNext.
@@ -45,7 +45,7 @@ func (r *Recorder) Notify(_ context.Context, e autoscale.Event) error {
 }
 
 // FailNext makes the next call of Notify return err and record nothing. Several
-// calls add up: each fails one more. A nil err does nothing.
+// calls add up: each makes one more call fail. A nil err does nothing.
 func (r *Recorder) FailNext(err error) {
 	if err == nil {
 		return
@@ -55,15 +55,15 @@ func (r *Recorder) FailNext(err error) {
 	r.fail = append(r.fail, err)
 }
 
-// Events returns a copy of what was recorded, oldest first.
+// Events returns a copy of the recorded events, oldest first.
 func (r *Recorder) Events() []autoscale.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.events)
 }
 
-// Wait returns nil once n events were recorded since the Recorder was made, at
-// once if they were already, and an error that wraps ctx's if that ends before.
+// Wait returns nil as soon as n events have been recorded since the Recorder was
+// made. If ctx ends first, it returns an error that wraps the error of ctx.
 func (r *Recorder) Wait(ctx context.Context, n int) error {
 	for {
 		r.mu.Lock()

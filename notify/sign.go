@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// HeaderSignature is the header by which the receiver of a [Webhook] knows who
-// made its body, and when: t=<unix seconds>,v1=<hex>, where v1 is the HMAC-SHA256
-// of the t, a full stop and the body. See [Verify].
+// HeaderSignature is the header that shows the receiver of a [Webhook] who made the
+// body, and when. Its value is t=<unix seconds>,v1=<hex>, where v1 is the
+// HMAC-SHA256 of t, a full stop and the body. See [Verify].
 const HeaderSignature = "X-Autoscale-Signature"
 
-// DefaultMaxAge is how old a signature [Verify] accepts if its maxAge is 0.
+// DefaultMaxAge is how old a signature may be for [Verify] if its maxAge is 0.
 const DefaultMaxAge = 5 * time.Minute
 
-// maxSignature bounds the header that Verify reads: room for a few signatures.
+// maxSignature bounds the header that Verify reads. It has room for a few signatures.
 const maxSignature = 1024
 
 // ErrSignature is wrapped by every error of [Verify].
@@ -39,16 +39,17 @@ func mac(secret []byte, t string, body []byte) []byte {
 	return h.Sum(nil)
 }
 
-// Verify is for the receivers of a [Webhook]: it returns nil if signature, the
-// value of the header [HeaderSignature], was made for body by a holder of secret
-// no more than maxAge ago. What a clock that runs ahead signed is accepted as far
-// ahead. 0: [DefaultMaxAge]. It takes the same time wherever the signatures differ.
+// Verify is for the receivers of a [Webhook]. signature is the value of the header
+// [HeaderSignature]. Verify returns nil if a holder of secret made it for body at most
+// maxAge ago. If the clock of the sender is ahead, a signature is accepted up to maxAge
+// in the future. If maxAge is 0, it is [DefaultMaxAge]. Verify takes the same time
+// wherever the signatures differ.
 //
-// Somebody who overheard a request can send it again within maxAge. If that matters, the
-// receiver should remember the Idempotency-Key for that long.
+// Somebody who intercepted a request can send it again within maxAge. If that matters,
+// the receiver should remember the Idempotency-Key for that long.
 //
-// Every error wraps [ErrSignature]; answer it with 401. An empty secret, which
-// anybody knows, verifies nothing.
+// Every error wraps [ErrSignature]. Answer it with 401. With an empty secret, Verify
+// always returns an error, because everybody knows that secret.
 func Verify(secret, signature string, body []byte, maxAge time.Duration) error {
 	if secret == "" {
 		return fmt.Errorf("%w: the secret is empty: give the one that the sender has", ErrSignature)
@@ -83,8 +84,8 @@ type stamp struct {
 	unix int64
 }
 
-// parseSignature reads a header: one t, one v1 or several, and what later
-// versions may add, which is passed over.
+// parseSignature reads a header, which has one t and one or more v1. It skips
+// anything that later versions may add.
 func parseSignature(header string) (t stamp, macs [][]byte, err error) {
 	if header == "" {
 		return t, nil, fmt.Errorf("there is none: %s is missing", HeaderSignature)

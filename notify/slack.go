@@ -9,18 +9,18 @@ import (
 	"github.com/autoscalebot/autoscale/notify/internal/words"
 )
 
-// maxSlack is how many characters a text to Slack has at most. Slack advises
-// fewer than 4,000, and cuts what is much longer.
+// maxSlack is how many characters a text to Slack has at most. Slack recommends fewer
+// than 4,000, and cuts a text that is much longer.
 const maxSlack = 3000
 
-// Slack returns a notifier that posts each event to an incoming webhook of Slack: what
-// happened, why, what to do and what is next, beside a bar in the colour of the event's
-// level. url is a secret. At most one ChatOptions may be given.
+// Slack returns a notifier that posts each event to an incoming webhook of Slack. The
+// message says what happened, why, what to do and what happens next, beside a bar in the
+// colour of the event's level. url is a secret. At most one ChatOptions may be given.
 //
-// An incoming webhook cannot write into threads. [SlackBot] can.
+// An incoming webhook cannot post to threads. [SlackBot] can.
 //
-// The message has a plain text too. Services that understand only that, as Mattermost
-// does, show it.
+// The message also has a plain text, for services that understand only that, such as
+// Mattermost.
 //
 // For messages of another form, use [Webhook] with
 //
@@ -31,8 +31,8 @@ func Slack(url string, options ...ChatOptions) autoscale.Notifier {
 	})
 }
 
-// slackMessage is the body for an incoming webhook and for chat.postMessage. What others
-// wrote stands in plain_text objects alone, in which Slack looks for no markup.
+// slackMessage is the body for an incoming webhook and for chat.postMessage. Texts from
+// others are only in plain_text objects, in which Slack does not look for markup.
 type slackMessage struct {
 	Channel   string `json:"channel,omitempty"`
 	Thread    string `json:"thread_ts,omitempty"`
@@ -93,12 +93,12 @@ func composeSlack(e autoscale.Event, m words.Message, page string) slackMessage 
 	}
 }
 
-// silent takes from @channel and its like, in services that read the plain text, the
-// power to notify everybody.
+// silent changes @channel and the like so that they do not notify everybody in
+// services that read the plain text.
 func silent(text string) string { return strings.ReplaceAll(text, "@", "@\u200b") }
 
-// slackText escapes what Slack would take for markup, mentions of a whole
-// channel among them, and cuts the text, between characters, to maxSlack.
+// slackText escapes text that Slack would take for markup, including mentions of a
+// whole channel. It cuts the text to maxSlack, between characters.
 func slackText(text string) string {
 	var b strings.Builder
 	size := 0

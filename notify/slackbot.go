@@ -18,16 +18,17 @@ import (
 
 const (
 	slackAPI = "https://slack.com/api"
-	// maxThreads is how many conditions a SlackBot remembers the threads of.
+	// maxThreads is for how many conditions a SlackBot remembers the thread.
 	maxThreads = 64
-	// maxSlackAnswer bounds what is read of an answer, which repeats the message.
+	// maxSlackAnswer bounds how much of an answer is read. An answer repeats the message.
 	maxSlackAnswer = 256 << 10
 )
 
-// SlackBot returns a notifier that posts each event to a channel of Slack as [Slack] does,
-// by the method chat.postMessage, with one thread for each condition: the notices that it
-// goes on, and the one that it has ended, are replies to the one that it began. The last of
-// them is shown in the channel too.
+// SlackBot returns a notifier that posts each event to a channel of Slack, with the method
+// chat.postMessage. The messages are those of [Slack]. Each condition has one thread. The
+// first message reports that the condition has begun. The reminders, and the message that
+// it has ended, are replies to that one. The message that it has ended is shown in the
+// channel too.
 //
 // token is the app's bot token, which begins with xoxb-. The app needs the scope
 // chat:write, and must be invited to the channel. channel is the ID of a channel, or its
@@ -35,7 +36,7 @@ const (
 //
 // The notifier remembers its last 64 threads, but not beyond the end of the process. After
 // a restart, or if another process leads, the next notice of a condition begins a new
-// thread. It tries again as a [Webhook] does. If the answer to a message was lost, the
+// thread. The notifier retries like a [Webhook]. If the answer to a message was lost, the
 // message may be posted twice.
 func SlackBot(token, channel string, options ...ChatOptions) autoscale.Notifier {
 	o, err := oneOption(options)
@@ -85,7 +86,7 @@ type slackThread struct {
 // Validate reports what is wrong with the arguments.
 func (b *slackBot) Validate() error { return b.hook.fault }
 
-// Format shows the host alone.
+// Format shows only the host.
 func (b *slackBot) Format(f fmt.State, verb rune) { b.hook.Format(f, verb) }
 
 func (b *slackBot) Notify(ctx context.Context, e autoscale.Event) error {
@@ -127,7 +128,7 @@ func (b *slackBot) post(ctx context.Context, m slackMessage) (ts string, err err
 // errNoThread means that there is no message to reply to.
 var errNoThread = errors.New("the thread does not exist any more")
 
-// slackAdvice is what to do about an error of chat.postMessage.
+// slackAdvice says what to do about an error of chat.postMessage.
 var slackAdvice = map[string]string{
 	"channel_not_found": "check the channel, and invite the app to it if it is private",
 	"not_in_channel":    "invite the app to the channel",
@@ -137,7 +138,8 @@ var slackAdvice = map[string]string{
 	"restricted_action": "let the app post to this channel",
 }
 
-// answer reads the answer to chat.postMessage, whose status is 200 in case of errors too.
+// answer reads the answer to chat.postMessage. Its status is 200 even if there is an
+// error.
 func (b *slackBot) answer(res *http.Response) (ts string, err error) {
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxSlackAnswer+1))
 	if err != nil {
@@ -153,7 +155,7 @@ func (b *slackBot) answer(res *http.Response) (ts string, err error) {
 	}
 	if *answer.OK {
 		if len(answer.TS) > 40 || strings.Trim(answer.TS, "0123456789.") != "" {
-			return "", nil // posted, but nobody can reply to it
+			return "", nil // it was posted, but one cannot reply to it
 		}
 		return answer.TS, nil
 	}

@@ -7,11 +7,12 @@ import (
 
 // Teams returns a notifier that posts each event to Microsoft Teams, as an Adaptive Card
 // with a title in the colour of the event's level. url is a secret. It is the URL of a
-// workflow that posts what its webhook gets to a chat or a channel. Teams has a template
-// for it: "Send webhook alerts to a channel". At most one ChatOptions may be given.
+// workflow that posts what its webhook receives to a chat or a channel. Teams has a
+// template for such a workflow: "Send webhook alerts to a channel". At most one
+// ChatOptions may be given.
 //
-// The workflow answers before the card is posted. So a card that Teams refuses later is
-// seen only in the history of the workflow.
+// The workflow answers before the card is posted. So if Teams refuses a card later, only
+// the history of the workflow shows that.
 //
 // For messages of another form, use [Webhook] with a template. See its example.
 func Teams(url string, options ...ChatOptions) autoscale.Notifier {
@@ -25,7 +26,7 @@ type teamsMessage struct {
 
 type teamsAttachment struct {
 	ContentType string    `json:"contentType"`
-	ContentURL  *string   `json:"contentUrl"` // null, as the workflow's schema has it
+	ContentURL  *string   `json:"contentUrl"` // null, as in the workflow's schema
 	Content     teamsCard `json:"content"`
 }
 
@@ -42,8 +43,8 @@ type teamsWidth struct {
 	Width string `json:"width"`
 }
 
-// teamsElement is a Container or a RichTextBlock. What others wrote stands in the runs of
-// a RichTextBlock alone, which have no Markdown. A TextBlock has.
+// teamsElement is a Container or a RichTextBlock. Texts from others are only in the runs
+// of a RichTextBlock, which have no Markdown. A TextBlock has.
 type teamsElement struct {
 	Type    string         `json:"type"`
 	Style   string         `json:"style,omitempty"`

@@ -17,62 +17,60 @@ import (
 	"github.com/autoscalebot/autoscale/notify/internal/plain"
 )
 
-// HeaderIdempotencyKey is the header that is the same in every try to deliver
-// one event to one [Webhook], and in no other request: a receiver that remembers
-// it for a minute can drop what it got before, where its answer was lost.
+// HeaderIdempotencyKey is a header whose value is the same in every try to deliver
+// one event to one [Webhook], and different in every other request. If an answer of
+// the receiver was lost, it gets the event again. A receiver that remembers the
+// value for a minute can drop the second one.
 const HeaderIdempotencyKey = "Idempotency-Key"
 
 // maxTime bounds a call of Notify whose context has no deadline.
 const maxTime = 30 * time.Second
 
 // WebhookOptions are the settings of a [Webhook]. The zero value has every default.
-// Formatted and encoded as JSON, they show no secret.
+// They show no secret if they are formatted or encoded as JSON.
 type WebhookOptions struct {
-	// Secret is the key that bodies are signed with, in the header
-	// HeaderSignature, so that the receiver can [Verify] them. Empty: they are
-	// not signed.
+	// Secret is the key that signs bodies, in the header HeaderSignature, so that
+	// the receiver can [Verify] them. Empty: they are not signed.
 	Secret string `json:"-"`
 
 	// Template is the body, in the language of text/template, executed with the
-	// [autoscale.Event]. Besides the functions of that language there are json,
-	// which writes any value as JSON (an error as its text), and slack, which
-	// escapes a text for Slack. In a body of JSON every text is written with
-	// json, quotes included: {"text": {{json .String}}}. Empty: the event as
-	// JSON, see [autoscale.Event.MarshalJSON].
+	// [autoscale.Event]. It can also use two more functions: json, which writes any value
+	// as JSON (an error as its text), and slack, which escapes a text for Slack. If the
+	// body is JSON, write every text with json, which adds the quotes: {"text": {{json
+	// .String}}}. Empty: the event as JSON, see [autoscale.Event.MarshalJSON].
 	Template string `json:"-"`
 
-	// Header is sent with each request, for example an Authorization. Its
-	// Content-Type defaults to application/json; with that default, a Template
-	// that does not write JSON is refused by Validate.
+	// Header is sent with each request, for example an Authorization. Its Content-Type
+	// defaults to application/json. With that default, Validate refuses a Template that
+	// does not write JSON.
 	Header http.Header `json:"-"`
 
-	// Client sends the requests; its Timeout bounds each try. It is not asked
-	// to follow redirects. Nil: a client of the notifier's own, which keeps no
-	// connection open between events.
+	// Client sends the requests. Its Timeout bounds each try. Redirects are not followed.
+	// Nil: a client of the notifier's own, which keeps no connection open between events.
 	Client *http.Client `json:"-"`
 
-	// AllowHTTP permits a URL that begins with http:// and is not of this
-	// machine. Whoever listens between here and there then learns the URL.
+	// AllowHTTP permits a URL that begins with http:// and is not on this machine.
+	// Anybody on the way can then read the URL.
 	AllowHTTP bool
 }
 
-// Format writes the options without what may be secret.
+// Format writes the options without anything that may be secret.
 func (o WebhookOptions) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "notify.WebhookOptions(signed: %t, template: %t, headers: %d, AllowHTTP: %t)",
 		o.Secret != "", o.Template != "", len(o.Header), o.AllowHTTP)
 }
 
-// Webhook returns a notifier that sends each event to target, a URL, by a POST
-// request. Any status from 200 to 299 is success; redirects are not followed.
+// Webhook returns a notifier that sends each event to target, a URL, by a POST request.
+// Any status from 200 to 299 means success. Redirects are not followed.
 //
-// If no answer comes, or the answer is 408, 429 or 500 and above, it tries again with
-// growing pauses, up to three tries in all. It waits as long as a Retry-After of the
-// answer says, if that ends before the context does. Any other answer is final, and so is
-// a certificate that is not trusted. The context's deadline counts for all tries
-// together. Without a deadline they have 30 seconds.
+// If there is no answer, or its status is 408, 429, or 500 or above, the notifier tries
+// again with growing pauses, up to three tries in all. If the answer has a Retry-After,
+// the notifier waits that long, unless the context would end first. Any other answer is
+// final, and so is a certificate that is not trusted. The context's deadline is for all
+// tries together. Without a deadline they have 30 seconds.
 //
-// target must begin with https://, save for this machine or with AllowHTTP. It
-// is a secret, see the package's doc.
+// target must begin with https://, except for this machine or with AllowHTTP. It is a
+// secret: see the package documentation.
 func Webhook(target string, o WebhookOptions) autoscale.Notifier { return newWebhook(target, o) }
 
 func newWebhook(target string, o WebhookOptions) *webhook {
@@ -99,21 +97,21 @@ func newWebhook(target string, o WebhookOptions) *webhook {
 }
 
 type webhook struct {
-	name   string // of its constructor
+	name   string // the name of its constructor
 	url    *url.URL
 	secret *secret
 	client *http.Client
 	own    bool // whether client is the notifier's own
 	render func(autoscale.Event) ([]byte, error)
-	fault  error // of the settings
+	fault  error // what is wrong with the settings
 }
 
-// secret is what a webhook keeps to itself. It is behind a pointer because fmt
-// shows that as an address, even where it cannot call Format.
+// secret has the secrets of a webhook. It is behind a pointer because fmt shows a
+// pointer as an address, even if it cannot call Format.
 type secret struct {
 	key    []byte
 	header http.Header
-	parts  []string // what no error may quote
+	parts  []string // texts that no error may quote
 }
 
 // Validate reports what is wrong with the URL and the options.
@@ -135,8 +133,9 @@ func (w *webhook) send(ctx context.Context, body []byte, accept func(*http.Respo
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
 	if w.own {
-		// A connection that was still being made when the context ended goes on
-		// being made for a next request, unless idle connections are closed.
+		// If a connection was still being made when the context ended, the
+		// transport goes on making it for a later request, unless idle connections
+		// are closed.
 		defer w.client.CloseIdleConnections()
 	}
 	if err := w.deliver(ctx, body, rand.Text(), accept); err != nil {
@@ -145,7 +144,7 @@ func (w *webhook) send(ctx context.Context, body []byte, accept func(*http.Respo
 	return nil
 }
 
-// Format shows the host alone: the rest of the URL is secret.
+// Format shows only the host, because the rest of the URL is secret.
 func (w *webhook) Format(f fmt.State, _ rune) {
 	host := "?"
 	if w.url != nil {
@@ -154,8 +153,8 @@ func (w *webhook) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "notify.%s(%s)", w.name, host)
 }
 
-// parseTarget never repeats the URL, or a part of one that may have been read
-// wrongly: what it holds is secret.
+// parseTarget never repeats the URL, or a part of one that may have been parsed
+// wrongly, because that is secret.
 func parseTarget(target string, allowHTTP bool) (*url.URL, error) {
 	if target == "" {
 		return nil, errors.New("the webhook's URL is empty: give the one that the receiver shows")
@@ -194,9 +193,9 @@ func notToken(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
-// newRenderer returns what makes a body of an event. The template is tried on
-// two events here, so that what is wrong with it is known before there is
-// something to tell.
+// newRenderer returns a function that makes the body for an event. It tries the
+// template on two events, so that a fault in it is known before there is an event
+// to send.
 func newRenderer(text string, isJSON bool) (func(autoscale.Event) ([]byte, error), error) {
 	if text == "" {
 		return func(e autoscale.Event) ([]byte, error) { return json.Marshal(e) }, nil

@@ -1,5 +1,5 @@
-// Package email sends events by mail, over SMTP: what happened, why, what to do and what is
-// next, with a picture of the last hour if [Config.History] is set.
+// Package email sends events by mail, over SMTP. A mail says what happened, why, what to do
+// and what happens next. If [Config.History] is set, it has a picture of the last hour.
 //
 //	cfg.Notifiers = []autoscale.Notifier{email.New(email.Config{
 //		URL:  os.Getenv("SMTP_URL"), // smtp://user:password@smtp.example.com:587
@@ -42,18 +42,18 @@ type Config struct {
 	//	smtp://user:password@smtp.example.com:587   STARTTLS; the default port is 587
 	//	smtps://user:password@smtp.example.com:465  TLS from the start; the default port is 465
 	//
-	// Percent-encode special characters in the user and the password. With smtp, nothing
-	// is sent to a server that does not offer STARTTLS. If the host is this machine, TLS is
-	// not tried. A query changes this: ?tls=off sends everything unencrypted, including
-	// the password, and ?tls=required demands STARTTLS of this machine too. The URL is a
+	// Percent-encode special characters in the user and the password. With smtp, nothing is
+	// sent to a server that does not offer STARTTLS. If the host is this machine, TLS is
+	// not tried. A query changes this: ?tls=off sends everything unencrypted, including the
+	// password, and ?tls=required demands STARTTLS from this machine too. The URL is a
 	// secret.
 	URL string `json:"-"`
 
-	// From is the sender, as "ops@example.com" or "Ops <ops@example.com>".
+	// From is the sender, such as "ops@example.com" or "Ops <ops@example.com>".
 	From string
 
-	// To are the recipients, in the same form, at most MaxRecipients. Each gets a mail of
-	// its own, so that a refused address does not affect the others.
+	// To are the recipients, in the same form, at most MaxRecipients. Each gets a separate
+	// mail, so that a refused address does not affect the others.
 	To []string
 
 	// Subject begins each subject line. Empty: DefaultSubject.
@@ -65,8 +65,8 @@ type Config struct {
 
 	// History returns what happened, as [autoscale.Autoscaler.History] does. Each mail then
 	// shows a picture of the last hour: the size, what the rule recommended, and the load.
-	// The picture never keeps a mail back: without an answer within a second, or with an
-	// error or a panic, the mail is sent without it. Nil: no picture.
+	// The picture never holds a mail back. If History does not return within a second,
+	// returns an error or panics, the mail is sent without the picture. Nil: no picture.
 	History func(ctx context.Context) (*history.Log, error) `json:"-"`
 
 	// Page is the URL of the status page, beginning with https:// or http://. Each mail links
@@ -87,16 +87,16 @@ func (c Config) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "email.Config(%d recipients by %s)", len(c.To), server)
 }
 
-// New returns a notifier that sends a mail to each recipient for each event: what happened,
-// why, what to do and what is next, as HTML and as plain text. Each event has
-// a connection of its own, which is closed when its context ends.
+// New returns a notifier that sends a mail to each recipient for each event. The mail says
+// what happened, why, what to do and what happens next, as HTML and as plain text. Each
+// event has its own connection, which is closed when its context ends.
 //
-// The notifier tries a second time, a second or two later, if the server says that the
-// fault is temporary (a 4xx reply), or if the connection failed before the mail was sent.
-// The second try leaves out the recipients whose mail was accepted, and sends the same
-// mail, with the same Message-ID. If the connection broke in the middle of a mail, it is
-// not known whether the mail was accepted, so it is not sent again. Greylisting takes
-// longer than a notifier may: exempt the sender on the server.
+// The notifier tries a second time, after one or two seconds, if the server reports a
+// temporary fault (a 4xx reply), or if the connection failed before the mail was sent. The
+// second try leaves out the recipients whose mail was accepted, and sends the same mail,
+// with the same Message-ID. If the connection broke in the middle of a mail, it is not
+// known whether the mail was accepted, so it is not sent again. Greylisting takes longer
+// than a notifier may take, so exempt the sender on the server.
 //
 // [autoscale.Config.Validate] and Notify report what is wrong with c. The notifier is safe
 // for concurrent use.
@@ -129,9 +129,9 @@ type notifier struct {
 	to      []*mail.Address
 	subject string
 	history func(ctx context.Context) (*history.Log, error)
-	asking  atomic.Bool // whether a call of history has not returned
+	asking  atomic.Bool // a call of history has not returned yet
 	page    string
-	fault   error // of the settings
+	fault   error // what is wrong with the settings
 }
 
 // Validate reports what is wrong with the settings.
@@ -200,7 +200,8 @@ func checkHELO(name string) error {
 	return nil
 }
 
-// checkPage never repeats the URL: somebody may have put a password into it.
+// checkPage never repeats the URL, because somebody may have put a password into
+// it.
 func checkPage(page string) error {
 	return plain.CheckPage("email.Config.Page", "every recipient", page)
 }

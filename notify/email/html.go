@@ -16,8 +16,8 @@ import (
 // maxPicture is how long a mail waits for its picture.
 const maxPicture = time.Second
 
-// picture draws the hour before e. It returns nil if that takes too long or fails: a mail
-// without a picture is better than none.
+// picture draws the hour before e. It returns nil if that takes too long or fails,
+// because a mail without a picture is better than no mail.
 func (n *notifier) picture(ctx context.Context, e autoscale.Event) *picture.Picture {
 	if n.history == nil || !n.asking.CompareAndSwap(false, true) {
 		return nil
@@ -55,7 +55,7 @@ func draw(ctx context.Context, of func(context.Context) (*history.Log, error), e
 	return &p
 }
 
-// page is what the HTML of a mail shows.
+// page is the data that the HTML of a mail shows.
 type page struct {
 	words.Message
 	Parts             []words.Part
@@ -73,7 +73,7 @@ type page struct {
 func css(rgb int) template.CSS { return template.CSS(fmt.Sprintf("#%06X", rgb)) }
 
 // html returns the message as HTML. Mail programs understand only attributes, tables and
-// styles in place.
+// inline styles.
 func (n *notifier) html(e autoscale.Event, m words.Message, hour *picture.Picture, cid string) (string, error) {
 	var b strings.Builder
 	err := layout.Execute(&b, page{

@@ -14,15 +14,15 @@ const maxReplies = 1 << 20
 
 var errReplies = errors.New("the server sent more than 1 MiB of replies")
 
-// line is a connection to a server that is closed when a context ends. The mail library
-// respects its context only while it dials.
+// line is a connection to a server that is closed when a context ends. It is needed
+// because the mail library respects its context only while it dials.
 type line struct {
-	conn net.Conn // below TLS, whose own closing can be waited for
+	conn net.Conn // below TLS, because closing a TLS connection can block
 	stop func() bool
 }
 
 // dialer returns a func that connects to addr, with TLS from the start if config is not
-// nil. ctx is the context of the whole delivery. The context of the library ends with the
+// nil. ctx is the context of the whole delivery. The library's own context ends after the
 // greetings.
 func (l *line) dialer(ctx context.Context, addr string, config *tls.Config) gomail.DialContextFunc {
 	return func(dialing context.Context, network, _ string) (net.Conn, error) {

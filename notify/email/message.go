@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// maxSubject is how many characters a subject line has at most. Mail programs show no
+	// maxSubject is the most characters of a subject line. Mail programs do not show
 	// more.
 	maxSubject = 100
 	// maxSentence is how many characters of an event a mail shows.
@@ -40,7 +40,7 @@ func (n *notifier) messages(e autoscale.Event, hour *picture.Picture) []*gomail.
 		m.Subject(subject)
 		m.SetDateWithValue(now)
 		m.SetMessageIDWithValue(rand.Text() + "@" + domain)
-		m.SetGenHeader("Auto-Submitted", "auto-generated") // so that no absence notice answers
+		m.SetGenHeader("Auto-Submitted", "auto-generated") // so that no absence notice is sent in reply
 		m.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 		m.SetBodyString(gomail.TypeTextPlain, text)
 		if err == nil {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// maxTries is how often a mail is sent at most.
+	// maxTries is the most times that a mail is sent.
 	maxTries = 2
 	// shortestPause is the shortest time before the second try, and half the longest.
 	shortestPause = time.Second
@@ -24,9 +24,9 @@ const (
 	goodbye = time.Second
 )
 
-// The mechanisms of authentication, best first. Without TLS those that send the password
-// in plain text come last. They are used only with tls=off, or if the server is this
-// machine.
+// The mechanisms of authentication, best first. Without TLS, those that send the
+// password in plain text come last. They are then used only with tls=off, or if the
+// server is this machine.
 var (
 	mechanisms = []gomail.SMTPAuthType{
 		gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin, gomail.SMTPAuthSCRAMSHA1, gomail.SMTPAuthCramMD5,
@@ -43,7 +43,8 @@ type failure struct {
 	again bool // whether another try can help without sending a mail twice
 }
 
-// deliver sends the messages. It sends those again for which another try can help.
+// deliver sends the messages. If another try can help for a message, it sends that
+// one again.
 func (n *notifier) deliver(ctx context.Context, msgs []*gomail.Msg) error {
 	var errs []error
 	for try := 1; ; try++ {
@@ -63,7 +64,7 @@ func (n *notifier) deliver(ctx context.Context, msgs []*gomail.Msg) error {
 	}
 }
 
-// wait reports whether there is time left after d, and waits for d if so.
+// wait waits for d if there is time left after that, and reports whether it did.
 func wait(ctx context.Context, d time.Duration) bool {
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
 		return false
@@ -101,7 +102,7 @@ func (n *notifier) send(ctx context.Context, msgs []*gomail.Msg) []failure {
 		}
 		failures = append(failures, n.untaken(m))
 	}
-	// The answer to QUIT changes nothing about the mails.
+	// The answer to QUIT makes no difference to the mails.
 	if end, ok := ctx.Deadline(); ok && conn.UpdateDeadline(min(goodbye, time.Until(end))) == nil {
 		_ = conn.Quit()
 	}
@@ -159,7 +160,7 @@ func (n *notifier) ascii() bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r > '~' })
 }
 
-// refused says why a server accepted none of msgs.
+// refused returns why a server accepted none of msgs.
 func (n *notifier) refused(ctx context.Context, msgs []*gomail.Msg, err error) failure {
 	if ctx.Err() != nil {
 		return failure{msgs, fmt.Errorf("not done before the context ended: %w", context.Cause(ctx)), false}
@@ -182,8 +183,8 @@ func (n *notifier) refused(ctx context.Context, msgs []*gomail.Msg, err error) f
 	return failure{msgs, err, again}
 }
 
-// untaken says why a server did not accept m. If the connection broke while the text was
-// being sent, it is not known whether m was accepted.
+// untaken returns why a server did not accept m. If the connection broke while the text
+// was being sent, it is not known whether m was accepted.
 func (n *notifier) untaken(m *gomail.Msg) failure {
 	var send *gomail.SendError
 	if !errors.As(m.SendError(), &send) {
@@ -195,7 +196,8 @@ func (n *notifier) untaken(m *gomail.Msg) failure {
 	return failure{[]*gomail.Msg{m}, fmt.Errorf("to %s: %s", m.GetTo()[0].Address, n.server.clean(words)), again}
 }
 
-// cleaned returns err if it holds no secret, and else a new error without the secret.
+// cleaned returns err if it does not contain a secret, and otherwise a new error
+// without the secret.
 func (n *notifier) cleaned(err error) error {
 	if text := n.server.clean(err.Error()); text != err.Error() {
 		return errors.New(text)

@@ -21,8 +21,8 @@ const (
 	noTLS
 )
 
-// shortestSecret is how long a password must be to be searched for in texts. A shorter one
-// would be found by chance.
+// shortestSecret is how long a password must be for texts to be searched for it. A shorter
+// one would be found by chance.
 const shortestSecret = 4
 
 // server is a Config's URL, parsed.
@@ -94,8 +94,8 @@ func parseServer(text string) (server, error) {
 	return s, nil
 }
 
-// clean returns a server's text in one line. It withholds the text if that repeats the
-// password, or the command that held it.
+// clean returns a server's text on one line. It withholds the text if that repeats the
+// password, or the command that contained it.
 func (s server) clean(text string) string {
 	for _, secret := range s.secrets() {
 		if strings.Contains(text, secret) {

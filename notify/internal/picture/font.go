@@ -1,7 +1,7 @@
 package picture
 
-// Each glyph is 5 by 7 dots, a row a number whose bits are the dots, and a dot is pixel by
-// pixel large.
+// Each glyph has 5 by 7 dots. A row is a number whose bits are the dots. A dot is a square
+// of pixel by pixel.
 const (
 	pixel       = 4
 	glyphHeight = 7 * pixel
@@ -30,10 +30,10 @@ var glyphs = map[rune][7]uint8{
 	'M': {0b10001, 0b11011, 0b10101, 0b10101, 0b10001, 0b10001, 0b10001},
 }
 
-// width is how wide text is.
+// width returns how wide text is.
 func width(text string) int { return len(text) * advance }
 
-// text writes text. What has no glyph is left blank.
+// text writes text. A character without a glyph is left blank.
 func (c canvas) text(x, y int, text string) {
 	for _, r := range text {
 		for row, bits := range glyphs[r] {

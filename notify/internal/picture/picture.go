@@ -17,8 +17,8 @@ import (
 	"github.com/autoscalebot/autoscale/internal/names"
 )
 
-// Width and Height are of the picture as it should be shown. It has twice as many pixels
-// each way.
+// Width and Height are the size at which to show the picture. It has twice as many
+// pixels in each direction.
 const (
 	Width  = 600
 	Height = 240
@@ -38,8 +38,8 @@ const (
 // A Picture is a drawn hour, and what it shows in words.
 type Picture struct {
 	PNG         []byte
-	Text        string // sentences for those who do not see it
-	Load        string // what the load line shows, as "latency". Empty: there is none
+	Text        string // sentences for people who cannot see it
+	Load        string // what the load line shows, such as "latency". Empty: there is none
 	Recommended bool   // there is a line for the recommendations
 }
 
@@ -71,10 +71,10 @@ func Draw(points []history.Point, now time.Time) (Picture, bool) {
 	return p, true
 }
 
-// clamp keeps a number of processes within what can be drawn.
+// clamp limits a number of processes to what can be drawn.
 func clamp(n int) int { return min(max(n, 0), 1_000_000) }
 
-// load is the line of the load: the signal that the last point with one has.
+// load is the line of the load, for the signal of the last point that has one.
 type load struct {
 	name    string
 	seconds bool // the values are times
@@ -82,7 +82,7 @@ type load struct {
 	max     float64
 }
 
-// loadOf returns the values of each point. NaN: not measured.
+// loadOf returns the value of each point. NaN: not measured.
 func loadOf(points []history.Point) load {
 	var l load
 	wait := false

@@ -6,12 +6,13 @@ import (
 	"net/url"
 )
 
-// maxPage is how long the URL of the status page may be. Discord takes 2,048 characters,
-// and Slack 3,000 in a text.
+// maxPage is the most characters of the URL of the status page. Discord takes 2,048
+// characters, and Slack 3,000 in a text.
 const maxPage = 1000
 
-// CheckPage reports what is wrong with the URL of the status page in the named field, which
-// readers can read. Empty: there is no page. The error never repeats the URL.
+// CheckPage reports what is wrong with the URL of the status page in the named field.
+// readers says who can read the URL. Empty: there is no page. The error never repeats the
+// URL.
 func CheckPage(field, readers, page string) error {
 	if page == "" {
 		return nil

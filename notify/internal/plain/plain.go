@@ -1,5 +1,5 @@
-// Package plain holds what the notifiers share: texts that are safe to show,
-// and which hosts are this machine.
+// Package plain has functions that the notifiers share, to make texts safe to show,
+// and to find out whether a host is this machine.
 package plain
 
 import (
@@ -8,9 +8,9 @@ import (
 	"unicode"
 )
 
-// Line makes one line of text, of at most limit runes: whatever is no printable
-// character, line breaks and terminal sequences among them, becomes a space, and
-// spaces that follow each other become one. An ellipsis stands for what was cut.
+// Line makes one line of text, of at most limit runes. Every character that is not
+// printable becomes a space, including line breaks and terminal sequences. Several
+// spaces in a row become one. If the text was cut, it ends with an ellipsis.
 func Line(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -21,9 +21,9 @@ func Line(text string, limit int) string {
 	return Cut(strings.Join(strings.Fields(text), " "), limit)
 }
 
-// Cut cuts text to at most limit runes, the last of which is then an ellipsis.
+// Cut cuts text to at most limit runes. If it was cut, the last one is an ellipsis.
 func Cut(text string, limit int) string {
-	end, runes := 0, 0 // end: of limit-1 runes
+	end, runes := 0, 0 // end is the end of the first limit-1 runes
 	for i := range text {
 		if runes == limit-1 {
 			end = i

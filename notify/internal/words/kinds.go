@@ -11,7 +11,8 @@ import (
 
 const nothing = "Nothing."
 
-// told words an event that occurred, or a condition that holds.
+// told writes the message for an event that occurred, or for a condition that
+// holds.
 func told(e autoscale.Event) Message {
 	name := e.Name
 	if name == "" {
@@ -272,7 +273,7 @@ func paused(e autoscale.Event, name string) Message {
 	return m
 }
 
-// ended words a condition that has ended.
+// ended writes the message for a condition that has ended.
 func ended(e autoscale.Event) Message {
 	name := e.Name
 	if name == "" {
@@ -339,7 +340,7 @@ func stillRecommends(e autoscale.Event) string {
 	return fmt.Sprintf(". The rule still recommends more, namely %d", e.Decision.Size)
 }
 
-// part is the part that panicked.
+// part names the part that panicked.
 func part(e autoscale.Event) string {
 	switch e.Detail {
 	case "":

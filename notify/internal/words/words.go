@@ -1,5 +1,5 @@
-// Package words says what an event means, as a colleague would: what happened, why, what
-// to do, and when something happens next. All notices of people's services are worded here.
+// Package words says what an event means, as a colleague would: what happened, why, what to
+// do, and when something happens next. It has the texts of all notices to people.
 package words
 
 import (
@@ -24,8 +24,8 @@ const (
 )
 
 // A Message is an event in words. Each part is one line of plain text, which may quote the
-// host and the platform: escape it for whatever shows it. What, Why, Do and Next are whole
-// sentences. Title, What and Facts are never empty.
+// host and the platform. Escape it for the service that shows it. What, Why, Do and Next
+// are whole sentences. Title, What and Facts are never empty.
 type Message struct {
 	Title string // what happened, in a few words
 	What  string // what happened
@@ -35,7 +35,7 @@ type Message struct {
 	Facts string // the numbers and the time
 }
 
-// Of words an event.
+// Of returns the message for an event.
 func Of(e autoscale.Event) Message {
 	var m Message
 	if e.Phase == autoscale.Ended {
@@ -48,7 +48,7 @@ func Of(e autoscale.Event) Message {
 			}
 		}
 	}
-	if m.Title == "" { // a kind of a later version
+	if m.Title == "" { // a kind from a later version
 		m.Title, m.What = e.Kind.String(), sentence(e.String())
 	}
 	if e.Name != "" {
@@ -91,7 +91,7 @@ func (m Message) Text() string {
 	return b.String()
 }
 
-// A Tone is how a notice looks.
+// A Tone is the look of a notice.
 type Tone uint8
 
 // The tones.
@@ -178,7 +178,8 @@ func two(n int, one string, m int, small string) string {
 	return text
 }
 
-// clock writes a time, as seen from now: "17:05 UTC" on the same day, else with the date.
+// clock writes a time, as seen from now: "17:05 UTC" on the same day, and with the date
+// otherwise.
 func clock(t, now time.Time) string {
 	t, now = t.UTC(), now.UTC()
 	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
@@ -208,7 +209,7 @@ func sentence(text string) string {
 	return text
 }
 
-// upper writes the first letter large, if the first word is an ordinary one.
+// upper makes the first letter upper-case, if the first word is an ordinary one.
 func upper(text string) string {
 	word, _, _ := strings.Cut(text, " ")
 	word = strings.TrimRight(word, ",;")
@@ -219,7 +220,7 @@ func upper(text string) string {
 	return string(unicode.ToUpper(r)) + text[size:]
 }
 
-// reason is the reason of the Decider as a sentence.
+// reason returns the Decider's reason as a sentence.
 func reason(e autoscale.Event) string {
 	if e.Decision.Reason.IsZero() {
 		return ""
@@ -227,7 +228,7 @@ func reason(e autoscale.Event) string {
 	return sentence(e.Decision.Reason.String())
 }
 
-// fault is the error of an event as a sentence.
+// fault returns the error of an event as a sentence.
 func fault(e autoscale.Event) string {
 	if e.Err == nil {
 		return ""

@@ -1,5 +1,5 @@
-// Package wordstest has an event of every kind and phase, for the tests of what words and
-// shows them.
+// Package wordstest has an event of every kind and phase, for the tests of the packages
+// that write and show messages.
 package wordstest
 
 import (
@@ -162,7 +162,7 @@ func Events() []Event {
 	return all
 }
 
-// Hostile is text that is markup, or does harm, in one of the services.
+// Hostile is a text that is markup, or would do harm, in one of the services.
 const Hostile = "<!channel> @everyone *b* _i_ ~s~ `c` [x](https://evil.example) <b>&amp;</b> <@U1> {{DATE(2026-01-01T00:00:00Z)}} :fire:\r\n# h1\n- li\x00\u202e||sp|| \\ <script>alert(1)</script>"
 
 // HostileEvent returns an event whose every text is Hostile.
