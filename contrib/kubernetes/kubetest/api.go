@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// answer carries q out.
+// answer carries out the request and returns the answer.
 func (s *Server) answer(q *query) *answer {
 	if q.res == nil {
 		if q.account == nil && q.Header.Get("Authorization") != "" {
@@ -100,7 +100,7 @@ func (s *Server) list(q *query) (*answer, *apiError) {
 			break
 		}
 		o := s.objects[k]
-		if !q.res.custom { // typed lists leave out what the list says
+		if !q.res.custom { // items of typed lists leave out the kind and version, which the list has
 			o = maps.Clone(o)
 			delete(o, "apiVersion")
 			delete(o, "kind")
@@ -131,7 +131,7 @@ func (s *Server) sorted(q *query) (keys []key) {
 	return keys
 }
 
-// selects reports whether an object is of those that a list or watch asks for.
+// selects reports whether a list or watch asks for an object.
 func (q *query) selects(k key, o object) bool {
 	if o == nil || k.res != q.res || q.ns != "" && k.ns != q.ns {
 		return false
@@ -242,7 +242,7 @@ func (s *Server) update(q *query, k key, old object) (*answer, *apiError) {
 	return answerJSON(http.StatusOK, s.put(k, old, to, q.manager(), q.sub)), nil
 }
 
-// mergePatch reports whether the body of q is a patch of a form that is served.
+// mergePatch reports whether the body of q is a patch in a form that is served.
 func (q *query) mergePatch() bool {
 	kind, _, err := mime.ParseMediaType(q.Header.Get("Content-Type"))
 	return err == nil && (kind == "application/merge-patch+json" || kind == "application/strategic-merge-patch+json" && !q.res.custom)
@@ -277,7 +277,8 @@ func (s *Server) delete(q *query, k key, old object) (*answer, *apiError) {
 	return answerJSON(http.StatusOK, object{"kind": "Status", "apiVersion": "v1", "metadata": object{}, "status": "Success", "details": gone}), nil
 }
 
-// Object returns an object as JSON would decode it, or nil: Object("Lease", "", "web").
+// Object returns an object as encoding/json decodes it, or nil if there is none:
+// Object("Lease", "", "web").
 func (s *Server) Object(kind, namespace, name string) map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -289,9 +290,9 @@ func (s *Server) Object(kind, namespace, name string) map[string]any {
 	return normal(o)
 }
 
-// Put creates or replaces an object, its status included, without any check. It is what
-// another client or controller does. It panics if o lacks kind or metadata.name, or if the
-// kind is not served.
+// Put creates or replaces an object, including its status, without any check, as another
+// client or controller would. It panics if o lacks kind or metadata.name, or if the kind
+// is not served.
 func (s *Server) Put(o map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -304,8 +305,8 @@ func (s *Server) Put(o map[string]any) {
 	s.reconcile()
 }
 
-// Edit changes an object in place, its status included, as another client or controller
-// does. It panics if there is no such object.
+// Edit changes an object in place, including its status, as another client or controller
+// would. It panics if there is no such object.
 func (s *Server) Edit(kind, namespace, name string, change func(o map[string]any)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

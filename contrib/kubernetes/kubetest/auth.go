@@ -2,19 +2,20 @@ package kubetest
 
 import "slices"
 
-// An Account is who a token belongs to, and what it may do.
+// An Account says to whom a token belongs, and what it may do.
 type Account struct {
-	Name      string // of the user, as the messages of refusals say it
-	Namespace string // in which the Rules hold. Empty: in all
+	Name      string // the name of the user in the texts of refusals
+	Namespace string // the namespace in which the Rules hold. Empty: all
 	Rules     []Rule
 
-	ClusterRules []Rule // hold in all namespaces
+	ClusterRules []Rule // these hold in all namespaces
 }
 
-// A Rule is one of a Role: it allows the Verbs on the Resources. "*" stands for everything.
+// A Rule is a rule of a Role. It allows the Verbs on the Resources. "*" stands for
+// everything.
 type Rule struct {
 	APIGroups     []string // "" is the core group
-	Resources     []string // as "deployments" and "deployments/scale"
+	Resources     []string // such as "deployments" and "deployments/scale"
 	ResourceNames []string // empty: all. A list or watch names one by the field selector metadata.name
 	Verbs         []string // get, list, watch, create, update, patch, delete
 }
@@ -22,10 +23,10 @@ type Rule struct {
 type account struct {
 	Account
 	admin bool
-	cut   chan struct{} // closed: it is cut off
+	cut   chan struct{} // closed when the account is cut off
 }
 
-// AddAccount adds a token, or replaces the account that it has.
+// AddAccount adds a token, or replaces the account of a token.
 func (s *Server) AddAccount(token string, a Account) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -36,8 +37,8 @@ func (s *Server) AddAccount(token string, a Account) {
 	s.accounts[token] = &account{Account: a, cut: cut}
 }
 
-// authorize reports what keeps q from being carried out. Whether the object exists plays no
-// part.
+// authorize returns why q may not be carried out. It makes no difference whether the object
+// exists.
 func (s *Server) authorize(q *query) *apiError {
 	user := "system:anonymous"
 	switch {

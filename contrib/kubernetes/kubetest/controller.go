@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// reconcile does what the controllers and nodes would have done until now, and comes back
+// reconcile does what the controllers and nodes would have done by now. It runs again
 // when something is due. The caller holds the lock.
 func (s *Server) reconcile() {
 	if s.timer != nil {
@@ -48,7 +48,7 @@ func (s *Server) expect(at time.Time) {
 	}
 }
 
-// catchUp does what is due, of all workloads.
+// catchUp does what is due for all workloads.
 func (s *Server) catchUp(now time.Time) {
 	s.due = time.Time{}
 	for k, h := range s.hpas {
@@ -73,7 +73,7 @@ func (s *Server) catchUp(now time.Time) {
 	}
 }
 
-// forget drops what the controllers know of an object.
+// forget drops what the controllers know about an object.
 func (s *Server) forget(k key) {
 	if p := s.pods[k]; p != nil {
 		if w := s.workloads[p.owner]; w != nil {
@@ -97,7 +97,7 @@ func (s *Server) podsOf(owner key) (keys []key) {
 	return keys
 }
 
-// work has a workload its pods and its status.
+// work brings the pods and the status of a workload up to date.
 func (s *Server) work(k key, now time.Time) {
 	w := s.workloads[k]
 	if w == nil { // a client created it
@@ -253,7 +253,7 @@ func (s *Server) terminate(k key, p *pod, now time.Time) {
 	s.put(k, s.objects[k], o, "kube-controller-manager", "")
 }
 
-// tell writes the status of a pod, and reports whether it is ready.
+// tell writes the status of a pod, and reports whether the pod is ready.
 func (s *Server) tell(k key, now time.Time) bool {
 	p := s.pods[k]
 	ready := !p.placed.IsZero() && !p.ready.After(now)
@@ -317,7 +317,7 @@ func (s *Server) tellWorkload(w *Workload, o object, n counts, now time.Time) {
 	}
 	if w.config.Kind != "Deployment" && n.refused > 0 {
 		if was, _ := at(o, "status", "conditions").([]any); len(was) > 0 {
-			status["conditions"] = was // its time is that of its beginning
+			status["conditions"] = was // it keeps the time at which it began
 		} else {
 			status["conditions"] = []any{quotaCondition(now)}
 		}
@@ -327,7 +327,8 @@ func (s *Server) tellWorkload(w *Workload, o object, n counts, now time.Time) {
 	s.put(w.key, o, next, "kube-controller-manager", "status")
 }
 
-// conditions returns those of a Deployment. One that did not change keeps its times.
+// conditions returns the conditions of a Deployment. A condition that did not change
+// keeps its times.
 func (s *Server) conditions(o object, n counts, now time.Time) []any {
 	whole := n.ready >= n.want
 	available := object{"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable", "message": "Deployment has minimum availability."}
@@ -387,7 +388,7 @@ func (s *Server) tellService(w *Workload, pods []key, now time.Time) {
 	}), "kube-controller-manager", "")
 }
 
-// rule has an HPA order its size.
+// rule makes an HPA order its size.
 func (s *Server) rule(k key, h *HPA, now time.Time) {
 	target := key{ofKind(h.config.Kind), h.config.Namespace, h.config.Target}
 	o := s.objects[target]

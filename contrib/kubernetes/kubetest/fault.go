@@ -21,23 +21,23 @@ import (
 //	Fault{Method: "PATCH", Apply: true, Reset: true}    a change that nobody hears of
 //
 // See [Error] and [TooManyRequests] for faults that are errors of the API. A fault strikes
-// before tokens and rights are looked at. A request is carried out only where the fault needs
-// its answer (it has neither a Status, nor Hang, nor Reset) or says Apply.
+// before tokens and rights are checked. The request is carried out only if Apply is set, or
+// if the fault needs the true answer because it has neither Status nor Hang nor Reset.
 type Fault struct {
-	// Method, Path, Verb and Account say which requests are struck. An empty one stands for
-	// all. Path is a pattern of path.Match for the URL's path, where a star stands for one
-	// element. Verb is one of RBAC: get, list, watch, create, update, patch, delete. Account
-	// is the name of an [Account].
+	// Method, Path, Verb and Account say which requests are struck. An empty field matches
+	// all requests. Path is a pattern of path.Match for the URL's path, in which a star
+	// stands for one element. Verb is a verb of RBAC: get, list, watch, create, update,
+	// patch, delete. Account is the name of an [Account].
 	Method, Path, Verb, Account string
 
-	// Skip is how many of these requests are spared at first.
+	// Skip is how many of these requests are not struck at first.
 	Skip int
 
-	// Times is how many requests are struck after that. 0 means one; a negative number means
-	// all, until ClearFaults.
+	// Times is how many requests are struck after that. 0 means one. A negative number
+	// means all, until ClearFaults.
 	Times int
 
-	// Apply carries the request out, at once, before its answer is spoilt.
+	// Apply carries the request out at once, before its answer is spoilt.
 	Apply bool
 
 	// Delay is how long the server waits before it does anything.
@@ -48,7 +48,7 @@ type Fault struct {
 	Status int
 	Body   string
 
-	// Header is added to the answer, whether true or not.
+	// Header is added to the answer, also if that is the true one.
 	Header http.Header
 
 	// Truncate announces the whole length of the body and sends half of it.
@@ -60,22 +60,22 @@ type Fault struct {
 	// Reset ends the connection without an answer.
 	Reset bool
 
-	// GoAway has the connection closed after the answer: with HTTP/2 by a GOAWAY frame, as
-	// the API server does with --goaway-chance.
+	// GoAway closes the connection after the answer. With HTTP/2 it sends a GOAWAY frame,
+	// as the API server does with --goaway-chance.
 	GoAway bool
 }
 
 func (f *Fault) answers() bool { return f.Status == 0 && !f.Hang && !f.Reset }
 
-// Error returns a fault that answers with a Status object, as
-// Error(500, "InternalError", "etcdserver: request timed out").
+// Error returns a fault that answers with a Status object, such as Error(500,
+// "InternalError", "etcdserver: request timed out").
 func Error(status int, reason, message string) Fault {
 	a := (&apiError{status, reason, message, nil}).answer()
 	return Fault{Status: status, Body: string(a.body)}
 }
 
-// TooManyRequests returns a fault by which every request is refused by API Priority and
-// Fairness, until ClearFaults.
+// TooManyRequests returns a fault that refuses every request, as API Priority and Fairness
+// does, until ClearFaults.
 func TooManyRequests(retryAfter time.Duration) Fault {
 	return Fault{
 		Status: http.StatusTooManyRequests, Body: "Too many requests, please try again later.\n", Times: -1,
@@ -83,8 +83,9 @@ func TooManyRequests(retryAfter time.Duration) Fault {
 	}
 }
 
-// Inject adds faults behind those that are there already. A request is struck by the first
-// fault that matches it, has skipped its number and has struck less than its number.
+// Inject adds faults after those that exist already. A request is struck by the first fault
+// that matches it, has already skipped Skip requests, and has not yet struck Times
+// requests.
 //
 // It panics if a fault's Path is not a pattern, or if its Status is one that cannot be sent.
 func (s *Server) Inject(faults ...Fault) {
@@ -112,8 +113,9 @@ func (s *Server) ClearFaults() {
 	s.faults = nil
 }
 
-// Cut cuts the account of that token off: its connections are reset, watches included, and
-// new requests too. Cut with false lets it back in. It panics if there is no such token.
+// Cut cuts off the account of a token. Its connections are reset, including watches, and so
+// are new requests. If cut is false, Cut lets the account back in. It panics if there is no
+// such token.
 func (s *Server) Cut(token string, cut bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +130,7 @@ func (s *Server) Cut(token string, cut bool) {
 	}
 }
 
-// EndWatches ends all watches that are under way, as an API server that is restarted does.
+// EndWatches ends all watches that are under way, as a restart of the API server does.
 func (s *Server) EndWatches() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,8 +138,9 @@ func (s *Server) EndWatches() {
 	s.wake()
 }
 
-// SilenceWatches has all watches stay open and show nothing, as when a connection died and
-// nobody noticed. SilenceWatches with false sends what they missed.
+// SilenceWatches makes all watches stay open and send nothing, as when a connection has
+// died and nobody has noticed. If silent is false, the watches get the events that they
+// missed.
 func (s *Server) SilenceWatches(silent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,7 +185,7 @@ func (f *Fault) matches(q *query) bool {
 	if f.Path == "" {
 		return true
 	}
-	ok, _ := path.Match(f.Path, q.URL.Path) // Inject refused what is no pattern
+	ok, _ := path.Match(f.Path, q.URL.Path) // Inject has refused a Path that is not a pattern
 	return ok
 }
 

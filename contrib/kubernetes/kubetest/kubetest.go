@@ -5,12 +5,12 @@
 //	defer s.Close()
 //	web := s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 2})
 //
-// A client sends its requests to s.URL with the bearer token [Token]. The test asks web and
-// s what became of them.
+// A client sends its requests to s.URL with the bearer token [Token]. The test uses web and
+// s to see the results.
 //
 // # What is served
 //
-// These resources can be got, listed, watched, created, updated, patched and deleted, each in
+// Clients can get, list, watch, create, update, patch and delete these resources, each in
 // its namespace. Lists and watches over all namespaces work too.
 //
 //	/api/v1                          pods, configmaps
@@ -21,25 +21,25 @@
 //	/apis/discovery.k8s.io/v1        endpointslices
 //	/apis/keda.sh/v1alpha1           scaledobjects
 //
-// The workloads have the subresources status and scale, the latter an autoscaling/v1 Scale.
-// There are also /version, /healthz, /livez, /readyz and the discovery documents of the
-// groups above.
+// The workloads have the subresources status and scale. The subresource scale is an
+// autoscaling/v1 Scale. There are also /version, /healthz, /livez, /readyz and the
+// discovery documents of the groups above.
 //
 // Requests and answers are JSON. A patch is a JSON merge patch. A strategic merge patch is
-// applied as a merge patch, so that it replaces lists. A JSON patch and server-side apply
-// answer 415. Pages of a list, by limit and continue, are of the present, and not of when the
-// first page was read.
+// applied as a merge patch, so it replaces lists. A JSON patch and server-side apply get
+// 415. The pages of a list, by limit and continue, show the present, and not the state when
+// the first page was read.
 //
-// Versions, conflicts, refusals and the form of objects follow what was measured with
-// kube-apiserver v1.34 and v1.35. Defaults that the API server fills in, such as the strategy
-// of a Deployment, are left out, and of fields' types only those are checked that matter to
-// sizes, leases and ConfigMaps.
+// Versions, conflicts, refusals and the form of objects follow measurements with
+// kube-apiserver v1.34 and v1.35. Defaults that the API server fills in, such as the
+// strategy of a Deployment, are left out. The types of fields are checked only if the
+// fields matter to sizes, leases and ConfigMaps.
 //
 // # Workloads
 //
-// A controller does what the controllers of a cluster and its nodes do: it makes pods, which
-// become ready after a boot time, and removes them. See [WorkloadConfig]. An [HPA] orders sizes as
-// a HorizontalPodAutoscaler does.
+// The Server does what the controllers and the nodes of a cluster do: it creates pods,
+// which become ready after a boot time, and removes them. See [WorkloadConfig]. An [HPA]
+// orders sizes as a HorizontalPodAutoscaler does.
 //
 // # Rights
 //
@@ -74,25 +74,25 @@ import (
 // Token is a credential that every new [Server] accepts, for everything.
 const Token = "kubetest-not-a-secret-kubetest"
 
-// DefaultNamespace is the namespace of what is added without one.
+// DefaultNamespace is the namespace of objects that are added without one.
 const DefaultNamespace = "default"
 
 const (
-	maxBody     = 3 << 20       // of a request, as the API server bounds it
-	maxObject   = 3 << 19       // 1.5 MiB, as etcd bounds it
+	maxBody     = 3 << 20       // bytes of a request, the same bound as in the API server
+	maxObject   = 3 << 19       // 1.5 MiB, the same bound as in etcd
 	maxPeriod   = 1000          // events that are remembered for watches
 	annotations = 256 << 10     // bytes of all annotations of an object
 	bookmarks   = time.Minute   // between two bookmarks of a watch
-	longest     = 1 * time.Hour // of a watch without timeoutSeconds
+	longest     = 1 * time.Hour // the longest time of a watch without timeoutSeconds
 )
 
 // A Server is a fake API server. All its methods, and those of its workloads, are safe for
 // concurrent use.
 //
-// A Server is an http.Handler, so that a program can put it on a listener of its own.
+// A Server is an http.Handler, so a program can put it on its own listener.
 type Server struct {
-	// URL is the base of every request, as "https://127.0.0.1:4711", without a slash at its
-	// end. It is empty where New made the Server.
+	// URL is the base of every request, as "https://127.0.0.1:4711", without a slash at
+	// its end. It is empty if New made the Server.
 	URL string
 
 	http   *httptest.Server // of NewServer
@@ -101,7 +101,7 @@ type Server struct {
 	served sync.WaitGroup
 	done   chan struct{} // closed by Close
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	closed     bool
 	inflight   sync.WaitGroup // Add needs mu and !closed
 	version    int64          // the last resourceVersion
@@ -117,7 +117,7 @@ type Server struct {
 	silent     bool // watches show nothing
 	requests   []*Request
 	scales     []Scale
-	stopped    bool // the controllers are
+	stopped    bool // the controllers are stopped
 	workloads  map[key]*Workload
 	pods       map[key]*pod
 	hpas       map[key]*HPA
@@ -127,8 +127,8 @@ type Server struct {
 	timer      *time.Timer
 }
 
-// New returns a Server that listens nowhere: an http.Handler. The caller must call Close
-// when finished.
+// New returns a Server that does not listen, to use as an http.Handler. The caller must
+// call Close when finished.
 func New() *Server {
 	return &Server{
 		done:       make(chan struct{}),
@@ -159,27 +159,28 @@ func NewServer() *Server {
 	return s
 }
 
-// NewPipeServer returns a Server that is reached through memory alone, without TLS, and only
-// by its own [Server.Client] and [Server.Dial]. Made inside a testing/synctest bubble, it
-// runs on the bubble's time. The caller must call Close when finished.
+// NewPipeServer returns a Server that is reached through memory, without TLS, and only by
+// its own [Server.Client] and [Server.Dial]. If it is made inside a testing/synctest
+// bubble, it runs on the bubble's time. The caller must call Close when finished.
 func NewPipeServer() *Server {
 	s, l := New(), pipe.Listen("kubetest.invalid")
 	s.URL = "http://" + l.Addr().String()
 	s.pipe = &http.Server{Handler: s, ErrorLog: discard}
 	s.client = &http.Client{Transport: &http.Transport{DialContext: l.Dial}}
 	s.served.Go(func() {
-		// Serve ends when Close closes the listener. Nothing else is to be done about its error.
+		// Serve ends when Close closes the listener, so there is nothing to do about its
+		// error.
 		_ = s.pipe.Serve(l)
 	})
 	return s
 }
 
 // Client returns an HTTP client that reaches the Server and trusts its certificate. It
-// presents no credentials. It is nil where New made the Server.
+// sends no credentials. It is nil if New made the Server.
 func (s *Server) Client() *http.Client { return s.client }
 
-// Dial connects to the Server, whatever the address. It is for a transport of the test's
-// own.
+// Dial connects to the Server, whatever the address. It is for a test that makes its own
+// transport.
 func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if s.http != nil {
 		return new(net.Dialer).DialContext(ctx, "tcp", s.http.Listener.Addr().String())
@@ -187,8 +188,8 @@ func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 	return s.client.Transport.(*http.Transport).DialContext(ctx, network, addr)
 }
 
-// CA returns the certificate that signed the Server's, in PEM, as the file ca.crt of a
-// service account has it. It is nil where NewServer did not make the Server.
+// CA returns the certificate that signed the Server's, in PEM, like the file ca.crt of a
+// service account. It is nil unless NewServer made the Server.
 func (s *Server) CA() []byte {
 	if s.http == nil {
 		return nil
@@ -196,8 +197,8 @@ func (s *Server) CA() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw})
 }
 
-// Close ends all requests, hanging ones and watches too, and shuts the Server down. A
-// second Close does nothing.
+// Close ends all requests, including watches and requests that hang, and shuts the
+// Server down. A second Close does nothing.
 func (s *Server) Close() {
 	s.mu.Lock()
 	if s.closed {
@@ -214,7 +215,7 @@ func (s *Server) Close() {
 		s.client.CloseIdleConnections()
 	}
 	if s.pipe != nil {
-		s.pipe.Close() // its error is the listener's, which nobody needs any more
+		s.pipe.Close() // its error comes from the listener, which nobody needs any more
 	}
 	if s.http != nil {
 		s.http.CloseClientConnections()
@@ -241,7 +242,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := s.parse(r, body)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	go func() { // whatever ends the request from outside
+	go func() { // waits for anything outside that ends the request
 		select {
 		case <-q.cut:
 		case <-s.done:
@@ -269,7 +270,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case fault.Status != 0:
 		a = fault.answer()
 	}
-	if isClosed(q.cut) { // meanwhile: the change was made, and nobody hears of it
+	if isClosed(q.cut) { // cut off in the meantime: the change was made, but the client does not learn that
 		platformtest.Reset(w)
 	}
 	s.note(q, a.status)
@@ -286,7 +287,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.writeTo(w, fault.Truncate)
 }
 
-// enter counts a request in, unless the Server is closed.
+// enter counts a request as in progress, unless the Server is closed.
 func (s *Server) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

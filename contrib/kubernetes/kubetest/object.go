@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// An object is one of the API's, as encoding/json reads it. Those in the store are never
-// changed, but replaced.
+// An object is an object of the API, as encoding/json reads it. Objects in the store are
+// never changed, but replaced.
 type object = map[string]any
 
 // A key names an object.
@@ -21,7 +21,7 @@ type key struct {
 	ns, name string
 }
 
-// normal returns v as encoding/json reads it, sharing nothing with v.
+// normal returns v as encoding/json reads it. The result shares nothing with v.
 func normal(v any) object {
 	if o, ok := copied(v).(object); ok {
 		return o
@@ -37,8 +37,9 @@ func normal(v any) object {
 	return o
 }
 
-// copied returns a copy of what encoding/json reads, or nil if v, or something in it, is
-// of another type or nil. It is quicker than to write and read the JSON.
+// copied returns a copy of v. If v, or something in it, is nil or of a type that
+// encoding/json does not produce, copied returns nil. It is faster than writing and
+// reading JSON.
 func copied(v any) any {
 	switch v := v.(type) {
 	case string, bool, float64:
@@ -99,7 +100,7 @@ func number(o object, path ...string) int {
 	return int(n)
 }
 
-// child returns an object within another, which is made if it is missing.
+// child returns an object within another. It makes the object if that is missing.
 func child(o object, name string) object {
 	c, ok := o[name].(object)
 	if !ok {
@@ -191,8 +192,8 @@ func fieldName(selector string) string {
 	return ""
 }
 
-// put stores an object under the next version. from is what it replaces, or nil. Nothing
-// happens if nothing changed. The caller holds the lock.
+// put stores an object under the next version. from is the object that it replaces, or
+// nil. If nothing has changed, put does nothing. The caller holds the lock.
 func (s *Server) put(k key, from, to object, manager, sub string) object {
 	meta := child(to, "metadata")
 	meta["name"], meta["namespace"] = k.name, k.ns
@@ -247,7 +248,7 @@ func (s *Server) set(k key, o object) {
 	}
 }
 
-// grows reports whether a change counts up the generation.
+// grows reports whether a change increases the generation.
 func grows(res *resource, from, to object) bool {
 	if res.plural == "deployments" && !reflect.DeepEqual(at(from, "metadata", "annotations"), at(to, "metadata", "annotations")) {
 		return true
@@ -274,8 +275,8 @@ func (s *Server) remove(k key) object {
 	return o
 }
 
-// managed returns managedFields with the entry of who made the change. The entry of the
-// subresource scale has no time, as in the API server.
+// managed returns managedFields with the entry of the manager that made the change. The
+// entry of the subresource scale has no time, as in the API server.
 func managed(res *resource, entries any, from, to object, manager, sub string) []any {
 	list, _ := entries.([]any)
 	fields := object{}
@@ -328,7 +329,7 @@ func diff(from, to object, name string) object {
 // size is how many bytes an object takes.
 func size(o object) int {
 	var b bytes.Buffer
-	// An object came from JSON.
+	// An object comes from JSON, so it can be encoded.
 	_ = json.NewEncoder(&b).Encode(o)
 	return b.Len()
 }

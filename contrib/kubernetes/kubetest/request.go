@@ -16,15 +16,15 @@ var discard = log.New(io.Discard, "", 0)
 
 func asError[E error](err error, target *E) bool { return errors.As(err, target) }
 
-// A query is a request, read.
+// A query is a request that has been parsed.
 type query struct {
 	*http.Request
 	body     []byte
 	values   url.Values
-	res      *resource // nil: none is known
+	res      *resource // nil: the resource is not known
 	ns, name string
 	sub      string // "scale", "status" or ""
-	verb     string // of RBAC
+	verb     string // the verb in RBAC
 	account  *account
 	cut      <-chan struct{} // closed when the account is cut off
 	record   *Request
@@ -81,7 +81,7 @@ func (s *Server) parse(r *http.Request, body []byte) *query {
 	return q
 }
 
-// manager is who the change is ascribed to in managedFields.
+// manager returns the manager to whom managedFields ascribes the change.
 func (q *query) manager() string {
 	if m := q.values.Get("fieldManager"); m != "" {
 		return m
@@ -90,7 +90,7 @@ func (q *query) manager() string {
 	return m
 }
 
-// An answer is what is sent back: a body, or a watch.
+// An answer is a body or a watch to send back.
 type answer struct {
 	status int
 	header http.Header
@@ -101,7 +101,7 @@ type answer struct {
 func answerJSON(status int, v any) *answer {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // objects came from JSON
+		panic(err) // objects come from JSON, so they can be encoded
 	}
 	return &answer{status: status, header: http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-cache, private"}, "Audit-Id": {"00000000-0000-4000-8000-000000000000"}}, body: append(data, '\n')}
 }
@@ -118,7 +118,7 @@ func (a *answer) writeTo(w http.ResponseWriter, truncate bool) {
 	if truncate {
 		body = body[:len(body)/2]
 	}
-	// An error is the client's, which left.
+	// An error means that the client left.
 	_, _ = w.Write(body)
 	if truncate {
 		panic(http.ErrAbortHandler)
@@ -136,23 +136,23 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// A Request is what a Server remembers of a request.
+// A Request is what a Server remembers about a request.
 type Request struct {
 	Time      time.Time // when it arrived
-	Method    string    // as "PATCH"
+	Method    string    // such as "PATCH"
 	Path      string    // without the query
 	Query     url.Values
 	Body      string // as it was sent; its first 16 KiB
 	UserAgent string
 	Account   string // the name of the [Account] whose token it had; "admin": that of [Token]
-	Status    int    // of the answer; 0: none was sent yet
+	Status    int    // the status of the answer; 0: none was sent yet
 }
 
-// A Scale is a change of the replicas of a workload by a request, including one that set
-// what was set already.
+// A Scale is a change of the replicas of a workload by a request, even if that set what
+// was set already.
 type Scale struct {
 	Time     time.Time
-	Kind     string // as "Deployment"
+	Kind     string // such as "Deployment"
 	Name     string
 	From, To int
 	Account  string
@@ -182,8 +182,8 @@ func (s *Server) note(q *query, status int) {
 	q.record.Status = status
 }
 
-// Requests returns what arrived, oldest first, whether or not it was answered. The last
-// 10,000 are kept. No credential is.
+// Requests returns the requests that arrived, oldest first, whether or not they were
+// answered. The last 10,000 are kept, without credentials.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()

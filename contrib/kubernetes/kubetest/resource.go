@@ -10,11 +10,11 @@ type resource struct {
 	group, version, plural, kind string
 
 	status      bool // it has the subresource status
-	scale       bool // and scale
+	scale       bool // it has the subresource scale
 	generation  bool // metadata.generation grows with the spec
 	custom      bool // it is a custom resource
 	conditional bool // an update must name a resourceVersion
-	upsert      bool // an update creates what is missing
+	upsert      bool // an update creates an object that is missing
 }
 
 var resources = []*resource{
@@ -37,7 +37,7 @@ func (r *resource) apiVersion() string {
 	return r.group + "/" + r.version
 }
 
-// groupResource is how messages name the resource.
+// groupResource returns the name of the resource in messages.
 func (r *resource) groupResource() string {
 	if r.group == "" {
 		return r.plural
@@ -45,7 +45,8 @@ func (r *resource) groupResource() string {
 	return r.plural + "." + r.group
 }
 
-// findResource returns a resource by its group and version, as "apps/v1" or "/v1", or nil.
+// findResource returns a resource by its plural name and its group and version, such as
+// "apps/v1" or "/v1". It returns nil if there is none.
 func findResource(groupVersion, plural string) *resource {
 	for _, r := range resources {
 		if r.group+"/"+r.version == groupVersion && r.plural == plural {
@@ -55,7 +56,8 @@ func findResource(groupVersion, plural string) *resource {
 	return nil
 }
 
-// ofKind returns the resource of a kind. It panics if there is none: the test is wrong.
+// ofKind returns the resource of a kind. It panics if there is none, because then the
+// test is wrong.
 func ofKind(kind string) *resource {
 	for _, r := range resources {
 		if r.kind == kind {
@@ -65,7 +67,8 @@ func ofKind(kind string) *resource {
 	panic(fmt.Sprintf("kubetest: the kind %q is not served", kind))
 }
 
-// discover answers what is not a resource, or returns nil.
+// discover answers a request for a path that is not a resource. It returns nil for
+// other paths.
 func discover(path string) *answer {
 	switch path {
 	case "/healthz", "/livez", "/readyz":

@@ -7,7 +7,7 @@ import (
 )
 
 // scaleOf returns the subresource scale of a workload. As in autoscaling/v1, 0 replicas are
-// left out of its spec, and not out of its status.
+// left out of its spec, but not out of its status.
 func scaleOf(res *resource, o object) object {
 	spec := object{}
 	if n := number(o, "spec", "replicas"); n != 0 {

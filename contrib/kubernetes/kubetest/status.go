@@ -5,7 +5,8 @@ import (
 	"net/http"
 )
 
-// An apiError is a failure as the API server reports it: a Status object.
+// An apiError is a failure in the form in which the API server reports it: a Status
+// object.
 type apiError struct {
 	code            int
 	reason, message string
@@ -64,7 +65,7 @@ func details(kind, group, name string) map[string]any {
 	return d
 }
 
-// noPath is the answer where no resource is served.
+// noPath returns the answer for a path without a resource.
 func noPath() *apiError {
 	return &apiError{http.StatusNotFound, "NotFound", "the server could not find the requested resource", map[string]any{}}
 }
@@ -83,7 +84,7 @@ func conflict(res *resource, name, why string) *apiError {
 
 const modified = "the object has been modified; please apply your changes to the latest version and try again"
 
-// invalid is a field with a value that is refused.
+// invalid returns the answer that refuses the value of a field.
 func invalid(kind, group, name, field, reason, why string) *apiError {
 	d := details(kind, group, name)
 	d["causes"] = []any{map[string]any{"reason": reason, "message": why, "field": field}}

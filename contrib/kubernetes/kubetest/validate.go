@@ -16,8 +16,7 @@ var subdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-
 
 const notSubdomain = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 
-// microTime is how Kubernetes writes and reads a MicroTime: with six digits, neither more nor
-// fewer.
+// microTime is the layout of a MicroTime in Kubernetes, which has exactly six digits.
 const microTime = "2006-01-02T15:04:05.000000Z07:00"
 
 const (
@@ -105,12 +104,13 @@ func validateConfigMap(o object, bad func(field, reason, format string, args ...
 	return nil
 }
 
-// misread is the answer to an object, or the result of a patch, that is not of its kind.
+// misread returns the answer for an object, or the result of a patch, that cannot be
+// read as its kind.
 func misread(kind, version string, o object, patched bool, err error) *apiError {
 	if !patched {
 		return badRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", kind, version, kind, err))
 	}
-	text, _ := json.Marshal(o) // it came from JSON
+	text, _ := json.Marshal(o) // it comes from JSON
 	why := fmt.Sprintf("Invalid value: %q: %v", text, err)
 	return &apiError{
 		http.StatusUnprocessableEntity, "Invalid", ` "" is invalid: patch: ` + why,
@@ -118,7 +118,8 @@ func misread(kind, version string, o object, patched bool, err error) *apiError 
 	}
 }
 
-// illTyped reports a field that is not of its type, of those that this package knows.
+// illTyped returns an error for a field that has the wrong type, among the fields
+// that this package knows.
 func illTyped(res *resource, o object) error {
 	if all, ok := at(o, "metadata", "annotations").(object); ok {
 		for _, v := range all {
@@ -152,7 +153,8 @@ func illTyped(res *resource, o object) error {
 	return notInt32(o, numbers...)
 }
 
-// notInt32 reports a field of spec that is there and is not a number of 32 bits.
+// notInt32 returns an error for a field of spec that exists and is not a 32-bit
+// integer.
 func notInt32(o object, fields ...string) error {
 	for _, field := range fields {
 		v := at(o, "spec", field)

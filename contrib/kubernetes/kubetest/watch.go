@@ -34,18 +34,18 @@ func (s *Server) wake() {
 	s.changed = make(chan struct{})
 }
 
-// A watch is one that begins.
+// A watch is a watch at its beginning.
 type watch struct {
 	initial []object // ADDED first
 	from    int64    // events after this version follow
 	epoch   int
-	marks   bool // it wants bookmarks
+	marks   bool // the client wants bookmarks
 	timeout time.Duration
 	silent  bool
 }
 
-// newWatch reads what a watch asks for. Without a resourceVersion it begins with what there
-// is. The caller holds the lock.
+// newWatch reads what a watch asks for. Without a resourceVersion, the watch begins with
+// the objects that exist. The caller holds the lock.
 func (s *Server) newWatch(q *query) (*watch, *apiError) {
 	w := &watch{from: s.version, epoch: s.epoch, timeout: longest, silent: s.silent}
 	w.marks, _ = strconv.ParseBool(q.values.Get("allowWatchBookmarks"))
@@ -136,8 +136,9 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, q *query, at
 	}
 }
 
-// kindFor is what the event is to who asked q: an object that begins to match its selector
-// is added, and one that ceases to is deleted. It is empty if it concerns others.
+// kindFor returns the kind of the event as the watch q sees it. An object that begins to
+// match the selector of q is added, and one that no longer matches is deleted. The kind is
+// empty if the event does not concern q.
 func (e event) kindFor(q *query) string {
 	now, before := q.selects(e.key, e.object), q.selects(e.key, e.before)
 	switch {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A WorkloadConfig says what a [Workload] is at first. A workload that a client creates has
-// the zero values.
+// A WorkloadConfig describes a [Workload] at the start. A workload that a client creates
+// has the zero values.
 type WorkloadConfig struct {
 	// Kind is Deployment, StatefulSet, ReplicaSet or Rollout. Empty: Deployment.
 	Kind string
@@ -16,53 +16,53 @@ type WorkloadConfig struct {
 	// Namespace defaults to [DefaultNamespace]. Name is required.
 	Namespace, Name string
 
-	// Replicas is what is ordered at first.
+	// Replicas is how many pods are ordered at the start.
 	Replicas int
 
-	// Boot is how long a pod takes from its making to being ready. Those of the first
+	// Boot is the time from when a pod is created until it is ready. The pods of the first
 	// Replicas are ready at once.
 	Boot time.Duration
 
-	// Grace is how long a pod takes from its deletion until it is gone.
+	// Grace is the time from when a pod is deleted until it is gone.
 	Grace time.Duration
 
-	// Nodes is how many pods there is room for. More are Unschedulable. 0: no limit.
+	// Nodes is how many pods there is room for. Any more are Unschedulable. 0: no limit.
 	Nodes int
 
-	// Quota is how many pods may be made. More are refused, which the condition
-	// ReplicaFailure says. 0: no limit.
+	// Quota is how many pods may be created. Any more are refused, and the condition
+	// ReplicaFailure reports that. 0: no limit.
 	Quota int
 
 	// Service is the name of a Service with an EndpointSlice of the pods. Empty: none.
 	Service string
 }
 
-// A Workload is a Deployment, StatefulSet, ReplicaSet or Rollout whose pods the Server makes.
-// Make one with [Server.AddWorkload].
+// A Workload is a Deployment, StatefulSet, ReplicaSet or Rollout. The Server creates its
+// pods. Make one with [Server.AddWorkload].
 type Workload struct {
 	config   WorkloadConfig
 	server   *Server
 	key      key
 	revision int  // counts Deploy
-	begun    bool // its first pods were made, which are ready at once
+	begun    bool // its first pods, which are ready at once, were created
 	pods     map[key]bool
 }
 
-// A pod is one that runs, or will.
+// A pod is a pod that runs or will run.
 type pod struct {
 	owner     key
 	revision  int
 	number    int
 	made      time.Time
-	placed    time.Time // when it was scheduled; zero: it was not
-	ready     time.Time // when it will be or was
-	gone      time.Time // when it will be; zero: it stays
+	placed    time.Time // when it was scheduled; zero: it was not scheduled
+	ready     time.Time // when it will be ready, or became ready
+	gone      time.Time // when it will be gone; zero: it stays
 	phase     string
-	condition string // what its status said last
+	condition string // the condition that its status had last
 }
 
-// AddWorkload adds an object of that kind, and has its pods made. The selector of its pods
-// is app=name. It panics if there is one already.
+// AddWorkload adds an object of the kind in c, and creates its pods. The selector of its
+// pods is app=name. It panics if there is such an object already.
 func (s *Server) AddWorkload(c WorkloadConfig) *Workload {
 	w := &Workload{config: c}
 	if w.config.Kind == "" {
@@ -93,12 +93,13 @@ func (w *Workload) edit(change func(o object)) {
 	w.server.Edit(w.config.Kind, w.config.Namespace, w.config.Name, change)
 }
 
-// Replicas returns how many are ordered.
+// Replicas returns how many pods are ordered.
 func (w *Workload) Replicas() int {
 	return number(w.server.Object(w.config.Kind, w.config.Namespace, w.config.Name), "spec", "replicas")
 }
 
-// SetReplicas orders a number, as somebody else would: kubectl scale, say.
+// SetReplicas orders a number of pods, as somebody else would, for example with kubectl
+// scale.
 func (w *Workload) SetReplicas(n int) {
 	w.edit(func(o object) { child(o, "spec")["replicas"] = n })
 }
@@ -108,8 +109,8 @@ func (w *Workload) Ready() int {
 	return number(w.server.Object(w.config.Kind, w.config.Namespace, w.config.Name), "status", "readyReplicas")
 }
 
-// Deploy begins a rollout: pods of a new revision are made beside the old ones, which are
-// deleted when the new ones are ready.
+// Deploy begins a rollout. Pods of a new revision are created in addition to the old
+// ones, which are deleted when the new ones are ready.
 func (w *Workload) Deploy() {
 	w.server.mu.Lock()
 	w.revision++
@@ -121,10 +122,10 @@ func (w *Workload) Deploy() {
 	})
 }
 
-// SetNodes changes for how many pods there is room; see [WorkloadConfig].
+// SetNodes changes how many pods there is room for; see [WorkloadConfig].
 func (w *Workload) SetNodes(n int) { w.limit(&w.config.Nodes, n) }
 
-// SetQuota changes how many pods may be made; see [WorkloadConfig].
+// SetQuota changes how many pods may be created; see [WorkloadConfig].
 func (w *Workload) SetQuota(n int) { w.limit(&w.config.Quota, n) }
 
 func (w *Workload) limit(field *int, n int) {
@@ -148,8 +149,9 @@ func (w *Workload) Pods() (names []string) {
 	return names
 }
 
-// StopControllers has the pods and the status of all workloads stay as they are, and every
-// HPA rest, as when the controller manager is down. StopControllers with false ends that.
+// StopControllers keeps the pods and the status of all workloads unchanged, and stops
+// every HPA, as when the controller manager is down. If stop is false, StopControllers
+// ends that.
 func (s *Server) StopControllers(stop bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,26 +168,26 @@ func joinLabels(labels object) string {
 	return strings.Join(terms, ",")
 }
 
-// An HPAConfig says what an [HPA] is at first.
+// An HPAConfig describes an [HPA] at the start.
 type HPAConfig struct {
-	Namespace, Name string        // the former defaults to DefaultNamespace
-	Kind, Target    string        // of the workload; the former defaults to Deployment
+	Namespace, Name string        // Namespace defaults to DefaultNamespace
+	Kind, Target    string        // the workload; Kind defaults to Deployment
 	Min, Max        int           // 0: 1 and 10
-	Desired         int           // 0: it leaves the size within Min and Max
-	Every           time.Duration // between two looks; 0: 15 seconds
-	ScaledObject    string        // of KEDA, which made the HPA; empty: none
+	Desired         int           // 0: it only keeps the size within Min and Max
+	Every           time.Duration // the time between two syncs; 0: 15 seconds
+	ScaledObject    string        // the ScaledObject for which KEDA made the HPA; empty: none
 }
 
-// An HPA is a HorizontalPodAutoscaler that rules a workload: while there is one, and the
-// workload has not 0 replicas, it orders Desired, within its bounds. Make one with
-// [Server.AddHPA].
+// An HPA is a HorizontalPodAutoscaler that sets the size of a workload. As long as it
+// exists and the workload does not have 0 replicas, it orders Desired, within its
+// bounds. Make one with [Server.AddHPA].
 type HPA struct {
 	config HPAConfig
 	server *Server
 	next   time.Time
 }
 
-// AddHPA adds an HPA. It looks at once and then each Every, 15 seconds by default.
+// AddHPA adds an HPA. It syncs at once and then each Every, 15 seconds by default.
 func (s *Server) AddHPA(h HPAConfig) *HPA {
 	if h.Kind == "" {
 		h.Kind = "Deployment"
@@ -220,7 +222,7 @@ func (s *Server) AddHPA(h HPAConfig) *HPA {
 	return made
 }
 
-// SetDesired changes Desired; it takes effect at the HPA's next look.
+// SetDesired changes Desired. It takes effect at the HPA's next sync.
 func (h *HPA) SetDesired(n int) {
 	h.server.mu.Lock()
 	defer h.server.mu.Unlock()
