@@ -135,8 +135,8 @@ var kindNames = [...]string{
 // Has reports whether k contains every kind of other.
 func (k EventKind) Has(other EventKind) bool { return k&other == other }
 
-// String returns the names of the kinds in k, as "scaled" or "scaled|changed",
-// and "none" for no kind.
+// String returns the names of the kinds in k, for example "scaled" or "scaled|changed". For
+// no kind it returns "none".
 func (k EventKind) String() string {
 	if k == NoKinds {
 		return noKinds

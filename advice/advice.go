@@ -177,7 +177,8 @@ func neverBelow(p period) *Advice {
 	}
 }
 
-// flapping: the size turned round 12 times or more within three hours, of which two or more were seen.
+// flapping: the size turned round 12 times or more within three hours, and two or more of
+// these turns were seen.
 func flapping(p period) *Advice {
 	if len(p.points) < 2 || p.points[len(p.points)-1].Time.Sub(p.points[0].Time) < 2*time.Hour {
 		return nil

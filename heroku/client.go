@@ -32,7 +32,7 @@ const (
 // accountPerHour is how many calls Heroku permits an account.
 const accountPerHour = 4500
 
-// noMetrics is the Options.MetricsURL that is none.
+// noMetrics is the value of Options.MetricsURL that stands for no URL.
 const noMetrics = "-"
 
 // Options are the settings of a [Client]. The zero value is ready to use.
@@ -223,7 +223,7 @@ func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "heroku.Client(%s)", cmp.Or(c.calls.Base(), "not valid"))
 }
 
-// cleaned returns a name, or what is no valid name where a token was given in its place.
+// cleaned returns a name, or an invalid name if a token was given in its place.
 func (c *Client) cleaned(name string) string {
 	if s := c.calls.Scrub(name); s == calls.Redacted || likeToken.MatchString(name) {
 		return s

@@ -13,7 +13,7 @@ import (
 const number = `\d{1,3}(?:[,.'’_ \x{a0}\x{202f}]\d{3})+|\d+`
 
 // numberEnds is what follows a number, so that it is not the beginning of another one:
-// 12,34, 1.5, 10k, 80% and 5e3 are no numbers of dynos that can be read.
+// 12,34, 1.5, 10k, 80% and 5e3 cannot be read as numbers of dynos.
 const numberEnds = `(?:[.,;:]?(?:\s+[^\d%]|\s*$)|[!?)"\-/])`
 
 var (

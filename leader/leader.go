@@ -89,7 +89,7 @@ func (o Options) withDefaults() Options {
 		o.Holder = os.Getenv("DYNO")
 	}
 	if o.Holder == "" {
-		o.Holder, _ = os.Hostname() // the suffix alone tells holders apart
+		o.Holder, _ = os.Hostname() // the suffix alone distinguishes holders
 	}
 	if o.TTL == 0 {
 		o.TTL = DefaultTTL
@@ -363,7 +363,7 @@ func (e *Elector) note(row Row) {
 	case last != nil && row.Version == e.version:
 		r.State = last.State
 	case row.State == nil:
-		r.State = []byte{} // some drivers do not tell it from NULL
+		r.State = []byte{} // some drivers do not distinguish it from NULL
 	}
 	e.version = row.Version
 	e.record.Store(&r)

@@ -56,7 +56,7 @@ func SQL(db *sql.DB, opts *Options) *Elector {
 // source name, as for [sql.Open]. The Elector opens at most one connection, when Run
 // first needs it. Validate reports a driver that is not known. Run also reports a dsn
 // that the driver refuses. Neither shows the dsn. For SQLite the dsn is a file with a
-// busy_timeout, as "file:autoscale.db?_pragma=busy_timeout(5000)" for modernc.org/sqlite.
+// busy_timeout, such as "file:autoscale.db?_pragma=busy_timeout(5000)" for modernc.org/sqlite.
 func Open(driver, dsn string, opts *Options) *Elector {
 	var dialect Dialect
 	if opts != nil {

@@ -232,7 +232,7 @@ func (a *adjusting) stabilize(up bool) {
 	}
 }
 
-// atMost lets the size move by n processes. A negative n is no limit.
+// atMost lets the size move by at most n processes. A negative n means no limit.
 func (a *adjusting) atMost(up bool, n int, by Kind, until time.Time) {
 	size := a.Input.Size
 	// The distances are not subtracted from the sizes: a recommendation may be any int.

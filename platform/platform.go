@@ -68,7 +68,7 @@ func (o Options) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(
 // An Error is a call that failed. Either the API refused it, or there was no complete
 // answer of the API, or there was no answer at all. An Error never contains a token.
 type Error struct {
-	Platform    string        // the package, as "fly"
+	Platform    string        // the package, such as "fly"
 	Op, Subject string        // what was to be done, and to what
 	Status      int           // of the last answer. 0: there was none
 	Code        string        // the API's own name for the refusal; may be empty
@@ -123,7 +123,7 @@ func (e *Error) Error() string {
 // A CallBudgetError means that a call was not made, because its context would end before
 // the budget of calls has room for it.
 type CallBudgetError struct {
-	Platform    string        // the package, as "fly"
+	Platform    string        // the package, such as "fly"
 	Op, Subject string        // what was to be done, and to what
 	Until       time.Time     // when there will be room, as far as is known
 	Wait        time.Duration // how long that was away

@@ -35,7 +35,7 @@ type call struct {
 	op, subject string // for errors: "scale to 5", "deployment/web"
 
 	method      string // GET if empty
-	api         string // group and version, as "apps/v1", or "v1" for the core group
+	api         string // group and version, such as "apps/v1", or "v1" for the core group
 	resource    string // as "deployments"; empty: what the API has, at "/apis/" and api
 	name, sub   string // of the object and of its subresource; may be empty
 	namespace   string // that of the Client if empty

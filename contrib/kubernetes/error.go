@@ -20,14 +20,14 @@ import (
 type Error struct {
 	Op, Subject string        // what was to be done, and to what
 	Status      int           // of the last answer; 0: there was none
-	Reason      string        // Kubernetes' own name for the refusal, as "Conflict"; may be empty
+	Reason      string        // Kubernetes' own name for the refusal, such as "Conflict"; may be empty
 	Message     string        // the API server's own words, at most 200 bytes; may be empty
 	RetryAfter  time.Duration // how long the API server asked to wait; 0: it did not
 	Tries       int           // how often the request was sent; 0: never
 	Err         error         // what else went wrong; may be nil
 
 	// What was asked of RBAC.
-	Verb, Group, Resource, Name, Namespace string // Resource has the subresource, as "deployments/scale"
+	Verb, Group, Resource, Name, Namespace string // Resource has the subresource, such as "deployments/scale"
 	User                                   string // who asked, as the API server said in a 403; may be empty
 
 	again  bool // whether another try may fare better

@@ -55,8 +55,8 @@ func (f *Fleet) lead(ctx, work context.Context) {
 	}
 }
 
-// meet tells the other workers that this one comes, and waits a moment. Workers that start
-// together then know of each other before one of them acquires all shards.
+// meet announces this worker to the others, and waits a moment. Workers that start together
+// then know of each other before one of them acquires all shards.
 func (f *Fleet) meet(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, f.opts.TTL/3)
 	defer cancel()

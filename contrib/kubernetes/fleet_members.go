@@ -175,7 +175,7 @@ func (f *Fleet) remember(ctx context.Context, m *fleetMember) {
 	m.reading = false
 	switch {
 	case err == nil && state.term > m.term.number:
-		m.term.leaving = true // whoever acquires the shard next lifts its term above that
+		m.term.leaving = true // the next worker that acquires the shard raises its term above that
 	case err == nil:
 		m.term.states[m.target.String()] = state
 	default:

@@ -88,7 +88,7 @@ func (s *fleetScaler) Scale(ctx context.Context, size int) error {
 	err := s.scale(ctx, size)
 	var e *Error
 	if errors.As(err, &e) && (e.Status == http.StatusConflict || e.Status == http.StatusTooManyRequests || e.Status == 0 && e.Tries == 0 && ctx.Err() == nil) {
-		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: err} // no room in the budget is no fault of the platform
+		return &autoscale.BusyError{RetryAfter: e.RetryAfter, Err: err} // a lack of room in the budget is not a fault of the platform
 	}
 	return err
 }

@@ -212,7 +212,7 @@ func (l *lease) Command(ctx context.Context, name string, command []byte) error 
 	return fmt.Errorf("give a command to the Lease %q: it was deleted and made again %d times meanwhile", objectName(name), rounds)
 }
 
-// point has a patch tell the followers which version the state has, if that is news.
+// point makes a patch show the followers which version the state has, if that is news.
 func (l *lease) point(patch, o *leaseObject) {
 	if l.record == nil || l.record.version == o.savedVersion() {
 		return
@@ -309,7 +309,8 @@ func statusOf(err error) int {
 	return 0
 }
 
-// A serverClock tells the time by the headers Date of the API server's answers, to a second.
+// A serverClock keeps the time by the Date headers in the API server's answers, to a
+// second.
 type serverClock struct {
 	mu   sync.Mutex
 	date time.Time

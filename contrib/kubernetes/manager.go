@@ -14,7 +14,7 @@ const FieldManager = "autoscale"
 
 // A Manager is who last set spec.replicas of an object, as its managedFields say.
 type Manager struct {
-	// Name is the program's own, as "kubectl-client-side-apply", "argocd-controller",
+	// Name is the program's own, such as "kubectl-client-side-apply", "argocd-controller",
 	// "kustomize-controller", "helm" or [FieldManager]. Empty: not known.
 	Name string
 

@@ -41,7 +41,7 @@ type PodBoardOptions struct {
 	// answers are signed with it. At least 16 bytes.
 	Token string
 
-	// Namespace is that of the Service. Empty: that of the Client.
+	// Namespace is the namespace of the Service. Empty: the namespace of the Client.
 	Namespace string
 
 	// Port is where the pods serve the PodBoard. 0: the first port of the Service.

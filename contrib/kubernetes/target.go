@@ -12,7 +12,7 @@ import (
 
 // A kind is a kind of objects that can be scaled.
 type kind struct {
-	api      string // group and version, as "apps/v1"
+	api      string // group and version, such as "apps/v1"
 	resource string // as "deployments"
 	name     string // as "Deployment"
 
@@ -35,7 +35,7 @@ var kinds = map[string]kind{
 }
 
 var (
-	// validPlural is a resource with its group, as "workers.example.com".
+	// validPlural is a resource with its group, such as "workers.example.com".
 	validPlural = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+$`)
 
 	validName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)

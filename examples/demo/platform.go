@@ -87,7 +87,7 @@ func newPlatform(s script, dir string, st *story) (*platform, error) {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
-	// The API must not wait for the pool, which tells it of dynos.
+	// The API must not wait for the pool, because the pool reports dynos to it.
 	orders := make(chan int, 100)
 	p.api.OnScale(func(_, _ string, _, to int) { orders <- to })
 	go func() {

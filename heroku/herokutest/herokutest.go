@@ -86,7 +86,7 @@ const maxBody = 1 << 20
 // A Server is an http.Handler, so a program can put it on its own listener or behind its
 // own handler.
 type Server struct {
-	// URL is the base of every request, as "http://127.0.0.1:4711", without a slash at its
+	// URL is the base of every request, such as "http://127.0.0.1:4711", without a slash at its
 	// end. It is empty if New made the Server.
 	URL string
 

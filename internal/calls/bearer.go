@@ -15,21 +15,21 @@ import (
 const (
 	maxBearer = 16 << 10
 
-	// unknownLife is for how long a token is good if that is not known.
+	// unknownLife is for how long a token is taken to be valid if that is not known.
 	unknownLife = time.Minute
 
-	// freshBearer is for how long a token is so new that the API's refusal of it is not
-	// for its age. A token of a short life is new for half of it.
+	// freshBearer is for how long a token counts as new. If the API refuses a new token,
+	// its age is not the reason. A token with a short life counts as new for half of it.
 	freshBearer = time.Minute
 )
 
-// A Bearer presents a token that ends, which it exchanges for credentials. It gets a new
-// one in time, and one at a time, and uses the old one until that ends. It is safe for
-// concurrent use.
+// A Bearer authenticates with a token that ends. It gets the token in exchange for
+// credentials. It gets a new token in time, one at a time, and uses the old one until
+// that ends. It is safe for concurrent use.
 type Bearer struct {
 	token *Renewed[bearerToken]
 
-	mu       sync.Mutex // guards what follows, and is not held during a call
+	mu       sync.Mutex // guards the fields below; not held during a call
 	previous string
 }
 
@@ -38,9 +38,9 @@ type bearerToken struct {
 	fresh time.Duration
 }
 
-// NewBearer returns a Bearer. get exchanges the credentials for a token, and says for how
-// long it is good. 0: that is not known, and a minute is taken. Its error is a
-// *platform.Error where an API refused.
+// NewBearer returns a Bearer. get exchanges the credentials for a token, and returns for
+// how long that is valid. 0: not known, which counts as a minute. If an API refused, the
+// error of get is a *platform.Error.
 func NewBearer(get func(ctx context.Context) (token string, life time.Duration, err error)) *Bearer {
 	b := &Bearer{}
 	b.token = NewRenewed(func(ctx context.Context) (bearerToken, time.Duration, error) {
@@ -62,7 +62,7 @@ func NewBearer(get func(ctx context.Context) (token string, life time.Duration, 
 	return b
 }
 
-// Authorize is a Dialect's.
+// Authorize implements Dialect.Authorize.
 func (b *Bearer) Authorize(ctx context.Context, req *http.Request, _ []byte) error {
 	token, err := b.token.Get(ctx)
 	if err != nil {
@@ -71,7 +71,7 @@ func (b *Bearer) Authorize(ctx context.Context, req *http.Request, _ []byte) err
 			return fmt.Errorf("getting an access token: %w", err)
 		}
 		told := *e
-		told.Message = strings.TrimSuffix("getting an access token: "+told.Message, ": ") // which may be empty
+		told.Message = strings.TrimSuffix("getting an access token: "+told.Message, ": ") // told.Message may be empty
 		return &told
 	}
 	req.Header.Set("Authorization", authorization(token.text))
@@ -80,7 +80,7 @@ func (b *Bearer) Authorize(ctx context.Context, req *http.Request, _ []byte) err
 
 func authorization(token string) string { return "Bearer " + token }
 
-// Renew is a Dialect's. It drops the token that was refused.
+// Renew implements Dialect.Renew. It drops the token that was refused.
 func (b *Bearer) Renew(refused string) (again bool) {
 	token, age := b.token.Last()
 	if b.token.Drop(func(t bearerToken) bool { return refused == authorization(t.text) }) {
@@ -89,7 +89,7 @@ func (b *Bearer) Renew(refused string) (again bool) {
 	return true // there is a newer one
 }
 
-// Hidden is a Dialect's.
+// Hidden implements Dialect.Hidden.
 func (b *Bearer) Hidden() []string {
 	last, _ := b.token.Last()
 	b.mu.Lock()

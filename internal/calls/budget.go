@@ -1,5 +1,6 @@
-// Package calls makes the HTTP calls of the platforms' clients: it authorizes, bounds,
-// retries and budgets them, and words their errors. Nothing of a platform is known here.
+// Package calls makes the HTTP calls of the platforms' clients. It authorizes, bounds,
+// retries and budgets them, and writes their errors. It knows nothing about any single
+// platform.
 package calls
 
 import (
@@ -18,12 +19,12 @@ import (
 // kept is how many of the client's own calls reads leave to orders.
 const kept = 10
 
-// Urgency is what a call may spend.
+// Urgency says how much of the budget a call may spend.
 type Urgency int
 
 const (
 	Ordinary Urgency = iota // leaves some calls to orders and to others
-	Urgent                  // may spend the last call: orders, and what was begun
+	Urgent                  // may spend the last call: for orders, and for work that was begun
 )
 
 // A Budget keeps a client within its own share of the account's calls, and within what
@@ -33,7 +34,7 @@ type Budget struct {
 	perHour  int
 	account  int // calls an hour of the whole account. 0: not known, and no answer says what is left
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	waiting [2]int     // how many calls wait for room, by urgency
 	share   *rate.Limiter
 	known   bool      // whether the API ever said what is left
@@ -42,9 +43,9 @@ type Budget struct {
 	blocked time.Time // until when a 429 refused all calls
 }
 
-// NewBudget returns a budget of so many calls an hour. account is how many the platform
-// permits the account, if its answers say what is left of them in RateLimit-Remaining,
-// and else 0.
+// NewBudget returns a budget of perHour calls an hour. account is how many calls the
+// platform permits the account, if its answers have the number of calls left in
+// RateLimit-Remaining. Otherwise account is 0.
 func NewBudget(platform string, perHour, account int) *Budget {
 	return &Budget{
 		platform: platform, perHour: perHour, account: account,
@@ -52,9 +53,9 @@ func NewBudget(platform string, perHour, account int) *Budget {
 	}
 }
 
-// lowWater is how many of the account's calls a read leaves to others, and to orders: a
-// minute's refill. Where somebody keeps the account empty, a read is made about once a
-// minute all the same.
+// lowWater is how many of the account's calls a read leaves to others and to orders. It
+// is the refill of a minute. Even if somebody keeps the account empty, a read is made
+// about once a minute.
 func (b *Budget) lowWater() int { return b.account / 60 }
 
 func (b *Budget) accountPerSecond() float64 { return float64(b.account) / 3600 }
@@ -95,8 +96,8 @@ func (b *Budget) Take(ctx context.Context, u Urgency) error {
 	}
 }
 
-// look returns how long it takes until there is room for a call, behind some that wait
-// already, and what there is no room in until then.
+// look returns how long it takes until there is room for a call, behind those that
+// wait already, and which budget has no room until then.
 func (b *Budget) look(now time.Time, u Urgency, ahead int) (wait time.Duration, reason string) {
 	need, leave := 1+float64(ahead), 1+float64(ahead)
 	if u == Ordinary {
@@ -117,7 +118,7 @@ func (b *Budget) look(now time.Time, u Urgency, ahead int) (wait time.Duration, 
 	return wait, reason
 }
 
-// Heard notes what an answer says of the account's calls.
+// Heard notes what an answer says about the account's calls.
 func (b *Budget) Heard(status int, h http.Header, retryAfter time.Duration) {
 	now := time.Now()
 	left, err := strconv.ParseUint(h.Get("RateLimit-Remaining"), 10, 31)
@@ -140,6 +141,6 @@ func until(missing, perSecond float64) time.Duration {
 	if missing <= 0 {
 		return 0
 	}
-	// Rounded up: a nanosecond too early is too early.
+	// It is rounded up, because even a nanosecond too early is too early.
 	return time.Duration(missing/perSecond*float64(time.Second)) + 1
 }

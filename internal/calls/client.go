@@ -24,29 +24,29 @@ const (
 	maxErrorBody = 64 << 10
 )
 
-// userAgent is what every client calls itself.
+// userAgent is the User-Agent of every client.
 const userAgent = "autoscale (+https://github.com/autoscalebot/autoscale)"
 
-// A Dialect is what a platform's API has of its own.
+// A Dialect describes what is special about a platform's API.
 type Dialect struct {
-	Platform string // the package, as "fly", for errors
+	Platform string // the package, such as "fly", for errors
 	BaseURL  string // the default of Options.BaseURL
-	Plain    bool   // http is fine: the network is the platform's own
+	Plain    bool   // http is permitted, because the network is the platform's own
 
 	CallsPerHour int // the default of Options.CallsPerHour
 	Account      int // see NewBudget
 
-	// Authorize adds the credentials to a request. It may make calls of its own, as to
-	// exchange a token. body is what will be sent.
+	// Authorize adds the credentials to a request. It may make calls of its own, for
+	// example to exchange a token. body is what will be sent.
 	Authorize func(ctx context.Context, req *http.Request, body []byte) error
 
-	// Renew is told the Authorization header that the API refused, and reports whether
+	// Renew gets the Authorization header that the API refused, and reports whether
 	// Authorize may have a better one now. The call is then made again, once. Nil: it never
 	// may.
 	Renew func(refused string) bool
 
-	// Unauthorized reports whether a refusal is for the credentials. A 401 is for every
-	// platform.
+	// Unauthorized reports whether the credentials are the reason for a refusal. For every
+	// platform, a 401 is such a refusal.
 	Unauthorized func(e *platform.Error) bool
 
 	Secrets []string        // are taken out of every text
@@ -57,32 +57,33 @@ type Dialect struct {
 	// "message", or "error", of JSON.
 	Explain func(e *platform.Error, h http.Header, body []byte)
 
-	// Advise says what to do about a refusal. Empty: nothing is known.
+	// Advise returns advice on a refusal. Empty: there is none.
 	Advise func(e *platform.Error) string
 
-	// Passing reports whether a refusal ends by itself. A 429 does for every platform.
+	// Passing reports whether the reason for a refusal ends by itself. For every platform,
+	// that is so for a 429.
 	Passing func(e *platform.Error) bool
 
-	// Lasting reports whether another try would fail in the same way, although the fault
-	// is one of those that are tried again. Nil: none is.
+	// Lasting reports whether another try would fail in the same way, although such a fault
+	// is otherwise tried again. Nil: it never would.
 	Lasting func(e *platform.Error) bool
 }
 
-// A Client makes calls. All that is made from it share its connections and its budget. It
-// is safe for concurrent use.
+// A Client makes calls. All Scalers that are made from it share its connections and its
+// budget. It is safe for concurrent use.
 type Client struct {
 	dialect Dialect
 	base    string
 	timeout time.Duration
 	budget  *Budget
 	client  *http.Client
-	own     *http.Transport // nil where the host supplied one
+	own     *http.Transport // nil if the host supplied one
 	scrub   func(string) string
 	fault   error
 }
 
-// New returns a client. faults are those of what the platform's NewClient was given beside
-// the options.
+// New returns a client. faults are the faults of the arguments of the platform's NewClient
+// other than the options.
 func New(d Dialect, opts *platform.Options, faults ...error) *Client {
 	var o platform.Options
 	if opts != nil {
@@ -105,12 +106,12 @@ func New(d Dialect, opts *platform.Options, faults ...error) *Client {
 		latest := remembered(d.Hidden)
 		c.scrub = func(s string) string { return latest()(fixed(s)) }
 	}
-	c.dialect.Secrets = nil // in no field that a verb of fmt may reach
+	c.dialect.Secrets = nil // so that no field that a verb of fmt may reach has them
 	next := o.Transport
 	if next == nil {
 		c.own = outbound.NewTransport()
 		if d.Plain || strings.HasPrefix(base, "http:") {
-			// A proxy could read the token, and knows no network of the platform's own.
+			// A proxy could read the token, and does not know the platform's own network.
 			c.own.Proxy = nil
 		}
 		next = c.own
@@ -119,10 +120,10 @@ func New(d Dialect, opts *platform.Options, faults ...error) *Client {
 	return c
 }
 
-// Fault returns what is wrong with what the client was made of.
+// Fault returns what is wrong with the arguments from which the client was made.
 func (c *Client) Fault() error { return c.fault }
 
-// Base returns where the API is, or "" if that is not valid.
+// Base returns the URL of the API, or "" if that is not valid.
 func (c *Client) Base() string {
 	if c.fault != nil {
 		return ""
@@ -136,18 +137,18 @@ func (c *Client) Scrub(s string) string { return outbound.Text(c.scrub(s)) }
 // maxName bounds a name. The longest that a package passes through Name has 83 bytes.
 const maxName = 100
 
-// Name returns a name in one line, without what looks like a token.
+// Name returns a name on one line, without anything that looks like a token.
 func (c *Client) Name(s string) string { return outbound.Line(c.scrub(s), maxName) }
 
-// CloseIdleConnections closes the connections that are kept open between calls. It leaves
-// alone those of an Options.Transport.
+// CloseIdleConnections closes the connections that are kept open between calls. It does not
+// close those of an Options.Transport.
 func (c *Client) CloseIdleConnections() {
 	if c.own != nil {
 		c.own.CloseIdleConnections()
 	}
 }
 
-// A Call is one request, and how hard it is tried.
+// A Call is one request, and how often it is tried.
 type Call struct {
 	Op, Subject string // what is done, and to what, for errors
 	Method      string // GET if empty
@@ -160,11 +161,12 @@ type Call struct {
 	// Once does not try again. A call that is not idempotent must set it.
 	Once bool
 
-	// Check reports what an answer lacks that was decoded. Nil: nothing.
+	// Check returns an error if something is missing in an answer that was decoded. Nil:
+	// nothing is checked.
 	Check func() error
 }
 
-// Invalid says that a call cannot be made at all.
+// Invalid returns the error of a call that cannot be made at all.
 func (c *Client) Invalid(call Call, fault error) error {
 	return fmt.Errorf("%s: %s: %s: %w", c.dialect.Platform, call.Op, call.Subject, fault)
 }
@@ -202,7 +204,7 @@ func (c *Client) Answer(ctx context.Context, call Call, out any) (http.Header, e
 		if err := c.budget.Take(ctx, call.Urgency); err != nil {
 			return nil, c.notSent(ctx, call, last, err)
 		}
-		call.Urgency = Urgent // what was begun is finished
+		call.Urgency = Urgent // so that work that was begun is finished
 		h, again, err := c.attempt(ctx, call, body, out)
 		if err == nil {
 			return h, nil
@@ -229,8 +231,8 @@ func (c *Client) Answer(ctx context.Context, call Call, out any) (http.Header, e
 	}
 }
 
-// notSent returns the error of a call that could not be sent, or sent again. What went
-// wrong before says more than that there was no time to try again.
+// notSent returns the error of a call that could not be sent, or sent again. An
+// earlier fault explains more than the lack of time to try again.
 func (c *Client) notSent(ctx context.Context, call Call, last *platform.Error, err error) error {
 	if last != nil {
 		if ctx.Err() != nil {
@@ -246,14 +248,14 @@ func (c *Client) notSent(ctx context.Context, call Call, last *platform.Error, e
 	return &platform.Error{Platform: c.dialect.Platform, Op: call.Op, Subject: call.Subject, Err: err}
 }
 
-// attempt makes one request. again says that another try may fare better.
+// attempt makes one request. again means that another try may succeed.
 func (c *Client) attempt(parent context.Context, call Call, body []byte, out any) (h http.Header, again bool, e *platform.Error) {
 	ctx, cancel := context.WithTimeoutCause(parent, c.timeout, Slow{c.timeout})
 	defer cancel()
 	fail := func(e *platform.Error, err error, again bool) (http.Header, bool, *platform.Error) {
 		if err != nil {
 			var u *url.Error
-			if errors.As(err, &u) { // its URL says nothing that Op and Subject do not
+			if errors.As(err, &u) { // its URL adds nothing to Op and Subject
 				err = u.Err
 			}
 			if err = c.worded(err); e.Err != nil { // what Explain found
@@ -360,7 +362,7 @@ func decode(body []byte, out any, h http.Header) error {
 
 const elsewhere = "something other than the platform's API answered, such as a proxy: check Options.BaseURL"
 
-// explain fills e with what the body of a refusal says.
+// explain fills e from the body of a refusal.
 func (c *Client) explain(e *platform.Error, h http.Header, body []byte) {
 	if c.dialect.Explain != nil {
 		c.dialect.Explain(e, h, body)
@@ -391,12 +393,12 @@ func (c *Client) advice(e *platform.Error) string {
 	return ""
 }
 
-// unauthorized reports whether a refusal is for the credentials.
+// unauthorized reports whether the credentials are the reason for a refusal.
 func (c *Client) unauthorized(e *platform.Error) bool {
 	return e.Status == http.StatusUnauthorized || e.Status != 0 && c.dialect.Unauthorized != nil && c.dialect.Unauthorized(e)
 }
 
-// Passing reports whether a refusal ends by itself.
+// Passing reports whether the reason for a refusal ends by itself.
 func (c *Client) Passing(e *platform.Error) bool {
 	switch {
 	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusLocked, e.Status == http.StatusTooEarly:
@@ -405,20 +407,21 @@ func (c *Client) Passing(e *platform.Error) bool {
 	return e.Status != 0 && c.dialect.Passing != nil && c.dialect.Passing(e)
 }
 
-// worded returns err in words fit for a log: it may quote an answer, or a request.
+// worded returns err with a text that is safe for a log, because err may quote an
+// answer or a request.
 func (c *Client) worded(err error) error {
 	text := err.Error()
 	switch line := outbound.Line(c.scrub(text), 500); {
 	case line == text:
 		return err
 	case c.scrub(text) != text:
-		return errors.New(line) // what it wraps may hold the same
+		return errors.New(line) // the error that it wraps may contain the same
 	default:
 		return errWorded{line, err}
 	}
 }
 
-// errWorded is an error in other words.
+// errWorded is an error with another text.
 type errWorded struct {
 	text string
 	error

@@ -8,8 +8,8 @@ import (
 	"github.com/autoscalebot/autoscale/platform"
 )
 
-// Held returns an error that ends by itself as an [autoscale.BusyError], and others
-// unchanged. Calls that are used up for now end by themselves too.
+// Held returns an error whose reason ends by itself as an [autoscale.BusyError], and other
+// errors unchanged. A budget of calls that is used up for now ends by itself too.
 func (c *Client) Held(err error) error {
 	var room *platform.CallBudgetError
 	if errors.As(err, &room) {
@@ -35,6 +35,6 @@ func Unsure(err error) bool {
 	return false
 }
 
-// unanswered reports whether a call that failed may have been carried out all the same: it had
-// no answer, half of one, or one of somebody in between.
+// unanswered reports whether a call that failed may have been carried out anyway, because
+// it had no answer, half an answer, or an answer from something in between.
 func unanswered(e *platform.Error) bool { return e.Status < 300 || e.Status >= 500 }

@@ -6,30 +6,31 @@ import (
 	"time"
 )
 
-// A Lookup keeps what a platform says beside the size, such as whether an autoscaler of its
-// own is on. A failed look leaves the last answer standing for a while. It is safe for
-// concurrent use.
+// A Lookup keeps an answer of a platform other than the size, such as whether the
+// platform's own autoscaler is on. After a failed lookup, the last answer is used for a
+// while. It is safe for concurrent use.
 type Lookup[T any] struct {
-	Age   time.Duration // after how long an answer is looked up again
-	Trust time.Duration // for how long an answer stands
+	Age   time.Duration // the time after which an answer is looked up again
+	Trust time.Duration // for how long an answer is used
 
-	// Retry returns after how long a look that failed is tried again. Nil: at the next Get.
+	// Retry returns the time after which a failed lookup is tried again. Nil: at the next
+	// Get.
 	Retry func(err error) time.Duration
 
-	mu    sync.Mutex // not held during a look
+	mu    sync.Mutex // not held during a lookup
 	value T
 	read  time.Time // when value was looked up. Zero: never
 	next  time.Time
 }
 
-// Get returns the last answer, and calls look first if it is time to. If there is no answer
-// that stands, it returns the zero value, and the error of look if that was called.
+// Get returns the last answer. If it is time to, it calls look first. If there is no answer
+// to use, it returns the zero value, and the error of look if that was called.
 func (l *Lookup[T]) Get(ctx context.Context, look func(ctx context.Context) (T, error)) (T, error) {
 	now := time.Now()
 	l.mu.Lock()
 	due := !now.Before(l.next)
 	if due {
-		l.next = now.Add(l.Age) // others do not look meanwhile
+		l.next = now.Add(l.Age) // others do not look in the meantime
 	}
 	l.mu.Unlock()
 	var value T
@@ -54,7 +55,7 @@ func (l *Lookup[T]) Get(ctx context.Context, look func(ctx context.Context) (T, 
 	return none, err
 }
 
-// Ever reports whether there ever was an answer.
+// Ever reports whether there has ever been an answer.
 func (l *Lookup[T]) Ever() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

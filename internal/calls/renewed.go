@@ -7,40 +7,41 @@ import (
 )
 
 const (
-	// earliest is the longest time before its end at which a value is renewed.
+	// earliest is the longest time before the end of a value at which the value is renewed.
 	earliest = 5 * time.Minute
 
-	// renewPause is how long a renewal that failed waits at least for the next one, while
-	// the value is good.
+	// renewPause is the shortest time from a failed renewal to the next one, while the
+	// value is still valid.
 	renewPause = 10 * time.Second
 
-	// longestLife is after how long a value is renewed at the latest.
+	// longestLife is the time after which a value is renewed at the latest.
 	longestLife = 24 * time.Hour
 )
 
 // A Renewed keeps a value that ends, such as a token, until it ends. When a tenth of its
 // life is left, at most five minutes, one caller renews it, and the others go on with the
-// value that is still good. So does that caller if it fails. It is safe for concurrent use.
+// value, which is still valid. If the renewal fails, that caller does so too. It is safe
+// for concurrent use.
 type Renewed[T any] struct {
 	get  func(ctx context.Context) (value T, life time.Duration, err error)
-	turn chan struct{} // holds a value while one is got
+	turn chan struct{} // holds an element while a value is fetched
 
-	mu      sync.Mutex // guards what follows, and is not held during a call
+	mu      sync.Mutex // guards the fields below; not held during a call
 	value   T
 	got     time.Time
-	due     time.Time // when it is to be renewed
+	due     time.Time // when to renew it
 	until   time.Time // when it ends
-	tries   int       // how many have ended
-	failure error     // of the last of them
+	tries   int       // how many tries have ended
+	failure error     // the error of the last try
 }
 
-// NewRenewed returns a Renewed. get gets a value, and says for how long it is good, counted
-// from its call. A value whose life is not above 0 is good for one call.
+// NewRenewed returns a Renewed. get fetches a value, and returns for how long it is valid,
+// counted from the call of get. A value whose life is not above 0 is valid for one call.
 func NewRenewed[T any](get func(ctx context.Context) (value T, life time.Duration, err error)) *Renewed[T] {
 	return &Renewed[T]{get: get, turn: make(chan struct{}, 1)}
 }
 
-// Get returns a value that is good, and gets one if there is none.
+// Get returns a valid value, and fetches one if there is none.
 func (r *Renewed[T]) Get(ctx context.Context) (T, error) {
 	value, good, due, tries, _ := r.look()
 	if good && !due {
@@ -50,7 +51,7 @@ func (r *Renewed[T]) Get(ctx context.Context) (T, error) {
 		select {
 		case r.turn <- struct{}{}:
 			defer func() { <-r.turn }()
-		default: // somebody renews it
+		default: // another caller renews it
 			return value, nil
 		}
 		var cancel context.CancelFunc
@@ -64,7 +65,8 @@ func (r *Renewed[T]) Get(ctx context.Context) (T, error) {
 			return value, Ended(ctx, nil)
 		}
 	}
-	// Somebody else may have got it meanwhile, or have failed on behalf of all who waited.
+	// In the meantime, another caller may have fetched it, or may have failed for all
+	// callers that waited.
 	value, good, due, now, failure := r.look()
 	switch {
 	case good && !due:
@@ -82,7 +84,7 @@ func (r *Renewed[T]) Get(ctx context.Context) (T, error) {
 		return value, nil
 	case err != nil:
 		r.tries, r.failure = r.tries+1, err
-		if ctx.Err() != nil { // which is nobody else's failure
+		if ctx.Err() != nil { // that is not a failure for the others
 			r.failure = nil
 		}
 		return value, err
@@ -92,8 +94,8 @@ func (r *Renewed[T]) Get(ctx context.Context) (T, error) {
 	return next, nil
 }
 
-// look returns the value, whether it is good, whether it is to be renewed, how many tries
-// have ended, and the failure of the last.
+// look returns the value, whether it is valid, whether to renew it, how many tries have
+// ended, and the error of the last.
 func (r *Renewed[T]) look() (value T, good, due bool, tries int, failure error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,14 +103,14 @@ func (r *Renewed[T]) look() (value T, good, due bool, tries int, failure error) 
 	return r.value, now.Before(r.until), !now.Before(r.due), r.tries, r.failure
 }
 
-// Last returns the last value, good or not, and how long ago it was got.
+// Last returns the last value, valid or not, and how long ago it was fetched.
 func (r *Renewed[T]) Last() (value T, age time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.value, time.Since(r.got)
 }
 
-// Drop ends the last value, if it is one that refused says was refused.
+// Drop drops the last value, if refused reports that it was refused.
 func (r *Renewed[T]) Drop(refused func(T) bool) (dropped bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

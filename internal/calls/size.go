@@ -5,11 +5,13 @@ import (
 	"fmt"
 )
 
-// MaxSize is the greatest size that is ordered, and that an answer can mean.
+// MaxSize is the greatest size that is ordered, and the greatest that is believed in an
+// answer.
 const MaxSize = 1_000_000
 
-// CheckOrder returns an error if an order must not be sent: because of fault, which is that
-// of what the Scaler was given, or because no platform has such a size.
+// CheckOrder returns an error if an order must not be sent. The reason is either fault,
+// which is what is wrong with the arguments of the Scaler, or that no platform has such a
+// size.
 func (c *Client) CheckOrder(call Call, fault error, size int) error {
 	switch {
 	case fault != nil:

@@ -20,12 +20,12 @@ import (
 	"github.com/autoscalebot/autoscale/platform"
 )
 
-// Redacted stands in a text for what may be secret.
+// Redacted replaces anything in a text that may be secret.
 const Redacted = "[redacted]"
 
-// Scrubber returns a function that takes secrets, and whatever looks like one, out of a
-// text. A secret is found as it is, as a URL, Base64 or quotes write it, and where its end was
-// cut off. like may be nil.
+// Scrubber returns a function that takes secrets, and anything that looks like one, out of
+// a text. It finds a secret in plain form, in the encoding of a URL, of Base64 and of
+// quotes, and also if its end was cut off. like may be nil.
 func Scrubber(like *regexp.Regexp, secrets ...string) func(string) string {
 	var forms []string
 	for _, secret := range secrets {
@@ -40,8 +40,9 @@ func Scrubber(like *regexp.Regexp, secrets ...string) func(string) string {
 	}
 }
 
-// remembered returns a function that returns the Scrubber of what hidden returns, and makes a new
-// one only if that has changed: the forms of a long token take time.
+// remembered returns a function that returns the Scrubber for the secrets that hidden
+// returns. It makes a new one only if these have changed, because the forms of a long token
+// take time.
 func remembered(hidden func() []string) func() func(string) string {
 	type last struct {
 		secrets []string
@@ -60,9 +61,9 @@ func remembered(hidden func() []string) func() func(string) string {
 }
 
 const (
-	shortest = 4  // a secret with fewer bytes would be found in innocent words
-	encoded  = 8  // of one with fewer, so would what Base64 makes of it
-	cutOff   = 12 // so much of a secret is one whose end was cut off
+	shortest = 4  // a secret with fewer bytes would be found in ordinary words
+	encoded  = 8  // the Base64 form of a secret with fewer bytes would be found there too
+	cutOff   = 12 // this much of a secret counts as one whose end was cut off
 )
 
 // formsOf returns the forms in which a text may hold a secret. An API that repeats a request
@@ -84,17 +85,17 @@ func formsOf(secret string) (forms []string) {
 	return slices.Compact(forms)
 }
 
-// inBase64 returns what of a text in Base64 depends on s alone, if before bytes are encoded
-// ahead of it.
+// inBase64 returns the part of a Base64 text that depends only on s, if before bytes are
+// encoded ahead of s.
 func inBase64(e *base64.Encoding, s string, before int) string {
 	text := e.EncodeToString(append(make([]byte, before), s...))
 	return text[(8*before+5)/6 : 8*(before+len(s))/6]
 }
 
-// redact takes the forms of secrets out of s. Where only the beginning of one is found, what
-// looks like the rest of it goes too.
+// redact takes the forms of secrets out of s. If it finds only the beginning of one, it
+// also takes out what looks like the rest of it.
 func redact(s string, forms []string) string {
-	next := make([]int, len(forms)) // where each is found next, or len(s)
+	next := make([]int, len(forms)) // where each form is found next, or len(s)
 	find := func(from int) {
 		for i, form := range forms {
 			if next[i] >= from && from > 0 {
@@ -147,10 +148,10 @@ func redact(s string, forms []string) string {
 
 var partOfToken = regexp.MustCompile(`^[A-Za-z0-9._~+/=%-]$`)
 
-// Quoted is a short line of a text in quotes.
+// Quoted returns a short line of a text, in quotes.
 func Quoted(s string) string { return strconv.Quote(outbound.Line(s, 60)) }
 
-// Getenv returns what looks up environment variables. opts may be nil.
+// Getenv returns the function that looks up environment variables. opts may be nil.
 func Getenv(opts *platform.Options) func(name string) string {
 	if opts == nil || opts.Getenv == nil {
 		return os.Getenv
@@ -158,8 +159,9 @@ func Getenv(opts *platform.Options) func(name string) string {
 	return opts.Getenv
 }
 
-// ShortID returns an id of at most so many bytes, 33 or more. A longer one becomes its first
-// bytes and a hash of the whole, because ids may differ at their ends alone.
+// ShortID returns an id of at most most bytes, which must be 33 or more. A longer id
+// becomes its first bytes and a hash of the whole, because ids may differ only at their
+// ends.
 func ShortID(id string, most int) string {
 	if len(id) <= most {
 		return id
@@ -168,7 +170,7 @@ func ShortID(id string, most int) string {
 	return id[:most-33] + "-" + hex.EncodeToString(sum[:16])
 }
 
-// MediaType names the kind of a body, in a form fit for a message.
+// MediaType names the kind of a body, in a form for a message.
 func MediaType(h http.Header) string {
 	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil {
@@ -178,8 +180,8 @@ func MediaType(h http.Header) string {
 }
 
 // FaultOfURL returns what is wrong with an option that is the URL of an API, or nil. plain
-// says that http is fine. The error never repeats a URL that does not parse, nor a user or
-// a password.
+// means that http is permitted. The error never repeats a URL that does not parse, nor a
+// user or a password.
 func FaultOfURL(option, value, example string, plain bool) error {
 	u, err := url.Parse(value)
 	switch {

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// longestWait bounds a wait where the context has no deadline.
+	// longestWait bounds a wait if the context has no deadline.
 	longestWait = 30 * time.Second
 
-	// MaxRetryAfter is the longest time for which an answer silences a client.
+	// MaxRetryAfter is the longest time for which an answer can make a client wait.
 	MaxRetryAfter = patience.Hold
 
 	firstPause = 500 * time.Millisecond // before the second try; doubled before the third
@@ -31,8 +31,8 @@ func Patience(ctx context.Context) time.Duration {
 	return longestWait
 }
 
-// Aside returns a context for what a caller can do without. It leaves half of the time that
-// is left.
+// Aside returns a context for a call that the caller can do without. It ends when half of
+// the remaining time is over.
 func Aside(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, Patience(ctx)/2)
 }
@@ -52,8 +52,8 @@ func Pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Ended says that ctx ended while err happened, so that both the sentinel and the
-// cause of ctx are found in the result.
+// Ended returns an error for err, which happened when ctx had ended. Both the sentinel and
+// the cause of ctx are found in it.
 func Ended(ctx context.Context, err error) error {
 	if err == nil {
 		err = ctx.Err()
@@ -66,7 +66,7 @@ func Ended(ctx context.Context, err error) error {
 	return err
 }
 
-// Slow is the cause of a deadline of an attempt.
+// Slow is the cause when an attempt reaches its deadline.
 type Slow struct{ After time.Duration }
 
 // Error says after how long the attempt was given up.
@@ -75,7 +75,7 @@ func (e Slow) Error() string { return fmt.Sprintf("gave up after %v", e.After) }
 // Is reports whether target is context.DeadlineExceeded.
 func (e Slow) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// Timeout returns true, as a net.Error's.
+// Timeout returns true, as in net.Error.
 func (e Slow) Timeout() bool { return true }
 
 // Backoff returns the pause after a try, counted from 1, between half and one and a half
@@ -86,9 +86,10 @@ func Backoff(first time.Duration, try int) time.Duration {
 	return mean/2 + rand.N(mean)
 }
 
-// RetryAfter returns how long an answer asks to wait, at most MaxRetryAfter. It is what
-// Retry-After says, or else, for a 429, when the window of calls ends: Render says that in
-// RateLimit-Reset, and Cloud Foundry in X-RateLimit-Reset. 0: the answer does not say.
+// RetryAfter returns how long an answer asks to wait, at most MaxRetryAfter. It uses
+// Retry-After. If that is missing in a 429, it uses the end of the window of calls, which
+// Render sends in RateLimit-Reset and Cloud Foundry in X-RateLimit-Reset. 0: the answer has
+// neither.
 func RetryAfter(status int, h http.Header, now time.Time) time.Duration {
 	names := []string{"Retry-After"}
 	if status == http.StatusTooManyRequests {

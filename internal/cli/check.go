@@ -15,7 +15,7 @@ import (
 	"github.com/autoscalebot/autoscale/settings"
 )
 
-// check makes one tick that changes nothing and tells nobody, and prints what
+// check makes one tick that changes nothing and notifies nobody, and prints what
 // came of it.
 func (c *command) check(ctx context.Context) int {
 	s, _, ok := c.load()

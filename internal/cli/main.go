@@ -211,7 +211,8 @@ func (c *command) load() (*settings.Settings, *slog.Logger, bool) {
 	return s, logger, true
 }
 
-// settingsEnviron returns the environment without what has the prefix of settings, and is none.
+// settingsEnviron returns the environment without variables that have the prefix of
+// settings but are not settings.
 func (c *command) settingsEnviron() []string {
 	return slices.DeleteFunc(slices.Clone(c.environ), func(v string) bool { return strings.HasPrefix(v, envToken+"=") })
 }

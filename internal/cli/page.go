@@ -88,7 +88,8 @@ func (p *pageSource) call(ctx context.Context, method, name string, form url.Val
 	return res.StatusCode, body, nil
 }
 
-// refused returns the error of an answer that is none of the page's good ones.
+// refused returns the error for an answer that is not one of the page's good
+// answers.
 func (p *pageSource) refused(name string, status int, body []byte) error {
 	where := p.base.JoinPath(name).String()
 	switch status {

@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// A Panic is a panic that was recovered, with the stack of where it happened.
+// A Panic is a panic that was recovered, with the stack of the place where it happened.
 type Panic struct {
 	Value any
 	Stack []byte
@@ -26,9 +26,9 @@ func (p *Panic) Unwrap() error {
 	return err
 }
 
-// Recovered returns a Panic for what recover returned. A Panic stays what it is: it
-// was carried over from another goroutine. A value whose text is longer than [MaxText] is
-// replaced by its text, cut.
+// Recovered returns a Panic for the value that recover returned. A Panic stays unchanged,
+// because it was carried over from another goroutine. A value whose text is longer than
+// [MaxText] is replaced by its text, cut.
 func Recovered(value any) *Panic {
 	if p, ok := value.(*Panic); ok {
 		return p
@@ -50,11 +50,11 @@ func Catch(err *error) {
 const MaxText = 2000
 
 // maxKept is the longest text of an error that is kept to be found by errors.Is and
-// errors.As. What has a longer one uses too much memory.
+// errors.As. An error with a longer text uses too much memory.
 const maxKept = 64 << 10
 
-// Cut returns s, and if it has more than most bytes, the beginning of it and an ellipsis in
-// most bytes.
+// Cut returns s. If s has more than most bytes, it returns the beginning of s and an
+// ellipsis, together in most bytes.
 func Cut(s string, most int) string {
 	const end = "…"
 	if len(s) <= most {
@@ -72,19 +72,19 @@ type short struct {
 func (s *short) Error() string { return s.text }
 func (s *short) Unwrap() error { return s.err }
 
-// Do calls f, and returns a panic of it as an error.
+// Do calls f, and returns a panic in f as an error.
 func Do(f func() error) (err error) {
 	defer Catch(&err)
 	return Check(f())
 }
 
-// errNone is an error that no other one is. errors.Is asks an error only about another
-// one, and not about nil.
+// errNone is an error that matches no other one. errors.Is asks an error only about
+// another one, and not about nil.
 var errNone = errors.New("no error")
 
 // Check calls the methods of err that will be called later, while a panic is still
-// caught. An error that holds a nil pointer, a common slip, panics only when it is read.
-// Check also cuts the text of err at [MaxText].
+// caught. An error that holds a nil pointer, a common mistake, panics only when it is
+// read. Check also cuts the text of err at [MaxText].
 func Check(err error) error {
 	if err == nil {
 		return nil

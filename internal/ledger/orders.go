@@ -8,7 +8,7 @@ import "time"
 // another one was given.
 const lateOrder = 10 * time.Minute
 
-// Orders tell whose size the platform answers with.
+// Orders find out who ordered the size that the platform reports.
 type Orders struct {
 	Last    int       `json:"last"`             // even if it seemed to fail
 	Unsure  bool      `json:"unsure,omitempty"` // the last one seemed to fail
@@ -26,8 +26,8 @@ func (o *Orders) Give(now time.Time, size int, unsure bool) {
 	o.Last, o.Unsure, o.Part, o.Reached = size, unsure, false, 0
 }
 
-// Partly records that of the last order reached was carried out, and that the rest may
-// still be.
+// Partly records that the last order was carried out up to reached, and that the rest
+// may still be.
 func (o *Orders) Partly(reached int) { o.Unsure, o.Part, o.Reached = true, true, reached }
 
 // Seemed reports whether size is that of an order that seemed to fail.

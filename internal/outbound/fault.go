@@ -51,7 +51,7 @@ type Kind int
 
 // The kinds of an error.
 const (
-	Malformed   Kind = iota // anything else: what came is no answer
+	Malformed   Kind = iota // anything else: what arrived is not an answer
 	Timeout                 // no answer in time
 	Name                    // the host's name did not resolve
 	Certificate             // the server's certificate is not trusted

@@ -34,7 +34,7 @@ type Request struct {
 // A Server answers as a platform's API would, or as an injected fault says. Its methods
 // are safe for concurrent use.
 type Server struct {
-	// URL is the base of every request, as "http://127.0.0.1:4711".
+	// URL is the base of every request, such as "http://127.0.0.1:4711".
 	URL string
 
 	handler http.Handler

@@ -91,7 +91,7 @@ const (
 //
 // A Server is an http.Handler, so a program can put it on its own listener.
 type Server struct {
-	// URL is the base of every request, as "https://127.0.0.1:4711", without a slash at
+	// URL is the base of every request, such as "https://127.0.0.1:4711", without a slash at
 	// its end. It is empty if New made the Server.
 	URL string
 

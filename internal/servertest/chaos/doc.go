@@ -34,7 +34,7 @@
 //   - an elector fails for good only if its process has never led, and what it found
 //     was a table that it may not use. The trial starts such a process again, as whoever
 //     reads its log would; these are counted
-//   - nothing is told twice, whichever process tells it
+//   - no event is reported twice, whichever process reports it
 //   - after each round of faults, the last of which kills the leader, somebody
 //     leads within a TTL and a renewal, and then the size is right, each with a
 //     minute of slack for a slow machine; how long it took is in the summary. A

@@ -23,7 +23,7 @@ type Elector interface {
 	Validate() error
 }
 
-// elector is the elector under trial, of which the journal is told.
+// elector is the elector under trial. It reports to the journal.
 type elector struct {
 	Elector
 	journal *journal.Journal
@@ -66,7 +66,8 @@ func (e *elector) Current() (autoscale.Term, bool) {
 	return term, leads
 }
 
-// Resign rests for less than it is told to, as everything in the trial is faster.
+// Resign rests for a shorter time than it is asked to, because everything in the
+// trial is faster.
 func (e *elector) Resign(rest time.Duration) {
 	before := e.journal.Now()
 	e.Elector.Resign(min(rest, e.rest))
