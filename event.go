@@ -11,8 +11,8 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
-// A Notifier passes an [Event] on to people. Notifiers run beside the loop and cannot
-// hold it. Each has ten seconds for an event. Their errors are logged and counted, and
+// A Notifier passes an [Event] on to people. Notifiers run alongside the loop and cannot
+// hold it up. Each has ten seconds for an event. Their errors are logged and counted, and
 // change nothing else. An Autoscaler gives a notifier one event at a time. A notifier
 // that several Autoscalers share must be safe for concurrent use.
 //

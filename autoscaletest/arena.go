@@ -22,7 +22,7 @@ type arena struct {
 
 	watch   sync.WaitGroup
 	quit    chan struct{}
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	watched []*process
 	holders map[int64]string // the holders of the terms that were seen
 }

@@ -110,7 +110,7 @@ func (s *Scaler) Scopes() []string {
 	return nil
 }
 
-// Scale orders size dynos. Their kind stays as it is.
+// Scale orders size dynos. Their kind does not change.
 //
 // A refusal because of a dyno limit is an [autoscale.LimitError]. A limit of Heroku is
 // for a process type or for the whole app, and the refusal does not say which. If the

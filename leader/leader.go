@@ -126,7 +126,7 @@ type Elector struct {
 	record  atomic.Pointer[autoscale.Record]
 	running atomic.Bool
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	held     int64      // the term in which this process leads; 0: none
 	owed     int64      // a term that was given up and is to be released; 0: none
 	rest     time.Time  // until when this process does not campaign

@@ -130,7 +130,7 @@ func (e *Elector) renew(ctx context.Context, term int64) (time.Duration, error) 
 		return 0, nil
 	}
 	e.mu.Lock()
-	if e.held == term { // it may have been given up meanwhile
+	if e.held == term { // it may have been given up in the meantime
 		e.trust(term, start)
 	}
 	e.mu.Unlock()

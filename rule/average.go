@@ -14,7 +14,8 @@ import (
 // DefaultAverageOf is how many samples [Average] takes the mean of.
 const DefaultAverageOf = 5
 
-// The codes of [Average], beside [ReasonFewSamples] and [autoscale.ReasonWithin].
+// The codes of [Average], in addition to [ReasonFewSamples] and
+// [autoscale.ReasonWithin].
 const (
 	ReasonMeanTooHigh autoscale.ReasonCode = "mean_too_high" // the mean latency is above High
 	ReasonMeanTooLow  autoscale.ReasonCode = "mean_too_low"  // the mean latency is below Low

@@ -18,7 +18,7 @@ const (
 	DefaultDownWindow = 5 * time.Minute // the downscale stabilization of Kubernetes' HorizontalPodAutoscaler
 )
 
-// The codes of [Backlog], beside [ReasonMissing] and [ReasonShort].
+// The codes of [Backlog], in addition to [ReasonMissing] and [ReasonShort].
 const (
 	ReasonBacklog autoscale.ReasonCode = "backlog" // the jobs that wait need this many processes
 	ReasonAge     autoscale.ReasonCode = "age"     // the oldest job has waited for longer than MaxAge

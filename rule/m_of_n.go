@@ -25,7 +25,8 @@ const (
 	DefaultDownDelayAfterUp = 5 * time.Minute
 )
 
-// The codes of [MOfN], beside [ReasonFewSamples] and [autoscale.ReasonNoSample].
+// The codes of [MOfN], in addition to [ReasonFewSamples] and
+// [autoscale.ReasonNoSample].
 const (
 	ReasonExceeded  autoscale.ReasonCode = "exceeded"   // how many of the newest samples exceed, and how many are needed
 	ReasonQuiet     autoscale.ReasonCode = "quiet"      // few of the newest samples are slow

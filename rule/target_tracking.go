@@ -30,7 +30,7 @@ const DefaultTolerance = 0.125
 // DefaultDecay is how long a load continues to count in [TargetTracking].
 const DefaultDecay = 3 * time.Minute
 
-// The codes of [TargetTracking], beside [ReasonMissing] and [ReasonShort].
+// The codes of [TargetTracking], in addition to [ReasonMissing] and [ReasonShort].
 const (
 	ReasonLoad      autoscale.ReasonCode = "load"      // the requests in flight, or the utilization, need this many processes
 	ReasonSaturated autoscale.ReasonCode = "saturated" // as ReasonLoad, by the most that a process did while requests waited

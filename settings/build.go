@@ -142,7 +142,8 @@ func moments(loc *time.Location, a, b autoscale.Schedule) []time.Time {
 // that is merely slow would look like one that hangs.
 const patience = 2
 
-// spareTime is what a tick has beside the heartbeat, for the calls of Heroku's API.
+// spareTime is the time that a tick has in addition to the heartbeat, for the calls
+// of Heroku's API.
 const spareTime = 10 * time.Second
 
 // config makes the Config. It is given values that may not go together; what

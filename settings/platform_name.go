@@ -8,8 +8,8 @@ import (
 	"github.com/autoscalebot/autoscale/internal/suggest"
 )
 
-// orElsewhere is what to do beside giving a setting of Heroku that is missing, if PLATFORM is
-// missing too.
+// orElsewhere is what one can do instead of giving a setting of Heroku that is missing, if
+// PLATFORM is missing too.
 func orElsewhere(name string, chosen map[string]given) string {
 	if _, ok := chosen["PLATFORM"]; ok || name != "HEROKU_APP_NAME" {
 		return ""

@@ -23,7 +23,7 @@ type platformChoice struct {
 	// program runs in.
 	own []string
 
-	// app names what is scaled, beside the process type.
+	// app names what is scaled, in addition to the process type.
 	app func(get func(setting string) string) string
 
 	scaler ScalerFunc // nil: see module

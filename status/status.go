@@ -125,7 +125,7 @@ type Page struct {
 	closed  chan struct{}
 	close   sync.Once
 
-	looking sync.Mutex      // guards what follows
+	looking sync.Mutex      // guards the fields below
 	looks   map[string]look // what the streams saw last, by the name that they show
 
 	mu    sync.Mutex

@@ -1,5 +1,5 @@
-// Package hpa puts Kubernetes' own HorizontalPodAutoscaler controller, as it is
-// in k8s.io/kubernetes/pkg/controller/podautoscaler, in the place of a
+// Package hpa puts Kubernetes' own HorizontalPodAutoscaler controller, unchanged
+// from k8s.io/kubernetes/pkg/controller/podautoscaler, in the place of a
 // simulation's controller.
 //
 // The controller is not changed and nothing of it is rewritten: its work

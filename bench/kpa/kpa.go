@@ -1,4 +1,4 @@
-// Package kpa puts Knative's own autoscaler, as it is in
+// Package kpa puts Knative's own autoscaler, unchanged from
 // knative.dev/serving/pkg/autoscaler, in the place of a simulation's controller.
 //
 // The rule (the stable and the panic window, its modes and its limits) is the

@@ -101,7 +101,7 @@ type Client struct {
 	limiter *rate.Limiter
 	hidden  secrets
 
-	mu     sync.Mutex              // guards what follows
+	mu     sync.Mutex              // guards the fields below
 	conn   *conn                   // nil: not read yet
 	others map[string]*autoscalers // by namespace
 }

@@ -334,7 +334,7 @@ func (l *leases) lift(ctx context.Context, t *term, above int64) error {
 	}
 	defer done()
 	if _, ok := t.current(); !ok {
-		return autoscale.ErrNotLeader // it was released or lost meanwhile
+		return autoscale.ErrNotLeader // it was released or lost in the meantime
 	}
 	if lease.Spec.Transitions > above {
 		return nil
@@ -342,7 +342,7 @@ func (l *leases) lift(ctx context.Context, t *term, above int64) error {
 	if above >= math.MaxInt32 {
 		return fmt.Errorf("kubernetes: a state of shard %d is of term %d, and spec.leaseTransitions holds no more: delete the ConfigMaps of the fleet", t.shard, above)
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.ttl/3) // nobody renews it meanwhile
+	ctx, cancel := context.WithTimeout(ctx, l.ttl/3) // nobody renews it in the meantime
 	defer cancel()
 	began := time.Now()
 	lease.Spec.Transitions = above + 1

@@ -69,7 +69,7 @@ type targetState struct {
 
 	writing chan struct{} // holds a token while the ConfigMap is written
 
-	mu      sync.Mutex // guards what follows, and is not held during a request
+	mu      sync.Mutex // guards the fields below; not held during a request
 	version string     // of its ConfigMap. Empty: there is none
 	other   bool       // that is of another target, which had the same name and is gone
 	state   []byte     // as last given, perhaps not written yet

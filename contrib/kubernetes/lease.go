@@ -34,7 +34,7 @@ type lease struct {
 
 	watched chan string // gets the name of the lease once
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	shown   *leaseObject
 	shownAt time.Time
 }

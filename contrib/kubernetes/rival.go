@@ -86,7 +86,7 @@ func (c *Client) autoscalers(namespace string) *autoscalers {
 type listing[T any] struct {
 	busy chan struct{} // has a token during a request: others wait for its answer
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	items []T
 	read  time.Time // when items were read. Zero: never
 	next  time.Time // before that, the list is not read again

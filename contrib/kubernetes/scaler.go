@@ -34,7 +34,7 @@ type Scaler struct {
 	kind         kind // zero: to be looked up
 	fault        error
 
-	mu       sync.Mutex // guards what follows, and is not held during a request
+	mu       sync.Mutex // guards the fields below; not held during a request
 	found    kind
 	last     reading
 	manager  Manager

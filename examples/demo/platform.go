@@ -48,7 +48,7 @@ type platform struct {
 	managed chan struct{} // closed when the last dyno is gone
 	cancel  context.CancelFunc
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	served  time.Duration
 	crashes int
 	words   map[string]*tail // the last ones of each dyno

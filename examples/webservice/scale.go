@@ -55,11 +55,11 @@ func heartbeatProber(base func(context.Context) (string, error), token string) a
 	return prober
 }
 
-// elector lets one dyno act. With a database that all dynos share, that is the one with
-// the lease, through a connection of its own. Without one it is web.1, which is the last
-// dyno to be stopped. During a restart two processes can be web.1 for half a minute: both
-// then order absolute numbers within the same bounds. Elsewhere there is one process, and
-// no elector.
+// elector lets one dyno act. With a database that all dynos share, that is the one with the
+// lease, through a connection of its own. Without one it is web.1, which is the last dyno
+// to be stopped. During a restart two processes can be web.1 for half a minute: both then
+// order absolute numbers within the same bounds. On other platforms there is one process,
+// and no elector.
 func elector(databaseURL, dyno string) autoscale.Elector {
 	if databaseURL != "" {
 		// By itself the driver makes room for a message of up to a gibibyte.

@@ -220,7 +220,7 @@ func (p *process) resize(n int, now time.Time) {
 	p.dynos = p.dynos[:n]
 }
 
-// view returns the dyno at index i as it is at this moment.
+// view returns the dyno at index i in its present state.
 func (a *App) view(p *process, i int, now time.Time) Dyno {
 	d := p.dynos[i]
 	v := Dyno{

@@ -31,9 +31,9 @@ const (
 )
 
 // Main runs the program with the arguments and the environment of the process, and does not
-// return. stores has the kinds of store that this build can open, by the scheme of
-// their URLs, and scalers the platforms that it has beside those of package settings. Both may
-// be nil.
+// return. stores has the kinds of store that this build can open, by the scheme of their
+// URLs, and scalers the platforms that it has in addition to those of package settings.
+// Both may be nil.
 func Main(stores map[string]Opener, scalers map[string]settings.ScalerFunc) {
 	// A second interrupt ends the program at once. A second SIGTERM does not:
 	// Heroku may send several.

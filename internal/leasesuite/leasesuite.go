@@ -1,5 +1,5 @@
-// Package leasesuite has the tests that the leases of every store must pass beside those of
-// autoscaletest.
+// Package leasesuite has the tests that the leases of every store must pass in addition to
+// those of autoscaletest.
 package leasesuite
 
 import (

@@ -46,7 +46,7 @@ type Server struct {
 
 	faults Faults
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	requests []*Request
 }
 

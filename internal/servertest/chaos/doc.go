@@ -24,8 +24,8 @@
 // until when it trusted itself, by the clock CLOCK_MONOTONIC that the processes of
 // a machine share, and what arrived at the platform. Asserted are:
 //
-//   - terms never overlap, save where the database's clock was set forward, which
-//     ends a lease early; these are counted
+//   - terms never overlap, except if the database's clock was set forward, which ends a
+//     lease early; these are counted
 //   - the client of the platform gives out no order to the network when its process
 //     does not trust itself any more, or after a later term began. An order that
 //     was given out in time and written or arrived later, as its sender was frozen

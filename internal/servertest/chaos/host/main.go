@@ -1,7 +1,7 @@
 //go:build linux
 
-// Command host is a web service with an autoscaler in it, as a user would write
-// it, save that it can be told to misbehave and writes down what it does.
+// Command host is a web service with an autoscaler in it, as a user would write it,
+// except that the test can make it misbehave, and that it writes down what it does.
 package main
 
 import (
