@@ -261,8 +261,8 @@ func (a *Autoscaler) keep(ctx context.Context, d done) (recorded bool) {
 	a.health.err = err
 	a.log(ctx, slog.LevelWarn, err.Error()+"; notifications wait until it can be recorded")
 	if d.acted {
-		// No other process knows what was ordered, unless it reads that from the
-		// platform. A process that can record it should lead.
+		// Nobody else knows what was ordered, unless they read it from the platform.
+		// A process that can record it should lead.
 		a.resign(ctx)
 	}
 	return false
