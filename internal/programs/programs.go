@@ -3,6 +3,7 @@ package programs
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -20,15 +21,21 @@ func Missing(t testing.TB, format string, args ...any) {
 }
 
 // FreePort returns a port of 127.0.0.1 on which nobody listens now. Somebody else may take it
-// before a program does.
+// before a program does, but not by chance: the kernel gives a listener of port 0, as those of
+// other tests, a port above these.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 100 {
+		port := 15000 + rand.N(17000)
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal(err)
+	return 0
 }
 
 // FreeAddress returns 127.0.0.1 with a FreePort.

@@ -291,7 +291,7 @@ func TestFaults(t *testing.T) {
 		{"", "--store=sqlite:" + text, 1, "not a database"},
 		{"", "--store=sqlite:" + empty, 1, "its table autoscale_lease cannot be read"},
 		{"", "--store=autoscale.db", 2, "--store is not a URL"},
-		{"", "--store=mysql://h/d", 2, "this build opens stores whose URL begins with one of postgres, "},
+		{"", "--store=mysql://h/d", 2, "this build opens stores whose URL begins with one of kubernetes, postgres, "},
 		{"", "--store=postgre://h/d", 2, "is postgres meant?"},
 		{"", "--store=postgres://u:" + password + "@127.0.0.1:1/d", 1, "can see the password in --store, with ps: set AUTOSCALE_STORE instead"},
 		{"AUTOSCALE_STORE=postgres://u:" + password + "@127.0.0.1:1/d", "", 1, "refused"},

@@ -235,6 +235,11 @@ func start(t testing.TB, dir string, cmd *exec.Cmd, answers func(context.Context
 	for {
 		err := answers(ctx)
 		if err == nil {
+			select {
+			case <-ended:
+				return fmt.Errorf("%s ended, and another server answers on its port", cmd.Path)
+			default:
+			}
 			t.Cleanup(stop)
 			return nil
 		}
