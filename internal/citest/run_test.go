@@ -36,6 +36,7 @@ func TestRun(t *testing.T) {
 		"in clone with the present Go: go test -race -shuffle=on ./...",
 		"in a b with the present Go: go test -race -shuffle=on ./...",
 		"in bench with the present Go: go test -race -shuffle=on ./...",
+		"in servertest with the present Go: go test -race -shuffle=on ./...",
 	}
 	for name, tt := range map[string]struct {
 		parts  []string
@@ -46,12 +47,12 @@ func TestRun(t *testing.T) {
 		not    []string // are not
 		says   []string
 	}{
-		"all tests": {parts: []string{"test"}, calls: everything, says: []string{"root: == module . (", "all is well"}},
+		"all tests": {parts: []string{"test"}, calls: everything, says: []string{"first: == module . (", "first: == module internal/servertest (", "all is well"}},
 		"the README's command fails": {
 			parts: []string{"test"}, env: []string{"FAKE_FAIL=with go1.25.14: go test"}, fails: true, says: []string{"bad: in clone"},
 		},
 		"the root fails": {
-			parts: []string{"test"}, env: []string{"FAKE_FAIL=in clone with the present Go: go test -race"}, fails: true, calls: everything, says: []string{"root: line 1\n", "root: bad: in clone"},
+			parts: []string{"test"}, env: []string{"FAKE_FAIL=in clone with the present Go: go test -race"}, fails: true, calls: everything[:4], not: everything[4:], says: []string{"first: line 1\n", "first: bad: in clone"},
 		},
 		"a module fails": {
 			parts: []string{"test"}, env: []string{"FAKE_FAIL=in a b with the present Go: go test"}, fails: true, calls: everything, says: []string{"others: bad: in a b"},
@@ -91,7 +92,7 @@ func TestRun(t *testing.T) {
 		"a vulnerability":   {parts: []string{"lint"}, env: []string{"FAKE_FAIL=govulncheck", "FAKE_CODE=3"}, fails: true, says: []string{"bad: "}},
 		"not formatted":     {parts: []string{"lint"}, env: []string{"FAKE_SAYS=a.go"}, fails: true, says: []string{"gofumpt would change"}},
 		"a benchmark fails": {parts: []string{"bench"}, env: []string{"FAKE_FAIL=-bench"}, fails: true},
-		"no module":         {parts: []string{"lint"}, change: map[string]string{"go.mod": "", "contrib/a b/go.mod": "", "bench/go.mod": ""}, fails: true, says: []string{"no module was found"}},
+		"no module":         {parts: []string{"lint"}, change: map[string]string{"go.mod": "", "contrib/a b/go.mod": "", "bench/go.mod": "", "internal/servertest/go.mod": ""}, fails: true, says: []string{"no module was found"}},
 		"an unknown part":   {parts: []string{"lint", "tests"}, fails: true, not: []string{"go"}, says: []string{"usage: "}},
 		"a part fails, and another follows": {
 			parts: []string{"demo", "fuzz"}, env: []string{"FAKE_FAIL=run ./demo"}, fails: true, not: []string{"-fuzz"},
@@ -132,7 +133,7 @@ func run(t *testing.T, parts, env []string, change map[string]string) (out, log 
 	}
 	files := map[string]string{
 		".ci/run": string(script), "README.md": readme,
-		"go.mod": "module x\n\ngo 1.25.0\n", "contrib/a b/go.mod": "module a\n", "bench/go.mod": "module bench\n",
+		"go.mod": "module x\n\ngo 1.25.0\n", "contrib/a b/go.mod": "module a\n", "bench/go.mod": "module bench\n", "internal/servertest/go.mod": "module servers\n",
 		"one_test.go": "func FuzzOne(f *testing.F) {\nfunc FuzzTwo(f *testing.F) {\n", "deep/three_test.go": "func FuzzThree(f *testing.F) {\n",
 	}
 	for name, content := range change {
