@@ -96,7 +96,7 @@ func TestMetricsBoard(t *testing.T) {
 			// A process that starts sweeps out what is dead, of every name.
 			count := func() (n int) {
 				t.Helper()
-				if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM autoscale_report WHERE name LIKE '"+o.Name+"%'").Scan(&n); err != nil {
+				if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM autoscale_report WHERE name = '"+o.Name+"' OR name LIKE '"+o.Name+"/%'").Scan(&n); err != nil {
 					t.Fatal(err)
 				}
 				return n
