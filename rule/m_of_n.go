@@ -179,7 +179,8 @@ func (r MOfN) Decide(o autoscale.Observation) autoscale.Decision {
 	case seen == 0:
 		return autoscale.Decision{Reason: autoscale.Reason{Code: autoscale.ReasonNoSample}}
 	case exceeding >= r.M:
-		return autoscale.Decision{Act: true, Size: max(processes(float64(size)*r.Factor), measure.Plus(size, 1)), Reason: exceeded.reason()}
+		more := max(processes(float64(size)*r.Factor), measure.Plus(size, 1))
+		return autoscale.Decision{Act: more > size, Size: more, Reason: exceeded.reason()} // no int is above the greatest
 	case !learned:
 		return autoscale.Decision{Reason: fewSamples{count: seen, needed: r.N}.reason()}
 	case r.QuietN < 0 || seen < r.QuietN || float64(slow) >= r.QuietShare*float64(r.QuietN) || size <= 1:
