@@ -18,7 +18,7 @@ var ErrStoreSilent error = storeSilentError{}
 type storeSilentError struct{}
 
 func (storeSilentError) Error() string {
-	return "autoscale: the Store has not answered yet, so that it is not known which process leads; this one scales nothing until it answers"
+	return "autoscale: the Store has not answered yet, so it is not known which process leads; this one scales nothing until it answers"
 }
 
 func (storeSilentError) Unwrap() error { return ErrNotLeader }

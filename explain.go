@@ -131,7 +131,7 @@ func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) stri
 			fmt.Fprintf(&b, "from %d to %d", from, to)
 		}
 		// The size that was asked for may be outside the bounds.
-		fmt.Fprintf(&b, ", as somebody set the size until %s", until.UTC().Format(time.RFC3339))
+		fmt.Fprintf(&b, ", because somebody set the size until %s", until.UTC().Format(time.RFC3339))
 		return b.String()
 	case to != from:
 		fmt.Fprintf(&b, "from %d to %d", from, to)
@@ -168,20 +168,20 @@ func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) stri
 	case limit.ByForecast:
 		b.WriteString(", raised to what was needed at this time on earlier days")
 	case limit.ByDiminishingReturns:
-		fmt.Fprintf(&b, ", but the last increases did not help: the bottleneck is elsewhere. It will try one more in %s", names.Duration(until.Sub(now)))
+		fmt.Fprintf(&b, ", but the last increases did not help: the bottleneck is elsewhere. It will try one more in %s", names.Left(until.Sub(now)))
 	case limit.ByTolerance:
 		b.WriteString(", but that is within the tolerance")
 	case limit.ByStabilization:
 		b.WriteString(", but not throughout the stabilization window")
 		if !until.IsZero() {
-			fmt.Fprintf(&b, ", which lasts %s more", names.Duration(until.Sub(now)))
+			fmt.Fprintf(&b, ", which lasts %s more", names.Left(until.Sub(now)))
 		}
 	case limit.ByRate:
 		b.WriteString(", as much as the rate permits")
 	case limit.ByBudget:
 		b.WriteString(", but the budget of process-hours is spent")
 	case limit.ByCooldown:
-		fmt.Fprintf(&b, ", but the cooldown lasts %s more", names.Duration(until.Sub(now)))
+		fmt.Fprintf(&b, ", but the cooldown lasts %s more", names.Left(until.Sub(now)))
 	case limit.ByStep:
 		b.WriteString(", as much as the step permits")
 	case limit.ByMax:
@@ -191,7 +191,7 @@ func explain(d Decision, by limit.Kind, from, to int, until, now time.Time) stri
 	case limit.ByPlatform:
 		b.WriteString(", but the platform permits no more")
 		if !until.IsZero() {
-			fmt.Fprintf(&b, ". It will be asked for more in %s", names.Duration(until.Sub(now)))
+			fmt.Fprintf(&b, ". It will be asked for more in %s", names.Left(until.Sub(now)))
 		}
 	case limit.ByDeployment:
 		b.WriteString(", but a deployment is under way")

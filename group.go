@@ -14,7 +14,7 @@ import (
 )
 
 // ErrNoMember is wrapped by the error of [Group.Remove] if no member has the name.
-var ErrNoMember = errors.New("autoscale: the Group has no such member")
+var ErrNoMember = errors.New("autoscale: the Group does not have this member")
 
 // A Group runs the Autoscalers of several process types, such as web and worker, side
 // by side. They share only what their Scalers share, such as a heroku.Client. If one

@@ -63,7 +63,7 @@ func (o WebhookOptions) Format(f fmt.State, _ rune) {
 // Webhook returns a notifier that sends each event to target, a URL, by a POST request.
 // Any status from 200 to 299 means success. Redirects are not followed.
 //
-// If there is no answer, or its status is 408, 429, or 500 or above, the notifier tries
+// If no answer comes, or one with the status 408, 429, or 500 or above, the notifier tries
 // again with growing pauses, up to three tries in all. If the answer has a Retry-After,
 // the notifier waits that long, unless the context would end first. Any other answer is
 // final, and so is a certificate that is not trusted. The context's deadline is for all

@@ -20,7 +20,7 @@ type jsonPath []jsonStep
 type jsonStep struct {
 	text  string // as it was written
 	key   string // for an object
-	index int    // for an array; -1: the step is no index
+	index int    // for an array; -1: the step is not an index
 }
 
 func parsePath(text string) (jsonPath, error) {

@@ -67,11 +67,11 @@ func oneBackend(item string) (b backend, err error) {
 	case strings.Contains(name, "."):
 		return b, fmt.Errorf("%q is a class of Python: a notifier of your own is an autoscale.Notifier in a Go program; those to be had here are %s", name, strings.Join(backendNames, ", "))
 	default:
-		return b, fmt.Errorf("%q is no backend: it is one of %s", name, strings.Join(backendNames, ", "))
+		return b, fmt.Errorf("%q is not a backend: it is one of %s", name, strings.Join(backendNames, ", "))
 	}
 	if limited {
 		if err := b.kinds.UnmarshalText([]byte(kinds)); err != nil || b.kinds == 0 {
-			return b, fmt.Errorf("%q are no kinds of event for %s: write %s:KIND|KIND with kinds of %s", kinds, b.name, b.name, autoscale.AllKinds)
+			return b, fmt.Errorf("%q are not kinds of event for %s: write %s:KIND|KIND with kinds of %s", kinds, b.name, b.name, autoscale.AllKinds)
 		}
 	}
 	return b, nil

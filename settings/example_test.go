@@ -37,6 +37,6 @@ func ExampleLoad_faults() {
 	}})
 	fmt.Println(err)
 	// Output:
-	// environment: AUTOSCALE_MAX_DYNO is no setting: is MAX_DYNOS meant?
+	// environment: AUTOSCALE_MAX_DYNO is not a setting: is MAX_DYNOS meant?
 	// environment: AUTOSCALE_INCREMENT is "two": it must be a whole number, 1 or more
 }

@@ -102,12 +102,12 @@ func (secrets scrubber) clean(s string, most int) string {
 func unknown(name string) string {
 	bare := strings.TrimPrefix(name, prefix)
 	if hint, ok := retired[bare]; ok {
-		return "is no setting here: " + hint
+		return "is not a setting here: " + hint
 	}
 	if best := suggest.Nearest(bare, settingNames(), "_"); best != "" {
-		return fmt.Sprintf("is no setting: is %s meant?", best)
+		return fmt.Sprintf("is not a setting: is %s meant?", best)
 	}
-	return "is no setting: the sample file names them all"
+	return "is not a setting: the sample file names them all"
 }
 
 // settingNames are the names of all settings.

@@ -28,14 +28,14 @@ NOTIFICATION_BACKENDS=console, pager, myapp.backends.PagerBackend, autoscalebot.
 `, "AUTOSCALE_MIN_DYNOS=-1", "AUTOSCALE_EMAIL_HOST=smtp.example.com", "MAXIMUM=9", "PATH=/bin")
 	want := []string{
 		`autoscale.env:4: AUTOSCALE_INCREMENT is "two": it must be a whole number, 1 or more`,
-		`autoscale.env:5: MAX_DYNO is no setting: is MAX_DYNOS meant?`,
+		`autoscale.env:5: MAX_DYNO is not a setting: is MAX_DYNOS meant?`,
 		`autoscale.env:6: MAX_DYNOS is {"0:00": 2, "25:00": 5, "9:5": 1}: "25:00" is not a time of day: write hours 0 to 23 and minutes 00 to 59, as "9:00" or "17:30"; "9:5" is not a time of day: write hours 0 to 23 and minutes 00 to 59, as "9:00" or "17:30"`,
 		`autoscale.env:7: NOTIFY_ON_EVERY_PING is "perhaps": it must be true or false`,
-		`autoscale.env:8: WHATEVER is no setting: the sample file names them all`,
+		`autoscale.env:8: WHATEVER is not a setting: the sample file names them all`,
 		`autoscale.env:9: HEARTBEAT_INTERVAL_IN_SECONDS is "30s": it must be a number of seconds alone, 0.1 or more and at most 2678400`,
 		`autoscale.env:10: TIME_ZONE is "Berlin": it must be a name of the time zone database, as Europe/Berlin, America/Vancouver or UTC`,
 		`autoscale.env:11: NOTIFICATION_BACKENDS is "console, pager, myapp.backends.PagerBackend, autoscalebot.backends.notification.TestBackend": "pager" is no backend: it is one of console, log, email, webhook, slack, slackbot, discord, teams; "myapp.backends.PagerBackend" is a class of Python: a notifier of your own is an autoscale.Notifier in a Go program; those to be had here are console, log, email, webhook, slack, slackbot, discord, teams; TestBackend kept messages for tests, which here notify.Recorder does, in a Go program: take it out of the list`,
-		`environment: AUTOSCALE_EMAIL_HOST is no setting here: Django's mail settings are not read; give the server as SMTP_URL`,
+		`environment: AUTOSCALE_EMAIL_HOST is not a setting here: Django's mail settings are not read; give the server as SMTP_URL`,
 		`environment: AUTOSCALE_MIN_DYNOS is "-1": -1 processes: a size must be 0 or more`,
 	}
 	if diff := cmp.Diff(want, faults(t, o)); diff != "" {
@@ -128,11 +128,11 @@ func TestFaults(t *testing.T) {
 		{"MAX_DYNOS=4\nAUTOSCALE_MAX_DYNOS=5", "autoscale.env:4: AUTOSCALE_MAX_DYNOS contradicts MAX_DYNOS of autoscale.env:3"},
 		// Near misses.
 		{"MAXDYNOS=4", "is MAX_DYNOS meant?"},
-		{"AUTOSCALE_MIN_DYNO=4", "AUTOSCALE_MIN_DYNO is no setting: is MIN_DYNOS meant?"},
+		{"AUTOSCALE_MIN_DYNO=4", "AUTOSCALE_MIN_DYNO is not a setting: is MIN_DYNOS meant?"},
 		{"HEARTBEAT_INTERVAL=4", "is HEARTBEAT_INTERVAL_IN_SECONDS meant?"},
 		{"NOTIFY_ON_EVERY_SCALING=1", "is NOTIFY_ON_EVERY_SCALE meant?"},
 		{"API_KEY=4", "is HEROKU_API_KEY meant?"},
-		{"MIN_PROCESSES=4", "is no setting here: write MIN_DYNOS"},
+		{"MIN_PROCESSES=4", "is not a setting here: write MIN_DYNOS"},
 		{"AUTOSCALE_SETTINGS={", "has a bracket that is not closed"},
 		{"AUTOSCALE_SETTINGS={'web': {}}", "its nested dictionary is not read"},
 	}

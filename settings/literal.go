@@ -8,28 +8,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/autoscalebot/autoscale/internal/literal"
 )
 
-var (
-	// reference matches the variable of another tool that nobody expanded.
-	reference = regexp.MustCompile(`\$\{[^}]*\}?|\$\([^)]*\)?|\{\{.*\}\}|<%.*%>|^\$[A-Za-z_][A-Za-z0-9_]*$|^%[A-Za-z_][A-Za-z0-9_]*%$`)
-	// elsewhere matches the name of a secret that is kept by another tool, and that this
-	// tool did not put in.
-	elsewhere = regexp.MustCompile(`^(?:op|secret|ssm|vault|doppler|keyvault)://|^vault:|^arn:aws[a-z-]*:(?:secretsmanager|ssm):|^projects/[^/]+/secrets/|^ENC\[|^@Microsoft\.KeyVault\(|^\[\[.*\]\]$|^!\w+!$|#\{[^}]*\}`)
-	// placeholder matches the text of an example, as <your token>.
-	placeholder = regexp.MustCompile(`^<[^<>]*>$`)
-	// dollarName matches what may be a variable, or part of a password.
-	dollarName = regexp.MustCompile(`\$[A-Z_][A-Z0-9_]+`)
-)
+// dollarName matches what may be a variable, or part of a password.
+var dollarName = regexp.MustCompile(`\$[A-Z_][A-Z0-9_]+`)
 
-const quotationMarks = "'\"`“”‘’«»"
-
-// literal says what is wrong with a value that was meant for another tool, such as a
-// shell that takes off quotation marks and expands variables. "": nothing.
-func literal(k *key, value string) string {
-	if reference.MatchString(value) {
-		return "has a variable in it that was not expanded, as ${NAME}: variables are not expanded here; write the value itself"
+// meantElsewhere says what is wrong with a value that was meant for another tool. "": nothing.
+func meantElsewhere(k *key, value string) string {
+	if problem := literal.Variable(value); problem != "" {
+		return problem
 	}
 	if !k.secret {
 		return ""
@@ -37,33 +26,23 @@ func literal(k *key, value string) string {
 	if rest := strings.TrimPrefix(strings.TrimPrefix(value, "export "), prefix); strings.HasPrefix(rest, k.name+"=") {
 		return "has its own name in its value: write the name once"
 	}
-	if problem := literalSecret(k, value); problem != "" {
+	if problem := secretMeantElsewhere(k, value); problem != "" {
 		return problem
 	}
 	for _, part := range secretsIn(value) {
-		if problem := literalSecret(k, part); problem != "" {
+		if problem := secretMeantElsewhere(k, part); problem != "" {
 			return "has a part that " + problem
 		}
 	}
 	return ""
 }
 
-// literalSecret says what is wrong with a secret, or with the part of a value that is one.
-func literalSecret(k *key, value string) string {
+// secretMeantElsewhere says what is wrong with a secret, or with the part of a value that is one.
+func secretMeantElsewhere(k *key, value string) string {
 	if pythonText.MatchString(value) {
 		return "is Python and not a value: " + remedy(k.name, value)
 	}
-	first, _ := utf8.DecodeRuneInString(value)
-	last, _ := utf8.DecodeLastRuneInString(value)
-	switch {
-	case len(value) > 1 && strings.ContainsRune(quotationMarks, first) && strings.ContainsRune(quotationMarks, last):
-		return "begins and ends with a quotation mark, which would be sent as part of it (Docker's --env-file keeps them): take both off"
-	case placeholder.MatchString(value):
-		return "is the placeholder of an example: write the value itself"
-	case elsewhere.MatchString(value):
-		return "is the name of a secret that another tool keeps, and was not replaced by the secret: names are not looked up here; write the value itself"
-	}
-	return ""
+	return literal.Secret(value)
 }
 
 // secretsIn returns the parts of a value that are secrets of their own: those of headers,
@@ -106,7 +85,7 @@ func doubtful(k *key, value string) string {
 	case !k.secret:
 	case hasEmptyHeader(value):
 		return "has a header without a value, which is sent so"
-	case strings.Contains(quotationMarks, value[:1]) || strings.Contains(quotationMarks, value[len(value)-1:]):
+	case strings.Contains(literal.QuotationMarks, value[:1]) || strings.Contains(literal.QuotationMarks, value[len(value)-1:]):
 		return "has a quotation mark at one end, which is sent as part of it: take it off if it does not belong there"
 	case dollarName.MatchString(value):
 		return "has what looks like a variable in it, as $NAME: variables are not expanded here"

@@ -131,8 +131,14 @@ func flatten(err error) []error {
 // package names fields without their type, or with Options before them.
 func (p *platformChoice) inSettings(text string) string {
 	for _, k := range p.keys {
-		field := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(k.field, "platform."), p.name+"."), "Credentials.")
-		if field != k.field {
+		field, ok := strings.CutPrefix(k.field, "platform.")
+		if !ok {
+			field, ok = strings.CutPrefix(k.field, p.name+".Credentials.")
+		}
+		if !ok && strings.HasPrefix(k.field, p.name+".Options.") {
+			field, ok = k.field[len(p.name)+1:], true
+		}
+		if ok {
 			text = regexp.MustCompile(`\b`+regexp.QuoteMeta(field)+`\b`).ReplaceAllLiteralString(text, k.name)
 		}
 	}

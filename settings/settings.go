@@ -337,7 +337,7 @@ func (l *loader) read(chosen map[string]given) *values {
 			}
 			continue
 		}
-		if problem := literal(k, g.value); problem != "" {
+		if problem := meantElsewhere(k, g.value); problem != "" {
 			l.bad[k.name] = true
 			l.fault(g, "%s", problem)
 			continue

@@ -31,7 +31,7 @@ func TestHeld(t *testing.T) {
 			"<dt>may change</dt><dd>not until somebody resumes", "paused since <time",
 		}},
 		{"override", func(ctx context.Context, a *autoscale.Autoscaler) error { return a.Override(ctx, 2, end) }, []string{
-			"stay at 2, as somebody set the size until <time", "<dt>may add from</dt><dd><time", at + " (by ada)", "instead of ",
+			"stay at 2, because somebody set the size until <time", "<dt>may add from</dt><dd><time", at + " (by ada)", "instead of ",
 		}},
 		{"resume", func(ctx context.Context, a *autoscale.Autoscaler) error { return a.Resume(ctx) }, []string{"The last command: resumed at <time"}},
 	} {

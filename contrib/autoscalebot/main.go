@@ -11,7 +11,8 @@
 //	autoscalebot top
 //
 // A service that uses the Elector of contrib/kubernetes has its store in Leases. It is
-// kubernetes://NAMESPACE, with the kubeconfig that kubectl uses, or with the service account in a pod.
+// kubernetes://NAMESPACE, with the kubeconfig that kubectl uses, or with the service account
+// in a pod. Another context of the kubeconfig is kubernetes://NAMESPACE?context=NAME.
 //
 // It is a module of its own, because these clients are larger than all else. Run
 //

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/autoscalebot/autoscale"
@@ -43,16 +46,28 @@ func privateKey(text string) []byte {
 	return []byte(text)
 }
 
+// only reports whether a query has no parameters but those.
+func only(query url.Values, names ...string) bool {
+	for name := range query {
+		if !slices.Contains(names, name) {
+			return false
+		}
+	}
+	return true
+}
+
 // kubernetesStore returns an Opener of the Leases of a namespace, by kubernetes://NAMESPACE or
-// kubernetes://, which is the namespace of the pod or of the kubeconfig's context.
+// kubernetes://, which is the namespace of the pod or of the kubeconfig's context. The query
+// may have context and kubeconfig. Without them, KUBERNETES_CONTEXT and KUBECONFIG of the
+// environment count.
 func kubernetesStore(env func(string) string) cli.Opener {
 	return func(text string, _ bool, opts *leader.Options) (cli.Store, error) {
-		namespace, ok := strings.CutPrefix(text[len("kubernetes:"):], "//")
-		namespace = strings.TrimSuffix(namespace, "/")
-		if !ok || strings.ContainsAny(namespace, "/?#@:") {
-			return cli.Store{}, errors.New("the URL cannot be read: write it as kubernetes://NAMESPACE, or kubernetes:// for the namespace of the pod or of the kubeconfig's context")
+		u, err := url.Parse(text)
+		if err != nil || u.Opaque != "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.Fragment != "" || !only(u.Query(), "context", "kubeconfig") {
+			return cli.Store{}, errors.New("the URL cannot be read: write it as kubernetes://NAMESPACE, or kubernetes:// for the namespace of the pod or of the kubeconfig's context, with ?context=NAME for another context")
 		}
-		e := cluster(namespace, env("KUBECONFIG"), "", env).Elector(opts)
+		of := func(parameter, variable string) string { return cmp.Or(u.Query().Get(parameter), env(variable)) }
+		e := cluster(u.Host, of("kubeconfig", "KUBECONFIG"), of("context", "KUBERNETES_CONTEXT"), env).Elector(opts)
 		if err := e.Validate(); err != nil {
 			return cli.Store{}, err
 		}

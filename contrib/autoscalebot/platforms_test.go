@@ -77,6 +77,7 @@ func TestKubernetes(t *testing.T) {
 	environ := []string{heartbeat(t), "PLATFORM=kubernetes", "KUBERNETES_TARGET=deployment/web", "KUBECONFIG=" + file}
 
 	says(t, environ, "check", 0, "app        deployment/web, process type web\n", "size       2 processes ordered")
+	says(t, append(environ, "KUBERNETES_TARGET=deploy/web"), "check", 0, "size       2 processes ordered")
 	says(t, append(environ, "KUBERNETES_TARGET=web"), "check", 2, `the target "web" is not kind/name`)
 	says(t, append(environ, "KUBERNETES_NAMESPACE=no such"), "check", 2, `environment: KUBERNETES_NAMESPACE "no such" is not a name`)
 	says(t, append(environ, "KUBERNETES_CONTEXT=b"), "check", 2, "context")
@@ -97,6 +98,10 @@ func TestKubernetes(t *testing.T) {
 	says(t, environ, "pause for 2h", 0, "paused")
 	says(t, environ, "status", 0, "paused")
 	says(t, []string{"KUBECONFIG=" + file}, "status --store=kubernetes://default --app=deployment/web", 0, "paused")
+	says(t, nil, "status --store=kubernetes://default?context=a&kubeconfig="+file+" --app=deployment/web", 0, "paused")
+	says(t, []string{"KUBECONFIG=" + file}, "status --store=kubernetes://default?context=b --app=deployment/web", 2, `context "b" does not exist`)
+	says(t, []string{"KUBECONFIG=" + file}, "status --store=kubernetes://default?contxt=a --app=deployment/web", 2, "write it as kubernetes://NAMESPACE")
+	says(t, []string{"HOME=/nowhere"}, "status --store=kubernetes://default --app=deployment/web", 2, "there is no kubeconfig")
 	says(t, []string{"KUBECONFIG=" + file}, "status --store=kubernetes:default --app=deployment/web", 2, "write it as kubernetes://NAMESPACE")
 	says(t, []string{"KUBECONFIG=" + file}, "status --store=kubernetes://default --app=shop", 1, `no autoscaler ever led with the lease "shop/web"`)
 }

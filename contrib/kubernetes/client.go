@@ -153,6 +153,9 @@ func FromKubeconfig(path, context string, opts *Options) *Client {
 		}
 		loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
 		config, err := loader.ClientConfig()
+		if clientcmd.IsEmptyConfig(err) {
+			return nil, "", errors.New("there is no kubeconfig, or it is empty: set KUBECONFIG to the file that kubectl uses, or write ~/.kube/config")
+		}
 		if err != nil {
 			return nil, "", fmt.Errorf("the kubeconfig cannot be used: `kubectl config get-contexts` lists the contexts: %w", outbound.Clean(err))
 		}

@@ -53,6 +53,18 @@ func FuzzExplain(f *testing.F) {
 	})
 }
 
+// What kubectl takes for a kind is taken here too.
+func TestKinds(t *testing.T) {
+	for target, want := range map[string]string{
+		"deploy/web": "deployments", "deployment/web": "deployments", "Deployments/web": "deployments", "deployments.apps/web": "deployments",
+		"sts/web": "statefulsets", "rs/web": "replicasets", "ro/web": "rollouts", "rollouts.argoproj.io/web": "rollouts", "st/web": "", "ds/web": "",
+	} {
+		if k, _, _, err := parseTarget(target); k.resource != want || (err == nil) != (want != "") {
+			t.Errorf("%s is %q, %v; want %q", target, k.resource, err, want)
+		}
+	}
+}
+
 // FuzzTarget reads whatever may be given as a target: what is accepted goes into a path.
 func FuzzTarget(f *testing.F) {
 	f.Add("deployment/web")

@@ -34,6 +34,9 @@ var kinds = map[string]kind{
 	"rollout":     {"argoproj.io/v1alpha1", "rollouts", "Rollout", true},
 }
 
+// shortNames are those that kubectl knows too.
+var shortNames = map[string]string{"deploy": "deployments", "sts": "statefulsets", "rs": "replicasets", "ro": "rollouts"}
+
 var (
 	// validPlural is a resource with its group, such as "workers.example.com".
 	validPlural = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+$`)
@@ -46,6 +49,7 @@ var (
 func parseTarget(target string) (k kind, plural, name string, err error) {
 	plural, name, ok := strings.Cut(target, "/")
 	plural = strings.ToLower(plural)
+	plural = cmp.Or(shortNames[plural], plural)
 	k, short := kinds[strings.TrimSuffix(plural, "s")]
 	for _, known := range kinds {
 		if plural == known.resource+"."+known.group() {

@@ -245,7 +245,7 @@ func (a *App) ID() string { return a.id }
 // WebURL returns the web_url of the app.
 func (a *App) WebURL() string { return a.webURL }
 
-// Quantity returns how many dynos a process type has. It panics if the app has no such type.
+// Quantity returns how many dynos a process type has. It panics if the app does not have the type.
 func (a *App) Quantity(typ string) int {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()
@@ -253,7 +253,7 @@ func (a *App) Quantity(typ string) int {
 }
 
 // Scale sets how many dynos a process type has, without regard to limits, as if somebody
-// did it by other means than this API. It panics if the app has no such type, or if n is
+// did it without this API. It panics if the app does not have the type, or if n is
 // negative.
 func (a *App) Scale(typ string, n int) {
 	if n < 0 {
@@ -304,7 +304,7 @@ func (a *App) SetLimit(n int) {
 }
 
 // SetMonitors sets the rules of native autoscaling of a process type. The fake only
-// shows them. It panics if the app has no such type.
+// shows them. It panics if the app does not have the type.
 func (a *App) SetMonitors(typ string, monitors ...Monitor) {
 	a.s.mu.Lock()
 	defer a.s.mu.Unlock()

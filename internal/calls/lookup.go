@@ -23,8 +23,9 @@ type Lookup[T any] struct {
 	next  time.Time
 }
 
-// Get returns the last answer. If it is time to, it calls look first. If there is no answer
-// to use, it returns the zero value, and the error of look if that was called.
+// Get returns the last answer. It calls look first if the answer is due to be looked up
+// again. Without an answer that may be used, Get returns the zero value, and the error of
+// look if it called look.
 func (l *Lookup[T]) Get(ctx context.Context, look func(ctx context.Context) (T, error)) (T, error) {
 	now := time.Now()
 	l.mu.Lock()

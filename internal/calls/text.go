@@ -1,6 +1,7 @@
 package calls
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/autoscalebot/autoscale/internal/literal"
 	"github.com/autoscalebot/autoscale/internal/outbound"
 	"github.com/autoscalebot/autoscale/platform"
 )
@@ -211,6 +213,9 @@ func FaultOfToken(token, name, get string) error {
 		return fmt.Errorf("%s is empty: %s", name, get)
 	case !validToken.MatchString(token) || strings.ContainsAny(token, `"'`+"`"):
 		return fmt.Errorf("%s has characters that no token has, such as quotes or white space: give the token alone", name)
+	}
+	if problem := cmp.Or(literal.Variable(token), literal.Secret(token)); problem != "" {
+		return fmt.Errorf("%s %s", name, problem)
 	}
 	return nil
 }

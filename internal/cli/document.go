@@ -80,6 +80,8 @@ func (d *described) print(w io.Writer, app string, now time.Time, zone *time.Loc
 		row("tick", "none yet")
 	case age > stale:
 		row("tick", "%s ago: no process seems to lead, or its store fails. Check whether the service runs. %s led last, in term %d", age, d.Leader, d.Term)
+	case d.Leader == "": // it has no Elector
+		row("tick", "%s ago, at %s", max(age, 0), clock(d.Ticked, now, zone))
 	default:
 		row("tick", "%s ago, at %s, by %s in term %d", max(age, 0), clock(d.Ticked, now, zone), d.Leader, d.Term)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,11 +9,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/autoscalebot/autoscale/internal/literal"
 	"github.com/autoscalebot/autoscale/internal/outbound"
 )
 
@@ -45,8 +46,8 @@ func (c *command) openPage() (source, error) {
 		u.Path += "/"
 	}
 	token := c.getenv(envToken)
-	if notReplaced.MatchString(token) {
-		return nil, fmt.Errorf("%s is in quotation marks, or is a variable or a placeholder that was not replaced: it would be sent so; give the token alone", envToken)
+	if problem := cmp.Or(literal.Variable(token), literal.Secret(token)); problem != "" {
+		return nil, fmt.Errorf("%s %s", envToken, problem)
 	}
 	host := u.Hostname()
 	if u.Scheme == "http" && token != "" && host != "localhost" && host != "127.0.0.1" && host != "::1" {
@@ -55,10 +56,6 @@ func (c *command) openPage() (source, error) {
 	client := outbound.Client(http.Client{Transport: outbound.NewTransport()})
 	return &pageSource{base: u, token: token, by: t.by, name: t.name, client: client}, nil
 }
-
-// notReplaced matches a token that another tool should have changed, as Docker's --env-file
-// does not.
-var notReplaced = regexp.MustCompile("^[\"'`“”‘’].*[\"'`“”‘’]$|\\$\\{|\\$\\(|^\\$[A-Za-z_]\\w*$|^<.*>$|^op://")
 
 // call sends one request, and returns its answer.
 func (p *pageSource) call(ctx context.Context, method, name string, form url.Values) (status int, body []byte, err error) {

@@ -188,7 +188,7 @@ func (c *command) open(text, from string, create bool, opts *leader.Options) (St
 	switch {
 	case ok:
 	case len(c.stores) == 0:
-		return Store{}, fmt.Errorf("%s names a store, and this build of autoscalebot has no database drivers: build the one in contrib/autoscalebot, which has them, with go -C contrib/autoscalebot install . in the source of autoscale. Status and commands work without a store too: give --url, the address of the status page of the service", from)
+		return Store{}, fmt.Errorf("%s names a store, and this build of autoscalebot can open none: build the one in contrib/autoscalebot, which can, with go -C contrib/autoscalebot install . in the source of autoscale. Status and commands work without a store too: give --url, the address of the status page of the service", from)
 	default:
 		known := slices.Sorted(maps.Keys(c.stores))
 		return Store{}, fmt.Errorf("%s begins with %.20q: this build opens stores whose URL begins with one of %s%s", from, scheme+":", strings.Join(known, ", "), meant(scheme, known, ""))

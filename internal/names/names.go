@@ -66,6 +66,11 @@ func Count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
+// Left writes the time that is left, in whole seconds: a wait is not over before they are.
+func Left(d time.Duration) string {
+	return Duration(time.Duration(math.Ceil(max(d, 0).Seconds())) * time.Second)
+}
+
 // Duration rounds d to what a person wants to read.
 func Duration(d time.Duration) string {
 	switch {

@@ -30,8 +30,8 @@ type Credentials struct {
 	// ClientSecret is the client's secret. The client "cf" has an empty one.
 	ClientSecret string
 
-	// Username and Password are those of a user. They do not work for a user who has a
-	// second factor, or who comes from another identity provider.
+	// Username and Password log a user in. A user with a second factor, or of another
+	// identity provider, cannot log in with them.
 	Username, Password string
 
 	// RefreshToken is a user's refresh token. If UAA sends a newer one, that is used from

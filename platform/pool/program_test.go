@@ -21,6 +21,9 @@ import (
 	"github.com/autoscalebot/autoscale/platform/pool"
 )
 
+// serviceTime is how long the service works on a request to /slow.
+const serviceTime = 300 * time.Millisecond
+
 // asService makes this test program a process of a Pool.
 const asService = "AUTOSCALE_TEST_POOL"
 
@@ -60,16 +63,18 @@ func serve(how string) {
 		}
 	})
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(300 * time.Millisecond)
+		<-time.After(serviceTime)
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprint(w, os.Getenv(pool.EnvProcess), string(body))
 	})
 	mux.HandleFunc("/query", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.RawQuery) })
 	mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
+		more := time.NewTicker(10 * time.Millisecond)
+		defer more.Stop()
 		for r.Context().Err() == nil {
 			fmt.Fprintln(w, "more")
 			_ = http.NewResponseController(w).Flush()
-			time.Sleep(10 * time.Millisecond)
+			<-more.C
 		}
 	})
 	mux.HandleFunc("/headers", func(w http.ResponseWriter, r *http.Request) { _ = r.Header.Write(w) })

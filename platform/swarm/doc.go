@@ -21,7 +21,7 @@
 // chooses the node that has the most, and there the task with the highest slot, so the
 // first task goes last. But it removes a task that does not run before one that does. If
 // the first task is just being restarted, it is removed, and no task acts until somebody
-// adds one. [leader.SQL] has no such gap.
+// adds one. With [leader.SQL], another task takes over.
 //
 // # An order
 //

@@ -306,7 +306,7 @@ func (s *Server) Put(o map[string]any) {
 }
 
 // Edit changes an object in place, including its status, as another client or controller
-// would. It panics if there is no such object.
+// would. It panics if the object does not exist.
 func (s *Server) Edit(kind, namespace, name string, change func(o map[string]any)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

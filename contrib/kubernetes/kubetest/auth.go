@@ -2,7 +2,7 @@ package kubetest
 
 import "slices"
 
-// An Account says to whom a token belongs, and what it may do.
+// An Account describes the owner of a token, and what the token may do.
 type Account struct {
 	Name      string // the name of the user in the texts of refusals
 	Namespace string // the namespace in which the Rules hold. Empty: all

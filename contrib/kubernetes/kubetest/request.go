@@ -81,7 +81,7 @@ func (s *Server) parse(r *http.Request, body []byte) *query {
 	return q
 }
 
-// manager returns the manager to whom managedFields ascribes the change.
+// manager returns the name of the manager that managedFields gives for the change.
 func (q *query) manager() string {
 	if m := q.values.Get("fieldManager"); m != "" {
 		return m

@@ -85,8 +85,8 @@ func (s *Server) AddService(v Service) {
 	s.services[v.Cluster+"/"+v.Name] = &v
 }
 
-// Change changes a service by means other than the API. It panics if there is no such
-// service.
+// Change changes a service without the API. It panics if the
+// service does not exist.
 func (s *Server) Change(cluster, name string, f func(*Service)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

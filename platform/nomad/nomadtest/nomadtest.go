@@ -138,8 +138,8 @@ func (s *Server) AddJob(j Job) {
 }
 
 // Change registers a job with other contents, as `nomad job run` does, without a
-// deployment. f may change everything but the id and the namespace. Change panics if there
-// is no such job.
+// deployment. f may change everything but the id and the namespace. Change panics if the job
+// does not exist.
 func (s *Server) Change(namespace, id string, f func(*Job)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,8 +154,8 @@ func (s *Server) SetJobMaxCount(most int) {
 	s.most = most
 }
 
-// OrderByNomadAutoscaler records an order of Nomad Autoscaler for a group by a policy that the job does not
-// have. It panics if there is no such job or group.
+// OrderByNomadAutoscaler records an order of Nomad Autoscaler for a group by a policy that
+// the job does not have. It panics if the job or the group does not exist.
 func (s *Server) OrderByNomadAutoscaler(namespace, id, groupName string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,7 +165,7 @@ func (s *Server) OrderByNomadAutoscaler(namespace, id, groupName string) {
 	st.groups[groupName].order(s.index, count, count, "scaled by a policy", map[string]any{"nomad_policy_id": "5c6328f7-48c5-4d03-bada-91ef2e904d0d"})
 }
 
-// Count returns the count of a group. It panics if there is no such job.
+// Count returns the count of a group. It panics if the job does not exist.
 func (s *Server) Count(namespace, id, groupName string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -91,8 +91,8 @@ func (s *Server) AddService(v Service) (id string) {
 	return v.ID
 }
 
-// Change changes a service by means other than the API. f may change everything but
-// the id. Change panics if there is no such service.
+// Change changes a service without the API. f may change everything but
+// the id. Change panics if the service does not exist.
 func (s *Server) Change(id string, f func(v *Service)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

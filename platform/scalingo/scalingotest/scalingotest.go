@@ -93,7 +93,7 @@ func (s *Server) AddApp(a App) {
 	s.apps[a.Name] = st
 }
 
-// Change changes an app by means other than the API. It panics if there is no such app.
+// Change changes an app without the API. It panics if the app does not exist.
 func (s *Server) Change(app string, f func(a *App)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -157,8 +157,8 @@ func (s *Server) AddService(v Service) {
 }
 
 // SetUpdate sets the state of a service's last update, such as "updating", "paused",
-// "rollback_started" or "completed", for good. Empty: there was none. It panics if there is
-// no such service.
+// "rollback_started" or "completed", for good. Empty: there was none. It panics if the
+// service does not exist.
 func (s *Server) SetUpdate(name, status string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,7 +170,7 @@ func (s *Server) SetUpdate(name, status string) {
 	s.touch(st)
 }
 
-// SetLabels sets the labels of a service. It panics if there is no such service.
+// SetLabels sets the labels of a service. It panics if the service does not exist.
 func (s *Server) SetLabels(name string, labels map[string]string) {
 	text, _ := json.Marshal(labels)
 	s.mu.Lock()
@@ -179,8 +179,8 @@ func (s *Server) SetLabels(name string, labels map[string]string) {
 	s.touch(s.services[name])
 }
 
-// Replicas returns how many tasks of a service were ordered. It panics if there is no such
-// service.
+// Replicas returns how many tasks of a service were ordered. It panics if the service
+// does not exist.
 func (s *Server) Replicas(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
