@@ -15,6 +15,24 @@ import (
 	"github.com/autoscalebot/autoscale/limit"
 )
 
+// The time that is left is in whole seconds, and never over before it is.
+func TestTimeLeft(t *testing.T) {
+	now := time.Date(2026, 1, 2, 9, 0, 0, 0, time.UTC)
+	for by, want := range map[limit.Kind]string{
+		limit.ByStabilization:      "which lasts 1s more",
+		limit.ByCooldown:           "the cooldown lasts 1s more",
+		limit.ByDiminishingReturns: "It will try one more in 1s",
+	} {
+		e := autoscale.Event{
+			Kind: autoscale.Decided, Time: now, From: 3, To: 3, Limit: by, Until: now.Add(822 * time.Microsecond),
+			Decision: autoscale.Decision{Act: true, Size: 2, Reason: autoscale.Reason{Code: "few"}},
+		}
+		if text := e.String(); !strings.Contains(text, want) {
+			t.Errorf("%v: %s, want %q", by, text, want)
+		}
+	}
+}
+
 func TestEvents(t *testing.T) {
 	reason := autoscale.Reason{Code: autoscale.ReasonTooHigh, Detail: autoscale.ReasonText("latency 2s is above 1s, 3 times in a row (3 needed)")}
 	base := autoscale.Event{Time: start, Name: "web", From: 2, To: 2, Min: 1, Max: 3, Decision: autoscale.Decision{Act: true, Size: 3, Reason: reason}}

@@ -259,6 +259,25 @@ func TestOwn(t *testing.T) {
 	}
 }
 
+// Two services that share a store and a name have another application.
+func TestAppsOfOneName(t *testing.T) {
+	for _, tt := range []struct {
+		environ []string
+		want    string
+	}{
+		{[]string{"PLATFORM=ecs", "AWS_REGION=eu-west-1", "ECS_CLUSTER=main", "ECS_SERVICE=web"}, "eu-west-1/main/web"},
+		{[]string{"PLATFORM=nomad", "NOMAD_JOB=shop", "NOMAD_GROUP=web", "NOMAD_NAMESPACE=default", "NOMAD_REGION=global"}, "shop/web"},
+		{[]string{"PLATFORM=nomad", "NOMAD_JOB=shop", "NOMAD_GROUP=web", "NOMAD_NAMESPACE=staging", "NOMAD_REGION=eu"}, "eu/staging/shop/web"},
+		{[]string{"PLATFORM=cloudrun", "CLOUD_RUN_PROJECT=p", "CLOUD_RUN_REGION=europe-west1", "CLOUD_RUN_SERVICE=web"}, "p/europe-west1/web"},
+		{[]string{"PLATFORM=kubernetes", "KUBERNETES_TARGET=deployment/web", "KUBERNETES_NAMESPACE=shop"}, "shop/deployment/web"},
+	} {
+		s, err := settings.Load(settings.Options{Environ: append([]string{"HEARTBEAT_URL=https://shop.example/beat"}, tt.environ...), Offline: true})
+		if err != nil || s.App != tt.want {
+			t.Errorf("%q: app %+v, %v; want %q", tt.environ, s, err, tt.want)
+		}
+	}
+}
+
 // Offline, nothing is asked for that only a platform needs, and nothing is called.
 func TestOffline(t *testing.T) {
 	for _, name := range append(slices.Collect(maps.Keys(settings.Platforms())), "heroku") {

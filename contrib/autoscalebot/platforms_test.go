@@ -98,6 +98,7 @@ func TestKubernetes(t *testing.T) {
 	says(t, environ, "pause for 2h", 0, "paused")
 	says(t, environ, "status", 0, "paused")
 	says(t, []string{"KUBECONFIG=" + file}, "status --store=kubernetes://default --app=deployment/web", 0, "paused")
+	says(t, []string{"KUBECONFIG=" + file, "K_SERVICE=deployment/web"}, "status --store=kubernetes://default", 0, "paused")
 	says(t, nil, "status --store=kubernetes://default?context=a&kubeconfig="+file+" --app=deployment/web", 0, "paused")
 	says(t, []string{"KUBECONFIG=" + file}, "status --store=kubernetes://default?context=b --app=deployment/web", 2, `context "b" does not exist`)
 	says(t, []string{"KUBECONFIG=" + file}, "status --store=kubernetes://default?contxt=a --app=deployment/web", 2, "write it as kubernetes://NAMESPACE")

@@ -212,4 +212,8 @@ func TestElectorValidate(t *testing.T) {
 			t.Errorf("%s: Run returned nil", name)
 		}
 	}
+	t.Setenv("K_SERVICE", "shop")
+	if err := client.Elector(nil).Validate(); err != nil {
+		t.Errorf("on a platform that names the application: %v", err)
+	}
 }

@@ -3,6 +3,8 @@ package kubernetes_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,5 +147,35 @@ func TestFleetShowsAStatusWhileAWriteHangs(t *testing.T) {
 			t.Error("a write that hangs is a success")
 		}
 		c.server.ClearFaults()
+	})
+}
+
+// A release that hangs delays no renewal. The states of one shard cannot be read, so that it is
+// released between two rounds.
+func TestFleetReleaseHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		c.server.Inject(kubetest.Fault{Verb: "list", Path: "/api/v1/namespaces/default/configmaps", Delay: 4 * time.Second, Status: http.StatusForbidden, Times: 1})
+		w := c.worker("a", nil)
+		w.gate.hang(func(body string) bool { return strings.Contains(body, `"holderIdentity":""`) })
+		time.Sleep(time.Minute)
+		renewed := make(map[string]time.Time)
+		longest := time.Duration(0)
+		for _, r := range c.server.Requests() {
+			if r.Method != http.MethodPut || !strings.Contains(r.Body, `"holderIdentity":"a"`) {
+				continue
+			}
+			if last, ok := renewed[r.Path]; ok && r.Time.Sub(last) < time.Minute/2 {
+				longest = max(longest, r.Time.Sub(last))
+			}
+			renewed[r.Path] = r.Time
+		}
+		if every := 5 * time.Second; len(renewed) < shards || longest > every+every/2 {
+			t.Errorf("%d leases were renewed, at the latest %v after the renewal before; want %v", len(renewed), longest, every)
+		}
+		w.gate.hang(nil)
+		w.stop()
+		<-w.ended
 	})
 }

@@ -1,10 +1,12 @@
 package kubernetes_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"path"
@@ -29,14 +31,20 @@ type gate struct {
 	mu   sync.Mutex
 	cut  bool
 	bad  func(*http.Request) bool // which requests fail. Nil: none
+	hung func(body string) bool   // which requests hang. Nil: none
 	deaf func(*http.Request) bool // which answers are lost. Nil: none
 	sees func(*http.Request)      // is asked before each request
 }
 
 func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	g.mu.Lock()
-	cut, bad := g.cut, g.bad != nil && g.bad(r)
+	cut, bad, hung := g.cut, g.bad != nil && g.bad(r), g.hung
 	g.mu.Unlock()
+	if hung != nil && r.Body != nil {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		cut = cut || hung(string(body))
+	}
 	if bad {
 		return nil, errors.New("the network lost the request")
 	}
@@ -62,6 +70,12 @@ func (g *gate) lose(deaf func(*http.Request) bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.deaf = deaf
+}
+
+func (g *gate) hang(hung func(body string) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.hung = hung
 }
 
 func (g *gate) refuse(bad func(*http.Request) bool) {

@@ -101,6 +101,24 @@ func TestMetricsBoard(t *testing.T) {
 	}
 }
 
+// On a platform that names the application, two of them on one server have boards of their own.
+func TestMetricsBoardOfThePlatform(t *testing.T) {
+	t.Setenv("HEROKU_APP_NAME", "")
+	t.Setenv("FLY_APP_NAME", "")
+	client, app := newClient(t, options(t)), unique(t)
+	t.Cleanup(func() { client.Del(context.Background(), redis.ReportPrefix+app+"a", redis.ReportPrefix+app+"b") })
+	for _, name := range []string{"a", "b"} {
+		t.Setenv("RENDER_SERVICE_ID", app+name)
+		b := redis.MetricsBoard(client, nil)
+		if err := b.Publish(t.Context(), name, []byte(name)); err != nil {
+			t.Fatal(err)
+		}
+		if reports, err := b.Read(t.Context(), time.Minute); err != nil || len(reports) != 1 || reports[0].Member != name {
+			t.Errorf("%s reads %v, %v", name, reports, err)
+		}
+	}
+}
+
 func TestMetricsBoardFaults(t *testing.T) {
 	s := startServer(t)
 	fails := func(b traffic.MetricsBoard, want ...string) {

@@ -11,6 +11,17 @@ import (
 
 var list = []string{"red", "green", "blue"}
 
+func TestLeft(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 0: "0s", time.Nanosecond: "1s", 822 * time.Microsecond: "1s", time.Second: "1s", 3001 * time.Millisecond: "4s",
+		59*time.Second + 1: "1m00s", time.Hour: "1h00m",
+	} {
+		if got := names.Left(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}
+
 func TestOf(t *testing.T) {
 	for i, want := range []string{"red", "green", "blue", "Color(3)"} {
 		if got := names.Of(list, i, "Color"); got != want {
