@@ -49,7 +49,7 @@ func TestCheckPlatforms(t *testing.T) {
 		if r.status != 0 || r.stderr != "" {
 			t.Errorf("%s: status %d, stderr %q\n%s", tt.name, r.status, r.stderr, r.stdout)
 		}
-		for _, want := range []string{"app        " + tt.app + ", process type web\n", "2 processes ordered\n", "now        autoscalebot would hold: stay at 2: ", tt.own} {
+		for _, want := range []string{"app        " + tt.app + ", process type web\n", "2 processes ordered\n", "order      check orders nothing, so only the first order shows whether it is permitted\n", "now        autoscalebot would hold: stay at 2: ", tt.own} {
 			if !strings.Contains(r.stdout, want) {
 				t.Errorf("%s: it does not say %q:\n%s", tt.name, want, r.stdout)
 			}

@@ -76,12 +76,16 @@ func TestKubernetes(t *testing.T) {
 	file := kubeconfig(t, s)
 	environ := []string{heartbeat(t), "PLATFORM=kubernetes", "KUBERNETES_TARGET=deployment/web", "KUBECONFIG=" + file}
 
-	says(t, environ, "check", 0, "app        deployment/web, process type web\n", "size       2 processes ordered")
+	says(t, environ, "check", 0, "app        deployment/web, process type web\n", "size       2 processes ordered", "order      is permitted, according to a dry run")
 	says(t, append(environ, "KUBERNETES_TARGET=deploy/web"), "check", 0, "size       2 processes ordered")
 	says(t, append(environ, "KUBERNETES_TARGET=web"), "check", 2, `the target "web" is not kind/name`)
 	says(t, append(environ, "KUBERNETES_NAMESPACE=no such"), "check", 2, `environment: KUBERNETES_NAMESPACE "no such" is not a name`)
 	says(t, append(environ, "KUBERNETES_CONTEXT=b"), "check", 2, "context")
 	says(t, append(environ, "KUBECONFIG="+file+string(filepath.ListSeparator)+"/nowhere"), "check", 0, "2 processes ordered")
+
+	if n := len(s.Scales()); n > 0 {
+		t.Errorf("check ordered %d times", n)
+	}
 
 	environ = append(environ, "AUTOSCALE_STORE=kubernetes://", "MIN_DYNOS=3", "HEARTBEAT_INTERVAL_IN_SECONDS=1")
 	cmd := exec.CommandContext(t.Context(), os.Args[0])

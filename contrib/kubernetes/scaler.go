@@ -217,7 +217,7 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		}
 		last = reading{w.replicas(), w.Metadata.ResourceVersion}
 	}
-	err = s.put(ctx, k, op, size, last.version)
+	err = s.put(ctx, k, op, size, last.version, false)
 	// Controllers write the object's status several times a second during a rollout.
 	for range rounds {
 		if !isStatus(err, http.StatusConflict) {
@@ -232,9 +232,28 @@ func (s *Scaler) Scale(ctx context.Context, size int) error {
 		case w.replicas() != last.size:
 			return &autoscale.BusyError{Err: fmt.Errorf("kubernetes: %s: %s: the order was not sent again, because %s has changed the size from %d to %d: it is decided again", op, s.subject(), cmp.Or(w.manager().Name, "somebody else"), last.size, w.replicas())}
 		}
-		err = s.put(ctx, k, op, size, w.Metadata.ResourceVersion)
+		err = s.put(ctx, k, op, size, w.Metadata.ResourceVersion, false)
 	}
 	return s.answered(err, size)
+}
+
+// CheckOrder reports why an order would be refused, or nil. It orders the present size as a dry
+// run of Kubernetes: the API server checks the rights and asks its admission webhooks, and
+// changes nothing. The command autoscalebot check calls it.
+func (s *Scaler) CheckOrder(ctx context.Context) error {
+	const op = "try an order in a dry run"
+	if s.fault != nil {
+		return s.invalid(op, s.fault)
+	}
+	k, err := s.kindOf(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := s.read(ctx, k)
+	if err != nil {
+		return err
+	}
+	return s.put(ctx, k, op, w.replicas(), w.Metadata.ResourceVersion, true)
 }
 
 // read reads the object, or its Scale, and keeps what Scale needs of it.
@@ -259,11 +278,14 @@ func (s *Scaler) read(ctx context.Context, k kind) (*workload, error) {
 }
 
 // put orders a size if the object still has that version.
-func (s *Scaler) put(ctx context.Context, k kind, op string, size int, version string) error {
+func (s *Scaler) put(ctx context.Context, k kind, op string, size int, version string, dryRun bool) error {
 	call := call{
 		op: op, subject: s.subject(), method: http.MethodPut,
 		api: k.api, resource: k.resource, name: s.name, sub: "scale", namespace: s.opts.Namespace,
 		query: url.Values{"fieldManager": {FieldManager}},
+	}
+	if dryRun {
+		call.query.Set("dryRun", "All")
 	}
 	order := map[string]any{
 		"apiVersion": "autoscaling/v1",

@@ -310,6 +310,27 @@ func TestRefusals(t *testing.T) {
 }
 
 // A fault that passes within the time of a call is no fault.
+// CheckOrder says what an order would meet, and orders nothing.
+func TestCheckOrder(t *testing.T) {
+	s := newServer(t)
+	web := s.AddWorkload(kubetest.WorkloadConfig{Name: "web", Replicas: 3})
+	s.AddAccount("reader", kubetest.Account{Name: "reader", Namespace: "default", Rules: []kubetest.Rule{{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"get"}}}})
+	if err := tokenClient(t, s, kubetest.Token).Scaler("deployment/web", nil).CheckOrder(t.Context()); err != nil {
+		t.Error(err)
+	}
+	err := tokenClient(t, s, "reader").Scaler("deployment/web", nil).CheckOrder(t.Context())
+	var e *kubernetes.Error
+	if !errors.As(err, &e) || e.Status != http.StatusForbidden || !strings.Contains(e.Role(), "deployments/scale") {
+		t.Errorf("without the right: %v", err)
+	}
+	if err := tokenClient(t, s, kubetest.Token).Scaler("deployment/absent", nil).CheckOrder(t.Context()); err == nil {
+		t.Error("of what is not there: nil")
+	}
+	if web.Replicas() != 3 || len(s.Scales()) > 0 {
+		t.Errorf("it ordered %v", s.Scales())
+	}
+}
+
 func TestTriesAgain(t *testing.T) {
 	for name, fault := range map[string]kubetest.Fault{
 		"503": {Status: 503}, "reset": {Reset: true}, "429": kubetest.Error(429, "TooManyRequests", "later"), "cut": {Truncate: true},

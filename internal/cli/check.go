@@ -71,7 +71,7 @@ func (c *command) check(ctx context.Context) int {
 		c.row("size", "%s", ordered(st.Capacity))
 		c.notes(cfg.Scaler)
 	}
-	mayOrder := !st.Known || c.token(cfg.Scaler)
+	mayOrder := !st.Known || c.mayOrder(ctx, cfg.Scaler)
 	switch {
 	case err == nil:
 		c.row("now", "%s", sentence(st))
@@ -80,7 +80,7 @@ func (c *command) check(ctx context.Context) int {
 			return exitFailed
 		}
 		if !mayOrder {
-			c.row("failed", "autoscalebot cannot order with this token")
+			c.row("failed", "autoscalebot cannot order with these credentials")
 			return exitFailed
 		}
 		return exitOK
@@ -94,11 +94,22 @@ func (c *command) check(ctx context.Context) int {
 	return exitFailed
 }
 
-// token says whether the token may order a size, as far as that is known without an order.
-// It returns false if the token may not.
-func (c *command) token(s autoscale.Scaler) bool {
+// mayOrder says whether an order is permitted, as far as that is known without an order. It
+// returns false if it is not.
+func (c *command) mayOrder(ctx context.Context, s autoscale.Scaler) bool {
+	if d, ok := part.As[interface {
+		CheckOrder(ctx context.Context) error
+	}](s); ok {
+		if err := d.CheckOrder(ctx); err != nil {
+			c.row("order", "would be refused: %v", err)
+			return false
+		}
+		c.row("order", "is permitted, according to a dry run")
+		return true
+	}
 	t, ok := part.As[interface{ Scopes() []string }](s)
 	if !ok {
+		c.row("order", "check orders nothing, so only the first order shows whether it is permitted")
 		return true
 	}
 	switch scopes := t.Scopes(); {

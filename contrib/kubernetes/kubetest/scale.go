@@ -49,9 +49,12 @@ func (s *Server) updateScale(q *query, k key, old, scale object) (*answer, *apiE
 	if n < 0 {
 		return nil, invalid("Scale", "autoscaling", k.name, "spec.replicas", invalidValue, fmt.Sprintf("Invalid value: %d: must be greater than or equal to 0", n))
 	}
-	s.scaled(q, k, old, n)
 	to := normal(old)
 	child(to, "spec")["replicas"] = float64(n)
+	if q.values.Get("dryRun") == "All" {
+		return answerJSON(http.StatusOK, scaleOf(k.res, to)), nil
+	}
+	s.scaled(q, k, old, n)
 	next := s.put(k, old, to, q.manager(), "scale")
 	return answerJSON(http.StatusOK, scaleOf(k.res, next)), nil
 }
